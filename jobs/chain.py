@@ -1,0 +1,98 @@
+"""The chain: every job in order, run one process after the other."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from jobs import (embed, make_dataset, preprocess, report, sample, train_stage1, train_stage2,
+                  train_text_encoder)
+from jobs.contract import folder_of, read_manifest, state_of
+from jobs.locks import is_locked
+from stackgan.errors import Interrupted
+from stackgan.progress import duration
+
+JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
+        train_stage2.JOB, sample.JOB, report.JOB)
+NAMES = tuple(job.name for job in JOBS)
+
+
+def until(name):
+    """The jobs up to and including `name`; all for None."""
+    return JOBS if name is None else JOBS[:NAMES.index(name) + 1]
+
+
+def run_chain(
+        config,            # Config
+        volume,            # absolute path of the data volume
+        last,              # name of the last job to run; None: all
+        arguments,         # command-line options handed on to each job
+):
+    """Runs what is not up to date, a process for each job; stops at the first failure.
+
+    Returns the exit code: 0, or that of the job that failed.
+    """
+    started, ran = time.time(), []
+    for job in until(last):
+        state = state_of(job, config, volume)
+        if state.word in ('done', 'not needed'):
+            print('%s: %s' % (job.name, 'up to date' if state.word == 'done' else
+                              'not needed: ' + state.reason), flush=True)
+            continue
+        code = _run_process(job.name, arguments)
+        if code:
+            print('run: %s ended with exit code %d, the rest was not run' % (job.name, code),
+                  file=sys.stderr, flush=True)
+            return code
+        ran.append(job.name)
+    if ran:
+        print('run: %s done in %s' % (', '.join(ran), duration(time.time() - started)))
+    else:
+        print('run: all is up to date')
+    return 0
+
+
+def _run_process(name, arguments):
+    """Runs one job and returns its exit code. Hands SIGTERM on; the terminal hands on Ctrl-C."""
+    process = subprocess.Popen([sys.executable, '-m', 'jobs', name] + list(arguments))
+    stops = []
+
+    def hand_on(number, frame):
+        stops.append(number)
+        if number == signal.SIGTERM:
+            process.terminate()
+
+    before = {number: signal.signal(number, hand_on)
+              for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stops or code < 0:
+        return Interrupted.exit_code if stops else 1
+    return code
+
+
+def rows_of_status(config, volume):
+    """[job, state, output, detail] of every job, as texts."""
+    rows = []
+    for job in JOBS:
+        folder = folder_of(job, config, volume)
+        state, holder = state_of(job, config, volume), is_locked(folder)
+        word, detail = ('running', holder) if holder else state
+        if word == 'done':
+            manifest = read_manifest(folder)
+            detail = '%s, took %s' % (manifest['finished'].replace('T', ' '),
+                                      duration(manifest['seconds']))
+        rows.append([job.name, word, os.path.relpath(folder, volume), detail])
+    return rows
+
+
+def print_table(header, rows):
+    """Prints texts in columns as wide as their widest cell."""
+    widths = [max(len(row[i]) for row in [header] + rows) for i in range(len(header) - 1)]
+    for row in [header] + rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths)] + [row[-1]]
+        print('  '.join(cells).rstrip())

@@ -1,0 +1,174 @@
+"""What a job is, and when its output counts as done.
+
+A job reads folders, writes one folder and nothing else. The folder is built in `<output>.partial`,
+gets `manifest.json` last and then its name. The manifest says what the job was asked (settings,
+digests of the inputs) and what it made; a job whose manifest says what would be asked now is up
+to date. Nothing here imports TensorFlow, so asking takes a fraction of a second.
+"""
+
+import os
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+
+from stackgan.config import Config
+from stackgan.errors import InputError
+from stackgan.files import digest_of, read_json
+
+MANIFEST = 'manifest.json'
+REQUEST = 'request.json'
+
+
+class Input(NamedTuple):
+    """A folder that a job reads."""
+
+    name: str                       # what the job calls it
+    path: str                       # relative to the volume, or absolute
+    made_by: Optional[str] = None   # the job that makes it; None: the user brings it
+
+
+class Work(NamedTuple):
+    """What a job's `run` is given."""
+
+    config: Config
+    volume: str                     # absolute path of the data volume
+    folder: str                     # absolute path of the folder to write; may hold earlier work
+    inputs: Dict[str, str]          # absolute path of each input, by name
+    options: Any                    # the command line, for options of this job alone
+    say: Callable[[str], None]      # prints a line and logs it
+    stop: Any                       # jobs.signals.Stop
+
+
+def no_settings(config):
+    return {}
+
+
+class Job(NamedTuple):
+    """A batch job. Its module defines one as `JOB`."""
+
+    name: str                                       # as typed: 'train-stage1'
+    summary: str                                    # one line of help
+    output: Callable[[Config], str]                 # folder it writes, relative to the volume
+    inputs: Callable[[Config], Sequence[Input]]
+    settings: Callable[[Config], dict]              # the part of the configuration it depends on
+    run: Callable[[Work], None]
+    form: int = 1                                   # raised when the output's form changes
+    not_needed: Callable[[Config, str], Optional[str]] = lambda config, volume: None
+    # Why this configuration and volume have no use for the job, or None.
+    growing: Tuple[str, ...] = ()
+    # Settings (dotted) that may change without starting anew: a finished output is extended.
+    precious: bool = False                          # days of work: never thrown away unasked
+    add_options: Optional[Callable] = None          # adds options of its own to a parser
+
+
+class State(NamedTuple):
+    """Whether a job's output is what the job would make now."""
+
+    word: str                       # done | stale | unfinished | missing | waiting | not needed
+    reason: str = ''
+
+
+def folder_of(job, config, volume):
+    """Absolute path of the folder that a job writes."""
+    return os.path.join(volume, job.output(config))
+
+
+def request_of(job, config, volume):
+    """What a job is asked: a dict for its manifest. Raises InputError for a missing input."""
+    return {
+        'job': job.name,
+        'form': job.form,
+        'settings': flat(job.settings(config)),
+        'inputs': {each.name: input_digest(job, each, volume) for each in job.inputs(config)},
+    }
+
+
+def flat(settings, prefix=''):
+    """Nested settings as one dict of dotted keys, so that differences can be named."""
+    values = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            values.update(flat(value, prefix + name + '.'))
+        else:
+            values[prefix + name] = value
+    return values
+
+
+def input_digest(job, each, volume):
+    """Digest of an input's content. Raises InputError where the input is missing."""
+    path = os.path.join(volume, each.path)
+    if each.made_by:
+        manifest = read_manifest(path)
+        if manifest is None:
+            raise InputError('%s: %s is not there yet; run %s first (or: run --until %s)'
+                             % (job.name, each.path, each.made_by, job.name))
+        return manifest['content']
+    if not os.path.isdir(path):
+        raise InputError('%s: %s is missing; put the raw dataset there, or name its folder with '
+                         'data.raw' % (job.name, path))
+    return digest_of(listing(path))
+
+
+def listing(folder):
+    """[relative path, bytes, time of change] of every file: changes when the files do."""
+    found = []
+    pending = ['']
+    while pending:
+        below = pending.pop()
+        with os.scandir(os.path.join(folder, below)) as entries:
+            for entry in entries:
+                path = os.path.join(below, entry.name)
+                if entry.is_dir():
+                    pending.append(path)
+                elif entry.is_file():
+                    facts = entry.stat()
+                    found.append([path, facts.st_size, facts.st_mtime_ns])
+    return sorted(found)
+
+
+def read_manifest(folder):
+    """The manifest of a finished output whose files are all there, or None."""
+    try:
+        manifest = read_json(os.path.join(folder, MANIFEST))
+        files = manifest['files']
+        whole = all(os.path.getsize(os.path.join(folder, name)) == facts['size']
+                    for name, facts in files.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return manifest if whole else None
+
+
+def state_of(job, config, volume):
+    """`State` of a job's output. Raises nothing for missing inputs: they are a reason."""
+    reason = job.not_needed(config, volume)
+    if reason:
+        return State('not needed', reason)
+    folder = folder_of(job, config, volume)
+    manifest = read_manifest(folder)
+    try:
+        request = request_of(job, config, volume)
+    except InputError as error:
+        return State('waiting', str(error).split('; ')[0].replace(job.name + ': ', '', 1))
+    if manifest and manifest['request'] == request:
+        return State('done')
+    if os.path.isdir(folder + '.partial'):
+        return State('unfinished', 'goes on where it stopped')
+    if manifest:
+        return State('stale', ', '.join(differences(manifest['request'], request)))
+    if os.path.isdir(folder):
+        return State('stale', 'its manifest or one of its files is missing or damaged')
+    return State('missing')
+
+
+def differences(old, new, ignored=()):
+    """What changed between two requests, a text each: 'train.batch_size 64 -> 32'."""
+    found = []
+    if old.get('form') != new['form']:
+        found.append('made by another version of the job')
+    before, after = old.get('settings', {}), new['settings']
+    for name in sorted(set(before) | set(after)):
+        if name not in ignored and before.get(name) != after.get(name):
+            found.append('%s %s -> %s' % (name, before.get(name), after.get(name)))
+    before, after = old.get('inputs', {}), new['inputs']
+    for name in sorted(set(before) | set(after)):
+        if before.get(name) != after.get(name):
+            found.append('%s changed' % name)
+    return found

@@ -1,0 +1,213 @@
+"""Running one job: check, lock, work in a sibling folder, manifest, name."""
+
+import errno
+import os
+import platform as machine
+import shutil
+import sys
+import time
+import traceback
+from datetime import datetime
+
+import stackgan
+from jobs.contract import (MANIFEST, REQUEST, Work, differences, folder_of, read_manifest,
+                           request_of)
+from jobs.locks import locked
+from jobs.signals import handled
+from stackgan.config.loading import to_yaml
+from stackgan.errors import InputError, Interrupted, StackganError
+from stackgan.files import (atomic_write, digest_of, digest_of_file, files_below, read_json,
+                            write_json)
+
+UNRECORDED = (MANIFEST, REQUEST, 'log.txt')
+
+
+class Log:
+    """Prints lines and appends them to a file; a log that cannot be written stops nothing."""
+
+    def __init__(self, name):
+        self.name = name
+        self.path = None
+
+    def say(self, text):
+        print('%s: %s' % (self.name, text), flush=True)
+        self.write(text)
+
+    def write(self, text):
+        if self.path:
+            try:
+                with open(self.path, 'a', encoding='utf-8') as stream:
+                    stamp = datetime.now().strftime('%Y-%m-%d %H:%M:%S')
+                    stream.write('%s  %s\n' % (stamp, text.rstrip('\n')))
+            except OSError:
+                pass
+
+
+def execute(
+        job,              # Job
+        config,           # Config
+        volume,           # absolute path of the data volume
+        options,          # the parsed command line: `force`, `restart` and the job's own
+):
+    """Brings a job's output up to date and returns the exit code. Prints every outcome."""
+    log = Log(job.name)
+    try:
+        with handled() as stop:
+            _execute(job, config, volume, options, log, stop)
+        return 0
+    except Interrupted as signal:
+        log.say('interrupted by %s; what is done is kept, the same command goes on' % signal)
+        return Interrupted.exit_code
+    except StackganError as error:
+        _complain(log, str(error))
+        return error.exit_code
+    except Exception as error:                 # a failure of the job itself
+        log.write(traceback.format_exc())
+        _complain(log, explain(error, volume, log.path))
+        if log.path is None:
+            traceback.print_exc()
+        return 1
+
+
+def _complain(log, text):
+    prefix = log.name + ': '
+    text = text[len(prefix):] if text.startswith(prefix) else text
+    print('%s: error: %s' % (log.name, text), file=sys.stderr, flush=True)
+    log.write('error: ' + text)
+
+
+def explain(error, volume, log_path):
+    """One line for an exception that is no StackganError."""
+    number = getattr(error, 'errno', None)
+    if number == errno.ENOSPC or 'No space left on device' in str(error):
+        free = shutil.disk_usage(volume).free >> 20
+        return ('no space left on %s (%d MiB free); make room and run the same command again: '
+                'it goes on where it stopped' % (volume, free))
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return ('cannot write %s: %s; make it writable for user %d or name another volume with '
+                '--data' % (error.filename or volume, os.strerror(number), os.getuid()))
+    where = '; the traceback is in %s' % log_path if log_path else ''
+    text = ' '.join(str(error).split())
+    return '%s: %s%s' % (type(error).__name__, text[:400], where)
+
+
+def _execute(job, config, volume, options, log, stop):
+    reason = job.not_needed(config, volume)
+    if reason:
+        return log.say('not needed: ' + reason)
+    folder = folder_of(job, config, volume)
+    request = request_of(job, config, volume)
+    if _is_done(folder, request) and not options.force:
+        return log.say('up to date: %s' % folder)
+    with locked(folder, job.name):
+        _finish_interrupted_commit(folder)
+        if _is_done(folder, request) and not options.force:    # by whoever held the lock
+            return log.say('up to date: %s' % folder)
+        partial = _prepare_partial(job, folder, request, options, log)
+        log.path = os.path.join(partial, 'log.txt')
+        started = time.time()
+        job.run(Work(config, volume, partial, _input_paths(job, config, volume), options,
+                     log.say, stop))
+        with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:
+            stream.write(to_yaml(config))
+        seconds = time.time() - started
+        log.say('done in %.1f s: %s' % (seconds, folder))
+        _write_manifest(partial, request, seconds)
+        _commit(folder, keep_previous=job.precious)
+        log.path = os.path.join(folder, 'log.txt')
+
+
+def _is_done(folder, request):
+    manifest = read_manifest(folder)
+    return manifest is not None and manifest['request'] == request
+
+
+def _input_paths(job, config, volume):
+    return {each.name: os.path.join(volume, each.path) for each in job.inputs(config)}
+
+
+def _prepare_partial(job, folder, request, options, log):
+    """The folder to work in: what an interrupted job of the same request left, or a new one."""
+    partial = folder + '.partial'
+    if os.path.isdir(partial):
+        changed = _changes(job, partial, request)
+        if changed and job.precious and not options.restart:
+            raise InputError(
+                '%s holds unfinished work made with other settings (%s); set them back to go on, '
+                'choose another run.name, or pass --restart to throw it away'
+                % (partial, ', '.join(changed)))
+        if changed or options.restart or options.force:
+            shutil.rmtree(partial)
+    if not os.path.isdir(partial):
+        manifest = read_manifest(folder)
+        grows = (manifest and job.growing and not (options.restart or options.force)
+                 and not differences(manifest['request'], request, job.growing))
+        if grows:
+            log.say('extends the finished output in %s' % folder)
+            building = partial + '.copy'
+            shutil.rmtree(building, ignore_errors=True)
+            shutil.copytree(folder, building)
+            os.unlink(os.path.join(building, MANIFEST))
+            os.rename(building, partial)
+        else:
+            os.makedirs(partial)
+    write_json(os.path.join(partial, REQUEST), request)
+    return partial
+
+
+def _changes(job, partial, request):
+    try:
+        old = read_json(os.path.join(partial, REQUEST))
+    except (OSError, ValueError):
+        return ['it does not say which']
+    return differences(old, request, job.growing)
+
+
+def _write_manifest(partial, request, seconds):
+    files = {}
+    for name in files_below(partial):
+        if name not in UNRECORDED:
+            path = os.path.join(partial, name)
+            files[name] = {'size': os.path.getsize(path), 'sha256': digest_of_file(path)}
+    write_json(os.path.join(partial, MANIFEST), {
+        'request': request,
+        'files': files,
+        'content': digest_of([request['job'], request['form'],
+                              {name: facts['sha256'] for name, facts in files.items()
+                               if name != 'config.yaml'}]),
+        'versions': versions(),
+        'seconds': round(seconds, 3),
+        'finished': datetime.now().replace(microsecond=0).isoformat(),
+    })
+
+
+def versions():
+    """Versions of what took part in this process."""
+    found = {'stackgan': stackgan.__version__, 'python': machine.python_version()}
+    for name in ('numpy', 'tensorflow', 'PIL'):
+        if name in sys.modules:
+            found[name] = sys.modules[name].__version__
+    return found
+
+
+def _commit(folder, keep_previous):
+    """Gives the partial folder, which has its manifest, the name of the output."""
+    request = os.path.join(folder + '.partial', REQUEST)
+    if os.path.exists(request):
+        os.unlink(request)
+    previous = folder + '.previous'
+    if os.path.isdir(folder):
+        shutil.rmtree(previous, ignore_errors=True)
+        os.rename(folder, previous)
+    os.rename(folder + '.partial', folder)
+    if not keep_previous:
+        shutil.rmtree(previous, ignore_errors=True)
+
+
+def _finish_interrupted_commit(folder):
+    """A process may die between the manifest and the name: the work is whole, name it."""
+    partial = folder + '.partial'
+    if read_manifest(partial):
+        _commit(folder, keep_previous=True)
+    elif os.path.isdir(folder + '.previous') and not os.path.isdir(folder):
+        os.rename(folder + '.previous', folder)

@@ -1,0 +1,135 @@
+"""Checkpoints: a folder each, whole or absent, with its step and its facts beside the variables.
+
+    checkpoints/
+        00001200/model.index, model.data-00000-of-00001, checkpoint.json
+        best.json                   name and value of the best one
+
+The variables are a TensorFlow V2 checkpoint, readable in every lane.
+"""
+
+import os
+import shutil
+
+import tensorflow.compat.v1 as tf
+
+from stackgan.errors import InputError
+from stackgan.files import read_json, write_json
+
+FACTS = 'checkpoint.json'
+
+
+class Checkpoints:
+    """The checkpoints of one training."""
+
+    def __init__(
+            self,
+            folder,            # made when missing
+            keep,              # newest ones kept besides the best; None: all
+    ):
+        self.folder, self.keep = folder, keep
+        os.makedirs(folder, exist_ok=True)
+        for name in os.listdir(folder):                 # left by a process that was killed
+            if name.startswith('.'):
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+
+    def all(self):
+        """Paths from oldest to newest."""
+        return sorted(os.path.join(self.folder, name) for name in os.listdir(self.folder)
+                      if os.path.exists(os.path.join(self.folder, name, FACTS)))
+
+    def last(self):
+        """Path of the newest one, or None."""
+        return (self.all() or [None])[-1]
+
+    def best(self):
+        """Path of the best one, or None."""
+        path = os.path.join(self.folder, 'best.json')
+        return os.path.join(self.folder, read_json(path)['name']) if os.path.exists(path) else None
+
+    def save(
+            self,
+            session,
+            saver,             # tf.train.Saver
+            step,              # training steps done
+            facts,             # dict for checkpoint.json
+    ):
+        """Writes one and removes what need not be kept. Returns its path."""
+        name = '%08d' % step
+        building, path = os.path.join(self.folder, '.' + name), os.path.join(self.folder, name)
+        shutil.rmtree(building, ignore_errors=True)
+        os.makedirs(building)
+        saver.save(session, os.path.join(building, 'model'), write_meta_graph=False,
+                   write_state=False)
+        write_json(os.path.join(building, FACTS), dict(facts, step=step))
+        shutil.rmtree(path, ignore_errors=True)
+        os.rename(building, path)
+        self._remove_old()
+        return path
+
+    def mark_best(self, path, value):
+        """Keeps `path` until a better one is marked. `value` is what made it the best."""
+        write_json(os.path.join(self.folder, 'best.json'),
+                   {'name': os.path.basename(path), 'value': value})
+        self._remove_old()
+
+    def best_value(self):
+        """The value of the best one, or None."""
+        path = os.path.join(self.folder, 'best.json')
+        return read_json(path)['value'] if os.path.exists(path) else None
+
+    def _remove_old(self):
+        if self.keep is not None:
+            for path in self.all()[:-self.keep]:
+                if path != self.best():
+                    shutil.rmtree(path)
+
+
+def read_facts(path):
+    """What checkpoint.json says. Raises InputError where there is no whole checkpoint."""
+    try:
+        return read_json(os.path.join(path, FACTS))
+    except (OSError, ValueError) as error:
+        raise InputError('%s: not a checkpoint (%s)' % (path, error))
+
+
+def variables_of(path):
+    """{name: shape} of a checkpoint folder. Raises InputError where it cannot be read."""
+    try:
+        return dict(tf.train.list_variables(os.path.join(path, 'model')))
+    except (ValueError, tf.errors.OpError) as error:
+        raise InputError('%s: not a readable checkpoint (%s)'
+                         % (path, ' '.join(str(error).split())[:200]))
+
+
+def restore(
+        session,
+        saver,             # tf.train.Saver over `variables`
+        variables,         # the variables to fill
+        path,              # checkpoint folder
+        is_part=False,     # True: the checkpoint may hold more than `variables`
+):
+    """Fills `variables`, all or none.
+
+    Raises InputError that names what is missing, what is too much and what has another shape.
+    """
+    stored = variables_of(path)
+    wanted = {v.op.name: v.shape.as_list() for v in variables}
+    missing = sorted(set(wanted) - set(stored))
+    extra = [] if is_part else sorted(set(stored) - set(wanted))
+    reshaped = ['%s %s (wanted %s)' % (name, list(stored[name]), wanted[name])
+                for name in sorted(set(wanted) & set(stored))
+                if list(stored[name]) != wanted[name]]
+    faults = [_few('missing', missing), _few('not expected', extra),
+              _few('of other dimensions', reshaped)]
+    if any(faults):
+        raise InputError('%s: a checkpoint of another network or of other dimensions: %s; set '
+                         'the model section as it was, or start a new run with run.name'
+                         % (path, '; '.join(f for f in faults if f)))
+    saver.restore(session, os.path.join(path, 'model'))
+
+
+def _few(label, names):
+    if not names:
+        return ''
+    more = ' and %d more' % (len(names) - 2) if len(names) > 2 else ''
+    return '%s: %s%s' % (label, ', '.join(names[:2]), more)

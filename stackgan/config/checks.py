@@ -1,0 +1,47 @@
+"""What must hold between keys, and what `null` stands for."""
+
+import dataclasses
+
+from stackgan.errors import ConfigError
+
+
+def fill_nulls(config):
+    """Replaces each null that stands for another key's value by that value."""
+    def with_batch(stage):
+        batch = stage.batch_size or config.train.batch_size
+        return dataclasses.replace(stage, batch_size=batch)
+    raw = config.data.raw or 'raw/%s' % config.data.name
+    return dataclasses.replace(
+        config, data=dataclasses.replace(config.data, raw=raw),
+        stage1=with_batch(config.stage1), stage2=with_batch(config.stage2))
+
+
+def check_config(config, origin):
+    """Raises ConfigError for a contradiction between keys; `origin` names the file."""
+    data, split = config.data, config.data.split
+    rules = [
+        (config.make_dataset is None or data.layout == 'cub',
+         'data.layout', 'make_dataset draws the cub layout, so it must be cub or make_dataset '
+         'must be null'),
+        (config.make_dataset is None or data.raw == 'raw/%s' % data.name,
+         'data.raw', 'make_dataset writes raw/<data.name>, so it must be null'),
+        (data.crop != 'box' or data.layout == 'cub',
+         'data.crop', 'box needs the bounding boxes of layout cub; use centre or stretch'),
+        (data.captions_file is None or data.layout == 'folder',
+         'data.captions_file', 'only layout folder reads it; must be null'),
+        ((split.train_list is None) == (split.test_list is None),
+         'data.split.test_list', 'train_list and test_list are given together or both null'),
+        (split.train_list is None or split.by == 'lists',
+         'data.split.train_list', 'is read only with data.split.by: lists'),
+        (split.by != 'lists' or data.layout != 'folder' or split.train_list is not None,
+         'data.split.train_list', 'layout folder brings no lists of its own; name two files'),
+        (config.text.source != 'pickle' or data.layout != 'folder',
+         'text.source', 'layout folder brings no embeddings; must be auto or train'),
+        (not config.platform.deterministic or config.platform.threads in (None, 1),
+         'platform.threads', 'deterministic runs on one thread; must be null or 1'),
+        (not config.platform.deterministic or config.platform.device != 'gpu',
+         'platform.device', 'deterministic is a setting of the CPU; must be auto or cpu'),
+    ]
+    for holds, key, text in rules:
+        if not holds:
+            raise ConfigError('%s: %s: %s' % (origin, key, text))

@@ -1,0 +1,196 @@
+"""YAML to `Config`, strictly: every mistake names the file, the key and what would be right."""
+
+import dataclasses
+import difflib
+import re
+import typing
+
+import yaml
+
+from stackgan.config import schema
+from stackgan.config.checks import check_config, fill_nulls
+from stackgan.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice."""
+
+
+def _mapping_without_duplicates(loader, node, deep=False):
+    seen = set()
+    for key_node, _ in node.value:
+        name = loader.construct_object(key_node, deep=True)
+        if name in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, 'key %r is given twice' % name, key_node.start_mark)
+        seen.add(name)
+    return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
+                        _mapping_without_duplicates)
+
+
+def load_config(
+        path,              # the YAML file
+        overrides=(),      # texts 'section.key=value', value in YAML
+):
+    """Reads, overrides, types, fills and checks a configuration.
+
+    Raises ConfigError, whose message names `path` (or --set) and the key.
+    """
+    tree = _read_yaml(path)
+    for text in overrides:
+        _override(tree, text)
+    origin = str(path) + (' with --set' if overrides else '')
+    config = fill_nulls(_typed(schema.Config, tree, origin, ''))
+    check_config(config, origin)
+    return config
+
+
+def to_dict(config):
+    """The configuration as nested dicts of plain values, tuples as lists."""
+    if dataclasses.is_dataclass(config):
+        return {f.name: to_dict(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return list(config) if isinstance(config, tuple) else config
+
+
+def to_yaml(config):
+    """The text of a configuration file that gives this very configuration."""
+    return yaml.safe_dump(to_dict(config), sort_keys=False, default_flow_style=False)
+
+
+def _read_yaml(path):
+    try:
+        with open(path, encoding='utf-8') as stream:
+            tree = yaml.load(stream, Loader=_Loader)   # a subclass of SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError('%s: cannot be read: %s' % (path, getattr(error, 'strerror', None)
+                                                      or error))
+    except yaml.YAMLError as error:
+        raise ConfigError('%s: not valid YAML: %s' % (path, ' '.join(str(error).split())))
+    if not isinstance(tree, dict):
+        raise ConfigError('%s: holds %s, not a mapping of sections (see configs/)'
+                          % (path, _kind(tree)))
+    return tree
+
+
+def _override(tree, text):
+    name, separator, value = text.partition('=')
+    parts = name.strip().split('.')
+    if not separator or not all(parts):
+        raise ConfigError('--set %s: not of the form section.key=value' % text)
+    try:
+        value = yaml.load(value, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError('--set %s: not a valid value: %s' % (text, ' '.join(str(error).split())))
+    _check_known(schema.Config, parts, '--set %s' % text)
+    for part in parts[:-1]:
+        if tree.get(part) is None:
+            tree[part] = {}
+        tree = tree[part]
+        if not isinstance(tree, dict):
+            raise ConfigError('--set %s: %s holds %s, not a section' % (text, part, _kind(tree)))
+    tree[parts[-1]] = value
+
+
+def _check_known(kind, parts, origin):
+    """Raises ConfigError where a dotted key is not of the schema, naming the nearest that is."""
+    seen = ''
+    for part in parts:
+        if not dataclasses.is_dataclass(kind):
+            raise ConfigError('%s: %s is a value and has no keys' % (origin, seen))
+        kinds = typing.get_type_hints(kind)
+        if part not in kinds:
+            raise ConfigError(_unknown(origin, seen, part, kinds))
+        kind, seen = _strip_optional(kinds[part])[0], (seen + '.' + part).lstrip('.')
+
+
+def _typed(kind, tree, origin, prefix):
+    """Builds the dataclass `kind` from a dict; `prefix` is the dotted name of the section."""
+    if not isinstance(tree, dict):
+        raise ConfigError('%s: %s: expected a section of keys, found %s'
+                          % (origin, prefix.rstrip('.'), _kind(tree)))
+    kinds = typing.get_type_hints(kind)
+    for name in tree:
+        if name not in kinds:
+            raise ConfigError(_unknown(origin, prefix.rstrip('.'), name, kinds))
+    missing = [name for name in kinds if name not in tree]
+    if missing:
+        raise ConfigError('%s: %s is missing (%s)' % (
+            origin, prefix + missing[0],
+            kind.__dataclass_fields__[missing[0]].metadata['help']))
+    values = {}
+    for field in dataclasses.fields(kind):
+        values[field.name] = _value(kinds[field.name], tree[field.name], field.metadata, origin,
+                                    prefix + field.name)
+    return kind(**values)
+
+
+def _unknown(origin, section, name, known):
+    near = difflib.get_close_matches(str(name), list(known), 1, 0.5)
+    hint = 'did you mean %s?' % near[0] if near else 'known keys: %s' % ', '.join(known)
+    return '%s: unknown key %s; %s' % (origin, ('%s.%s' % (section, name)).lstrip('.'), hint)
+
+
+def _value(kind, value, limits, origin, name):
+    kind, optional = _strip_optional(kind)
+    if value is None and optional:
+        return None
+    if dataclasses.is_dataclass(kind):
+        return _typed(kind, value, origin, name + '.')
+    if getattr(kind, '__origin__', None) in (tuple, typing.Tuple):
+        kinds = kind.__args__
+        if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
+            raise ConfigError('%s: %s: expected a list of %d values, found %s'
+                              % (origin, name, len(kinds), _kind(value)))
+        return tuple(_value(each, item, limits, origin, '%s[%d]' % (name, i))
+                     for i, (each, item) in enumerate(zip(kinds, value)))
+    value = _scalar(kind, value, origin, name, optional)
+    _check_limits(value, limits, origin, name)
+    return value
+
+
+def _strip_optional(kind):
+    arguments = getattr(kind, '__args__', None) or ()
+    if type(None) in arguments:
+        return next(a for a in arguments if a is not type(None)), True
+    return kind, False
+
+
+def _scalar(kind, value, origin, name, optional):
+    if kind is float and isinstance(value, str):
+        try:                    # YAML 1.1 reads 2e-4 as text
+            value = float(value)
+        except ValueError:
+            pass
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not kind or value != value or value in (float('inf'), float('-inf')):
+        words = {int: 'a whole number', float: 'a number', bool: 'true or false', str: 'text'}
+        raise ConfigError('%s: %s: expected %s%s, found %s' % (
+            origin, name, words[kind], ' or null' if optional else '', _kind(value)))
+    return value
+
+
+def _check_limits(value, limits, origin, name):
+    rules = [('least', lambda v, l: v >= l, 'at least %s'), ('most', lambda v, l: v <= l,
+             'at most %s'), ('above', lambda v, l: v > l, 'more than %s')]
+    for rule, holds, words in rules:
+        limit = limits[rule]
+        if limit is not None and not holds(value, limit):
+            raise ConfigError('%s: %s: is %s, must be %s' % (origin, name, value, words % limit))
+    if limits['choices'] and value not in limits['choices']:
+        raise ConfigError('%s: %s: is %r, must be one of %s'
+                          % (origin, name, value, ', '.join(limits['choices'])))
+    if limits['pattern'] and not re.fullmatch(limits['pattern'], value):
+        raise ConfigError('%s: %s: %r may hold only letters, digits, ".", "_" and "-", and must '
+                          'start with a letter or digit' % (origin, name, value))
+
+
+def _kind(value):
+    if value is None:
+        return 'null'
+    if isinstance(value, dict):
+        return 'a section'
+    return '%r' % (value,)

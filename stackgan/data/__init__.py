@@ -1,0 +1,1 @@
+"""Datasets on disk -> prepared arrays -> batches."""

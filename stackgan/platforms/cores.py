@@ -1,0 +1,50 @@
+"""How much of the machine this process may use. Imports no TensorFlow."""
+
+import math
+import os
+
+CPU_FLAGS = '/proc/cpuinfo'
+CGROUP_2_QUOTA = '/sys/fs/cgroup/cpu.max'
+CGROUP_1_QUOTA = '/sys/fs/cgroup/cpu/cpu.cfs_quota_us'
+CGROUP_1_PERIOD = '/sys/fs/cgroup/cpu/cpu.cfs_period_us'
+
+
+def available_cores():
+    """Cores this process may run on, at least 1: its affinity, cut by a container's quota."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:                       # not Linux
+        cores = os.cpu_count() or 1
+    quota = _quota()
+    return max(1, min(cores, math.ceil(quota)) if quota else cores)
+
+
+def _quota():
+    """CPUs' worth of time that the container may use, or None."""
+    for files in ([CGROUP_2_QUOTA], [CGROUP_1_QUOTA, CGROUP_1_PERIOD]):
+        try:
+            words = ' '.join(open(path).read() for path in files).split()
+            limit, period = float(words[0]), float(words[1])
+        except (OSError, ValueError, IndexError):    # no such file, or 'max'
+            continue
+        if limit > 0 and period > 0:
+            return limit / period
+    return None
+
+
+def cpu_computes_bfloat16():
+    """Whether the CPU multiplies in bfloat16 (AVX512-BF16 or AMX)."""
+    try:
+        with open(CPU_FLAGS) as stream:
+            flags = next((line for line in stream if line.startswith('flags')), '').split()
+    except OSError:
+        return False
+    return 'avx512_bf16' in flags or 'amx_bf16' in flags
+
+
+def prepare_environment(threads):
+    """Settings that TensorFlow and OpenMP read once, when they are first loaded."""
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    os.environ.setdefault('OMP_NUM_THREADS', str(threads))
+    os.environ.setdefault('KMP_BLOCKTIME', '0')        # OpenMP threads sleep between operations
+    os.environ.setdefault('KMP_WARNINGS', '0')

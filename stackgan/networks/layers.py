@@ -1,11 +1,11 @@
 """Layers of the StackGAN networks: raw TensorFlow ops and `get_variable`, float32, NHWC.
 
-Follows hanzhanggit/StackGAN `misc/custom_ops.py`: convolutions without bias, fully connected
-layers with one, batch norm with decay 0.9 and epsilon 1e-5, weights from N(0, 0.02), gamma from
-N(1, 0.02). Everything exists in TensorFlow 1.15 and in every later `tensorflow.compat.v1`.
+As in hanzhanggit/StackGAN `misc/custom_ops.py`: convolutions without bias, dense layers with
+one, batch norm with decay 0.9 and epsilon 1e-5, weights from N(0, 0.02), gamma from N(1, 0.02).
+Everything exists in TensorFlow 1.15 and in every later `tensorflow.compat.v1`.
 """
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -14,26 +14,25 @@ BATCH_NORM_EPSILON = 1e-5
 WEIGHT_STDDEV = 0.02
 LEAK = 0.2
 
-Shape = Tuple[Optional[int], ...]
-
 
 class Pass(NamedTuple):
-    """How one pass through a network behaves: the same variables serve several passes."""
+    """How one pass through a network behaves; several passes share the variables."""
 
     training: bool
     # True: batch norm uses the statistics of the batch; False: the moving statistics.
     statistics: Optional[List[tuple]] = None
-    # Where batch norm records (moving variable, value in this batch); None records nothing.
+    # Where batch norm records (moving variable, its value in this batch); None: nowhere.
     groups: int = 1
     # The batch is this many batches one after the other; batch norm treats each by itself.
-    fused_upsampling: bool = True
-    # True: nearest upsampling and convolution in one op; False: as two ops, the paper's form.
     ascend_port: bool = False
-    # True: the deviations of the Ascend port (see `stage1.generator`), for its checkpoints only.
+    # True: the two deviations of the Ascend port (see `stage1.generator`), for its checkpoints.
+
+
+TESTING = Pass(training=False)
 
 
 def check_shape(
-        tensor,        # any tensor with a static rank
+        tensor,        # any tensor of static rank
         expected,      # one entry a dimension; None allows any size
         name,          # what the message calls the tensor
 ):
@@ -87,53 +86,57 @@ def upsample_conv(
         x,             # [N, H, W, C]
         filters,       # number of output channels
         name,
-        fused,         # True: one transposed convolution, the same function with 4/9 of the work
 ):
-    """Nearest upsampling by 2, then a 3x3 convolution without bias: [N, 2H, 2W, filters].
-
-    The fused form uses that in the enlarged image neighbours are equal: along one axis output
-    2k is w0 x[k-1] + (w1 + w2) x[k] and output 2k+1 is (w0 + w1) x[k] + w2 x[k+1]. That is a
-    transposed convolution of stride 2 with the kernel [w2, w1 + w2, w0 + w1, w0].
-    """
-    batch, height, width, channels = x.shape.as_list()
+    """Nearest upsampling by 2, then a 3x3 convolution without bias: [N, 2H, 2W, filters]."""
+    _, height, width, channels = x.shape.as_list()
     with tf.variable_scope(name):
         w = weights([3, 3, channels, filters])
-        if not fused:
-            x = tf.image.resize_nearest_neighbor(x, [2 * height, 2 * width])
-            return tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME')
-        flipped = tf.transpose(tf.reverse(w, [0, 1]), [0, 1, 3, 2])
-        kernel = sum(tf.pad(flipped, [[i, 1 - i], [j, 1 - j], [0, 0], [0, 0]])
-                     for i in (0, 1) for j in (0, 1))
-        return tf.nn.conv2d_transpose(x, kernel, [batch, 2 * height, 2 * width, filters],
-                                      strides=[1, 2, 2, 1], padding='SAME')
+        x = tf.image.resize_nearest_neighbor(x, [2 * height, 2 * width])
+        return tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME')
 
 
 def batch_norm(
-        x,             # [N, H, W, C]
-        name,
+        x,             # [N, C] or [N, H, W, C]
         mode,          # Pass
 ):
-    """Batch norm over all axes but the last, with scale and offset: [N, H, W, C]."""
+    """Batch norm over all axes but the last, with scale and offset, in the current scope."""
+    if x.shape.ndims == 2:
+        return tf.squeeze(batch_norm(x[:, tf.newaxis, tf.newaxis, :], mode), [1, 2])
     channels = x.shape.as_list()[3]
-    with tf.variable_scope(name):
-        gamma = variable('gamma', [channels],
-                         tf.random_normal_initializer(1.0, WEIGHT_STDDEV))
-        beta = variable('beta', [channels], tf.zeros_initializer())
-        moving_mean = variable('moving_mean', [channels], tf.zeros_initializer(), False)
-        moving_variance = variable('moving_variance', [channels], tf.ones_initializer(), False)
+    gamma = variable('gamma', [channels], tf.random_normal_initializer(1.0, WEIGHT_STDDEV))
+    beta = variable('beta', [channels], tf.zeros_initializer())
+    moving_mean = variable('moving_mean', [channels], tf.zeros_initializer(), False)
+    moving_variance = variable('moving_variance', [channels], tf.ones_initializer(), False)
     if not mode.training:
         return tf.nn.fused_batch_norm(x, gamma, beta, moving_mean, moving_variance,
                                       epsilon=BATCH_NORM_EPSILON, is_training=False)[0]
     parts = [tf.nn.fused_batch_norm(part, gamma, beta, epsilon=BATCH_NORM_EPSILON)
              for part in (tf.split(x, mode.groups) if mode.groups > 1 else [x])]
     if mode.statistics is not None:
-        mode.statistics.append((moving_mean, mean_of([mean for _, mean, _ in parts])))
-        mode.statistics.append((moving_variance, mean_of([var for _, _, var in parts])))
+        mode.statistics.append((moving_mean, _mean([mean for _, mean, _ in parts])))
+        mode.statistics.append((moving_variance, _mean([var for _, _, var in parts])))
     return parts[0][0] if mode.groups == 1 else tf.concat([y for y, _, _ in parts], 0)
 
 
-def mean_of(tensors):
+def _mean(tensors):
     return tensors[0] if len(tensors) == 1 else tf.add_n(tensors) / float(len(tensors))
+
+
+def conv_norm(
+        x,                  # [N, H, W, C]
+        filters,            # number of output channels
+        name,
+        mode,               # Pass
+        activation=None,    # applied to the normalised output
+        kernel=3,
+        stride=1,
+        upsample=False,     # True: double the sides first
+):
+    """Convolution and batch norm, in one scope: [N, H', W', filters]."""
+    x = upsample_conv(x, filters, name) if upsample else conv(x, filters, name, kernel, stride)
+    with tf.variable_scope(name):
+        x = batch_norm(x, mode)
+    return activation(x) if activation else x
 
 
 def spread(

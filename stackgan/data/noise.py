@@ -1,0 +1,39 @@
+"""Random numbers as functions of a seed and a position, the same in every lane and process.
+
+NumPy's legacy RandomState is used because its streams are frozen across versions.
+"""
+
+import zlib
+
+import numpy as np
+
+
+def random_state(
+        seed,             # the run's seed
+        purpose,          # what the numbers are for: streams of two purposes are unrelated
+        *position,        # non-negative integers: step, epoch, ...
+):
+    """RandomState of a purpose at a position."""
+    return np.random.RandomState([seed, zlib.crc32(purpose.encode()) & 0xffffffff]
+                                 + [int(each) for each in position])
+
+
+def normal(
+        random,           # RandomState
+        shape,
+):
+    """float32 from a unit normal."""
+    return random.standard_normal(shape).astype(np.float32)
+
+
+def truncated_normal(
+        random,           # RandomState
+        shape,
+):
+    """float32 from a unit normal cut at 2 sigma: values beyond are drawn again."""
+    values = random.standard_normal(shape)
+    beyond = np.abs(values) > 2.0
+    while beyond.any():
+        values[beyond] = random.standard_normal(int(beyond.sum()))
+        beyond = np.abs(values) > 2.0
+    return values.astype(np.float32)

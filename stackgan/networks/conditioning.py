@@ -1,0 +1,27 @@
+"""Conditioning augmentation (Zhang et al., 2017, section 3.2): c = mean + sigma * noise."""
+
+from typing import Any, NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from stackgan.networks.layers import check_shape, dense, leaky_relu
+
+
+class Condition(NamedTuple):
+    """The conditioning variable of a caption and the Gaussian it is drawn from."""
+
+    value: Any          # [N, condition_dim] float32: what the generator reads
+    mean: Any           # [N, condition_dim]
+    log_sigma: Any      # [N, condition_dim]
+
+
+def augmented_condition(
+        embeddings,       # [N, embedding_dim] float32
+        noise,            # [N, condition_dim] float32 from a unit normal cut at 2 sigma
+        condition_dim,
+):
+    """`Condition` of the embeddings, with variables in the scope `condition`."""
+    check_shape(noise, [None, condition_dim], 'conditioning noise')
+    both = leaky_relu(dense(embeddings, 2 * condition_dim, 'condition'))
+    mean, log_sigma = both[:, :condition_dim], both[:, condition_dim:]
+    return Condition(mean + tf.exp(log_sigma) * noise, mean, log_sigma)

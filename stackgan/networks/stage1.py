@@ -1,0 +1,105 @@
+"""Stage-I: a 64x64 picture from a caption embedding and noise (Zhang et al., 2017, section 3.3).
+
+As hanzhanggit/StackGAN `stageI/model.py`, network type "default". With the paper's dimensions
+the generator has 14,264,192 parameters and the discriminator 4,029,824.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from stackgan.networks.conditioning import Condition, augmented_condition
+from stackgan.networks.layers import (batch_norm, check_shape, conv, conv_norm, dense,
+                                      leaky_relu, spread, upsample_conv)
+
+SIZE = 64                       # side of the pictures
+GENERATOR = 'stage1/generator'  # variable scopes
+DISCRIMINATOR = 'stage1/discriminator'
+
+
+class Generated(NamedTuple):
+    """What a generator made."""
+
+    images: Any             # [N, size, size, 3] float32 in [-1, 1]
+    condition: Condition
+
+
+def generator(
+        embeddings,       # [N, embedding_dim] float32
+        noise,            # [N, condition_dim] float32, for the conditioning augmentation
+        z,                # [N, noise_dim] float32 from a unit normal
+        dims,             # the `model` section of the configuration
+        mode,             # Pass
+):
+    """`Generated` 64x64 pictures.
+
+    `mode.ascend_port` reproduces the port: one ReLU more at the end of the first residual
+    branch, and the dense batch norm always with the statistics of the batch.
+    """
+    check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
+    check_shape(z, [None, dims.noise_dim], 'z')
+    width = dims.generator_filters
+    with tf.variable_scope(GENERATOR, reuse=tf.AUTO_REUSE):
+        condition = augmented_condition(embeddings, noise, dims.condition_dim)
+        x = dense(tf.concat([condition.value, z], 1), 4 * 4 * 8 * width, 'project')
+        with tf.variable_scope('project'):
+            x = batch_norm(x, mode._replace(training=True) if mode.ascend_port else mode)
+        x = tf.reshape(x, [-1, 4, 4, 8 * width])                        # [N, 4, 4, 8 gf]
+        x = bottleneck(x, 2 * width, 'block1', mode, tf.nn.relu,
+                        last=tf.nn.relu if mode.ascend_port else None)
+        x = conv_norm(x, 4 * width, 'up1', mode, upsample=True)         # [N, 8, 8, 4 gf]
+        x = bottleneck(x, width, 'block2', mode, tf.nn.relu)
+        x = conv_norm(x, 2 * width, 'up2', mode, tf.nn.relu, upsample=True)  # [N, 16, 16, 2 gf]
+        x = conv_norm(x, width, 'up3', mode, tf.nn.relu, upsample=True)      # [N, 32, 32, gf]
+        images = tf.tanh(upsample_conv(x, 3, 'image'))                       # [N, 64, 64, 3]
+    return Generated(images, condition)
+
+
+def discriminator(
+        images,           # [N, 64, 64, 3] float32 in [-1, 1]
+        embeddings,       # [N, embedding_dim] float32
+        dims,             # the `model` section of the configuration
+        mode,             # Pass
+):
+    """Logits [N]: is this a real picture, and of this caption?"""
+    check_shape(images, [None, SIZE, SIZE, 3], 'images')
+    check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
+    width = dims.discriminator_filters
+    with tf.variable_scope(DISCRIMINATOR, reuse=tf.AUTO_REUSE):
+        x = leaky_relu(conv(images, width, 'down1', 4, 2))                   # [N, 32, 32, df]
+        x = conv_norm(x, 2 * width, 'down2', mode, leaky_relu, 4, 2)         # [N, 16, 16, 2 df]
+        x = conv_norm(x, 4 * width, 'down3', mode, None, 4, 2)               # [N, 8, 8, 4 df]
+        x = conv_norm(x, 8 * width, 'down4', mode, None, 4, 2)               # [N, 4, 4, 8 df]
+        x = bottleneck(x, 2 * width, 'block', mode, leaky_relu)
+        return match_logits(x, embeddings, dims.condition_dim, mode)
+
+
+def match_logits(
+        features,         # [N, 4, 4, C] of the pictures
+        embeddings,       # [N, embedding_dim]
+        text_dim,         # size the embeddings are reduced to
+        mode,             # Pass
+):
+    """Logits [N] of pictures and captions seen together, the end of both discriminators."""
+    text = leaky_relu(dense(embeddings, text_dim, 'text'))
+    x = tf.concat([features, spread(text, 4)], 3)                            # [N, 4, 4, C + text]
+    x = conv_norm(x, features.shape.as_list()[3], 'match', mode, leaky_relu, kernel=1)
+    return tf.reshape(conv(x, 1, 'logit', 4, 4), [-1])
+
+
+def bottleneck(
+        x,                # [N, H, W, C]
+        width,            # channels within
+        name,
+        mode,             # Pass
+        activation,
+        last=None,        # activation at the end of the branch, before the sum
+):
+    """Residual block of a 1x1 and two 3x3 convolutions: [N, H, W, C]."""
+    with tf.variable_scope(name):
+        branch = conv_norm(x, width, 'conv1', mode, activation, kernel=1)
+        branch = conv_norm(branch, width, 'conv2', mode, activation)
+        branch = conv_norm(branch, x.shape.as_list()[3], 'conv3', mode, last)
+    return activation(x + branch)
+
+

@@ -1,0 +1,74 @@
+"""Stage-II: a 256x256 picture from a 64x64 one and its caption (Zhang et al., 2017, section 3.4).
+
+As hanzhanggit/StackGAN `stageII/model.py`. With the paper's dimensions the generator has
+26,290,080 parameters and the discriminator 48,603,520.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from stackgan.networks.conditioning import augmented_condition
+from stackgan.networks.layers import check_shape, conv, conv_norm, leaky_relu, spread
+from stackgan.networks.stage1 import SIZE as LOW_SIZE
+from stackgan.networks.stage1 import Generated, bottleneck, match_logits
+
+SIZE = 256                      # side of the pictures
+GENERATOR = 'stage2/generator'  # variable scopes
+DISCRIMINATOR = 'stage2/discriminator'
+RESIDUAL_BLOCKS = 4
+
+
+def generator(
+        images,           # [N, 64, 64, 3] float32 in [-1, 1], of Stage-I
+        embeddings,       # [N, embedding_dim] float32
+        noise,            # [N, condition_dim] float32, for a conditioning augmentation of its own
+        dims,             # the `model` section of the configuration
+        mode,             # Pass
+):
+    """`Generated` 256x256 pictures."""
+    check_shape(images, [None, LOW_SIZE, LOW_SIZE, 3], 'images')
+    check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
+    width = dims.generator_filters
+    with tf.variable_scope(GENERATOR, reuse=tf.AUTO_REUSE):
+        condition = augmented_condition(embeddings, noise, dims.condition_dim)
+        x = tf.nn.relu(conv(images, width, 'encode1'))                       # [N, 64, 64, gf]
+        x = conv_norm(x, 2 * width, 'encode2', mode, tf.nn.relu, 4, 2)       # [N, 32, 32, 2 gf]
+        x = conv_norm(x, 4 * width, 'encode3', mode, tf.nn.relu, 4, 2)       # [N, 16, 16, 4 gf]
+        x = tf.concat([x, spread(condition.value, 16)], 3)
+        x = conv_norm(x, 4 * width, 'join', mode, tf.nn.relu)
+        for i in range(1, RESIDUAL_BLOCKS + 1):
+            x = _residual(x, 'block%d' % i, mode)
+        x = conv_norm(x, 2 * width, 'up1', mode, tf.nn.relu, upsample=True)  # [N, 32, 32, 2 gf]
+        x = conv_norm(x, width, 'up2', mode, tf.nn.relu, upsample=True)      # [N, 64, 64, gf]
+        x = conv_norm(x, width // 2, 'up3', mode, tf.nn.relu, upsample=True)  # [N, 128, 128, .]
+        x = conv_norm(x, width // 4, 'up4', mode, tf.nn.relu, upsample=True)  # [N, 256, 256, .]
+        images = tf.tanh(conv(x, 3, 'image'))
+    return Generated(images, condition)
+
+
+def discriminator(
+        images,           # [N, 256, 256, 3] float32 in [-1, 1]
+        embeddings,       # [N, embedding_dim] float32
+        dims,             # the `model` section of the configuration
+        mode,             # Pass
+):
+    """Logits [N]: is this a real picture, and of this caption?"""
+    check_shape(images, [None, SIZE, SIZE, 3], 'images')
+    check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
+    width = dims.discriminator_filters
+    with tf.variable_scope(DISCRIMINATOR, reuse=tf.AUTO_REUSE):
+        x = leaky_relu(conv(images, width, 'down1', 4, 2))                   # [N, 128, 128, df]
+        for i in range(2, 7):                                                # to [N, 4, 4, 32 df]
+            x = conv_norm(x, 2 ** (i - 1) * width, 'down%d' % i, mode, leaky_relu, 4, 2)
+        x = conv_norm(x, 16 * width, 'reduce1', mode, leaky_relu, kernel=1)
+        x = conv_norm(x, 8 * width, 'reduce2', mode, kernel=1)               # [N, 4, 4, 8 df]
+        x = bottleneck(x, 2 * width, 'block', mode, leaky_relu)
+        return match_logits(x, embeddings, dims.condition_dim, mode)
+
+
+def _residual(x, name, mode):
+    """Residual block of two 3x3 convolutions: as `x`, [N, H, W, C]."""
+    channels = x.shape.as_list()[3]
+    with tf.variable_scope(name):
+        branch = conv_norm(x, channels, 'conv1', mode, tf.nn.relu)
+        branch = conv_norm(branch, channels, 'conv2', mode)
+    return tf.nn.relu(x + branch)

@@ -1,0 +1,92 @@
+"""Which networks each stage trains, as `Adversary` pairs over one batch."""
+
+import tensorflow.compat.v1 as tf
+
+from stackgan.networks import stage1, stage2
+from stackgan.networks.layers import TESTING, Pass
+from stackgan.types import Adversary, Batch
+
+
+def batch_placeholders(
+        size,             # number of images
+        stage,            # 1 or 2
+        dims,             # the `model` section
+):
+    """`Batch` of placeholders of fixed shape."""
+    side = stage1.SIZE if stage == 1 else stage2.SIZE
+
+    def floats(width, name):
+        return tf.placeholder(tf.float32, [size, width], name)
+
+    return Batch(
+        tf.placeholder(tf.uint8, [size, side, side, 3], 'images'),
+        tf.placeholder(tf.uint8, [size, side, side, 3], 'wrong_images'),
+        floats(dims.embedding_dim, 'embeddings'),
+        floats(dims.noise_dim, 'z'),
+        floats(dims.condition_dim, 'noise1'),
+        floats(dims.condition_dim, 'noise2') if stage == 2 else None)
+
+
+def to_unit_range(
+        images,           # uint8
+):
+    """Pictures as float32 in [-1, 1]."""
+    return tf.cast(images, tf.float32) * (2.0 / 255.0) - 1.0
+
+
+def stage1_adversaries(
+        batch,            # Batch of placeholders for Stage-I
+        dims,             # the `model` section
+):
+    """[Adversary] of Stage-I."""
+    return [_stage1_pair(batch, dims, to_unit_range(batch.images),
+                         to_unit_range(batch.wrong_images), 1.0)[0]]
+
+
+def stage2_adversaries(
+        batch,            # Batch of placeholders for Stage-II
+        dims,             # the `model` section
+        finetune_ratio,   # share of the learning rates for Stage-I; None: Stage-I is frozen
+):
+    """[Adversary] of Stage-II, and of Stage-I behind it where that is trained along."""
+    real, wrong = to_unit_range(batch.images), to_unit_range(batch.wrong_images)
+    first = []
+    if finetune_ratio is None:
+        # Differs from hanzhanggit/StackGAN: the frozen Stage-I uses its moving statistics, as
+        # it does when sampling, because batch statistics would show Stage-II other pictures.
+        low = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims, TESTING).images
+    else:
+        pair, low = _stage1_pair(batch, dims, _shrink(real), _shrink(wrong), finetune_ratio)
+        first = [pair]
+    statistics = []
+    generated = stage2.generator(low, batch.embeddings, batch.noise2, dims,
+                                 Pass(True, statistics))
+    return [Adversary(
+        'stage2', stage2.GENERATOR, stage2.DISCRIMINATOR, generated.images, generated.condition,
+        real, wrong,
+        lambda images, mode: stage2.discriminator(images, _times(batch.embeddings, mode), dims,
+                                                  mode),
+        statistics, 1.0)] + first
+
+
+def _stage1_pair(batch, dims, real, wrong, ratio):
+    """(Adversary, generated pictures) of Stage-I."""
+    statistics = []
+    generated = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims,
+                                 Pass(True, statistics))
+    return Adversary(
+        'stage1', stage1.GENERATOR, stage1.DISCRIMINATOR, generated.images, generated.condition,
+        real, wrong,
+        lambda images, mode: stage1.discriminator(images, _times(batch.embeddings, mode), dims,
+                                                  mode),
+        statistics, ratio), generated.images
+
+
+def _times(embeddings, mode):
+    """The embeddings once for each group of a grouped batch."""
+    return tf.tile(embeddings, [mode.groups, 1]) if mode.groups > 1 else embeddings
+
+
+def _shrink(images):
+    """256x256 to 64x64: means of 4x4 pixels."""
+    return tf.nn.avg_pool(images, [1, 4, 4, 1], [1, 4, 4, 1], 'VALID')

@@ -1,0 +1,110 @@
+"""One training step as a graph: discriminators, then generators against them as updated.
+
+Differs from hanzhanggit/StackGAN: the fake batch is made once a step and serves both updates,
+because a second one costs a generator's forward pass and gives another draw of the same thing.
+"""
+
+import tensorflow.compat.v1 as tf
+
+from stackgan.losses import (generator_loss, kl_to_unit_gaussian,
+                             matching_aware_discriminator_loss)
+from stackgan.networks.layers import BATCH_NORM_DECAY, Pass
+from stackgan.types import TrainingGraph
+
+AVERAGES = 'moving_average'      # scope of the averaged generators
+
+
+def build_step(
+        adversaries,      # [Adversary]
+        batch,            # Batch of placeholders
+        train,            # the `train` section of the configuration
+):
+    """`TrainingGraph` of one alternating update of all adversaries."""
+    rates = [tf.placeholder(tf.float32, [], name + '_learning_rate')
+             for name in ('generator', 'discriminator')]
+    losses, discriminator_updates = {}, []
+    for each in adversaries:
+        update, parts = _discriminator_update(each, rates[1], train)
+        discriminator_updates.append(update)
+        losses.update(parts)
+    with tf.control_dependencies(discriminator_updates):
+        generator_losses = [_generator_loss(each, train, losses) for each in adversaries]
+    updates = [_update(sum(generator_losses), each.generator_scope, each.statistics,
+                       rates[0] * each.learning_rate_ratio, train) for each in adversaries]
+    step, getter = tf.group(*updates), None
+    if train.ema_decay is not None:
+        with tf.control_dependencies([step]):
+            step, getter = _average([each.generator_scope for each in adversaries],
+                                    train.ema_decay)
+    check_ownership(adversaries)
+    return TrainingGraph(batch, rates[0], rates[1], step, losses, getter)
+
+
+def scope_variables(scope, trainable_only=True):
+    """The variables of a network, by its scope and a separator."""
+    collection = (tf.GraphKeys.TRAINABLE_VARIABLES if trainable_only
+                  else tf.GraphKeys.GLOBAL_VARIABLES)
+    return [v for v in tf.get_collection(collection) if v.op.name.startswith(scope + '/')]
+
+
+def _discriminator_update(adversary, learning_rate, train):
+    """(operation, losses) that train a discriminator on real, wrong and fake pictures."""
+    statistics = []
+    images = tf.concat([adversary.real, adversary.wrong, tf.stop_gradient(adversary.fake)], 0)
+    logits = tf.split(adversary.discriminate(images, Pass(True, statistics, groups=3)), 3)
+    loss = matching_aware_discriminator_loss(*logits)
+    update = _update(loss.total, adversary.discriminator_scope, statistics,
+                     learning_rate * adversary.learning_rate_ratio, train)
+    names = ('discriminator', 'discriminator_real', 'discriminator_wrong', 'discriminator_fake')
+    return update, {'%s/%s' % (adversary.name, name): value for name, value in zip(names, loss)}
+
+
+def _generator_loss(adversary, train, losses):
+    """Adversarial and conditioning loss of a generator; adds its parts to `losses`."""
+    fake = generator_loss(adversary.discriminate(adversary.fake, Pass(True)))
+    kl = kl_to_unit_gaussian(adversary.condition.mean, adversary.condition.log_sigma)
+    total = fake + train.kl_coefficient * kl
+    for name, value in (('generator', total), ('generator_fake', fake), ('kl', kl)):
+        losses['%s/%s' % (adversary.name, name)] = value
+    return total
+
+
+def _update(loss, scope, statistics, learning_rate, train):
+    """Adam on one network, and its batch-norm statistics: once, and by no other step."""
+    variables = scope_variables(scope)
+    if train.weight_decay:
+        loss += train.weight_decay * tf.add_n(
+            [tf.nn.l2_loss(v) for v in variables if v.op.name.endswith('/weights')])
+    gradients = tf.gradients(loss, variables)
+    with tf.variable_scope('adam'):
+        optimizer = tf.train.AdamOptimizer(learning_rate, beta1=train.adam_beta1, name=scope)
+        update = optimizer.apply_gradients(zip(gradients, variables))
+    moves = [moving.assign_sub((1.0 - BATCH_NORM_DECAY) * (moving - value))
+             for moving, value in statistics]
+    return tf.group(update, *moves)
+
+
+def _average(scopes, decay):
+    """(operation, variable getter): an average of each generator variable and its follow-up."""
+    pairs = {}
+    for variable in [v for scope in scopes for v in scope_variables(scope, False)]:
+        average = tf.get_variable('%s/%s' % (AVERAGES, variable.op.name),
+                                  initializer=variable.initialized_value(), trainable=False,
+                                  use_resource=True)
+        pairs[variable.op.name] = (average, variable)
+    moves = [average.assign_sub((1.0 - decay) * (average - variable.read_value()))
+             for average, variable in pairs.values()]
+
+    def averaged(getter, name, *arguments, **options):
+        return pairs[name][0] if name in pairs else getter(name, *arguments, **options)
+
+    return tf.group(*moves), averaged
+
+
+def check_ownership(adversaries):
+    """Raises ValueError where a trainable variable belongs to two networks at once."""
+    scopes = [scope for each in adversaries
+              for scope in (each.generator_scope, each.discriminator_scope)]
+    owned = [v.op.name for scope in scopes for v in scope_variables(scope)]
+    if len(owned) != len(set(owned)):
+        raise ValueError('a variable belongs to two networks: %s' % scopes)

@@ -1,0 +1,40 @@
+"""What the parts hand one another."""
+
+from typing import Any, Callable, List, NamedTuple, Optional
+
+
+class Batch(NamedTuple):
+    """One training batch: of arrays where it is built, of placeholders where it is used."""
+
+    images: Any            # [N, S, S, 3] uint8; S is 64 for Stage-I, 256 for Stage-II
+    wrong_images: Any      # [N, S, S, 3] uint8, each of another class than its caption
+    embeddings: Any        # [N, embedding_dim] float32
+    z: Any                 # [N, noise_dim] float32 from a unit normal
+    noise1: Any            # [N, condition_dim] float32 from a unit normal cut at 2 sigma
+    noise2: Any            # the same for Stage-II; None in Stage-I
+
+
+class Adversary(NamedTuple):
+    """A generator and its discriminator, ready to be trained against each other."""
+
+    name: str                      # 'stage1' or 'stage2'
+    generator_scope: str
+    discriminator_scope: str
+    fake: Any                      # [N, S, S, 3] float32 in [-1, 1]
+    condition: Any                 # networks.conditioning.Condition
+    real: Any                      # [N, S, S, 3] float32 in [-1, 1]
+    wrong: Any                     # as real
+    discriminate: Callable         # (images, mode) -> logits [N]
+    statistics: List[tuple]        # batch-norm statistics of the generator's forward pass
+    learning_rate_ratio: float     # share of the scheduled learning rates
+
+
+class TrainingGraph(NamedTuple):
+    """One step of training as operations."""
+
+    batch: Batch                               # placeholders
+    generator_learning_rate: Any               # placeholder, scalar
+    discriminator_learning_rate: Any           # placeholder, scalar
+    step: Any                                  # the operation that makes the step
+    losses: dict                               # name -> scalar tensor
+    moving_average: Optional[Callable]         # variable getter of the averaged generator

@@ -87,7 +87,7 @@ def _find_config(name):
 
 def _one(options, config, volume):
     if options.dry_run:
-        return _dry_run(config, volume, [options.job])
+        return _dry_run(config, volume, [options.job.variant(options.job, options)])
     return execute(options.job, config, volume, options)
 
 

@@ -32,7 +32,7 @@ class Work(NamedTuple):
     volume: str                     # absolute path of the data volume
     folder: str                     # absolute path of the folder to write; may hold earlier work
     inputs: Dict[str, str]          # absolute path of each input, by name
-    options: Any                    # the command line, for options of this job alone
+    settings: dict                  # what the job's `settings` gave
     say: Callable[[str], None]      # prints a line and logs it
     stop: Any                       # jobs.signals.Stop
 
@@ -57,6 +57,7 @@ class Job(NamedTuple):
     # Settings (dotted) that may change without starting anew: a finished output is extended.
     precious: bool = False                          # days of work: never thrown away unasked
     add_options: Optional[Callable] = None          # adds options of its own to a parser
+    variant: Callable = lambda job, options: job    # the job that those options make of it
 
 
 class State(NamedTuple):

@@ -47,12 +47,13 @@ def execute(
         job,              # Job
         config,           # Config
         volume,           # absolute path of the data volume
-        options,          # the parsed command line: `force`, `restart` and the job's own
+        options,          # the parsed command line
 ):
     """Brings a job's output up to date and returns the exit code. Prints every outcome."""
     log = Log(job.name)
     try:
         with handled() as stop:
+            job = job.variant(job, options)
             _execute(job, config, volume, options, log, stop)
         return 0
     except Interrupted as signal:
@@ -106,8 +107,8 @@ def _execute(job, config, volume, options, log, stop):
         partial = _prepare_partial(job, folder, request, options, log)
         log.path = os.path.join(partial, 'log.txt')
         started = time.time()
-        job.run(Work(config, volume, partial, _input_paths(job, config, volume), options,
-                     log.say, stop))
+        job.run(Work(config, volume, partial, _input_paths(job, config, volume),
+                     job.settings(config), log.say, stop))
         with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:
             stream.write(to_yaml(config))
         seconds = time.time() - started

@@ -2,7 +2,9 @@
 
     checkpoints/
         00001200/model.index, model.data-00000-of-00001, checkpoint.json
-        best.json                   name and value of the best one
+
+checkpoint.json holds the step, what the training adds, and `distance`: the smaller, the better
+the checkpoint.
 
 The variables are a TensorFlow V2 checkpoint, readable in every lane.
 """
@@ -16,6 +18,7 @@ from stackgan.errors import InputError
 from stackgan.files import read_json, write_json
 
 FACTS = 'checkpoint.json'
+AVERAGES = 'moving_average'      # scope of the moving averages of generator variables
 
 
 class Checkpoints:
@@ -42,9 +45,9 @@ class Checkpoints:
         return (self.all() or [None])[-1]
 
     def best(self):
-        """Path of the best one, or None."""
-        path = os.path.join(self.folder, 'best.json')
-        return os.path.join(self.folder, read_json(path)['name']) if os.path.exists(path) else None
+        """Path of the one with the smallest distance (the newest of equals), or None."""
+        rated = [path for path in self.all() if read_facts(path).get('distance') is not None]
+        return min(reversed(rated), key=lambda path: read_facts(path)['distance'], default=None)
 
     def save(
             self,
@@ -66,21 +69,11 @@ class Checkpoints:
         self._remove_old()
         return path
 
-    def mark_best(self, path, value):
-        """Keeps `path` until a better one is marked. `value` is what made it the best."""
-        write_json(os.path.join(self.folder, 'best.json'),
-                   {'name': os.path.basename(path), 'value': value})
-        self._remove_old()
-
-    def best_value(self):
-        """The value of the best one, or None."""
-        path = os.path.join(self.folder, 'best.json')
-        return read_json(path)['value'] if os.path.exists(path) else None
-
     def _remove_old(self):
         if self.keep is not None:
+            best = self.best()
             for path in self.all()[:-self.keep]:
-                if path != self.best():
+                if path != best:
                     shutil.rmtree(path)
 
 
@@ -104,7 +97,7 @@ def variables_of(path):
 def restore(
         session,
         saver,             # tf.train.Saver over `variables`
-        variables,         # the variables to fill
+        variables,         # what the saver was made of: variables, or {stored name: variable}
         path,              # checkpoint folder
         is_part=False,     # True: the checkpoint may hold more than `variables`
 ):
@@ -113,7 +106,8 @@ def restore(
     Raises InputError that names what is missing, what is too much and what has another shape.
     """
     stored = variables_of(path)
-    wanted = {v.op.name: v.shape.as_list() for v in variables}
+    named = variables if isinstance(variables, dict) else {v.op.name: v for v in variables}
+    wanted = {name: variable.shape.as_list() for name, variable in named.items()}
     missing = sorted(set(wanted) - set(stored))
     extra = [] if is_part else sorted(set(stored) - set(wanted))
     reshaped = ['%s %s (wanted %s)' % (name, list(stored[name]), wanted[name])
@@ -126,6 +120,18 @@ def restore(
                          'the model section as it was, or start a new run with run.name'
                          % (path, '; '.join(f for f in faults if f)))
     saver.restore(session, os.path.join(path, 'model'))
+
+
+def averages_of(
+        variables,         # of generators
+        path,              # checkpoint folder
+):
+    """{stored name: variable}, the moving average of each variable that has one there."""
+    stored = variables_of(path)
+    named = {v.op.name: v for v in variables}
+    averages = {name: '%s/%s' % (AVERAGES, name) for name in named}
+    return {averages[name] if averages[name] in stored else name: variable
+            for name, variable in named.items()}
 
 
 def _few(label, names):

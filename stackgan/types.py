@@ -1,6 +1,6 @@
 """What the parts hand one another."""
 
-from typing import Any, Callable, List, NamedTuple, Optional
+from typing import Any, Callable, List, NamedTuple
 
 
 class Batch(NamedTuple):
@@ -37,4 +37,5 @@ class TrainingGraph(NamedTuple):
     discriminator_learning_rate: Any           # placeholder, scalar
     step: Any                                  # the operation that makes the step
     losses: dict                               # name -> scalar tensor
-    moving_average: Optional[Callable]         # variable getter of the averaged generator
+    start_averages: Any                        # operation: moving averages := variables
+    averaged: Callable                         # variable getter: averages where there are any

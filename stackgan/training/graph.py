@@ -6,12 +6,11 @@ because a second one costs a generator's forward pass and gives another draw of 
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.checkpoints import AVERAGES
 from stackgan.losses import (generator_loss, kl_to_unit_gaussian,
                              matching_aware_discriminator_loss)
 from stackgan.networks.layers import BATCH_NORM_DECAY, Pass
 from stackgan.types import TrainingGraph
-
-AVERAGES = 'moving_average'      # scope of the averaged generators
 
 
 def build_step(
@@ -31,13 +30,16 @@ def build_step(
         generator_losses = [_generator_loss(each, train, losses) for each in adversaries]
     updates = [_update(sum(generator_losses), each.generator_scope, each.statistics,
                        rates[0] * each.learning_rate_ratio, train) for each in adversaries]
-    step, getter = tf.group(*updates), None
+    step, averages = tf.group(*updates), {}
     if train.ema_decay is not None:
+        averages = _averages([each.generator_scope for each in adversaries])
         with tf.control_dependencies([step]):
-            step, getter = _average([each.generator_scope for each in adversaries],
-                                    train.ema_decay)
+            step = tf.group(*[
+                average.assign_sub((1.0 - train.ema_decay) * (average - variable.read_value()))
+                for variable, average in averages.values()])
     check_ownership(adversaries)
-    return TrainingGraph(batch, rates[0], rates[1], step, losses, getter)
+    start = tf.group(*[average.assign(variable) for variable, average in averages.values()])
+    return TrainingGraph(batch, rates[0], rates[1], step, losses, start, _getter(averages))
 
 
 def scope_variables(scope, trainable_only=True):
@@ -76,29 +78,33 @@ def _update(loss, scope, statistics, learning_rate, train):
         loss += train.weight_decay * tf.add_n(
             [tf.nn.l2_loss(v) for v in variables if v.op.name.endswith('/weights')])
     gradients = tf.gradients(loss, variables)
-    with tf.variable_scope('adam'):
-        optimizer = tf.train.AdamOptimizer(learning_rate, beta1=train.adam_beta1, name=scope)
+    with tf.variable_scope('optimizer/' + scope):
+        optimizer = tf.train.AdamOptimizer(learning_rate, beta1=train.adam_beta1, name='adam')
         update = optimizer.apply_gradients(zip(gradients, variables))
     moves = [moving.assign_sub((1.0 - BATCH_NORM_DECAY) * (moving - value))
              for moving, value in statistics]
     return tf.group(update, *moves)
 
 
-def _average(scopes, decay):
-    """(operation, variable getter): an average of each generator variable and its follow-up."""
+def _averages(scopes):
+    """{name: (variable, its moving average)} of generators, batch-norm statistics included."""
     pairs = {}
     for variable in [v for scope in scopes for v in scope_variables(scope, False)]:
         average = tf.get_variable('%s/%s' % (AVERAGES, variable.op.name),
-                                  initializer=variable.initialized_value(), trainable=False,
-                                  use_resource=True)
-        pairs[variable.op.name] = (average, variable)
-    moves = [average.assign_sub((1.0 - decay) * (average - variable.read_value()))
-             for average, variable in pairs.values()]
+                                  variable.shape.as_list(), tf.float32,
+                                  tf.zeros_initializer(), trainable=False, use_resource=True)
+        pairs[variable.op.name] = (variable, average)
+    return pairs
 
+
+def _getter(averages):
+    """A getter for tf.variable_scope that puts the averages in place of their variables."""
     def averaged(getter, name, *arguments, **options):
-        return pairs[name][0] if name in pairs else getter(name, *arguments, **options)
+        if name in averages:
+            return averages[name][1]
+        return getter(name, *arguments, **options)
 
-    return tf.group(*moves), averaged
+    return averaged
 
 
 def check_ownership(adversaries):

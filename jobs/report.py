@@ -1,0 +1,24 @@
+"""One page that shows what a run has made so far."""
+
+from jobs.contract import Input, Job
+from jobs.prepared import prepared_input, run_folder
+
+
+def _run(work):
+    from stackgan.report import write_report
+    write_report(work.folder, work.inputs, work.config, work.say)
+
+
+JOB = Job(
+    name='report',
+    summary='write index.html: contact sheet, loss curves, sample grids, timings',
+    output=lambda config: run_folder(config, 'report'),
+    inputs=lambda config: [
+        prepared_input(config),
+        Input('embeddings', run_folder(config, 'embeddings'), 'embed'),
+        Input('stage1', run_folder(config, 'stage1'), 'train-stage1'),
+        Input('stage2', run_folder(config, 'stage2'), 'train-stage2'),
+        Input('samples', run_folder(config, 'samples'), 'sample')],
+    settings=lambda config: {},
+    run=_run,
+)

@@ -1,0 +1,111 @@
+"""Pictures of held-out captions, or of captions of your own."""
+
+import os
+
+from jobs.contract import Input, Job
+from jobs.prepared import (embeddings_input, prepared_input, run_folder,
+                           uses_brought_embeddings)
+from stackgan.config.loading import to_dict
+from stackgan.errors import InputError
+from stackgan.files import digest_of
+
+
+def _add_options(parser):
+    parser.add_argument('--caption', action='append', default=[], metavar='TEXT',
+                        help='draw this caption instead of held-out ones; may be repeated')
+    parser.add_argument('--captions', metavar='FILE', help='draw the captions of a file, one a line')
+    parser.add_argument('--copies', type=int, default=4, metavar='N',
+                        help='pictures of each of your captions (default: 4)')
+    parser.add_argument('--stage', type=int, choices=(1, 2), default=2,
+                        help='1: draw with Stage-I alone (default: 2, which gives both sizes)')
+
+
+def _variant(job, options):
+    """The job for these options: captions of one's own have a folder of their own."""
+    captions = _captions(options)
+    stage = 'stage%d' % options.stage
+    kind = 'samples' if options.stage == 2 else 'samples-stage1'
+    if captions:
+        kind += '-' + digest_of([captions, options.copies])[:8]
+    if captions and options.copies < 1:
+        raise InputError('sample: --copies %d: must be at least 1' % options.copies)
+
+    def inputs(config):
+        source = (Input('text-encoder', run_folder(config, 'text-encoder'), 'train-text-encoder')
+                  if captions else embeddings_input(config))
+        return [prepared_input(config), source,
+                Input('stage', run_folder(config, stage), 'train-' + stage)]
+
+    def settings(config):
+        return dict(_settings(config), captions=captions,
+                    copies=options.copies if captions else None)
+
+    def not_needed(config, volume):
+        if captions and uses_brought_embeddings(config, volume):
+            raise InputError('sample: the embeddings of this run came with the dataset, without '
+                             'the encoder that made them, so captions of your own cannot be '
+                             'embedded; train the run with text.source=train')
+
+    return job._replace(output=lambda config: run_folder(config, kind), inputs=inputs,
+                        settings=settings, not_needed=not_needed)
+
+
+def _captions(options):
+    captions = list(options.caption)
+    if options.captions:
+        try:
+            with open(options.captions, encoding='utf-8') as stream:
+                captions += stream.read().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError('sample: --captions %s: cannot be read: %s' % (options.captions, error))
+    cleaned = [' '.join(caption.split()) for caption in captions]
+    if (options.caption or options.captions) and not any(cleaned):
+        raise InputError('sample: the captions given are empty; write at least one word')
+    return [caption for caption in cleaned if caption]
+
+
+def _settings(config):
+    settings = to_dict(config.sample)
+    del settings['batch_size']
+    return {'sample': settings}
+
+
+def _run(work):
+    from stackgan.sampling.sampler import Sampler, write_samples
+    settings = work.config.sample
+    wanted = _own(work) if work.settings['captions'] else _held_out(work)
+    with Sampler(work.inputs['stage'], settings.checkpoint, settings.batch_size,
+                 work.config.platform) as sampler:
+        write_samples(sampler, wanted, settings.seed, work.folder, work.say)
+
+
+def _own(work):
+    from stackgan.sampling.sampler import Wanted
+    from stackgan.text.encoder import TextEncoder
+    captions = work.settings['captions']
+    with TextEncoder(work.inputs['text-encoder'], work.config.platform) as encoder:
+        embeddings = encoder.embed(captions)
+    return [Wanted(caption, embedding, copy, {}) for caption, embedding in zip(captions, embeddings)
+            for copy in range(work.settings['copies'])]
+
+
+def _held_out(work):
+    from stackgan.data.prepared import ArrayFile, Split, open_dataset
+    from stackgan.sampling.held_out import held_out_captions
+    split = Split(open_dataset(work.inputs['prepared']), 'test')
+    embeddings = ArrayFile(os.path.join(work.inputs['embeddings'], 'test.npy'))
+    settings = work.config.sample
+    return held_out_captions(split, embeddings, settings.images, settings.seed)
+
+
+JOB = Job(
+    name='sample',
+    summary='draw pictures of held-out captions, or of --caption "..." / --captions FILE',
+    output=lambda config: run_folder(config, 'samples'),
+    inputs=lambda config: [prepared_input(config), embeddings_input(config),
+                           Input('stage', run_folder(config, 'stage2'), 'train-stage2')],
+    settings=lambda config: dict(_settings(config), captions=[], copies=None),
+    run=_run,
+    add_options=_add_options,
+    variant=_variant,
+)

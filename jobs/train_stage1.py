@@ -1,0 +1,23 @@
+"""Trains Stage-I: 64x64 pictures from captions."""
+
+from jobs.contract import Job
+from jobs.prepared import embeddings_input, prepared_input, run_folder
+from jobs.training import RECORDING, training_settings
+
+
+def _run(work):
+    from stackgan.training.stages import train_stage
+    train_stage(1, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
+                work.say, work.stop)
+
+
+JOB = Job(
+    name='train-stage1',
+    summary='train Stage-I (64x64); goes on where it was interrupted',
+    output=lambda config: run_folder(config, 'stage1'),
+    inputs=lambda config: [prepared_input(config), embeddings_input(config)],
+    settings=lambda config: training_settings(config, 'stage1'),
+    growing=RECORDING + ('stage1.epochs',),
+    precious=True,
+    run=_run,
+)

@@ -1,0 +1,24 @@
+"""Trains Stage-II: 256x256 pictures from Stage-I's and captions."""
+
+from jobs.contract import Input, Job
+from jobs.prepared import embeddings_input, prepared_input, run_folder
+from jobs.training import RECORDING, training_settings
+
+
+def _run(work):
+    from stackgan.training.stages import train_stage
+    train_stage(2, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
+                work.say, work.stop, work.inputs['stage1'])
+
+
+JOB = Job(
+    name='train-stage2',
+    summary='train Stage-II (256x256) on top of Stage-I; goes on where it was interrupted',
+    output=lambda config: run_folder(config, 'stage2'),
+    inputs=lambda config: [prepared_input(config), embeddings_input(config),
+                           Input('stage1', run_folder(config, 'stage1'), 'train-stage1')],
+    settings=lambda config: training_settings(config, 'stage2'),
+    growing=RECORDING + ('stage2.epochs',),
+    precious=True,
+    run=_run,
+)

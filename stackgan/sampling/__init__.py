@@ -1,0 +1,1 @@
+"""Captions or embeddings -> pictures and grids."""

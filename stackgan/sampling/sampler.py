@@ -1,0 +1,121 @@
+"""Captions to picture files: one PNG each, an index, a captioned grid. Never a real picture."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from PIL import Image
+
+from stackgan.checkpoints import Checkpoints, averages_of, read_facts, restore
+from stackgan.config.schema import Model
+from stackgan.errors import InputError
+from stackgan.files import atomic_write, write_json_lines
+from stackgan.networks import stage1, stage2
+from stackgan.platforms.session import open_session
+from stackgan.progress import Progress
+from stackgan.sampling.drawing import build_drawing, draw, noise_of
+from stackgan.sampling.grids import captioned_grid
+
+GRID_CAPTIONS = 16         # rows of the grid, at most
+SHOWN_SIDE = 192
+
+
+class Wanted(NamedTuple):
+    """One picture to draw."""
+
+    caption: str
+    embedding: np.ndarray  # [embedding_dim] float32
+    copy: int              # 0, 1, ...: pictures of one caption and seed differ by this
+    facts: dict            # more for its line of the index
+
+
+class Sampler:
+    """A trained generator on a session. Use as a context manager."""
+
+    def __init__(
+            self,
+            folder,            # of a finished stage
+            which,             # 'last' or 'best' of its checkpoints
+            batch_size,
+            platform,          # the `platform` section
+    ):
+        store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
+        self.checkpoint = store.best() if which == 'best' else store.last()
+        if self.checkpoint is None:
+            raise InputError('%s: no checkpoint there; train that stage first' % folder)
+        facts = read_facts(self.checkpoint)
+        self.stage, self.dims = facts['stage'], Model(**facts['model'])
+        graph = tf.Graph()
+        with graph.as_default():
+            self.graph = build_drawing(self.stage, batch_size, self.dims)
+            names = averages_of(tf.global_variables(), self.checkpoint)
+            saver = tf.train.Saver(names)
+        self.session = open_session(platform, graph)
+        restore(self.session, saver, names, self.checkpoint, is_part=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.session.close()
+
+    def draw(
+            self,
+            wanted,            # [Wanted]
+            seed,              # of the noise
+            advance=None,      # called with the number of pictures after each batch
+    ):
+        """{side: [N, side, side, 3] uint8} for sides 64 and, with Stage-II, 256."""
+        noise = noise_of([each.caption for each in wanted], [each.copy for each in wanted], seed,
+                         self.dims)
+        return draw(self.session, self.graph, np.stack([each.embedding for each in wanted]),
+                    noise, advance)
+
+
+def write_samples(
+        sampler,           # Sampler
+        wanted,            # [Wanted]
+        seed,              # of the noise
+        folder,            # gets 64/, 256/, samples.jsonl and grid.png
+        say,               # prints a line
+):
+    """Draws and writes; returns the lines of the index."""
+    size = sampler.graph.embeddings.shape.as_list()[0]
+    index, rows = [], {}
+    with Progress('sample', len(wanted), 'pictures') as progress:
+        for start in range(0, len(wanted), size):
+            part = wanted[start:start + size]
+            drawn = sampler.draw(part, seed)
+            for i, each in enumerate(part):
+                pictures = {side: drawn[side][i] for side in sorted(drawn)}
+                index.append(_write_one(folder, start + i, each, pictures, seed))
+                if each.caption in rows or len(rows) < GRID_CAPTIONS:
+                    rows.setdefault(each.caption, []).extend(pictures.values())
+            progress.advance(len(part))
+    write_json_lines(os.path.join(folder, 'samples.jsonl'), index)
+    _write_grid(folder, rows, sampler.stage)
+    say('%d pictures of checkpoint %s, seed %d; all in %s'
+        % (len(index), os.path.basename(sampler.checkpoint), seed, 'samples.jsonl and grid.png'))
+    return index
+
+
+def _write_one(folder, number, wanted, pictures, seed):
+    line = dict(wanted.facts, caption=wanted.caption, seed=seed, copy=wanted.copy, files={})
+    for side, picture in pictures.items():
+        name = '%d/%05d.png' % (side, number)
+        os.makedirs(os.path.join(folder, str(side)), exist_ok=True)
+        with atomic_write(os.path.join(folder, name)) as stream:
+            Image.fromarray(picture).save(stream, 'PNG')
+        line['files'][str(side)] = name
+    return line
+
+
+def _write_grid(folder, rows, stage):
+    stages = {stage1.SIZE: 'Stage-I', stage2.SIZE: 'Stage-II'}
+    names = [stages[side] for side in sorted(stages)][:stage]
+    most = max(len(pictures) for pictures in rows.values())
+    sheet = captioned_grid(list(rows.items()), SHOWN_SIDE, names * (most // stage),
+                           columns=2 if len(rows) > 4 and most <= 4 else 1)
+    with atomic_write(os.path.join(folder, 'grid.png')) as stream:
+        sheet.save(stream, 'PNG')

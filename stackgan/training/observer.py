@@ -1,0 +1,76 @@
+"""What is looked at during training: grids of fixed captions, distance to held-out pictures."""
+
+import numpy as np
+
+from stackgan.data.batches import CROPS
+from stackgan.networks import stage1, stage2
+from stackgan.sampling.drawing import build_drawing, draw, noise_of
+from stackgan.sampling.grids import captioned_grid
+from stackgan.files import atomic_write
+from stackgan.scoring.sliced_wasserstein import sliced_wasserstein
+
+ROWS, COPIES = 8, {1: 6, 2: 2}      # of a grid
+COMPARED = {1: 256, 2: 64}          # pictures in the distance, at most
+BATCH = {1: 32, 2: 8}
+
+
+class Observer:
+    """Draws from held-out captions with the generators in training."""
+
+    def __init__(
+            self,
+            stage,            # 1 or 2
+            split,            # data.prepared.Split, the test part
+            embeddings,       # data.prepared.ArrayFile of its captions
+            dims,             # the `model` section
+            seed,
+            getter,           # variable getter: moving averages where there are any
+    ):
+        self.stage, self.split = stage, split
+        self.graph = build_drawing(stage, BATCH[stage], dims, getter)
+        self.shown, self.compared = (_evenly(len(split), count)
+                                     for count in (ROWS, COMPARED[stage]))
+        items = split.items()
+        self.captions = [items[i]['captions'][0] for i in self.shown]
+        self.grid_inputs = _inputs(split, embeddings, items, np.repeat(self.shown, COPIES[stage]),
+                                   np.tile(np.arange(COPIES[stage]), len(self.shown)), dims, seed)
+        self.distance_inputs = _inputs(split, embeddings, items, self.compared,
+                                       np.zeros(len(self.compared), int), dims, seed)
+
+    def grid(self, session, path):
+        """Writes the grid as a PNG: Stage-I copies, or Stage-I and Stage-II side by side."""
+        drawn = draw(session, self.graph, *self.grid_inputs)
+        copies = COPIES[self.stage]
+        rows = []
+        for i, caption in enumerate(self.captions):
+            chosen = range(i * copies, (i + 1) * copies)
+            if self.stage == 1:
+                pictures = [drawn[stage1.SIZE][k] for k in chosen]
+            else:
+                pictures = [drawn[side][k] for k in chosen for side in (stage1.SIZE, stage2.SIZE)]
+            rows.append((caption, pictures))
+        headings = ['Stage-I', 'Stage-II'] * copies if self.stage == 2 else None
+        sheet = captioned_grid(rows, 96 if self.stage == 1 else stage2.SIZE // 2 * 3 // 2,
+                               headings, columns=2)
+        with atomic_write(path) as stream:
+            sheet.save(stream, 'PNG')
+
+    def distance(self, session):
+        """Sliced Wasserstein distance to the held-out pictures themselves."""
+        stored, side = CROPS[self.stage]
+        margin = (stored - side) // 2
+        real = np.stack([self.split.picture(i, stored, margin, side)[:, margin:margin + side]
+                         for i in self.compared])
+        return sliced_wasserstein(draw(session, self.graph, *self.distance_inputs)[side], real)
+
+
+def _evenly(count, wanted):
+    """At most `wanted` indices below `count`, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int))
+
+
+def _inputs(split, embeddings, items, indices, copies, dims, seed):
+    """(embeddings, Noise) of the first caption of each image."""
+    captions = [items[i]['captions'][0] for i in indices]
+    rows = np.stack([embeddings.read(split.caption_starts[i]) for i in indices])
+    return rows, noise_of(captions, copies, seed, dims)

@@ -1,0 +1,65 @@
+"""The losses against NumPy, written from their definitions."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from stackgan.losses import (generator_loss, kl_to_unit_gaussian,
+                             matching_aware_discriminator_loss)
+
+
+def evaluate(tensors):
+    with tf.Session() as session:
+        return session.run(tensors)
+
+
+def test_discriminator_and_generator_loss():
+    real, wrong, fake = np.random.RandomState(0).normal(0, 3, (3, 7)).astype(np.float32)
+
+    def mean_log(probability):
+        return -np.mean(np.log(probability))
+
+    def sigmoid(x):
+        return 1.0 / (1.0 + np.exp(-x.astype(np.float64)))
+
+    want = [mean_log(sigmoid(real)), mean_log(1 - sigmoid(wrong)), mean_log(1 - sigmoid(fake))]
+    with tf.Graph().as_default():
+        loss, generator = evaluate([
+            matching_aware_discriminator_loss(*map(tf.constant, (real, wrong, fake))),
+            generator_loss(tf.constant(fake))])
+    assert np.allclose(loss[1:], want, atol=1e-6)
+    assert abs(loss.total - (want[0] + (want[1] + want[2]) / 2)) < 1e-6
+    assert abs(generator - mean_log(sigmoid(fake))) < 1e-6
+
+
+def test_kl_is_the_integral():
+    """Against the definition, by numerical integration of q log(q / p)."""
+    mean, log_sigma = np.array([[0.3, -1.0]]), np.array([[-0.5, 0.4]])
+    x = np.linspace(-12, 12, 200001)
+
+    def density(mu, sigma):
+        return np.exp(-0.5 * ((x - mu) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+
+    parts = []
+    for mu, log in zip(mean[0], log_sigma[0]):
+        q, p = density(mu, np.exp(log)), density(0.0, 1.0)
+        parts.append(np.sum(q * (np.log(q + 1e-300) - np.log(p + 1e-300))) * (x[1] - x[0]))
+    with tf.Graph().as_default():
+        ours = evaluate(kl_to_unit_gaussian(tf.constant(mean, tf.float32),
+                                            tf.constant(log_sigma, tf.float32)))
+    assert abs(ours - np.mean(parts)) < 1e-5
+
+
+def test_extreme_logits_stay_finite():
+    with tf.Graph().as_default():
+        loss = evaluate(matching_aware_discriminator_loss(
+            tf.constant([-500.0]), tf.constant([500.0]), tf.constant([500.0])))
+    assert loss.total == 1000.0
+
+
+def test_logits_must_have_one_dimension():
+    with tf.Graph().as_default():
+        with pytest.raises(ValueError, match='one dimension'):
+            generator_loss(tf.zeros([2, 1]))
+        with pytest.raises(ValueError, match='differ'):
+            kl_to_unit_gaussian(tf.zeros([2, 3]), tf.zeros([2, 4]))

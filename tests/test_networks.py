@@ -1,0 +1,188 @@
+"""The networks against the public checkpoints: names, sizes, outputs."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from toy import tiny_config
+
+from stackgan.losses import (generator_loss, kl_to_unit_gaussian,
+                             matching_aware_discriminator_loss)
+from stackgan.networks import stage1, stage2
+from stackgan.networks.ascend_port import port_name
+from stackgan.networks.layers import TESTING, Pass, check_shape
+
+PAPER = ['model.generator_filters=128', 'model.discriminator_filters=64',
+         'model.condition_dim=128', 'model.noise_dim=100', 'model.embedding_dim=1024']
+FIXTURE = ['model.generator_filters=16', 'model.discriminator_filters=8',
+           'model.condition_dim=128', 'model.noise_dim=100', 'model.embedding_dim=1024']
+PUBLISHED_SIZES = {stage1.GENERATOR: 14264192, stage1.DISCRIMINATOR: 4029824,
+                   stage2.GENERATOR: 26290080, stage2.DISCRIMINATOR: 48603520}
+
+
+def build_all(dims, batch=2):
+    """All four networks in the current graph; returns the generated pictures."""
+    embeddings = tf.zeros([batch, dims.embedding_dim])
+    noise, z = tf.zeros([batch, dims.condition_dim]), tf.zeros([batch, dims.noise_dim])
+    first = stage1.generator(embeddings, noise, z, dims, Pass(True))
+    second = stage2.generator(first.images, embeddings, noise, dims, Pass(True))
+    stage1.discriminator(first.images, embeddings, dims, Pass(True))
+    stage2.discriminator(second.images, embeddings, dims, Pass(True))
+    return first.images, second.images
+
+
+def test_parameter_counts_are_the_published_ones():
+    with tf.Graph().as_default():
+        build_all(tiny_config(*PAPER).model)
+        for scope, size in PUBLISHED_SIZES.items():
+            variables = [v for v in tf.trainable_variables() if v.name.startswith(scope + '/')]
+            assert sum(v.shape.num_elements() for v in variables) == size, scope
+
+
+@pytest.mark.parametrize('file, scopes', [
+    ('port_stage1_variables.json', ('stage1/',)),
+    ('port_stage2_variables.json', ('stage1/', 'stage2/'))])
+def test_variables_are_those_of_the_port(reference, file, scopes):
+    with open(os.path.join(reference, file)) as stream:
+        listed = {v['name']: (v['shape'], v['trainable']) for v in json.load(stream)
+                  if 'Adam' not in v['name'] and '_power' not in v['name']}
+    with tf.Graph().as_default():
+        build_all(tiny_config(*PAPER).model)
+        trainable = {v.op.name for v in tf.trainable_variables()}
+        ours = {port_name(v.op.name): (v.shape.as_list(), v.op.name in trainable)
+                for v in tf.global_variables() if v.op.name.startswith(scopes)}
+    assert ours == listed
+
+
+def test_variable_names_are_the_checkpoint_format():
+    with tf.Graph().as_default():
+        build_all(tiny_config().model)
+        names = sorted(v.op.name for v in tf.global_variables()
+                       if v.op.name.startswith('stage1/generator'))
+    assert names[:9] == [
+        'stage1/generator/block1/conv1/beta', 'stage1/generator/block1/conv1/gamma',
+        'stage1/generator/block1/conv1/moving_mean',
+        'stage1/generator/block1/conv1/moving_variance',
+        'stage1/generator/block1/conv1/weights', 'stage1/generator/block1/conv2/beta',
+        'stage1/generator/block1/conv2/gamma', 'stage1/generator/block1/conv2/moving_mean',
+        'stage1/generator/block1/conv2/moving_variance']
+    assert len(names) == 2 + 6 + 9 * 5 + 1      # condition, project, nine with norm, image
+
+
+class PortSession:
+    """Our Stage-I networks with the weights of the port's checkpoint."""
+
+    def __init__(self, reference, mode):
+        folder = os.path.join(reference, 'port_stage1_checkpoint')
+        self.io = np.load(os.path.join(folder, 'io.npz'))
+        dims = tiny_config(*FIXTURE).model
+        self.graph = tf.Graph()
+        with self.graph.as_default():
+            constants = {name: tf.constant(self.io[name]) for name in
+                         ('images', 'wrong_images', 'embeddings', 'eps', 'z')}
+            self.generated = stage1.generator(constants['embeddings'], constants['eps'],
+                                              constants['z'], dims, mode)
+            self.logits = [stage1.discriminator(images, constants['embeddings'], dims, Pass(True))
+                           for images in (constants['images'], constants['wrong_images'],
+                                          self.generated.images)]
+            self.session = tf.Session()
+            tf.train.Saver({port_name(v.op.name): v for v in tf.global_variables()}).restore(
+                self.session, os.path.join(folder, 'model_before.ckpt'))
+
+    def run(self, tensors):
+        return self.session.run(tensors)
+
+    def published(self, prefix):
+        keys = sorted(key for key in self.io.files if key.startswith(prefix))
+        return [self.io[key] for key in keys]
+
+
+def test_port_checkpoint_gives_its_training_outputs(reference):
+    port = PortSession(reference, Pass(True, ascend_port=True))
+    images, mean, log_sigma = port.run([port.generated.images, port.generated.condition.mean,
+                                        port.generated.condition.log_sigma])
+    assert np.abs(images - port.published('tanh/g_net/')[0]).max() < 1e-4
+    condition = port.published('cond/g_net/')[0]
+    assert np.abs(np.concatenate([mean, log_sigma], 1) - condition).max() < 1e-4
+
+
+def test_port_checkpoint_gives_its_test_outputs(reference):
+    port = PortSession(reference, TESTING._replace(ascend_port=True))
+    assert np.abs(port.run(port.generated.images)
+                  - port.published('tanh/g_net_1/')[0]).max() < 1e-4
+
+
+def test_port_outputs_differ_without_its_deviations(reference):
+    port = PortSession(reference, TESTING)
+    assert np.abs(port.run(port.generated.images)
+                  - port.published('tanh/g_net_1/')[0]).max() > 1e-2
+
+
+def test_port_checkpoint_gives_its_logits(reference):
+    port = PortSession(reference, Pass(True, ascend_port=True))
+    for ours, suffix in zip(port.run(port.logits), ('', '_1', '_2')):
+        theirs = port.io['logit/d_net/d_template/conv2d2%s/Conv2D' % suffix].reshape(-1)
+        assert np.abs(ours - theirs).max() < 1e-4, suffix
+
+
+def test_port_checkpoint_gives_its_losses(reference):
+    port = PortSession(reference, Pass(True, ascend_port=True))
+    with port.graph.as_default():
+        loss = matching_aware_discriminator_loss(*port.logits)
+        kl = kl_to_unit_gaussian(port.generated.condition.mean, port.generated.condition.log_sigma)
+        ours = port.run(loss._asdict()), 2.0 * port.run(kl), port.run(generator_loss(port.logits[2]))
+    for name, value in (('d_loss', ours[0]['total']), ('d_loss_real', ours[0]['real']),
+                        ('d_loss_wrong', ours[0]['wrong']), ('d_loss_fake', ours[0]['fake']),
+                        ('g_loss_kl_loss', ours[1]), ('g_loss', ours[1] + ours[2])):
+        assert abs(value - port.io['log/' + name]) < 1e-4, name
+
+
+def test_grouped_batch_norm_equals_separate_batches():
+    dims = tiny_config().model
+    random = np.random.RandomState(0)
+    images = random.uniform(-1, 1, (3, 4, 64, 64, 3)).astype(np.float32)
+    embeddings = random.standard_normal((4, dims.embedding_dim)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        statistics, separate = [], []
+        together = stage1.discriminator(
+            tf.constant(images.reshape(12, 64, 64, 3)), tf.constant(np.tile(embeddings, [3, 1])),
+            dims, Pass(True, statistics, groups=3))
+        alone = [stage1.discriminator(tf.constant(each), tf.constant(embeddings), dims,
+                                      Pass(True, separate)) for each in images]
+        session.run(tf.global_variables_initializer())
+        joint, single = session.run([together, alone])
+        means = session.run([value for _, value in statistics])
+        apart = session.run([value for _, value in separate])
+    assert np.abs(joint - np.concatenate(single)).max() < 1e-5
+    for i, mean in enumerate(means):
+        assert np.allclose(mean, np.mean(apart[i::len(means)], axis=0), atol=1e-5)
+
+
+def test_test_mode_does_not_mix_samples():
+    dims = tiny_config().model
+    with tf.Graph().as_default(), tf.Session() as session:
+        z = tf.placeholder(tf.float32, [2, dims.noise_dim])
+        first = stage1.generator(tf.ones([2, dims.embedding_dim]),
+                                 tf.zeros([2, dims.condition_dim]), z, dims, TESTING)
+        session.run(tf.global_variables_initializer())
+        noise = np.ones((2, dims.noise_dim), np.float32)
+        alone = session.run(first.images, {z: noise})[0]
+        noise[1] = -5
+        assert np.array_equal(session.run(first.images, {z: noise})[0], alone)
+
+
+def test_shapes_and_range():
+    with tf.Graph().as_default(), tf.Session() as session:
+        tensors = build_all(tiny_config().model)
+        session.run(tf.global_variables_initializer())
+        low, high = session.run(tensors)
+    assert low.shape == (2, 64, 64, 3) and high.shape == (2, 256, 256, 3)
+    assert np.abs(low).max() <= 1 and np.abs(high).max() <= 1
+
+
+def test_wrong_shape_is_named():
+    with tf.Graph().as_default():
+        with pytest.raises(ValueError, match=r'images: shape \[2, 3\], expected \[None, 4\]'):
+            check_shape(tf.zeros([2, 3]), [None, 4], 'images')

@@ -1,0 +1,5 @@
+"""The embedded dataset "painted birds": drawn and described from a seed, true by construction."""
+
+from stackgan.data.painted.writing import make_dataset
+
+__all__ = ['make_dataset']

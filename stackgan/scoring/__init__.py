@@ -1,0 +1,1 @@
+"""Pictures -> features -> numbers that say how good generated pictures are."""

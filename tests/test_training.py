@@ -1,0 +1,373 @@
+"""Training: what a step does to which network, exact resume, stops, divergence."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
+
+from stackgan.checkpoints import Checkpoints, read_facts, variables_of
+from stackgan.data.batches import Batches
+from stackgan.data.prepared import ArrayFile, Split, open_dataset
+from stackgan.errors import InputError, StackganError
+from stackgan.losses import generator_loss
+from stackgan.networks.layers import Pass
+from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
+                                           stage2_adversaries)
+from stackgan.training.graph import build_step, check_ownership
+from stackgan.training.schedule import learning_rate, total_steps
+from stackgan.training.stages import train_stage
+
+STEPS = 'stage1.epochs=4', 'train.ema_decay=0.9'              # 12 steps of 4 images
+STEPS2 = 'stage2.epochs=1.5', 'train.ema_decay=0.9'           # 9 steps of 2 images
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('data')
+    prepared = make_prepared(folder / 'prepared')
+    return prepared, make_embeddings(folder / 'embeddings', prepared)
+
+
+@pytest.fixture(scope='module')
+def stage1_folder(data, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp('stage1'))
+    train_stage(1, tiny_config(*STEPS), data[0], data[1], folder, print, NeverStop())
+    return folder
+
+
+# The schedule.
+
+def test_length_and_learning_rate():
+    assert total_steps(600, 8855, 64) == 83016
+    assert total_steps(0.5, 10, 4) == 2
+    rates = [learning_rate(2e-4, step, 64, 640, 50) for step in (0, 499, 500, 999, 1000)]
+    assert rates == [2e-4, 2e-4, 1e-4, 1e-4, 5e-5]
+
+
+# One step.
+
+CACHE = {}
+
+
+def one_step(data, stage, *overrides, finetune=None):
+    """`OneStep` with the weights it was made with; graphs are slow to build, so they are kept."""
+    key = (stage, overrides, finetune)
+    if key not in CACHE:
+        CACHE[key] = OneStep(data, stage, *overrides, finetune=finetune)
+    CACHE[key].reset()
+    return CACHE[key]
+
+
+class OneStep:
+    """A step of a stage on one batch, with everything to look at."""
+
+    def __init__(self, data, stage, *overrides, finetune=None):
+        config = tiny_config('train.ema_decay=null', *overrides)
+        size = 4 if stage == 1 else 2
+        split = Split(open_dataset(data[0]), 'train')
+        batch = Batches(split, ArrayFile(data[1] + '/train.npy'), stage, size, config.model, 2,
+                        0).make(0)
+        with tf.Graph().as_default():
+            tf.set_random_seed(1)
+            holders = batch_placeholders(size, stage, config.model)
+            self.adversaries = (stage1_adversaries(holders, config.model) if stage == 1
+                                else stage2_adversaries(holders, config.model, finetune))
+            self.graph = build_step(self.adversaries, holders, config.train)
+            self.generator_losses = [generator_loss(each.discriminate(each.fake, Pass(True)))
+                                     for each in self.adversaries]
+            self.variables = {v.op.name: v for v in tf.global_variables()}
+            self.restarts = {name: tf.placeholder(tf.float32, v.shape)
+                             for name, v in self.variables.items()}
+            self.restart = tf.group(*[v.assign(self.restarts[name])
+                                      for name, v in self.variables.items()])
+            self.session = tf.Session()
+            self.session.run(tf.global_variables_initializer())
+            self.first_values = self.values()
+        self.feed = {p: v for p, v in zip(holders, batch) if p is not None}
+
+    def reset(self):
+        self.session.run(self.restart, {self.restarts[name]: value
+                                        for name, value in self.first_values.items()})
+
+    def values(self):
+        return self.session.run(self.variables)
+
+    def run(self, generator_rate, discriminator_rate):
+        feed = dict(self.feed)
+        feed[self.graph.generator_learning_rate] = generator_rate
+        feed[self.graph.discriminator_learning_rate] = discriminator_rate
+        return self.session.run([self.graph.losses, self.graph.step], feed)[0]
+
+    def changed(self, before):
+        after = self.values()
+        return {name for name in before if not np.array_equal(before[name], after[name])}
+
+
+def networks(names):
+    return {'/'.join(name.split('/')[:2]) for name in names if name.startswith('stage')}
+
+
+def test_generator_sees_the_discriminator_as_just_updated(data):
+    one = one_step(data, 1)
+    stale = one.session.run(one.generator_losses[0], one.feed)
+    reported = one.run(0.0, 1e-2)['stage1/generator_fake']
+    fresh = one.session.run(one.generator_losses[0], one.feed)      # generator has not moved
+    assert abs(reported - fresh) < 1e-5
+    assert abs(reported - stale) > 1e-2
+
+
+def test_each_learning_rate_moves_its_own_network(data):
+    one = one_step(data, 1)
+    moving = {name for name in one.values() if '/moving_' in name}
+    before = one.values()
+    one.run(1e-3, 0.0)
+    assert networks(one.changed(before) - moving) == {'stage1/generator'}
+    before = one.values()
+    one.run(0.0, 1e-3)
+    # Adam goes on along the generator's past gradients only where its rate is not zero.
+    assert networks(one.changed(before) - moving) == {'stage1/discriminator'}
+
+
+def test_statistics_move_once_a_step(data):
+    one = one_step(data, 1)
+    project = 'stage1/generator/project/moving_variance'
+    assert (one.values()[project] == 1).all()
+    one.run(0.0, 0.0)
+    first = one.values()[project]
+    batch_variance = (first - 0.9) / 0.1
+    one.run(0.0, 0.0)                                   # same batch, same weights
+    assert np.allclose(one.values()[project], 0.9 * first + 0.1 * batch_variance, rtol=1e-4)
+
+
+def test_generator_statistics_are_those_of_its_batch(data):
+    """The dense layer's mean, from its definition: mean of the projected inputs."""
+    one = one_step(data, 1)
+    values, batch = one.values(), one.graph.batch
+    embeddings, z, noise = (one.feed[getattr(batch, name)] for name in ('embeddings', 'z', 'noise1'))
+    both = embeddings.dot(values['stage1/generator/condition/weights'])
+    both = np.where(both > 0, both, 0.2 * both)
+    condition = both[:, :8] + np.exp(both[:, 8:]) * noise
+    projected = np.concatenate([condition, z], 1).dot(values['stage1/generator/project/weights'])
+    one.run(0.0, 0.0)
+    assert np.allclose(one.values()['stage1/generator/project/moving_mean'],
+                       0.1 * projected.mean(axis=0), atol=1e-5)
+
+
+def test_frozen_stage1_does_not_move(data):
+    one = one_step(data, 2)
+    before = one.values()
+    one.run(1e-3, 1e-3)
+    changed = one.changed(before)
+    assert networks(changed) == {'stage2/generator', 'stage2/discriminator'}
+    assert not any(name.startswith('stage1/discriminator') for name in before)
+
+
+def test_finetuned_stage1_moves_at_its_share(data):
+    one = one_step(data, 2, finetune=0.1)
+    before = one.values()
+    one.run(1e-3, 1e-3)
+    after = one.values()
+    assert networks(one.changed(before)) == {
+        'stage1/generator', 'stage1/discriminator', 'stage2/generator', 'stage2/discriminator'}
+    for stage, rate in ((1, 1e-4), (2, 1e-3)):           # Adam's first step has the rate's length
+        name = 'stage%d/generator/image/weights' % stage
+        assert abs(np.abs(after[name] - before[name]).max() - rate) < 0.02 * rate
+
+
+def test_weight_decay_adds_the_weights_to_the_gradient(data):
+    """Adam's first moment after one step is half the gradient."""
+    name = 'stage1/generator/up1/%s'
+    moments = []
+    for decay in (0.0, 0.25):
+        one = one_step(data, 1, 'train.weight_decay=%g' % decay)
+        weights = one.values()[name % 'weights']
+        one.run(1e-5, 0.0)
+        moments.append({leaf: one.values()['optimizer/stage1/generator/%s/adam' % (name % leaf)]
+                        for leaf in ('weights', 'gamma')})
+    assert np.allclose(moments[1]['weights'] - moments[0]['weights'], 0.5 * 0.25 * weights,
+                       atol=1e-6)
+    assert np.allclose(moments[1]['gamma'], moments[0]['gamma'], atol=1e-6)
+
+
+def test_a_variable_of_two_networks_is_refused(data):
+    one = one_step(data, 1)
+    with one.session.graph.as_default():
+        twice = one.adversaries[0]._replace(generator_scope='stage1')
+        with pytest.raises(ValueError, match='belongs to two networks'):
+            check_ownership([twice])
+
+
+def test_moving_average(data):
+    one = one_step(data, 1, 'train.ema_decay=0.75')
+    one.session.run(one.graph.start_averages)
+    name = 'stage1/generator/up1/weights'
+    start = one.values()[name]
+    one.run(1e-3, 1e-3)
+    values = one.values()
+    assert np.allclose(values['moving_average/' + name], 0.75 * start + 0.25 * values[name],
+                       atol=1e-7)
+
+
+# Whole trainings.
+
+def command(stage, folder, data, settings, *more):
+    return ([sys.executable, os.path.join(ROOT, 'tests', 'train_toy.py'), str(stage), folder]
+            + list(data) + list(more) + ['--'] + list(settings))
+
+
+def start(arguments):
+    environment = dict(os.environ, PYTHONPATH=ROOT)
+    return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, universal_newlines=True)
+
+
+def outcome(folder):
+    """Everything a training leaves that must not depend on interruptions."""
+    checkpoint = os.path.join(Checkpoints(folder + '/checkpoints', None).last(), 'model')
+    reader = tf.train.load_checkpoint(checkpoint)
+    variables = {name: reader.get_tensor(name).tobytes() for name, _ in
+                 tf.train.list_variables(checkpoint)}
+    with open(folder + '/stats.jsonl') as stream:
+        stats = [json.loads(line) for line in stream]
+    for line in stats:
+        line.pop('images_per_second', None)
+    samples = {name: open(os.path.join(folder, 'samples', name), 'rb').read()
+               for name in sorted(os.listdir(folder + '/samples'))}
+    return variables, stats, samples, sorted(os.listdir(folder + '/checkpoints'))
+
+
+def wait_for_step(process, folder, step):
+    """Waits until the training has written a line of stats for a step, or has ended."""
+    while process.poll() is None:
+        try:
+            if '"step": %d}' % step in open(folder + '/stats.jsonl').read():
+                return
+        except OSError:
+            pass
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize('stage, settings, kills', [(1, STEPS, (4, 8)), (2, STEPS2, (4,))])
+def test_killed_training_equals_an_uninterrupted_one(data, stage1_folder, tmp_path, stage,
+                                                     settings, kills):
+    more = [stage1_folder] if stage == 2 else []
+    straight, killed = str(tmp_path / 'straight'), str(tmp_path / 'killed')
+    os.makedirs(straight), os.makedirs(killed)
+    process = start(command(stage, straight, data, settings, *more))
+    assert process.wait() == 0, process.stdout.read()
+    for step in kills:
+        process = start(command(stage, killed, data, settings, *more))
+        wait_for_step(process, killed, step)
+        time.sleep(random.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    process = start(command(stage, killed, data, settings, *more))
+    text = process.communicate()[0]
+    assert process.returncode == 0, text
+    assert 'goes on from step' in text
+    for mine, want in zip(outcome(killed), outcome(straight)):
+        assert mine == want
+
+
+def test_sigterm_saves_and_the_rest_follows(data, tmp_path):
+    folder = str(tmp_path)
+    settings = STEPS + ('train.checkpoint_every_steps=1000', 'stage1.epochs=20')
+    process = start(command(1, folder, data, settings))
+    wait_for_step(process, folder, 4)
+    process.send_signal(signal.SIGTERM)
+    text = process.communicate()[0]
+    assert process.returncode == 130 and 'interrupted' in text, text
+    step = read_facts(Checkpoints(folder + '/checkpoints', None).last())['step']
+    assert 4 <= step < 60
+
+
+def test_finished_training_can_be_extended(data, tmp_path):
+    longer, straight = str(tmp_path / 'longer'), str(tmp_path / 'straight')
+    for folder, epochs in ((longer, 2), (longer, 4), (straight, 4)):
+        os.makedirs(folder, exist_ok=True)
+        train_stage(1, tiny_config('stage1.epochs=%d' % epochs), data[0], data[1], folder, print,
+                    NeverStop())
+    assert outcome(longer)[0] == outcome(straight)[0]
+    with pytest.raises(InputError, match='trained for 12 steps, more than the 6 .*stage1.epochs'):
+        train_stage(1, tiny_config('stage1.epochs=2'), data[0], data[1], longer, print,
+                    NeverStop())
+
+
+def test_keeps_the_newest_and_the_best(data, tmp_path):
+    config = tiny_config('stage1.epochs=4', 'train.checkpoint_every_steps=1',
+                         'train.keep_checkpoints=2')
+    train_stage(1, config, data[0], data[1], str(tmp_path), print, NeverStop())
+    store = Checkpoints(str(tmp_path / 'checkpoints'), 2)
+    steps = [read_facts(path)['step'] for path in store.all()]
+    with open(str(tmp_path / 'stats.jsonl')) as stream:
+        distances = {line['step']: line['sliced_wasserstein'] for line in map(json.loads, stream)
+                     if 'sliced_wasserstein' in line}
+    best = min(distances, key=distances.get)
+    assert read_facts(store.best())['step'] == best
+    assert steps == sorted({best, 11, 12})
+
+
+def test_stage2_starts_from_stage1_with_its_statistics(data, stage1_folder, tmp_path):
+    config = tiny_config(*STEPS2)
+    train_stage(2, config, data[0], data[1], str(tmp_path), print, NeverStop(), stage1_folder)
+    path = Checkpoints(stage1_folder + '/checkpoints', None).last() + '/model'
+    theirs = tf.train.load_checkpoint(path)
+    ours = tf.train.load_checkpoint(
+        Checkpoints(str(tmp_path / 'checkpoints'), None).last() + '/model')
+    names = [name for name in variables_of(os.path.dirname(path))
+             if name.startswith('stage1/generator')]
+    assert any('moving_variance' in name for name in names)
+    for name in names:
+        assert np.array_equal(ours.get_tensor(name), theirs.get_tensor('moving_average/' + name))
+
+
+def test_a_checkpoint_of_other_dimensions_is_refused(data, stage1_folder, tmp_path):
+    config = tiny_config('model.generator_filters=12', *STEPS2)
+    with pytest.raises(InputError, match=r'other dimensions: .*stage1/generator/\S+ \[.*wanted'):
+        train_stage(2, config, data[0], data[1], str(tmp_path), print, NeverStop(), stage1_folder)
+
+
+def test_divergence_names_the_step_and_the_last_good_checkpoint(data, tmp_path):
+    """One image's embeddings overflow the exponential of the conditioning augmentation."""
+    split, folder = Split(open_dataset(data[0]), 'train'), str(tmp_path / 'training')
+    config = tiny_config('train.checkpoint_every_steps=1', *STEPS)
+    order = Batches(split, ArrayFile(data[1] + '/train.npy'), 1, 4, config.model, 2, 0)
+    image = order.indices(2)[0]                          # first seen in the third step
+    rows = np.load(data[1] + '/train.npy')
+    rows[split.caption_starts[image]:split.caption_starts[image + 1]] = 1e6
+    os.makedirs(str(tmp_path / 'embeddings')), os.makedirs(folder)
+    np.save(str(tmp_path / 'embeddings' / 'train.npy'), rows)
+    np.save(str(tmp_path / 'embeddings' / 'test.npy'), np.load(data[1] + '/test.npy'))
+    with pytest.raises(StackganError, match=r'is (nan|inf) at step 3, the training has diverged; '
+                                            r'the last good checkpoint is \S+/00000002'):
+        train_stage(1, config, data[0], str(tmp_path / 'embeddings'), folder, print, NeverStop())
+    last = Checkpoints(folder + '/checkpoints', None).last()
+    reader = tf.train.load_checkpoint(last + '/model')
+    assert all(np.isfinite(reader.get_tensor(name)).all() for name in variables_of(last))
+
+
+def test_records(stage1_folder):
+    with open(stage1_folder + '/options.json') as stream:
+        options = json.load(stream)
+    assert options['config']['run']['seed'] == 0 and options['versions']['tensorflow']
+    with open(stage1_folder + '/stats.jsonl') as stream:
+        stats = [json.loads(line) for line in stream]
+    logged = [line for line in stats if 'stage1/discriminator' in line]
+    assert [line['step'] for line in logged] == [2, 4, 6, 8, 10, 12]
+    assert logged[-1]['epoch'] == 4 and logged[0]['learning_rate/generator'] == 2e-4
+    assert sorted(os.listdir(stage1_folder + '/samples')) == [
+        '%08d.png' % step for step in (0, 4, 8, 12)]
+    events = [event for name in os.listdir(stage1_folder + '/events')
+              for event in tf.train.summary_iterator(
+                  os.path.join(stage1_folder, 'events', name))]
+    tags = {value.tag for event in events for value in event.summary.value}
+    assert {'stage1/kl', 'sliced_wasserstein', 'epoch'} <= tags

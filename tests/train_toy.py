@@ -1,0 +1,32 @@
+"""Run by tests as a process of its own that can be killed: trains on a toy dataset.
+
+    train_toy.py STAGE FOLDER PREPARED EMBEDDINGS [STAGE1_FOLDER] -- [key=value ...]
+"""
+
+import sys
+
+from toy import tiny_config
+
+from jobs.signals import handled
+from stackgan.errors import Interrupted, StackganError
+from stackgan.training.stages import train_stage
+
+
+def main(arguments):
+    split = arguments.index('--')
+    (stage, folder, prepared, embeddings), rest = arguments[:4], arguments[4:split]
+    config = tiny_config(*arguments[split + 1:])
+    try:
+        with handled() as stop:
+            train_stage(int(stage), config, prepared, embeddings, folder, print, stop, *rest)
+    except Interrupted as signal:
+        print('interrupted', signal)
+        return 130
+    except StackganError as error:
+        print('error:', error)
+        return error.exit_code
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

@@ -50,6 +50,7 @@ class Job(NamedTuple):
     inputs: Callable[[Config], Sequence[Input]]
     settings: Callable[[Config], dict]              # the part of the configuration it depends on
     run: Callable[[Work], None]
+    uses_tensorflow: bool = True
     form: int = 1                                   # raised when the output's form changes
     not_needed: Callable[[Config, str], Optional[str]] = lambda config, volume: None
     # Why this configuration and volume have no use for the job, or None.

@@ -18,6 +18,7 @@ from stackgan.config.loading import to_yaml
 from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.files import (atomic_write, digest_of, digest_of_file, files_below, read_json,
                             write_json)
+from stackgan.platforms.cores import load_tensorflow
 
 UNRECORDED = (MANIFEST, REQUEST, 'log.txt')
 
@@ -106,6 +107,8 @@ def _execute(job, config, volume, options, log, stop):
             return log.say('up to date: %s' % folder)
         partial = _prepare_partial(job, folder, request, options, log)
         log.path = os.path.join(partial, 'log.txt')
+        if job.uses_tensorflow:
+            load_tensorflow(config.platform)
         started = time.time()
         job.run(Work(config, volume, partial, _input_paths(job, config, volume),
                      job.settings(config), log.say, stop))

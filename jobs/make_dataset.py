@@ -22,4 +22,5 @@ JOB = Job(
     settings=lambda config: to_dict(config.make_dataset),
     not_needed=_not_needed,
     run=_run,
+    uses_tensorflow=False,
 )

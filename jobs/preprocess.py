@@ -28,4 +28,5 @@ JOB = Job(
     inputs=_inputs,
     settings=_settings,
     run=_run,
+    uses_tensorflow=False,
 )

@@ -5,7 +5,7 @@ from jobs.prepared import prepared_input, run_folder
 
 
 def _run(work):
-    from stackgan.report import write_report
+    from stackgan.reporting.page import write_report
     write_report(work.folder, work.inputs, work.config, work.say)
 
 
@@ -21,4 +21,5 @@ JOB = Job(
         Input('samples', run_folder(config, 'samples'), 'sample')],
     settings=lambda config: {},
     run=_run,
+    uses_tensorflow=False,
 )

@@ -7,7 +7,7 @@ from jobs.prepared import (embeddings_input, prepared_input, run_folder,
                            uses_brought_embeddings)
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
-from stackgan.files import digest_of
+from stackgan.files import digest_of, write_json
 
 
 def _add_options(parser):
@@ -24,17 +24,17 @@ def _variant(job, options):
     """The job for these options: captions of one's own have a folder of their own."""
     captions = _captions(options)
     stage = 'stage%d' % options.stage
-    kind = 'samples' if options.stage == 2 else 'samples-stage1'
-    if captions:
-        kind += '-' + digest_of([captions, options.copies])[:8]
     if captions and options.copies < 1:
         raise InputError('sample: --copies %d: must be at least 1' % options.copies)
 
+    def output(config):
+        kind = 'samples' if options.stage == 2 else 'samples-stage1'
+        if captions:
+            kind += '-' + digest_of([captions, options.copies, config.sample.seed])[:8]
+        return run_folder(config, kind)
+
     def inputs(config):
-        source = (Input('text-encoder', run_folder(config, 'text-encoder'), 'train-text-encoder')
-                  if captions else embeddings_input(config))
-        return [prepared_input(config), source,
-                Input('stage', run_folder(config, stage), 'train-' + stage)]
+        return _inputs(config, stage, bool(captions))
 
     def settings(config):
         return dict(_settings(config), captions=captions,
@@ -46,8 +46,20 @@ def _variant(job, options):
                              'the encoder that made them, so captions of your own cannot be '
                              'embedded; train the run with text.source=train')
 
-    return job._replace(output=lambda config: run_folder(config, kind), inputs=inputs,
-                        settings=settings, not_needed=not_needed)
+    return job._replace(output=output, inputs=inputs, settings=settings, not_needed=not_needed)
+
+
+def _inputs(config, stage='stage2', own_captions=False):
+    inputs = [prepared_input(config),
+              Input('stage', run_folder(config, stage), 'train-' + stage)]
+    if own_captions:
+        inputs.append(Input('text-encoder', run_folder(config, 'text-encoder'),
+                            'train-text-encoder'))
+    else:
+        inputs.append(embeddings_input(config))
+        if config.make_dataset:                  # which knows what the captions ask for
+            inputs.append(Input('raw', config.data.raw, 'make-dataset'))
+    return inputs
 
 
 def _captions(options):
@@ -76,7 +88,17 @@ def _run(work):
     wanted = _own(work) if work.settings['captions'] else _held_out(work)
     with Sampler(work.inputs['stage'], settings.checkpoint, settings.batch_size,
                  work.config.platform) as sampler:
-        write_samples(sampler, wanted, settings.seed, work.folder, work.say)
+        index = write_samples(sampler, wanted, settings.seed, work.folder, work.say)
+    if 'raw' in work.inputs:
+        _judge(work, index)
+
+
+def _judge(work, index):
+    from stackgan.scoring.painted import describe, judge_samples
+    reports = judge_samples(work.folder, index, work.inputs['prepared'],
+                            os.path.join(work.inputs['raw'], 'attributes.jsonl'))
+    write_json(os.path.join(work.folder, 'colours.json'), reports)
+    work.say(describe(reports))
 
 
 def _own(work):
@@ -102,8 +124,7 @@ JOB = Job(
     name='sample',
     summary='draw pictures of held-out captions, or of --caption "..." / --captions FILE',
     output=lambda config: run_folder(config, 'samples'),
-    inputs=lambda config: [prepared_input(config), embeddings_input(config),
-                           Input('stage', run_folder(config, 'stage2'), 'train-stage2')],
+    inputs=_inputs,
     settings=lambda config: dict(_settings(config), captions=[], copies=None),
     run=_run,
     add_options=_add_options,

@@ -9,13 +9,15 @@ from toy import tiny_config
 
 from jobs.signals import handled
 from stackgan.errors import Interrupted, StackganError
-from stackgan.training.stages import train_stage
+from stackgan.platforms.cores import prepare_environment
 
 
 def main(arguments):
     split = arguments.index('--')
     (stage, folder, prepared, embeddings), rest = arguments[:4], arguments[4:split]
     config = tiny_config(*arguments[split + 1:])
+    prepare_environment(config.platform)
+    from stackgan.training.stages import train_stage        # loads TensorFlow
     try:
         with handled() as stop:
             train_stage(int(stage), config, prepared, embeddings, folder, print, stop, *rest)

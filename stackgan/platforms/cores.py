@@ -1,7 +1,12 @@
 """How much of the machine this process may use. Imports no TensorFlow."""
 
+import logging
 import math
 import os
+import sys
+import warnings
+
+from stackgan.errors import MissingRequirement
 
 CPU_FLAGS = '/proc/cpuinfo'
 CGROUP_2_QUOTA = '/sys/fs/cgroup/cpu.max'
@@ -42,9 +47,46 @@ def cpu_computes_bfloat16():
     return 'avx512_bf16' in flags or 'amx_bf16' in flags
 
 
-def prepare_environment(threads):
-    """Settings that TensorFlow and OpenMP read once, when they are first loaded."""
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-    os.environ.setdefault('OMP_NUM_THREADS', str(threads))
+def thread_count(
+        settings,          # the `platform` section
+):
+    """CPU threads to compute with."""
+    return 1 if settings.deterministic else settings.threads or available_cores()
+
+
+def prepare_environment(
+        settings,          # the `platform` section
+):
+    """Sets what TensorFlow, OpenMP and MKL read once, when they are first loaded.
+
+    What the user's environment sets stays, but for a deterministic run.
+    """
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     os.environ.setdefault('KMP_BLOCKTIME', '0')        # OpenMP threads sleep between operations
     os.environ.setdefault('KMP_WARNINGS', '0')
+    if settings.deterministic:
+        os.environ['OMP_NUM_THREADS'] = '1'
+        os.environ['MKL_CBWR'] = 'AUTO'                # results independent of memory alignment
+    os.environ.setdefault('OMP_NUM_THREADS', str(thread_count(settings)))
+    logging.getLogger('tensorflow').setLevel(logging.ERROR)       # deprecations of TF 1 names
+    warnings.filterwarnings('ignore', category=FutureWarning, module='tensor')
+
+
+def load_tensorflow(
+        settings,          # the `platform` section
+):
+    """Imports TensorFlow without the notices that its newer builds print past any setting."""
+    prepare_environment(settings)
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    try:
+        with open(os.devnull, 'w') as nothing:
+            os.dup2(nothing.fileno(), 2)
+        import tensorflow     # noqa: F401
+    except ImportError as error:
+        raise MissingRequirement('TensorFlow cannot be imported (%s); install one of the lanes of '
+                                 'pyproject.toml, or use the environment that scripts/demo.sh '
+                                 'makes' % error)
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)

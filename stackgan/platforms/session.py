@@ -5,7 +5,7 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import MissingRequirement
-from stackgan.platforms.cores import available_cores, cpu_computes_bfloat16
+from stackgan.platforms.cores import cpu_computes_bfloat16, thread_count
 
 
 class Resolved(NamedTuple):
@@ -25,11 +25,10 @@ def resolve(
         raise MissingRequirement('platform.device: gpu, but TensorFlow %s sees none; use auto or '
                                  'install a build with CUDA' % tf.__version__)
     device = 'gpu' if gpus and not settings.deterministic else 'cpu'
-    threads = 1 if settings.deterministic else settings.threads or available_cores()
     bfloat16 = (device == 'cpu' and settings.mixed_precision == 'auto'
                 and not settings.deterministic and tf_version() >= (2, 4)
                 and cpu_computes_bfloat16())
-    return Resolved(device, threads, bfloat16)
+    return Resolved(device, thread_count(settings), bfloat16)
 
 
 def tf_version():

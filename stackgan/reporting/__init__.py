@@ -1,0 +1,1 @@
+"""A page of HTML that shows what a run has made."""

@@ -1,0 +1,80 @@
+"""Line charts as inline SVG: no script, no library, readable in both colour schemes."""
+
+import html
+import math
+
+WIDTH, HEIGHT = 560, 240
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 34
+COLOURS = ('#2b6cb0', '#c05621', '#2f855a', '#805ad5')
+POINTS = 400               # of a line, at most; more are averaged
+
+
+def line_chart(
+        series,           # [(name, [(x, y), ...])]
+        x_label,          # what x counts
+        title,
+):
+    """An <svg> element as text; an empty text where there is nothing to draw."""
+    series = [(name, _thinned(points)) for name, points in series if len(points) > 1]
+    if not series:
+        return ''
+    xs = [x for _, points in series for x, _ in points]
+    ys = [y for _, points in series for _, y in points]
+    x_ticks, y_ticks = _ticks(min(xs), max(xs)), _ticks(min(min(ys), 0.0), max(ys))
+    across = _scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
+    up = _scale(min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys)), HEIGHT - BOTTOM, TOP)
+    parts = ['<svg viewBox="0 0 %d %d" role="img" aria-label="%s">'
+             % (WIDTH, HEIGHT + 18, html.escape(title))]
+    for y in y_ticks:
+        parts.append('<line class="rule" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>'
+                     % (LEFT, WIDTH - RIGHT, up(y), up(y)))
+        parts.append(_text(LEFT - 6, up(y) + 4, _number(y), 'end'))
+    for x in x_ticks:
+        parts.append(_text(across(x), HEIGHT - BOTTOM + 16, _number(x), 'middle'))
+    parts.append(_text(WIDTH - RIGHT, HEIGHT - 4, x_label, 'end'))
+    for (name, points), colour in zip(series, COLOURS):
+        parts.append('<polyline fill="none" stroke="%s" stroke-width="1.6" points="%s"/>' % (
+            colour, ' '.join('%.1f,%.1f' % (across(x), up(y)) for x, y in points)))
+    parts.append(_legend(series))
+    return '\n'.join(parts + ['</svg>'])
+
+
+def _legend(series):
+    parts, x = [], LEFT
+    for (name, _), colour in zip(series, COLOURS):
+        parts.append('<rect x="%d" y="%d" width="12" height="3" fill="%s"/>'
+                     % (x, HEIGHT + 6, colour))
+        parts.append(_text(x + 17, HEIGHT + 12, name, 'start'))
+        x += 34 + 7 * len(name)
+    return '\n'.join(parts)
+
+
+def _text(x, y, text, anchor):
+    return '<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>' % (x, y, anchor,
+                                                                   html.escape(text))
+
+
+def _scale(low, high, start, end):
+    span = (high - low) or 1.0
+    return lambda value: start + (value - low) / span * (end - start)
+
+
+def _ticks(low, high):
+    """About five round numbers that cover the range."""
+    span = (high - low) or abs(high) or 1.0
+    step = 10.0 ** math.floor(math.log10(span / 4.0))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 5)
+    first = math.floor(low / step)
+    return [step * i for i in range(first, int(math.ceil(high / step)) + 1)
+            if low - step / 2 <= step * i <= high + step / 2]
+
+
+def _number(value):
+    return '%g' % round(value, 6)
+
+
+def _thinned(points):
+    """At most POINTS points: means of neighbours."""
+    size = -(-len(points) // POINTS)
+    groups = [points[i:i + size] for i in range(0, len(points), size)]
+    return [tuple(sum(values) / len(group) for values in zip(*group)) for group in groups]

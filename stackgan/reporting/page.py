@@ -1,0 +1,130 @@
+"""Collects what a run has made and writes index.html with the pictures beside it."""
+
+import html
+import os
+import shutil
+from string import Template
+
+from stackgan.config.loading import to_yaml
+from stackgan.files import atomic_write, read_json, read_json_lines
+from stackgan.progress import duration
+from stackgan.reporting.charts import line_chart
+from stackgan.scoring.painted import describe
+
+TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
+
+
+def write_report(
+        folder,           # where index.html goes
+        inputs,           # {name: folder}: prepared, embeddings, stage1, stage2, samples, and
+                          # text-encoder where there is one
+        config,           # Config
+        say,              # prints a line
+):
+    """Writes the page; it stands alone with the pictures in its folder."""
+    sections = [
+        ('What came out', _samples(folder, inputs['samples'])),
+        ('What the model saw', _prepared(folder, inputs['prepared'])),
+        ('Text encoder', _text_encoder(inputs.get('text-encoder'))),
+        ('Stage-I training', _stage(folder, inputs['stage1'], 'stage1')),
+        ('Stage-II training', _stage(folder, inputs['stage2'], 'stage2')),
+        ('Time', _times(inputs)),
+        ('Configuration', '<details><summary>every key</summary><pre>%s</pre></details>'
+         % html.escape(to_yaml(config))),
+    ]
+    body = '\n'.join('<section><h2>%s</h2>\n%s</section>' % (title, content)
+                     for title, content in sections if content)
+    with open(TEMPLATE, encoding='utf-8') as stream:
+        page = Template(stream.read()).substitute(title=html.escape(config.run.name), body=body)
+    path = os.path.join(folder, 'index.html')
+    with atomic_write(path, 'w') as stream:
+        stream.write(page)
+    say('open %s' % path.replace('.partial', ''))
+
+
+def _picture(folder, source, name, caption):
+    """Copies a picture beside the page; its <figure>."""
+    shutil.copyfile(source, os.path.join(folder, name))
+    text = html.escape(caption)
+    return ('<figure><a href="%s"><img src="%s" alt="%s" loading="lazy"></a>'
+            '<figcaption>%s</figcaption></figure>' % (name, name, text, text))
+
+
+def _samples(folder, samples):
+    text = _picture(folder, os.path.join(samples, 'grid.png'), 'samples.png',
+                    'Pictures of captions that no training image had; each row is a caption')
+    colours = os.path.join(samples, 'colours.json')
+    if os.path.exists(colours):
+        text += '<p>%s.</p>' % html.escape(_sentence(describe(read_json(colours))))
+    return text
+
+
+def _sentence(text):
+    return text[0].upper() + text[1:]
+
+
+def _prepared(folder, prepared):
+    return _picture(folder, os.path.join(prepared, 'contact-sheet.png'), 'contact-sheet.png',
+                    'Prepared pictures with their class and first caption')
+
+
+def _text_encoder(encoder):
+    """A table of retrieval on held-out classes against chance."""
+    path = encoder and os.path.join(encoder, 'retrieval.json')
+    if not path or not os.path.exists(path):
+        return '<p>The embeddings came with the dataset.</p>'
+    rows = [(name.replace('_', ' '), '%.1f %%' % (100 * value['value']),
+             '%.1f %%' % (100 * value['chance']))
+            for name, value in sorted(read_json(path).items()) if isinstance(value, dict)]
+    return _table(('held-out classes', 'value', 'chance'), rows)
+
+
+def _stage(folder, stage, name):
+    stats = read_json_lines(os.path.join(stage, 'stats.jsonl'))
+
+    def line(key):
+        return [(each['step'], each[key]) for each in stats if key in each]
+
+    charts = [
+        ('Losses', [('discriminator', line(name + '/discriminator')),
+                    ('generator', line(name + '/generator_fake'))]),
+        ('Discriminator by kind of pair', [(kind, line('%s/discriminator_%s' % (name, kind)))
+                                           for kind in ('real', 'wrong', 'fake')]),
+        ('Conditioning loss (KL)', [('KL', line(name + '/kl'))]),
+        ('Sliced Wasserstein distance to held-out pictures',
+         [('distance', line('sliced_wasserstein'))]),
+    ]
+    drawn = [(title, line_chart(series, 'step', title)) for title, series in charts]
+    text = '<div class="charts">%s</div>' % ''.join(
+        '<figure>%s<figcaption>%s</figcaption></figure>' % (chart, title)
+        for title, chart in drawn if chart)
+    return text + ''.join(_grids(folder, stage, name))
+
+
+def _grids(folder, stage, name):
+    """Figures of the first, a middle and the last grid."""
+    grids = sorted(os.listdir(os.path.join(stage, 'samples')))
+    chosen = sorted({0, len(grids) // 2, len(grids) - 1})
+    for i in reversed(chosen):
+        step = int(grids[i].split('.')[0])
+        yield _picture(folder, os.path.join(stage, 'samples', grids[i]),
+                       '%s-%s' % (name, grids[i]), 'After %d steps' % step)
+
+
+def _times(inputs):
+    rows = []
+    for folder in inputs.values():
+        manifest = read_json(os.path.join(folder, 'manifest.json'))
+        versions = manifest['versions']
+        rows.append((manifest['request']['job'], duration(manifest['seconds']),
+                     manifest['finished'].replace('T', ' '),
+                     ', '.join('%s %s' % each for each in sorted(versions.items()))))
+    return _table(('job', 'took', 'finished', 'versions'), sorted(rows, key=lambda row: row[2]))
+
+
+def _table(header, rows):
+    def cells(tag, values):
+        return '<tr>%s</tr>' % ''.join('<%s>%s</%s>' % (tag, html.escape(value), tag)
+                                       for value in values)
+    return '<table>%s%s</table>' % (cells('th', header),
+                                    '\n'.join(cells('td', row) for row in rows))

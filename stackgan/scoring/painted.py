@@ -1,0 +1,53 @@
+"""Held-out captions of painted birds: does the picture have the body colour that was asked for?"""
+
+import os
+
+import numpy as np
+from PIL import Image
+
+from stackgan.data.prepared import LOW, Split, open_dataset
+from stackgan.scoring.colour import colour_report, read_body_colours, train_judge
+
+JUDGED_FROM = 600        # real pictures that the judge learns from, at most
+
+
+def judge_samples(
+        folder,           # with the files of `index`
+        index,            # lines of samples.jsonl, drawn from held-out captions
+        prepared,         # folder of the prepared dataset
+        attributes,       # path of attributes.jsonl
+):
+    """{side: `colour_report`} of the drawn pictures, by a judge of the real ones."""
+    bodies = read_body_colours(attributes)
+    names = sorted(set(bodies.values()))
+    dataset = open_dataset(prepared)
+    judge = train_judge(*_real(Split(dataset, 'train'), bodies, names), names)
+    real_accuracy = judge.accuracy(*_real(Split(dataset, 'test'), bodies, names))
+    asked = [names.index(bodies[line['image']]) for line in index]
+    reports = {}
+    for side in sorted(index[0]['files'], key=int):
+        drawn = np.stack([np.asarray(Image.open(os.path.join(folder, line['files'][side])))
+                          for line in index])
+        reports[side] = colour_report(judge.predict(drawn), asked, names, real_accuracy)
+    return reports
+
+
+def describe(
+        reports,          # of `judge_samples`
+):
+    """One line for people."""
+    first = next(iter(reports.values()))
+    shares = ', '.join('%s px %.1f %%' % (side, 100 * report['accuracy'])
+                       for side, report in reports.items())
+    return ('body colour as asked in %s of %d held-out captions (chance %.1f %%, captions '
+            'shuffled %.1f %%, judge on real test pictures %.1f %%)'
+            % (shares, first['count'], 100 * first['chance'], 100 * first['shuffled_accuracy'],
+               100 * first['real_accuracy']))
+
+
+def _real(split, bodies, names):
+    """(pictures, labels) of real ones, evenly chosen."""
+    items = split.items()
+    chosen = np.unique(np.linspace(0, len(items) - 1, min(len(items), JUDGED_FROM)).astype(int))
+    return (np.stack([split.picture(i, LOW) for i in chosen]),
+            [names.index(bodies[items[i]['name']]) for i in chosen])

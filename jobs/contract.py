@@ -47,7 +47,7 @@ class Job(NamedTuple):
     name: str                                       # as typed: 'train-stage1'
     summary: str                                    # one line of help
     output: Callable[[Config], str]                 # folder it writes, relative to the volume
-    inputs: Callable[[Config], Sequence[Input]]
+    inputs: Callable[[Config, str], Sequence[Input]]
     settings: Callable[[Config], dict]              # the part of the configuration it depends on
     run: Callable[[Work], None]
     uses_tensorflow: bool = True
@@ -79,7 +79,7 @@ def request_of(job, config, volume):
         'job': job.name,
         'form': job.form,
         'settings': flat(job.settings(config)),
-        'inputs': {each.name: input_digest(job, each, volume) for each in job.inputs(config)},
+        'inputs': {each.name: input_digest(job, each, volume) for each in job.inputs(config, volume)},
     }
 
 
@@ -140,12 +140,12 @@ def read_manifest(folder):
 
 def state_of(job, config, volume):
     """`State` of a job's output. Raises nothing for missing inputs: they are a reason."""
-    reason = job.not_needed(config, volume)
-    if reason:
-        return State('not needed', reason)
     folder = folder_of(job, config, volume)
     manifest = read_manifest(folder)
     try:
+        reason = job.not_needed(config, volume)
+        if reason:
+            return State('not needed', reason)
         request = request_of(job, config, volume)
     except InputError as error:
         return State('waiting', str(error).split('; ')[0].replace(job.name + ': ', '', 1))

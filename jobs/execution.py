@@ -127,7 +127,7 @@ def _is_done(folder, request):
 
 
 def _input_paths(job, config, volume):
-    return {each.name: os.path.join(volume, each.path) for each in job.inputs(config)}
+    return {each.name: os.path.join(volume, each.path) for each in job.inputs(config, volume)}
 
 
 def _prepare_partial(job, folder, request, options, log):

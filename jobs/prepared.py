@@ -22,6 +22,13 @@ def embeddings_input(config):
     return Input('embeddings', run_folder(config, 'embeddings'), 'embed')
 
 
+def text_encoder_inputs(config, volume):
+    """[Input] of the text encoder, or none where the dataset brought its embeddings."""
+    if uses_brought_embeddings(config, volume):
+        return []
+    return [Input('text-encoder', run_folder(config, 'text-encoder'), 'train-text-encoder')]
+
+
 def uses_brought_embeddings(config, volume):
     """Whether the embeddings are those that came with the dataset (`text.source`)."""
     from stackgan.data.prepared import open_dataset

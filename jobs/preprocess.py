@@ -4,7 +4,7 @@ from jobs.contract import Input, Job
 from stackgan.config.loading import to_dict
 
 
-def _inputs(config):
+def _inputs(config, volume):
     maker = 'make-dataset' if config.make_dataset else None
     return [Input('raw', config.data.raw, maker)]
 

@@ -1,7 +1,7 @@
 """One page that shows what a run has made so far."""
 
 from jobs.contract import Input, Job
-from jobs.prepared import prepared_input, run_folder
+from jobs.prepared import embeddings_input, prepared_input, run_folder, text_encoder_inputs
 
 
 def _run(work):
@@ -13,12 +13,13 @@ JOB = Job(
     name='report',
     summary='write index.html: contact sheet, loss curves, sample grids, timings',
     output=lambda config: run_folder(config, 'report'),
-    inputs=lambda config: [
+    inputs=lambda config, volume: [
         prepared_input(config),
-        Input('embeddings', run_folder(config, 'embeddings'), 'embed'),
+        embeddings_input(config),
         Input('stage1', run_folder(config, 'stage1'), 'train-stage1'),
         Input('stage2', run_folder(config, 'stage2'), 'train-stage2'),
-        Input('samples', run_folder(config, 'samples'), 'sample')],
+        Input('samples', run_folder(config, 'samples'), 'sample')
+    ] + text_encoder_inputs(config, volume),
     settings=lambda config: {},
     run=_run,
     uses_tensorflow=False,

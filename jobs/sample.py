@@ -33,8 +33,8 @@ def _variant(job, options):
             kind += '-' + digest_of([captions, options.copies, config.sample.seed])[:8]
         return run_folder(config, kind)
 
-    def inputs(config):
-        return _inputs(config, stage, bool(captions))
+    def inputs(config, volume):
+        return _inputs(config, volume, stage, bool(captions))
 
     def settings(config):
         return dict(_settings(config), captions=captions,
@@ -49,7 +49,7 @@ def _variant(job, options):
     return job._replace(output=output, inputs=inputs, settings=settings, not_needed=not_needed)
 
 
-def _inputs(config, stage='stage2', own_captions=False):
+def _inputs(config, volume, stage='stage2', own_captions=False):
     inputs = [prepared_input(config),
               Input('stage', run_folder(config, stage), 'train-' + stage)]
     if own_captions:

@@ -15,7 +15,7 @@ JOB = Job(
     name='train-stage2',
     summary='train Stage-II (256x256) on top of Stage-I; goes on where it was interrupted',
     output=lambda config: run_folder(config, 'stage2'),
-    inputs=lambda config: [prepared_input(config), embeddings_input(config),
+    inputs=lambda config, volume: [prepared_input(config), embeddings_input(config),
                            Input('stage1', run_folder(config, 'stage1'), 'train-stage1')],
     settings=lambda config: training_settings(config, 'stage2'),
     growing=RECORDING + ('stage2.epochs',),

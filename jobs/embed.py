@@ -1,0 +1,23 @@
+"""An embedding for every caption: by the trained encoder, or those the dataset brought."""
+
+from jobs.contract import Job
+from jobs.prepared import prepared_input, run_folder, text_encoder_inputs
+
+
+def _run(work):
+    from stackgan.text.encoder import embed_dataset, link_brought_embeddings
+    if 'text-encoder' in work.inputs:
+        embed_dataset(work.inputs['prepared'], work.inputs['text-encoder'], work.folder,
+                      work.config.platform, work.say)
+    else:
+        link_brought_embeddings(work.inputs['prepared'], work.folder)
+
+
+JOB = Job(
+    name='embed',
+    summary='embed every caption of the dataset',
+    output=lambda config: run_folder(config, 'embeddings'),
+    inputs=lambda config, volume: [prepared_input(config)] + text_encoder_inputs(config, volume),
+    settings=lambda config: {'model': {'embedding_dim': config.model.embedding_dim}},
+    run=_run,
+)

@@ -1,0 +1,138 @@
+"""Configuration: every shipped file loads; every mistake names file and key."""
+
+import dataclasses
+import glob
+import os
+
+import pytest
+import yaml
+from toy import ROOT
+
+from stackgan.config import load_config
+from stackgan.config.loading import to_dict, to_yaml
+from stackgan.errors import ConfigError
+
+DEFAULT = os.path.join(ROOT, 'configs', 'painted-birds.yaml')
+SHIPPED = sorted(glob.glob(os.path.join(ROOT, 'configs', '*.yaml')))
+
+
+def test_shipped_files():
+    assert [os.path.basename(path) for path in SHIPPED] == [
+        'birds.yaml', 'flowers.yaml', 'folder.yaml', 'painted-birds.yaml', 'smoke.yaml']
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=os.path.basename)
+def test_every_shipped_file_loads_and_survives_the_round_trip(path, tmp_path):
+    config = load_config(path)
+    again = tmp_path / 'again.yaml'
+    again.write_text(to_yaml(config))
+    resolved = load_config(str(again))
+    assert resolved == dataclasses.replace(config)
+    assert None not in (config.stage1.batch_size, config.stage2.batch_size, config.data.raw)
+
+
+@pytest.mark.parametrize('name', ['birds', 'flowers'])
+def test_the_paper_s_values(name):
+    config = load_config(os.path.join(ROOT, 'configs', name + '.yaml'))
+    assert config.train.batch_size == config.stage1.batch_size == config.stage2.batch_size == 64
+    assert (config.stage1.epochs, config.stage2.epochs) == (600, 600)
+    assert config.train.generator_learning_rate == 2e-4
+    assert config.train.discriminator_learning_rate == 2e-4
+    assert config.stage1.learning_rate_half_life_epochs == 50
+    assert config.stage2.learning_rate_half_life_epochs == 100
+    model = config.model
+    assert (model.embedding_dim, model.condition_dim, model.noise_dim) == (1024, 128, 100)
+    assert (model.generator_filters, model.discriminator_filters) == (128, 64)
+    assert (config.train.kl_coefficient, config.train.captions_averaged) == (2.0, 4)
+    assert config.train.weight_decay == 0.0 and config.train.ema_decay is None
+
+
+@pytest.mark.parametrize('override, message', [
+    ('train.batchsize=8', r'--set train.batchsize=8: unknown key train.batchsize; did you mean '
+                          r'batch_size\?'),
+    ('trian.batch_size=8', r'unknown key trian; did you mean train\?'),
+    ('train=8', r'train: expected a section of keys, found 8'),
+    ('train.batch_size', r'--set train.batch_size: not of the form section.key=value'),
+    ('train.batch_size=eight', r'painted-birds.yaml with --set: train.batch_size: expected a '
+                               r"whole number, found 'eight'"),
+    ('train.batch_size=8.5', r'train.batch_size: expected a whole number, found 8.5'),
+    ('train.batch_size=true', r'expected a whole number, found True'),
+    ('train.batch_size=0', r'train.batch_size: is 0, must be at least 2'),
+    ('train.batch_size=null', r'train.batch_size: expected a whole number, found null'),
+    ('train.adam_beta1=.nan', r'train.adam_beta1: expected a number, found nan'),
+    ('stage1.epochs=-1', r'stage1.epochs: is -1.0, must be more than 0.0'),
+    ('data.crop=square', r"data.crop: is 'square', must be one of box, centre, stretch"),
+    ('run.name=../up', r"run.name: '../up' may hold only letters"),
+    ('text.filters=[1, 2]', r'text.filters: expected a list of 3 values'),
+    ('text.filters=[1, 2, 0]', r'text.filters\[2\]: is 0, must be at least 1'),
+    ('platform.deterministic=yes please', r'expected true or false, found'),
+    ('data.layout=flowers', r'data.layout: make_dataset draws the cub layout'),
+    ('data.raw=elsewhere', r'data.raw: make_dataset writes raw/<data.name>'),
+    ('data.captions_file=captions.csv', r'data.captions_file: only layout folder reads it'),
+    ('data.split.train_list=a.txt', r'data.split.test_list: train_list and test_list are given'),
+    ('train.batch_size: 8', r'not of the form'),
+    ('run.name.first=a', r'run.name is a value and has no keys'),
+])
+def test_a_mistake_is_named(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(DEFAULT, [override])
+
+
+def test_contradictions_between_keys():
+    def load(*overrides):
+        load_config(DEFAULT, overrides)
+
+    with pytest.raises(ConfigError, match='platform.threads: deterministic runs on one thread'):
+        load('platform.deterministic=true', 'platform.threads=2')
+    with pytest.raises(ConfigError, match='data.crop: box needs the bounding boxes'):
+        load('make_dataset=null', 'data.layout=folder')
+    with pytest.raises(ConfigError, match='data.split.train_list: layout folder brings no lists'):
+        load('make_dataset=null', 'data.layout=folder', 'data.crop=centre')
+
+
+def write(tmp_path, text):
+    path = tmp_path / 'mine.yaml'
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_missing_key_is_explained(tmp_path):
+    tree = yaml.safe_load(open(DEFAULT))
+    del tree['train']['kl_coefficient']
+    with pytest.raises(ConfigError, match=r'mine.yaml: train.kl_coefficient is missing \(weight'):
+        load_config(write(tmp_path, yaml.safe_dump(tree)))
+
+
+@pytest.mark.parametrize('text, message', [
+    ('run: [1', 'not valid YAML'), ('- 1\n', 'not a mapping of sections'), ('', 'holds null'),
+    ('run: {name: a, name: b}', "key 'name' is given twice"),
+    ('run: !!python/object/apply:os.system [true]', 'not valid YAML')])
+def test_a_broken_file_is_named(tmp_path, text, message):
+    with pytest.raises(ConfigError, match='mine.yaml: .*' + message):
+        load_config(write(tmp_path, text))
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ConfigError, match='nowhere.yaml: cannot be read: No such file'):
+        load_config('nowhere.yaml')
+
+
+def test_yaml_s_textual_floats_are_numbers(tmp_path):
+    config = load_config(DEFAULT, ['train.generator_learning_rate=1e-4', 'stage1.epochs=3'])
+    assert config.train.generator_learning_rate == 1e-4
+    assert config.stage1.epochs == 3.0 and isinstance(config.stage1.epochs, float)
+
+
+def test_a_configuration_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_config(DEFAULT).train.batch_size = 3
+
+
+def test_every_key_is_explained():
+    def check(kind):
+        for field in dataclasses.fields(kind):
+            assert len(field.metadata['help']) > 5, field.name
+    for section in dataclasses.fields(load_config(DEFAULT)):
+        value = getattr(load_config(DEFAULT), section.name)
+        check(type(value))
+    assert to_dict(load_config(DEFAULT))['train']['adam_beta1'] == 0.5

@@ -90,8 +90,12 @@ def variables_of(path):
     try:
         return dict(tf.train.list_variables(os.path.join(path, 'model')))
     except (ValueError, tf.errors.OpError) as error:
-        raise InputError('%s: not a readable checkpoint (%s)'
-                         % (path, ' '.join(str(error).split())[:200]))
+        raise _unreadable(path, error)
+
+
+def _unreadable(path, error):
+    return InputError('%s: not a readable checkpoint (%s); remove that folder to go on from the '
+                      'one before it' % (path, ' '.join(str(error).split())[:200]))
 
 
 def restore(
@@ -119,7 +123,11 @@ def restore(
         raise InputError('%s: a checkpoint of another network or of other dimensions: %s; set '
                          'the model section as it was, or start a new run with run.name'
                          % (path, '; '.join(f for f in faults if f)))
-    saver.restore(session, os.path.join(path, 'model'))
+    with session.graph.as_default():         # outside of it TensorFlow 2 thinks it is eager
+        try:
+            saver.restore(session, os.path.join(path, 'model'))
+        except (ValueError, tf.errors.OpError) as error:
+            raise _unreadable(path, error)
 
 
 def averages_of(

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Makes the environments of both lanes and runs the whole test suite in each.
+# Usage: scripts/test.sh [pytest options, e.g. -k batches]
+# STACKGAN_TEST_PYTHONS picks the versions (default: "3.7 3.11 3.13", those that are there).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/environment.sh
+
+wanted=${STACKGAN_TEST_PYTHONS:-3.7 3.11 3.13}
+tested=() skipped=() failed=()
+for version in $wanted; do
+    if ! find_python "$version" >/dev/null; then
+        skipped+=("Python $version: not on this machine")
+        continue
+    fi
+    case $version in 3.7) lane=tf1 ;; *) lane=tf2 ;; esac
+    make_environment "$lane" "$version" "$lane,test"
+    tested+=("$version=$PYTHON")
+done
+if [ ${#tested[@]} -eq 0 ]; then
+    echo "error: none of the Pythons $wanted is on PATH or in pyenv" >&2
+    exit 3
+fi
+
+for each in "${tested[@]}"; do
+    python=${each#*=}
+    # A test that compares lanes needs another environment's interpreter beside its own.
+    other=
+    for candidate in "${tested[@]}"; do
+        if [ "$candidate" != "$each" ]; then other=${candidate#*=}; fi
+    done
+    echo
+    echo "== Python ${each%%=*} =="
+    STACKGAN_OTHER_PYTHON=$other "$python" -m pytest -q "$@" || failed+=("Python ${each%%=*}")
+done
+
+echo
+for each in ${skipped[@]+"${skipped[@]}"}; do echo "skipped: $each"; done
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "failed: ${failed[*]}"
+    exit 1
+fi
+echo "passed: ${#tested[@]} environments"

@@ -30,11 +30,12 @@ first_version() {
 # make_environment LANE VERSION EXTRAS: makes or updates the environment and sets PYTHON to its
 # interpreter. An environment whose requirements have not changed is used as it is.
 make_environment() {
-    local lane=$1 version=$2 extras=$3 folder base wanted
+    local lane=$1 version=$2 extras=$3 folder base installed wanted
     folder=".venv-$lane-$version"
-    wanted="$extras $(cksum < pyproject.toml)"
+    installed="$folder/installed-$extras"
+    wanted=$(cksum < pyproject.toml)
     PYTHON="$PWD/$folder/bin/python"
-    if [ "$(cat "$folder/requirements-installed" 2>/dev/null)" = "$wanted" ]; then
+    if [ "$(cat "$installed" 2>/dev/null)" = "$wanted" ]; then
         return 0
     fi
     base=$(find_python "$version")
@@ -51,5 +52,5 @@ make_environment() {
              "PIP_FIND_LINKS" >&2
         return 3
     }
-    echo "$wanted" > "$folder/requirements-installed"
+    echo "$wanted" > "$installed"
 }

@@ -1,0 +1,235 @@
+"""Measures one lane (`measure FILE`), or prints what was measured as a table (`table FILE`).
+
+The figures of the public code are those measured once on a 2-core machine with AVX-512 (TensorFlow
+1.15.0, the Ascend port with its NPU lines removed); ratios against them hold only roughly
+elsewhere. Ratios between lanes, and shares of the GEMM peak, are of one run on one machine.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from stackgan.config import load_config                            # noqa: E402
+from stackgan.platforms.cores import available_cores, load_tensorflow    # noqa: E402
+
+PAPER = ['model.generator_filters=128', 'model.discriminator_filters=64', 'train.ema_decay=null']
+PUBLIC = {'Stage-I training, batch 16': 7.65, 'Stage-II training, batch 4': 0.497,
+          'preprocess': 63.6, 'batch of 64 at 304 px': 254.0, 'loader with 2,000 images': 1087.0}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('action', choices=('measure', 'table'))
+    parser.add_argument('file')
+    parser.add_argument('--pictures', help='photographs to preprocess (default: drawn ones)')
+    parser.add_argument('--quick', action='store_true', help='fewer repetitions')
+    options = parser.parse_args()
+    if options.action == 'table':
+        return print_table([json.loads(line) for line in open(options.file)])
+    config = load_config(os.path.join(ROOT, 'configs', 'painted-birds.yaml'), PAPER)
+    load_tensorflow(config.platform)
+    steps = 3 if options.quick else 8
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        rows += training_rows(config, steps)
+        rows += [preprocess_row(folder, options.pictures)]
+        rows += loader_rows(folder, config)
+    with open(options.file, 'a') as stream:
+        for row in rows:
+            stream.write(json.dumps(row) + '\n')
+
+
+def lane():
+    import tensorflow as tf
+    return 'TF %s' % tf.__version__
+
+
+def row(what, value, unit, note=''):
+    print('  %s: %s %s %s' % (what, value, unit, note), file=sys.stderr, flush=True)
+    return {'lane': lane(), 'what': what, 'value': value, 'unit': unit, 'note': note}
+
+
+# Training.
+
+def training_rows(config, steps):
+    from stackgan.platforms.session import resolve
+    resolved = resolve(config.platform)
+    peak = gemm_peak(resolved)
+    kind = 'bfloat16' if resolved.bfloat16 else 'float32'
+    rows = [row('GEMM peak (4096 cubed, %s)' % kind, round(peak / 1e9), 'GFLOP/s')]
+    for stage, size in ((1, 16), (2, 4)):
+        seconds, flops = step_seconds(config, stage, size, steps, resolved)
+        rows.append(row('Stage-%s training, batch %d' % ('I' * stage, size),
+                        round(size / seconds, 2), 'images/s',
+                        '%s, %.0f %% of the GEMM peak' % (kind, 100 * flops / seconds / peak)))
+    return rows
+
+
+def gemm_peak(resolved):
+    """FLOP/s of a large matrix product on the session's settings, the best of several."""
+    import numpy as np
+    import tensorflow.compat.v1 as tf
+    from stackgan.platforms.session import session_config
+    side = 4096
+    with tf.Graph().as_default(), tf.Session(config=session_config(resolved)) as session:
+        dtype = tf.bfloat16 if resolved.bfloat16 else tf.float32
+        values = [tf.get_variable(name, initializer=tf.cast(tf.random_normal([side, side]), dtype),
+                                  use_resource=True) for name in 'ab']
+        product = tf.group(tf.matmul(*values))
+        session.run(tf.global_variables_initializer())
+        return 2.0 * side ** 3 / np.min([timed(lambda: session.run(product)) for _ in range(6)])
+
+
+def timed(action):
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def step_seconds(config, stage, size, steps, resolved):
+    """(median seconds of a step without the first, its floating point operations)."""
+    import numpy as np
+    import tensorflow.compat.v1 as tf
+    from stackgan.platforms.session import session_config
+    from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
+                                               stage2_adversaries)
+    from stackgan.training.graph import build_step
+    with tf.Graph().as_default() as graph:
+        batch = batch_placeholders(size, stage, config.model)
+        adversaries = (stage1_adversaries(batch, config.model) if stage == 1
+                       else stage2_adversaries(batch, config.model, None))
+        training = build_step(adversaries, batch, config.train)
+        random = np.random.RandomState(0)
+        feed = {p: random.randint(0, 256, p.shape.as_list()) if p.dtype == tf.uint8
+                else random.standard_normal(p.shape.as_list()) for p in batch if p is not None}
+        feed[training.generator_learning_rate] = feed[training.discriminator_learning_rate] = 2e-4
+        with tf.Session(config=session_config(resolved)) as session:
+            session.run(tf.global_variables_initializer())
+            seconds = [timed(lambda: session.run([training.step, training.losses], feed))
+                       for _ in range(steps + 1)]
+        return statistics.median(seconds[1:]), graph_flops(graph)
+
+
+def graph_flops(graph):
+    """Multiplications and additions of all convolutions and matrix products of a graph."""
+    total = 0
+    for op in graph.get_operations():
+        if op.type == 'MatMul':
+            a, out = op.inputs[0].shape.as_list(), op.outputs[0].shape.as_list()
+            inner = a[0] if op.get_attr('transpose_a') else a[1]
+            total += 2 * inner * out[0] * out[1]
+        elif op.type.startswith('Conv2D'):
+            maps, kernel = convolution_shapes(op)
+            total += 2 * maps[0] * maps[1] * maps[2] * kernel[0] * kernel[1] * kernel[2] * kernel[3]
+    return total
+
+
+def convolution_shapes(op):
+    """(shape of the output maps of the forward convolution, shape of its kernel)."""
+    shapes = [tensor.shape.as_list() for tensor in op.inputs]
+    if op.type == 'Conv2D':
+        return op.outputs[0].shape.as_list(), shapes[1]
+    if op.type == 'Conv2DBackpropInput':
+        return shapes[2], shapes[1]
+    return shapes[2], op.outputs[0].shape.as_list()            # Conv2DBackpropFilter
+
+
+# Data.
+
+def preprocess_row(folder, pictures):
+    from stackgan.data.painted import make_dataset
+    from stackgan.data.preprocessing import preprocess
+    raw, source = os.path.join(folder, 'raw'), 'drawn 500 px JPEG'
+    overrides = ['data.split.by=lists']
+    if pictures:
+        raw, source = pictures, 'photographs of ' + os.path.basename(pictures)
+    else:
+        os.makedirs(raw)
+        make_dataset(raw, 240, 500, 0, lambda text: None)
+    settings = load_config(os.path.join(ROOT, 'configs', 'painted-birds.yaml'), overrides).data
+    rates = []
+    for attempt in range(2):
+        out = os.path.join(folder, 'prepared%d' % attempt)
+        os.makedirs(out)
+        seconds = timed(lambda: preprocess(raw, out, settings, lambda text: None))
+        with open(os.path.join(out, 'report.json')) as stream:
+            count = sum(split['images'] for split in json.load(stream)['splits'].values())
+        rates.append(count / seconds)
+    return row('preprocess', round(max(rates), 1), 'images/s',
+               '%s, %d processes' % (source, available_cores()))
+
+
+def loader_rows(folder, config):
+    import numpy as np
+    from stackgan.data.batches import Batches
+    rows = []
+    for images in (2000, 8000):
+        split, embeddings = fake_dataset(os.path.join(folder, str(images)), images)
+        before = resident_mib()
+        batches = Batches(split, embeddings, 2, 64, config.model, 4, 0)
+        seconds = [timed(lambda: batches.make(step)) for step in range(12)]
+        rows.append(row('loader with %s images' % format(images, ','),
+                        round(max(resident_mib() - before, 0.0), 1), 'MiB more',
+                        'after 12 batches of 64 at 304 px'))
+    rows.append(row('batch of 64 at 304 px', round(1000 * float(np.median(seconds)), 1), 'ms',
+                    '64 images and 64 wrong ones'))
+    return rows
+
+
+def fake_dataset(folder, images):
+    """(Split, ArrayFile) of random pictures; on disk alone."""
+    import numpy as np
+    from stackgan.data.prepared import ArrayFile, Split, open_dataset, shard_name
+    from stackgan.files import write_json
+    train = os.path.join(folder, 'train')
+    os.makedirs(train)
+    noise = np.random.RandomState(0).randint(0, 256, (1, 304, 304, 3), dtype=np.uint8)
+    for side in (76, 304):
+        shard = np.lib.format.open_memmap(os.path.join(train, shard_name(side, 0)), 'w+', np.uint8,
+                                          (images, side, side, 3))
+        for start in range(0, images, 100):
+            shard[start:start + 100] = noise[:, :side, :side]
+        del shard
+    np.save(os.path.join(train, 'class_ids.npy'), (np.arange(images) % 200).astype(np.int32))
+    np.save(os.path.join(train, 'caption_counts.npy'), np.full(images, 10, np.int32))
+    rows = np.lib.format.open_memmap(os.path.join(folder, 'train.npy'), 'w+', np.float32,
+                                     (images * 10, 1024))
+    del rows
+    write_json(os.path.join(folder, 'dataset.json'),
+               {'name': 'fake', 'classes': [], 'embedding_dim': None})
+    return Split(open_dataset(folder), 'train'), ArrayFile(os.path.join(folder, 'train.npy'))
+
+
+def resident_mib():
+    with open('/proc/self/statm') as stream:
+        return int(stream.read().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2.0 ** 20
+
+
+# The table.
+
+def print_table(rows):
+    header = ('lane', 'what', 'measured', 'public code', 'ratio', 'note')
+    cells = [header]
+    for each in rows:
+        public = PUBLIC.get(each['what'])
+        ratio = ''
+        if public and each['value']:
+            ratio = (public / each['value'] if each['unit'].startswith(('ms', 'MiB'))
+                     else each['value'] / public)
+            ratio = '%.1fx' % ratio
+        cells.append((each['lane'], each['what'], '%g %s' % (each['value'], each['unit']),
+                      '%g' % public if public else '', ratio, each['note']))
+    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
+    for line in cells:
+        print('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,95 @@
+"""The arrows between the parts, and what may not be in the code."""
+
+import ast
+import os
+
+import pytest
+from toy import ROOT
+
+from stackgan.files import files_below
+
+# Who may import whom inside the library; modules at its top (errors, files, ...) serve everyone.
+MAY_IMPORT = {
+    'config': set(),
+    'data': {'platforms'},
+    'platforms': set(),
+    'networks': set(),
+    'text': {'config', 'data', 'networks', 'platforms'},
+    'sampling': {'config', 'data', 'networks', 'platforms'},
+    'scoring': {'config', 'data', 'networks', 'platforms'},
+    'training': {'config', 'data', 'networks', 'platforms', 'sampling', 'scoring'},
+    'reporting': {'config', 'scoring'},
+}
+SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'progress', 'lettering'}
+SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')
+           for name in files_below(os.path.join(ROOT, top)) if name.endswith('.py')]
+
+
+def imported(path):
+    """Dotted names of everything a file imports, wherever in the file."""
+    with open(os.path.join(ROOT, path), encoding='utf-8') as stream:
+        tree = ast.parse(stream.read())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield '%s.%s' % (node.module, alias.name)
+
+
+@pytest.mark.parametrize('path', SOURCES)
+def test_arrows(path):
+    parts = path.split(os.sep)
+    for name in imported(path):
+        words = name.split('.')
+        if words[0] == 'jobs':
+            assert parts[0] == 'jobs', '%s imports %s' % (path, name)
+        assert words[0] not in ('tests', 'toy', 'pytest'), '%s imports a test' % path
+        if words[0] == 'npu_bridge':
+            assert parts[1] == 'platforms', '%s imports %s' % (path, name)
+        if words[0] == 'stackgan' and parts[0] == 'stackgan' and len(parts) > 2:
+            part = words[1] if len(words) > 1 else ''
+            allowed = MAY_IMPORT[parts[1]] | SHARED | {parts[1], '', '__version__'}
+            assert part in allowed, '%s imports %s' % (path, name)
+
+
+@pytest.mark.parametrize('path', SOURCES)
+def test_only_what_tensorflow_1_15_has(path):
+    for name in imported(path):
+        assert not name.startswith(('tensorflow.contrib', 'tensorflow.keras', 'keras')), name
+    with open(os.path.join(ROOT, path), encoding='utf-8') as stream:
+        text = stream.read()
+    for forbidden in ('tf.contrib', 'tf.keras', 'tf.layers'):
+        assert forbidden not in text
+
+
+@pytest.mark.parametrize('path', SOURCES)
+def test_no_unchecked_deserialisation(path):
+    with open(os.path.join(ROOT, path), encoding='utf-8') as stream:
+        tree = ast.parse(stream.read())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, 'attr', getattr(node.func, 'id', ''))
+            owner = getattr(getattr(node.func, 'value', None), 'id', '')
+            assert name not in ('eval', 'exec'), path
+            assert (owner, name) not in {('pickle', 'load'), ('pickle', 'loads')}, path
+            if (owner, name) == ('yaml', 'load'):
+                assert any(k.arg == 'Loader' for k in node.keywords), path
+            if (owner, name) == ('np', 'load'):
+                assert any(k.arg == 'allow_pickle' and k.value.value is False
+                           for k in node.keywords), path
+
+
+@pytest.mark.parametrize('path', SOURCES)
+def test_jobs_do_not_load_tensorflow_to_be_asked(path):
+    """At the top of a job's module nothing may need more than the job contract."""
+    if path.startswith('jobs'):
+        with open(os.path.join(ROOT, path), encoding='utf-8') as stream:
+            tree = ast.parse(stream.read())
+        for node in tree.body:
+            names = [alias.name for alias in getattr(node, 'names', [])]
+            module = getattr(node, 'module', '') or ''
+            assert 'tensorflow' not in names + [module], path
+            assert not module.startswith(('stackgan.training', 'stackgan.sampling',
+                                          'stackgan.text', 'stackgan.checkpoints')), path

@@ -11,7 +11,6 @@ from stackgan.checkpoints import Checkpoints, averages_of, read_facts, restore
 from stackgan.config.schema import Model
 from stackgan.errors import InputError
 from stackgan.files import atomic_write, write_json_lines
-from stackgan.networks import stage1, stage2
 from stackgan.platforms.session import open_session
 from stackgan.progress import Progress
 from stackgan.sampling.drawing import build_drawing, draw, noise_of
@@ -91,7 +90,7 @@ def write_samples(
                 pictures = {side: drawn[side][i] for side in sorted(drawn)}
                 index.append(_write_one(folder, start + i, each, pictures, seed))
                 if each.caption in rows or len(rows) < GRID_CAPTIONS:
-                    rows.setdefault(each.caption, []).extend(pictures.values())
+                    rows.setdefault(each.caption, []).append(pictures)
             progress.advance(len(part))
     write_json_lines(os.path.join(folder, 'samples.jsonl'), index)
     _write_grid(folder, rows, sampler.stage)
@@ -112,10 +111,12 @@ def _write_one(folder, number, wanted, pictures, seed):
 
 
 def _write_grid(folder, rows, stage):
-    stages = {stage1.SIZE: 'Stage-I', stage2.SIZE: 'Stage-II'}
-    names = [stages[side] for side in sorted(stages)][:stage]
-    most = max(len(pictures) for pictures in rows.values())
-    sheet = captioned_grid(list(rows.items()), SHOWN_SIDE, names * (most // stage),
-                           columns=2 if len(rows) > 4 and most <= 4 else 1)
+    """Every picture of captions of one's own; the first of each held-out one."""
+    copies = min(len(pictures) for pictures in rows.values())
+    shown = [(caption, [picture for each in pictures[:copies] for _, picture in sorted(each.items())])
+             for caption, pictures in rows.items()]
+    names = ['Stage-I', 'Stage-II'][:stage] * copies
+    columns = max(1, min(4, 8 // len(names))) if len(rows) > 3 else 1
+    sheet = captioned_grid(shown, SHOWN_SIDE, names, columns)
     with atomic_write(os.path.join(folder, 'grid.png')) as stream:
         sheet.save(stream, 'PNG')

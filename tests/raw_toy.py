@@ -1,0 +1,105 @@
+"""Small raw datasets for tests, in each layout: pictures of noise with captions."""
+
+import os
+import pickle
+
+import numpy as np
+from PIL import Image
+
+from stackgan.config.schema import Data, Split
+
+CLASSES = ('001.Red', '002.Green', '003.Blue', '004.Grey')
+
+
+def settings(**changes):
+    """config Data for the CUB layout; `split_by` and so on change its `split`."""
+    split = dict(by='lists', test_share=0.25, seed=0, train_list=None, test_list=None)
+    data = dict(name='toy', raw=None, layout='cub', captions_file=None, crop='box', box_scale=0.75,
+                on_bad_image='fail', max_bad_share=0.5, shard_images=8, workers=2)
+    for key, value in changes.items():
+        if key.startswith('split_'):
+            split[key[len('split_'):]] = value
+        else:
+            data[key] = value
+    return Data(split=Split(**split), **data)
+
+
+def folder_settings(**changes):
+    changes = dict(dict(layout='folder', crop='centre', split_by='ratio'), **changes)
+    return settings(**changes)
+
+
+def write(path, data=''):
+    """Writes text or bytes, making the folders above."""
+    path = str(path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'wb') as stream:
+        stream.write(data.encode('utf-8') if isinstance(data, str) else data)
+    return path
+
+
+def write_pickle(path, value, protocol=2):
+    return write(path, pickle.dumps(value, protocol))
+
+
+def noise(number, width=60, height=44):
+    """A picture like no other: (height, width, 3) uint8, smooth enough for JPEG."""
+    random = np.random.RandomState(number)
+    small = Image.fromarray(random.randint(0, 256, (6, 8, 3)).astype(np.uint8))
+    return small.resize((width, height), Image.BILINEAR)
+
+
+def picture(path, number=0, **size):
+    os.makedirs(os.path.dirname(str(path)), exist_ok=True)
+    noise(number, **size).save(str(path))
+    return str(path)
+
+
+def captions_of(number, count=3):
+    return ['picture %d told in words %d' % (number, k) for k in range(count)]
+
+
+def make_cub(raw, images=24, lists=True, embeddings=None):
+    """CUB layout of `images` pictures in four classes, the last class for testing."""
+    raw = str(raw)
+    top = os.path.join(raw, 'CUB_200_2011')
+    names, lines, labels, boxes = [], [], [], []
+    for number in range(images):
+        label = number % len(CLASSES)
+        name = '%s/picture_%04d' % (CLASSES[label], number)
+        names.append(name)
+        lines.append('%d %s.jpg' % (number + 1, name))
+        labels.append('%d %d' % (number + 1, label + 1))
+        boxes.append('%d 10.0 8.0 30.0 20.0' % (number + 1))
+        picture(os.path.join(top, 'images', name + '.jpg'), number)
+        write(os.path.join(raw, 'text_c10', name + '.txt'), '\n'.join(captions_of(number)) + '\n')
+    write(os.path.join(top, 'images.txt'), '\n'.join(lines) + '\n')
+    write(os.path.join(top, 'image_class_labels.txt'), '\n'.join(labels) + '\n')
+    write(os.path.join(top, 'bounding_boxes.txt'), '\n'.join(boxes) + '\n')
+    write(os.path.join(top, 'classes.txt'),
+          ''.join('%d %s\n' % (i + 1, name) for i, name in enumerate(CLASSES)))
+    if lists:
+        for split in ('train', 'test'):
+            chosen = [name for name in names if name.startswith('004') == (split == 'test')]
+            write_pickle(os.path.join(raw, split, 'filenames.pickle'), chosen)
+            if embeddings:
+                arrays = [embedding_of(int(name[-4:]), embeddings) for name in chosen]
+                write_pickle(os.path.join(raw, split, 'char-CNN-RNN-embeddings.pickle'), arrays)
+    return raw
+
+
+def embedding_of(number, dim, captions=3):
+    """(captions, dim) float32 that tells which image and caption it is of."""
+    rows = np.zeros((captions, dim), np.float32)
+    rows[:, 0], rows[:, 1] = number, np.arange(captions)
+    return rows
+
+
+def make_folder(raw, images=8, classes=2):
+    """Plain folder with a .txt beside each picture; classes 0: all in images/ itself."""
+    for number in range(images):
+        below = 'kind%d/' % (number % classes) if classes else ''
+        path = os.path.join(str(raw), 'images', '%spicture%02d' % (below, number))
+        picture(path + '.png', number)
+        write(path + '.txt', '\n'.join(captions_of(number)))
+    return str(raw)

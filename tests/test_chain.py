@@ -1,0 +1,138 @@
+"""The whole chain with the smoke configuration, as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from toy import ROOT
+
+from jobs.contract import read_manifest
+
+DETERMINISTIC = ['--config', 'smoke', '--set', 'platform.deterministic=true']
+
+
+def call(volume, *arguments, **environment):
+    return subprocess.run([sys.executable, '-m', 'jobs'] + list(arguments) + DETERMINISTIC
+                          + ['--data', str(volume)], cwd=ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, universal_newlines=True,
+                          env=dict(os.environ, **environment))
+
+
+@pytest.fixture(scope='module')
+def volume(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('volume')
+    done = call(folder, 'run')
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def test_every_job_leaves_its_files(volume):
+    run = volume / 'runs' / 'smoke'
+    for folder, names in {
+            volume / 'raw' / 'smoke': ['attributes.jsonl', 'CUB_200_2011', 'text_c10'],
+            volume / 'prepared' / 'smoke': ['dataset.json', 'contact-sheet.png', 'train', 'test'],
+            run / 'text-encoder': ['checkpoints', 'options.json', 'retrieval.json'],
+            run / 'embeddings': ['train.npy', 'test.npy'],
+            run / 'stage1': ['checkpoints', 'options.json', 'stats.jsonl', 'samples', 'events'],
+            run / 'stage2': ['checkpoints', 'options.json', 'stats.jsonl', 'samples', 'events'],
+            run / 'samples': ['64', '256', 'samples.jsonl', 'grid.png', 'colours.json'],
+            run / 'report': ['index.html']}.items():
+        assert read_manifest(str(folder)), folder
+        for name in names + ['config.yaml', 'log.txt', 'manifest.json']:
+            assert (folder / name).exists(), '%s/%s' % (folder, name)
+    assert not [name for name in os.listdir(str(run)) if 'partial' in name]
+
+
+def test_the_pictures(volume):
+    folder = volume / 'runs' / 'smoke' / 'samples'
+    with open(str(folder / 'samples.jsonl')) as stream:
+        index = [json.loads(line) for line in stream]
+    assert len(index) == 16
+    for line in index:
+        for side in (64, 256):
+            assert Image.open(str(folder / line['files'][str(side)])).size == (side, side)
+    with open(str(folder / 'colours.json')) as stream:
+        assert set(json.load(stream)) == {'64', '256'}
+
+
+def test_the_report_shows_what_exists(volume):
+    folder = volume / 'runs' / 'smoke' / 'report'
+    page = (folder / 'index.html').read_text()
+    for text in ('Stage-I training', 'Stage-II training', '<svg', 'train-text-encoder', 'chance'):
+        assert text in page
+    for name in page.split('src="')[1:]:
+        assert (folder / name.split('"')[0]).exists()
+    assert 'http://' not in page and 'https://' not in page
+
+
+def test_a_second_run_does_nothing_and_does_not_load_tensorflow(volume, tmp_path):
+    (tmp_path / 'tensorflow.py').write_text('raise SystemExit("tensorflow was imported")')
+    trap = str(tmp_path)
+    done = call(volume, 'run', PYTHONPATH=trap)
+    assert done.returncode == 0 and 'run: all is up to date' in done.stdout, done.stdout
+    for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1',
+                'train-stage2', 'sample', 'report'):
+        done = call(volume, job, PYTHONPATH=trap)
+        assert done.returncode == 0 and 'up to date' in done.stdout, done.stdout
+    table = call(volume, 'status', PYTHONPATH=trap).stdout.splitlines()[2:]
+    assert [line.split()[1] for line in table] == ['done'] * 8
+
+
+def test_a_changed_setting_runs_only_what_depends_on_it(volume):
+    done = call(volume, 'run', '--dry-run', '--set', 'sample.seed=5')
+    plan = {line.split()[0]: ' '.join(line.split()[1:3])
+            for line in done.stdout.split('JOB ')[1].splitlines()[1:]}
+    assert [job for job, what in plan.items() if what == 'would run'] == ['sample', 'report']
+    states = call(volume, 'status', '--set', 'stage1.epochs=2').stdout
+    assert 'stage1.epochs 1.0 -> 2.0' in states
+
+
+def test_captions_of_one_s_own(volume, tmp_path):
+    (tmp_path / 'mine.txt').write_text('a blue bird\n\n  a   red bird with black wings \n')
+    done = call(volume, 'sample', '--caption', 'a green bird <b>', '--captions',
+                str(tmp_path / 'mine.txt'), '--copies', '2')
+    assert done.returncode == 0, done.stdout
+    folder = done.stdout.strip().splitlines()[-1].split(': ')[-1]
+    with open(os.path.join(folder, 'samples.jsonl')) as stream:
+        index = [json.loads(line) for line in stream]
+    assert [line['caption'] for line in index] == [
+        caption for caption in ('a green bird <b>', 'a blue bird', 'a red bird with black wings')
+        for _ in range(2)]
+    alone = call(volume, 'sample', '--caption', 'a blue bird', '--copies', '2')
+    other = alone.stdout.strip().splitlines()[-1].split(': ')[-1]
+    for mine, theirs in ((2, 0), (3, 1)):
+        pictures = [np.asarray(Image.open(os.path.join(where, '256/%05d.png' % number)))
+                    for where, number in ((folder, mine), (other, theirs))]
+        assert np.array_equal(*pictures)
+    again = call(volume, 'sample', '--caption', 'a blue bird', '--copies', '2')
+    assert 'up to date' in again.stdout
+
+
+@pytest.mark.parametrize('arguments, text', [
+    (['--caption', '   '], 'the captions given are empty'),
+    (['--captions', 'nowhere.txt'], '--captions nowhere.txt: cannot be read'),
+    (['--caption', 'a bird', '--copies', '0'], '--copies 0: must be at least 1')])
+def test_bad_captions(volume, arguments, text):
+    done = call(volume, 'sample', *arguments)
+    assert done.returncode == 2 and text in done.stdout and len(done.stdout.splitlines()) == 1
+
+
+def test_stage1_alone_can_be_sampled(volume):
+    done = call(volume, 'sample', '--stage', '1')
+    assert done.returncode == 0, done.stdout
+    assert (volume / 'runs' / 'smoke' / 'samples-stage1' / '64').exists()
+    assert not (volume / 'runs' / 'smoke' / 'samples-stage1' / '256').exists()
+
+
+def test_a_chain_of_separate_jobs_gives_the_same_pictures(volume, tmp_path):
+    """The jobs meet through files only, so one process each and one run agree to the bit."""
+    for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1'):
+        done = call(tmp_path, job)
+        assert done.returncode == 0, done.stdout
+    grids = [(where / 'runs' / 'smoke' / 'stage1' / 'samples' / '00000010.png').read_bytes()
+             for where in (volume, tmp_path)]
+    assert grids[0] == grids[1]

@@ -1,0 +1,487 @@
+"""Raw folder to prepared dataset: content, bad images, resuming, processes."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+
+import numpy as np
+import pytest
+from PIL import Image
+from raw_toy import (CLASSES, captions_of, embedding_of, folder_settings, make_cub, make_folder,
+                     noise, picture, settings, write, write_pickle)
+
+from stackgan.data import preprocessing, shards
+from stackgan.data.contact_sheet import choose
+from stackgan.data.pictures import Crop
+from stackgan.data.prepared import HIGH, LOW, Split, open_dataset
+from stackgan.data.preprocessing import preprocess
+from stackgan.data.shards import Block, BlockDone, Target, npy_header, perform
+from stackgan.data.worker_pool import WorkerPool
+from stackgan.errors import InputError, StackganError
+from stackgan.files import files_below, read_json, read_json_lines
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def run(raw, folder, chosen):
+    """Prepares a dataset; returns the lines that were said."""
+    lines = []
+    preprocess(str(raw), str(folder), chosen, lines.append)
+    return lines
+
+
+def content(folder):
+    """{file: bytes} of everything in a folder."""
+    found = {}
+    for name in files_below(str(folder)):
+        with open(os.path.join(str(folder), name), 'rb') as stream:
+            found[name] = stream.read()
+    return found
+
+
+@pytest.fixture(scope='module')
+def cub(tmp_path_factory):
+    """A raw dataset of 24 pictures; no test may change it."""
+    return make_cub(tmp_path_factory.mktemp('cub'), 24)
+
+
+@pytest.fixture(scope='module')
+def prepared(cub, tmp_path_factory):
+    """(folder, lines said) of `cub`, prepared."""
+    folder = str(tmp_path_factory.mktemp('prepared'))
+    return folder, run(cub, folder, settings())
+
+
+def test_every_file_of_the_contract_is_there(prepared):
+    shards = ['train/images-%03d-%05d.npy' % (side, n) for side in (LOW, HIGH) for n in range(3)]
+    shards += ['test/images-%03d-00000.npy' % side for side in (LOW, HIGH)]
+    tables = ['%s/%s' % (split, name) for split in ('train', 'test')
+              for name in ('class_ids.npy', 'caption_counts.npy', 'items.jsonl')]
+    assert files_below(prepared[0]) == sorted(
+        shards + tables + ['dataset.json', 'report.json', 'bad-images.jsonl', 'contact-sheet.png'])
+
+
+def test_the_reader_gets_pictures_classes_and_captions_in_order(prepared):
+    dataset = open_dataset(prepared[0])
+    assert dataset.classes == list(CLASSES) and dataset.embedding_dim is None
+    reader, items = Split(dataset, 'train'), Split(dataset, 'train').items()
+    numbers = [int(item['name'][-4:]) for item in items]
+    assert numbers == [number for number in range(24) if number % 4 != 3]
+    for index, number in enumerate(numbers):
+        assert items[index] == {'name': '%s/picture_%04d' % (CLASSES[number % 4], number),
+                                'class_id': number % 4, 'captions': captions_of(number)}
+        assert reader.class_ids[index] == number % 4
+        region = noise(number).crop((3, 0, 47, 40))
+        for side in (LOW, HIGH):
+            difference = reader.picture(index, side).astype(int) - np.asarray(
+                region.resize((side, side), Image.BICUBIC))
+            assert np.abs(difference).mean() < 12                # JPEG; another picture: > 60
+    assert reader.caption_starts.tolist() == list(range(0, 57, 3))
+    for name in ('class_ids', 'caption_counts'):
+        array = np.load(os.path.join(prepared[0], 'train', name + '.npy'), mmap_mode='r')
+        assert array.dtype == np.int32 and array.shape == (18,)
+
+
+def test_shards_are_ordinary_arrays_of_the_size_asked_for(prepared):
+    facts = read_json(os.path.join(prepared[0], 'dataset.json'))
+    assert facts['splits'] == {'train': {'images': 18, 'captions': 54, 'shards': [8, 8, 2]},
+                               'test': {'images': 6, 'captions': 18, 'shards': [6]}}
+    shapes = [np.load(os.path.join(prepared[0], 'train', 'images-304-%05d.npy' % number),
+                      mmap_mode='r').shape for number in range(3)]
+    assert shapes == [(8, 304, 304, 3), (8, 304, 304, 3), (2, 304, 304, 3)]
+
+
+def test_the_report_is_said(prepared):
+    assert prepared[1][0].startswith('24 images in ') and 'with 2 processes' in prepared[1][0]
+    assert prepared[1][1:] == [
+        'train: 18 images, 54 captions (3 an image), 3 classes',
+        'test: 6 images, 18 captions (3 an image), 1 classes',
+        'sizes: width 60, height 44 px; 24 crops smaller than 304 px were enlarged',
+        'bad images: none']
+
+
+def test_the_contact_sheet_shows_the_stored_pictures(prepared):
+    with Image.open(os.path.join(prepared[0], 'contact-sheet.png')) as sheet:
+        shown = np.asarray(sheet.convert('RGB'))
+    reader = Split(open_dataset(prepared[0]), 'train')
+    first = choose(reader.class_ids, 12)[0]
+    np.testing.assert_array_equal(shown[52:252, 24:244], reader.picture(first, HIGH)[:200, :220])
+    np.testing.assert_array_equal(shown[52 + 228:52 + 304, 24 + 228:24 + 304],
+                                  reader.picture(first, LOW))
+    assert (shown[52 + 304:52 + 380] < 128).any()                # something is written below
+
+
+def test_the_contact_sheet_shows_as_many_classes_as_it_can():
+    assert len({index // 10 for index in choose(np.arange(400) // 10, 12)}) == 12
+    assert choose([0, 1, 0, 1], 12) == [0, 1, 2, 3]
+    chosen = choose([0] * 50 + [1], 6)
+    assert 50 in chosen and len(set(chosen)) == 6
+
+
+def test_the_output_does_not_depend_on_the_number_of_processes(prepared, cub, tmp_path):
+    run(cub, tmp_path, settings(workers=1))
+    assert content(tmp_path) == content(prepared[0])
+
+
+def test_the_output_does_not_depend_on_the_blocks(spoilt, tmp_path, monkeypatch):
+    skipping = settings(on_bad_image='skip')
+    run(spoilt, tmp_path / 'one', skipping)
+    monkeypatch.setattr(preprocessing, 'BLOCK_IMAGES', 3)
+    run(spoilt, tmp_path / 'other', skipping)
+    assert content(tmp_path / 'one') == content(tmp_path / 'other')
+
+
+def test_blocks_may_be_done_in_any_order():
+    blocks = [BlockDone(0, 0, [(9, 9, 9), None], [None, 'bad']),
+              BlockDone(0, 2, [(8, 8, 8)], [None])]
+    shard = preprocessing.Shard('train', 0, [], 'digest')
+    record = preprocessing._record(shard, blocks[::-1])
+    assert record == preprocessing._record(shard, blocks)
+    assert record['kept'] == [0, 2] and record['problems'] == [[1, 'bad']]
+
+
+def test_a_finished_folder_is_left_as_it_is(prepared, cub):
+    before = {name: os.stat(os.path.join(prepared[0], name)).st_mtime_ns
+              for name in files_below(prepared[0])}
+    assert run(cub, prepared[0], settings()) == prepared[1][1:]
+    assert before == {name: os.stat(os.path.join(prepared[0], name)).st_mtime_ns
+                      for name in files_below(prepared[0])}
+
+
+# ---- bad images
+
+@pytest.fixture
+def spoilt(tmp_path):
+    """24 pictures of which four cannot be used, one of them for its captions."""
+    raw = make_cub(tmp_path / 'raw', 24)
+    images = os.path.join(raw, 'CUB_200_2011', 'images')
+    write(os.path.join(images, '001.Red', 'picture_0000.jpg'), 'no picture')
+    os.unlink(os.path.join(images, '002.Green', 'picture_0001.jpg'))
+    with open(os.path.join(images, '003.Blue', 'picture_0010.jpg'), 'rb+') as stream:
+        stream.truncate(700)
+    os.unlink(os.path.join(raw, 'text_c10', '004.Grey', 'picture_0003.txt'))
+    return raw
+
+
+def test_bad_images_fail_by_name_after_all_were_looked_at(spoilt, tmp_path):
+    folder = tmp_path / 'out'
+    with pytest.raises(InputError) as caught:
+        run(spoilt, folder, settings())
+    text = str(caught.value)
+    assert text.startswith('4 of 24 images cannot be used (CUB_200_2011/images/001.Red/picture_0000'
+                           '.jpg: it is not a picture')
+    assert '; and 1 more)' in text and '--set data.on_bad_image=skip' in text
+    listed = read_json_lines(str(folder / 'bad-images.jsonl'))
+    assert str(folder / 'bad-images.jsonl') in text
+    assert [row['file'][-16:] for row in listed] == [
+        'picture_0000.jpg', 'picture_0001.jpg', 'picture_0010.jpg', 'picture_0003.jpg']
+    assert [row['split'] for row in listed] == ['train'] * 3 + ['test']
+    assert listed[1]['reason'] == 'the file is missing' and 'damaged' in listed[2]['reason']
+    assert 'picture_0003.txt is missing' in listed[3]['reason']
+    assert not (folder / 'dataset.json').exists()
+
+
+def test_bad_images_are_left_out_everywhere(spoilt, tmp_path):
+    folder = str(tmp_path / 'out')
+    lines = run(spoilt, folder, settings(on_bad_image='skip'))
+    assert any(line.startswith('left out: 4 of 24 images') for line in lines)
+    dataset = open_dataset(folder)
+    reader = Split(dataset, 'train')
+    numbers = [int(item['name'][-4:]) for item in reader.items()]
+    assert numbers == [2, 4, 5, 6, 8, 9, 12, 13, 14, 16, 17, 18, 20, 21, 22]
+    assert reader.class_ids.tolist() == [number % 4 for number in numbers]
+    for index, number in enumerate(numbers):
+        expected = noise(number).crop((3, 0, 47, 40)).resize((LOW, LOW), Image.BICUBIC)
+        difference = reader.picture(index, LOW).astype(int) - np.asarray(expected)
+        assert np.abs(difference).mean() < 12
+    assert read_json(os.path.join(folder, 'dataset.json'))['splits']['train']['shards'] == [6, 7, 2]
+    assert len(Split(dataset, 'test')) == 5
+    sizes = [os.path.getsize(os.path.join(folder, 'train', 'images-304-%05d.npy' % number))
+             for number in range(3)]
+    assert sizes == [128 + rows * 304 * 304 * 3 for rows in (6, 7, 2)]
+
+
+def test_too_large_a_share_of_bad_images_fails_even_when_skipped(spoilt, tmp_path):
+    with pytest.raises(InputError, match='4 of 24 images .*more than data.max_bad_share: 0.1'):
+        run(spoilt, tmp_path / 'out', settings(on_bad_image='skip', max_bad_share=0.1))
+    run(spoilt, tmp_path / 'out', settings(on_bad_image='skip', max_bad_share=4.0 / 24))
+
+
+def test_a_shard_of_bad_images_only_is_empty(tmp_path):
+    raw = make_cub(tmp_path / 'raw', 24)
+    for number in (0, 1, 2, 4):                                  # the first of five shards
+        write(os.path.join(raw, 'CUB_200_2011', 'images', CLASSES[number % 4],
+                           'picture_%04d.jpg' % number), 'x')
+    run(raw, tmp_path / 'out', settings(on_bad_image='skip', shard_images=4))
+    reader = Split(open_dataset(str(tmp_path / 'out')), 'train')
+    assert len(reader) == 14 and reader.picture(0, LOW).shape == (76, 76, 3)
+    assert len(np.load(str(tmp_path / 'out' / 'train' / 'images-304-00000.npy'))) == 0
+
+
+def test_no_usable_image_and_no_second_class_are_errors(tmp_path):
+    raw = make_folder(tmp_path / 'raw', 8)
+    for name in os.listdir(os.path.join(raw, 'images', 'kind0')):
+        if name.endswith('.png'):
+            write(os.path.join(raw, 'images', 'kind0', name), 'x')
+    chosen = folder_settings(on_bad_image='skip')
+    with pytest.raises(InputError, match=r'one class only in training \(kind1\)'):
+        run(raw, tmp_path / 'out', chosen)
+    for name in os.listdir(os.path.join(raw, 'images', 'kind1')):
+        if name.endswith('.png'):
+            write(os.path.join(raw, 'images', 'kind1', name), 'x')
+    with pytest.raises(InputError, match='none of the 8 images can be used'):
+        run(raw, tmp_path / 'other', chosen)
+
+
+# ---- brought embeddings
+
+def test_embeddings_come_in_the_order_of_the_captions(tmp_path):
+    raw = make_cub(tmp_path / 'raw', 24, embeddings=6)
+    write(os.path.join(raw, 'text_c10', '001.Red', 'picture_0004.txt'),
+          '%s\n \n%s\n' % tuple(captions_of(4)[:2]))               # a blank line has a row
+    os.unlink(os.path.join(raw, 'CUB_200_2011', 'images', '001.Red', 'picture_0000.jpg'))
+    run(raw, tmp_path / 'out', settings(split_by='class', on_bad_image='skip'))
+    dataset = open_dataset(str(tmp_path / 'out'))
+    assert dataset.embedding_dim == 6
+    for split in ('train', 'test'):
+        expected = []
+        for item in Split(dataset, split).items():
+            rows = embedding_of(int(item['name'][-4:]), 6)
+            expected.append(rows[[0, 2]] if item['name'].endswith('0004') else rows)
+        found = np.load(str(tmp_path / 'out' / split / 'embeddings.npy'), mmap_mode='r')
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, np.concatenate(expected))
+
+
+def test_embeddings_that_do_not_fit_make_an_image_bad(tmp_path):
+    raw = make_cub(tmp_path / 'raw', 24, embeddings=6)
+    path = os.path.join(raw, 'test', 'char-CNN-RNN-embeddings.pickle')
+    arrays = [embedding_of(number, 6) for number in range(3, 24, 4)]
+    arrays[0], arrays[1] = arrays[0][:2], np.full((3, 6), np.nan, np.float32)
+    write_pickle(path, arrays)
+    run(raw, tmp_path / 'out', settings(on_bad_image='skip'))
+    listed = read_json_lines(str(tmp_path / 'out' / 'bad-images.jsonl'))
+    name = 'test/char-CNN-RNN-embeddings.pickle'
+    assert [row['reason'] for row in listed] == [
+        'it has 3 captions but 2 embeddings in ' + name, 'its embeddings in %s are not finite' % name]
+
+
+@pytest.mark.parametrize('value, words', [
+    ([embedding_of(0, 6)] * 5, 'must be a list of 6 arrays.* it holds 5'),
+    ([np.zeros(6, np.float32)] * 6, r'entry 0 is \(6,\) of float32; must be \(captions, 6\)'),
+    ([embedding_of(0, 7)] * 6, r'entry 0 is \(3, 7\) of float32; must be \(captions, 6\)'),
+    ([['a']] * 6, 'entry 0 is .* of <U1'),
+    (None, 'char-CNN-RNN-embeddings.pickle is missing, but'),
+])
+def test_embeddings_of_another_form_are_an_error(tmp_path, value, words):
+    raw = make_cub(tmp_path / 'raw', 24, embeddings=6)
+    path = os.path.join(raw, 'test', 'char-CNN-RNN-embeddings.pickle')
+    if value is None:
+        os.unlink(path)
+    else:
+        write_pickle(path, value)
+    with pytest.raises(InputError, match=words):
+        run(raw, tmp_path / 'out', settings())
+
+
+# ---- killed, interrupted, no room
+
+SCRIPT = """
+import sys
+sys.path[:0] = [%r, %r]
+from raw_toy import settings
+from stackgan.data.preprocessing import preprocess
+
+def main():
+    preprocess(sys.argv[1], sys.argv[2], settings(shard_images=4, workers=int(sys.argv[3])), print)
+
+main()
+""" % (HERE, os.path.dirname(HERE))
+
+
+def start(raw, folder, workers=2):
+    return subprocess.Popen([sys.executable, '-c', SCRIPT, raw, folder, str(workers)],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            universal_newlines=True, start_new_session=True)
+
+
+def processes_of_session(session):
+    """Ids of the living processes of a session."""
+    found = []
+    for name in os.listdir('/proc'):
+        try:
+            with open('/proc/%s/stat' % name) as stream:
+                fields = stream.read().rsplit(')', 1)[1].split()
+        except (OSError, IndexError):
+            continue
+        if fields[0] != 'Z' and int(fields[3]) == session:
+            found.append(int(name))
+    return found
+
+
+def wait_for(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, 'nothing came of it in %g s' % seconds
+        time.sleep(0.002)
+
+
+def test_killed_again_and_again_it_ends_like_an_uninterrupted_run(tmp_path):
+    raw, folder = make_cub(tmp_path / 'raw', 200), str(tmp_path / 'out')
+    seed = random.randrange(10 ** 6)
+    print('seed', seed)                          # shown when the test fails
+    chance, records = random.Random(seed), os.path.join(folder, 'unfinished')
+
+    def recorded():
+        return len(os.listdir(records)) if os.path.isdir(records) else 0
+
+    kept, goal = 0, 0
+    for _ in range(3):
+        goal += chance.randrange(1, 8)
+        process = start(raw, folder)
+        wait_for(lambda: recorded() >= goal or process.poll() is not None)
+        time.sleep(chance.random() * 0.02)
+        process.kill()
+        process.stdout.close()
+        process.wait()
+        wait_for(lambda: not processes_of_session(process.pid), 3.0)     # workers die too
+        kept = 4 * len([name for name in os.listdir(records) if name.endswith('.json')])
+    assert 0 < kept < 200 and not os.path.exists(os.path.join(folder, 'dataset.json'))
+    process = start(raw, folder)
+    said = process.communicate()[0]
+    assert process.returncode == 0 and 'goes on: ' in said
+    assert int(said.split('goes on: ')[1].split()[0]) >= kept - 4
+    run(raw, tmp_path / 'straight', settings(shard_images=4))
+    assert content(folder) == content(tmp_path / 'straight')
+
+
+def test_a_half_written_shard_is_not_taken_for_whole(cub, prepared, tmp_path):
+    folder = tmp_path / 'out'
+    with pytest.raises(ZeroDivisionError):
+        preprocess(cub, str(folder), settings(), lambda line: 1 // (not line.startswith('24 ')))
+    assert len(os.listdir(str(folder / 'unfinished'))) == 4       # all shards, nothing else yet
+    os.truncate(str(folder / 'train' / 'images-304-00001.npy'), 5000)
+    write(folder / 'train' / 'images-304-00007.npy', 'left by another')
+    write(folder / 'train' / '.class_ids.npy.x.tmp', 'left by a killed job')
+    lines = run(cub, folder, settings())
+    assert lines[0] == 'goes on: 16 of 24 images are done'
+    assert content(folder) == content(prepared[0])
+
+
+WAITING = """
+import sys, time
+from collections import deque
+sys.path.insert(0, %r)
+from stackgan.data.worker_pool import WorkerPool
+with WorkerPool(time.sleep, 2) as pool:
+    print('started', flush=True)
+    list(pool.results(deque([60, 60])))
+""" % os.path.dirname(HERE)
+
+
+def test_workers_die_with_their_parent_in_the_middle_of_a_task():
+    process = subprocess.Popen([sys.executable, '-c', WAITING], stdout=subprocess.PIPE,
+                               start_new_session=True)
+    process.stdout.readline()
+    time.sleep(0.4)                                  # until both sleep
+    assert len(processes_of_session(process.pid)) >= 3
+    process.kill()
+    process.stdout.close()
+    process.wait()
+    wait_for(lambda: not processes_of_session(process.pid), 3.0)
+
+
+def test_ctrl_c_stops_all_at_once(tmp_path):
+    raw, folder = make_cub(tmp_path / 'raw', 120), str(tmp_path / 'out')
+    process = start(raw, folder)
+    wait_for(lambda: os.path.isdir(os.path.join(folder, 'unfinished'))
+             and len(processes_of_session(process.pid)) >= 3)
+    started = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)                         # as a terminal does
+    process.communicate()
+    assert time.monotonic() - started < 3 and process.returncode != 0
+    wait_for(lambda: not processes_of_session(process.pid), 3.0)
+
+
+def test_a_killed_worker_ends_the_work_with_an_error():
+    with WorkerPool(os._exit, 1) as pool:
+        with pytest.raises(StackganError, match='ended with exit code 3 .*the same command'):
+            list(pool.results(deque([3])))
+    with WorkerPool(abs, 1) as pool:
+        os.kill(pool.workers[0][0].pid, signal.SIGKILL)
+        with pytest.raises(StackganError, match='killed by signal 9'):
+            list(pool.results(deque([-1])))
+
+
+def test_tasks_may_be_added_while_results_come():
+    tasks, found = deque([-1, -2, -3]), []
+    with WorkerPool(abs, 2) as pool:
+        for result in pool.results(tasks):
+            found.append(result)
+            if result == 3:
+                tasks.append(-4)
+    assert sorted(found) == [1, 2, 3, 4]
+
+
+def test_what_a_full_disk_takes_only_in_part_is_written_on(tmp_path, monkeypatch):
+    whole = os.pwrite
+    monkeypatch.setattr(shards.os, 'pwrite', lambda descriptor, data, offset: whole(
+        descriptor, data[:1000], offset))
+    targets = [Target(LOW, str(tmp_path / 'a.tmp'), '')]
+    path = picture(tmp_path / 'a.png')
+    perform(Block(0, 0, [(path, None)], Crop('stretch', 0.75), targets))
+    expected = noise(0).resize((LOW, LOW), Image.BICUBIC).tobytes()
+    assert (tmp_path / 'a.tmp').read_bytes()[128:] == expected
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
+def test_a_full_disk_in_a_worker_is_told_as_such(tmp_path):
+    targets = [Target(LOW, '/dev/full', str(tmp_path / 'a.npy'))]
+    path = picture(tmp_path / 'a.png')
+    block = Block(0, 0, [(path, None)], Crop('stretch', 0.75), targets)
+    with WorkerPool(perform, 1) as pool:
+        with pytest.raises(OSError) as caught:
+            list(pool.results(deque([block])))
+    assert caught.value.errno == errno.ENOSPC
+
+
+# ---- memory, form, real files
+
+MEMORY = """
+import sys
+sys.path.insert(0, %r)
+from stackgan.data.pictures import Crop
+from stackgan.data.shards import Block, Closing, Target, perform
+targets = [Target(304, sys.argv[2] + '.tmp', sys.argv[2])]
+perform(Block(0, 0, [(sys.argv[1], None)] * 401, Crop('stretch', 0.75), targets))
+perform(Closing(0, list(range(1, 401)), targets))
+assert 'numpy' not in sys.modules
+print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])
+""" % os.path.dirname(HERE)
+
+
+def test_a_worker_holds_no_shard_in_memory(tmp_path):
+    result = str(tmp_path / 'a.npy')
+    said = subprocess.check_output([sys.executable, '-c', MEMORY, picture(tmp_path / 'a.png'),
+                                    result])
+    assert np.load(result, mmap_mode='r').shape == (400, 304, 304, 3)        # 111 MB
+    assert int(said) < 50 * 1024                                             # KiB at the most
+
+
+def test_a_header_is_what_numpy_writes_and_reads(tmp_path):
+    path = str(tmp_path / 'a.npy')
+    write(path, npy_header((2, 3), '<f4') + np.arange(6, dtype='<f4').tobytes())
+    np.testing.assert_array_equal(np.load(path), np.arange(6, dtype='f4').reshape(2, 3))
+    assert len(npy_header((10 ** 9, 304, 304, 3), '|u1')) == 128
+
+
+def test_real_photographs_are_prepared(birds_sample, tmp_path):
+    lines = run(birds_sample, tmp_path, settings(shard_images=64))
+    assert 'train: 176 images, 1760 captions (10 an image), 6 classes' in lines
+    reader = Split(open_dataset(str(tmp_path)), 'test')
+    assert len(reader) == 65 and 30 < reader.picture(0, HIGH).mean() < 225

@@ -1,0 +1,121 @@
+"""Pickles are data here, never a program."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from stackgan.data.safe_pickle import load_pickle
+from stackgan.errors import InputError
+
+
+class Attack:
+    """Pickles to a call of `function`."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def _store(tmp_path, value, protocol=2):
+    path = tmp_path / 'file.pickle'
+    path.write_bytes(value if isinstance(value, bytes) else pickle.dumps(value, protocol))
+    return str(path)
+
+
+@pytest.mark.parametrize('protocol', range(5))
+def test_what_datasets_hold_is_read(tmp_path, protocol):
+    value = {'names': ['a/b', b'c', ('d', 1)], 'numbers': [1, 2.5, True, None, 10 ** 12],
+             'bytes': b'', 'scalar': np.float32(0.5),
+             'arrays': [np.arange(6, dtype='f4').reshape(2, 3), np.array([[1]], '>i8'),
+                        np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.array(['x', 'yz']),
+                        np.zeros((0, 3), 'f8'), np.array([True, False])]}
+    found = load_pickle(_store(tmp_path, value, protocol))
+    arrays, expected = found.pop('arrays'), value.pop('arrays')
+    assert found == value
+    for array, other in zip(arrays, expected):
+        assert array.dtype == other.dtype
+        np.testing.assert_array_equal(array, other)
+
+
+def test_a_pickle_of_python_2_is_read(tmp_path):
+    array = (b'cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS\'b\'\ntR'
+             b'(I1\n(I1\nI2\ntcnumpy\ndtype\n(S\'f4\'\nI0\nI1\ntR(I3\nS\'<\'\nNNNI-1\nI-1\nI0\ntb'
+             b'I00\nS\'\\x00\\x00\\x80?\\x00\\x00\\x00@\'\ntb.')
+    np.testing.assert_array_equal(load_pickle(_store(tmp_path, array)), [[1, 2]])
+    assert load_pickle(_store(tmp_path, b"(lp0\nS'caf\\xe9'\np1\na.")) == [u'caf\xe9']
+
+
+@pytest.mark.parametrize('protocol', range(5))
+def test_a_call_of_the_system_is_refused_and_not_made(tmp_path, protocol):
+    mark = tmp_path / 'was-here'
+    path = _store(tmp_path, ['a', Attack(os.system, 'touch %s' % mark)], protocol)
+    with pytest.raises(InputError, match=r'file\.pickle: refused .*posix\.system'):
+        load_pickle(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize('value, words', [
+    (Attack(eval, '1'), r'builtins?__\.eval|builtins\.eval'),
+    (Attack(getattr, 'a', 'b'), r'getattr'),
+    (Attack(np.load, 'x'), r'\.load'),
+    (np.array([Attack(os.system, 'true')], object), r'posix\.system|type'),
+    (np.array(['a', 1], object), r"array of type 'O8'"),
+    (np.zeros(2, 'f4,i4'), r"array of type 'V8'"),
+    ([{1, 2}], r'value of type set|set'),
+])
+def test_what_is_not_plain_data_is_refused(tmp_path, value, words):
+    with pytest.raises(InputError, match=words):
+        load_pickle(_store(tmp_path, value))
+
+
+@pytest.mark.parametrize('program', [
+    b'cnumpy\nndarray\n(I1000000000\ntR.',                        # ndarray called
+    b'cnumpy\nndarray\n.',                                        # given as a value
+    b'c_codecs\nencode\n}S\'x\'\nS\'y\'\nsb.',                    # a function changed
+    b'c_codecs\nencode\n(V1\nVzlib\ntR.',
+    b'cbuiltins\nbytes\n(I100000000000\ntR.',
+    b'cnumpy\ndtype\n(S\'f4\'\nI0\nI1\ntR.',
+    b'cnumpy\ndtype\n(S\'f4,O\'\nI0\nI1\ntR.',
+    b'cnumpy.core.multiarray\n_reconstruct\n(tR.',                # an array that got no content
+    b'Pposition\n.',
+    b'cnumpy.core.multiarray\n_reconstruct.__globals__\n.',
+    b'\x80\x04\x8c\x02os\x8c\x06system\x93.',
+    (b'(l' * 100) + b'a' * 99 + b'.',
+])
+def test_crafted_programs_end_in_an_error(tmp_path, program):
+    with pytest.raises(InputError):
+        load_pickle(_store(tmp_path, program))
+
+
+def test_an_array_must_have_the_bytes_of_its_shape(tmp_path):
+    good = pickle.dumps(np.arange(4, dtype='u1'), 2)
+    assert b'K\x04\x85' in good                                   # the shape, (4,)
+    with pytest.raises(InputError, match='not a whole pickle'):
+        load_pickle(_store(tmp_path, good.replace(b'K\x04\x85', b'K\xff\x85')))
+
+
+def test_every_truncation_is_an_error(tmp_path):
+    data = pickle.dumps([np.arange(4.0), 'text'], 2)
+    for length in range(len(data) - 1):
+        with pytest.raises(InputError, match='file.pickle'):
+            load_pickle(_store(tmp_path, data[:length]))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match='none.pickle: cannot be read'):
+        load_pickle(str(tmp_path / 'none.pickle'))
+
+
+def test_values_that_refer_to_themselves_end(tmp_path):
+    value = ['a']
+    value.append(value)
+    found = load_pickle(_store(tmp_path, value))
+    assert found[0] == 'a' and found[1] is found
+    bomb = [0] * 50
+    for _ in range(10):
+        bomb = [bomb] * 50
+    assert len(load_pickle(_store(tmp_path, bomb))) == 50

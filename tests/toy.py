@@ -37,7 +37,7 @@ def make_prepared(
         os.makedirs(path)
         class_ids = np.arange(images, dtype=np.int32) % len(names)
         for side in (76, 304):
-            pictures = np.stack([_picture(random, COLOURS[names[c]], side) for c in class_ids])
+            pictures = np.stack([draw_picture(random, COLOURS[names[c]], side) for c in class_ids])
             half = images // 2 + 1
             np.save(os.path.join(path, shard_name(side, 0)), pictures[:half])
             np.save(os.path.join(path, shard_name(side, 1)), pictures[half:])
@@ -53,7 +53,7 @@ def make_prepared(
     return str(folder)
 
 
-def _picture(random, colour, side):
+def draw_picture(random, colour, side):
     """A square of a colour somewhere on grey, with noise."""
     picture = np.full((side, side, 3), 128.0)
     size = side // 2

@@ -1,0 +1,59 @@
+"""Progress: plain lines without a terminal, a bar with one."""
+
+import io
+
+from stackgan import progress
+from stackgan.progress import Progress, duration
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_durations():
+    assert [duration(s) for s in (0, 59.4, 59.6, 125, 3599, 3600, 7500)] == [
+        '0s', '59s', '1m00s', '2m05s', '59m59s', '1h00m', '2h05m']
+
+
+def test_plain_lines_come_at_intervals_and_at_the_end(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
+    stream = io.StringIO()
+    with Progress('train', 100, 'images', stream=stream) as bar:
+        for _ in range(10):
+            clock[0] += 4.0
+            bar.advance(10, 'D 1.0')
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == 'train  30%  30/100 images  2.5/s  28s left  D 1.0'
+    assert lines[-1] == 'train 100%  100/100 images  2.5/s  took 40s  D 1.0'
+    assert len(lines) == 4 and '\r' not in stream.getvalue()
+
+
+def test_what_was_done_before_is_progress_but_not_speed(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
+    bar = Progress('train', 100, 'images', done=50, stream=io.StringIO())
+    clock[0] = 5.0
+    bar.advance(10)
+    assert bar.rate() == 2.0 and bar.text().startswith('train  60%  60/100 images  2.0/s  20s left')
+
+
+def test_a_terminal_gets_a_bar_on_one_line():
+    stream = Terminal()
+    with Progress('train', 4, 'steps', stream=stream) as bar:
+        for _ in range(4):
+            bar.advance()
+    assert 'train [########################] 100%' in stream.getvalue()
+    assert stream.getvalue().count('\n') == 1
+
+
+def test_an_error_leaves_no_line_that_says_finished():
+    stream = io.StringIO()
+    try:
+        with Progress('train', 4, 'steps', stream=stream) as bar:
+            bar.advance()
+            raise KeyError
+    except KeyError:
+        pass
+    assert stream.getvalue() == ''

@@ -1,0 +1,94 @@
+"""Caltech-UCSD Birds as StackGAN uses it.
+
+    CUB_200_2011/images.txt               '1 001.Black_footed_Albatross/..._0001.jpg'
+    CUB_200_2011/image_class_labels.txt   '1 1': image, class
+    CUB_200_2011/classes.txt              '1 001.Black_footed_Albatross'
+    CUB_200_2011/bounding_boxes.txt       '1 60.0 27.0 325.0 304.0': image, left, top, width, height
+    CUB_200_2011/images/<class>/<image>.jpg
+    text_c10/<class>/<image>.txt          captions, one a line
+    {train,test}/filenames.pickle         optional: the zero-shot split
+    {train,test}/char-CNN-RNN-embeddings.pickle    optional: one (captions, D) array an image
+"""
+
+import os
+
+from stackgan.data.layouts.captions import remarks_on, with_captions
+from stackgan.data.layouts.common import Item, Raw, is_plain_name, require, without_extension
+from stackgan.data.layouts.own_lists import read_own_lists
+from stackgan.errors import InputError
+
+TOP = 'CUB_200_2011'
+PREFIXES = (TOP + '/images/', 'images/')
+
+
+def read_cub(raw, settings):
+    """`Raw` of a folder in the CUB layout. Raises InputError for what it lacks."""
+    def table(name, what):
+        path = os.path.join(raw, TOP, name)
+        return path, _read_numbered(require(path, what))
+
+    images_path, images = table('images.txt', 'layout cub lists its images there')
+    labels_path, labels = table('image_class_labels.txt', 'it gives the class of each image')
+    classes_path, classes = table('classes.txt', 'it names the classes')
+    boxes_path, boxes = (table('bounding_boxes.txt', 'data.crop: box cuts around these boxes')
+                         if settings.crop == 'box' else ('', {}))
+    require(os.path.join(raw, TOP, 'images'), 'the photographs of layout cub belong there')
+    require(os.path.join(raw, 'text_c10'), 'captions belong there, text_c10/<class>/<image>.txt')
+    _check_names(images_path, images)
+    lists, embedding_files = read_own_lists(raw)
+    boxes = {number: _parse_box(boxes_path, number, text) for number, text in boxes.items()}
+    items, odd = [], []
+    for number, file in images.items():
+        class_name = classes.get(labels.get(number))
+        if class_name is None:
+            raise InputError('%s: image %d (%s) has %s' % (
+                (labels_path, number, file, 'no line') if number not in labels else
+                (classes_path, number, file, 'class %s, which is not there' % labels[number])))
+        item = Item(without_extension(file), '%s/images/%s' % (TOP, file), class_name,
+                    boxes.get(number), [])
+        if settings.crop == 'box' and item.box is None:
+            item = item.with_problem('it has no line in bounding_boxes.txt')
+        items.append(with_captions(item, raw, 'text_c10/%s.txt' % item.name, odd))
+    return Raw(items, list(classes.values()), lists, embedding_files, remarks_on(odd))
+
+
+def _read_numbered(path):
+    """{number: rest of the line} of a file whose lines begin with a number; dict of texts."""
+    rows = {}
+    with open(path, encoding='utf-8', errors='replace') as stream:
+        for count, line in enumerate(stream, 1):
+            if not line.strip():
+                continue
+            number, _, rest = line.strip().partition(' ')
+            rest = rest.strip()
+            if not number.isdigit() or not rest:
+                raise InputError('%s: line %d: %r; must be a number, a blank and a value'
+                                 % (path, count, line.strip()[:60]))
+            if int(number) in rows:
+                raise InputError('%s: line %d: number %s stands there twice'
+                                 % (path, count, number))
+            rows[int(number)] = rest
+    if path.endswith('image_class_labels.txt'):
+        return {number: int(label) if label.isdigit() else label for number, label in rows.items()}
+    return rows
+
+
+def _check_names(path, images):
+    seen = {}
+    for number, file in images.items():
+        if not is_plain_name(file):
+            raise InputError('%s: image %d is %r; must be a path below images/'
+                             % (path, number, file))
+        name = without_extension(file)
+        if name in seen:
+            raise InputError('%s: images %d and %d are both %s' % (path, seen[name], number, name))
+        seen[name] = number
+
+
+def _parse_box(path, number, text):
+    try:
+        left, top, width, height = [int(float(word)) for word in text.split()]
+    except (ValueError, OverflowError):
+        raise InputError('%s: image %d: %r; must be left, top, width and height in pixels'
+                         % (path, number, text[:60]))
+    return left, top, width, height

@@ -1,0 +1,120 @@
+"""Which images are for training and which for testing."""
+
+import hashlib
+import os
+
+from stackgan.data.layouts.captions import read_text
+from stackgan.data.layouts.common import SPLITS, NameIndex, require
+from stackgan.errors import InputError
+
+LEAST_TRAIN_CLASSES = 2      # the wrong image of a caption comes from another class
+
+
+def choose_splits(
+        dataset,       # common.Raw
+        raw,           # raw folder
+        settings,      # config Split
+        prefixes,      # folders that lists may write in front of names
+):
+    """({'train': [Item], 'test': [Item]}, remarks). Raises InputError for an unusable split."""
+    if settings.by == 'lists':
+        splits, remarks = _by_lists(dataset, raw, settings, prefixes)
+    elif settings.by == 'class':
+        splits, remarks = _by_class(dataset, settings), []
+    else:
+        splits, remarks = _by_ratio(dataset, settings), []
+    check_splits(splits, 'data.split.by: %s' % settings.by)
+    return splits, remarks
+
+
+def check_splits(splits, origin):
+    """Raises InputError unless both splits hold images and training has two classes."""
+    for split in SPLITS:
+        if not splits[split]:
+            raise InputError('%s: no images for the %s split' % (origin, split))
+    _check_classes(splits['train'], origin)
+
+
+def _check_classes(items, origin):
+    classes = sorted({item.class_name for item in items if item.class_name})
+    if len(classes) == 1:
+        raise InputError(
+            '%s: one class only in training (%s); two are needed, because the discriminator is '
+            'shown images of another class as wrong ones. In layout folder, pictures in images/ '
+            'itself, without sub-folders, each count as a class' % (origin, classes[0]))
+
+
+def _shuffled(names, seed):
+    """Names in an order drawn from the seed; a name more or less leaves the others' order."""
+    return sorted(names, key=lambda name: hashlib.sha256(
+        ('%d %s' % (seed, name)).encode('utf-8')).digest())
+
+
+def _by_class(dataset, settings):
+    classes = sorted({item.class_name for item in dataset.items if item.class_name})
+    _check_classes(dataset.items, 'data.split.by: class')
+    spare = len(classes) - LEAST_TRAIN_CLASSES
+    if spare < 1:
+        raise InputError('data.split.by: class needs at least 3 classes, 2 for training and 1 for '
+                         'testing; there are %d (%s). Use ratio'
+                         % (len(classes), ', '.join(classes)))
+    count = min(max(1, int(round(settings.test_share * len(classes)))), spare)
+    chosen = set(_shuffled(classes, settings.seed)[:count])
+    return {'train': [item for item in dataset.items if item.class_name not in chosen],
+            'test': [item for item in dataset.items if item.class_name in chosen]}
+
+
+def _by_ratio(dataset, settings):
+    names = [item.name for item in dataset.items]
+    if len(names) < 2:
+        raise InputError('data.split.by: ratio needs at least 2 images; there is %d' % len(names))
+    count = min(max(1, int(round(settings.test_share * len(names)))), len(names) - 1)
+    chosen = set(_shuffled(names, settings.seed)[:count])
+    return {'train': [item for item in dataset.items if item.name not in chosen],
+            'test': [item for item in dataset.items if item.name in chosen]}
+
+
+def _by_lists(dataset, raw, settings, prefixes):
+    index = NameIndex(dataset.items, prefixes)
+    positions, origins = {}, {}
+    for split, file in zip(SPLITS, (settings.train_list, settings.test_list)):
+        names, origin = _listed(dataset, raw, split, file)
+        origins[split] = origin
+        positions[split] = [index.position(name, origin) for name in names]
+        if not names:
+            raise InputError('%s: names no images for the %s split' % (origin, split))
+        twice = _first_twice(positions[split])
+        if twice is not None:
+            raise InputError('%s: names %s twice' % (origin, dataset.items[twice].name))
+    both = sorted(set(positions['train']) & set(positions['test']))
+    if both:
+        raise InputError('%s and %s both name %s%s; an image is for training or for testing'
+                         % (origins['train'], origins['test'], dataset.items[both[0]].name,
+                            ' and %d more' % (len(both) - 1) if len(both) > 1 else ''))
+    left = len(dataset.items) - len(positions['train']) - len(positions['test'])
+    remarks = ['left out, in neither list: %d images' % left] if left else []
+    return ({split: [dataset.items[position] for position in positions[split]]
+             for split in SPLITS}, remarks)
+
+
+def _listed(dataset, raw, split, file):
+    """(names, where they stand) of one split's list."""
+    if file:
+        path = require(os.path.join(raw, file), 'data.split.%s_list names it, below the raw folder'
+                       % split)
+        lines = read_text(path)[0].splitlines()
+        return [line.strip() for line in lines if line.strip()], path
+    if dataset.lists is None:
+        raise InputError('%s: brings no lists of its own (train/filenames.pickle or a column '
+                         'split); name files with data.split.train_list and test_list, or use '
+                         'data.split.by: class or ratio' % raw)
+    return dataset.lists[split], '%s: %s list' % (raw, split)
+
+
+def _first_twice(positions):
+    seen = set()
+    for position in positions:
+        if position in seen:
+            return position
+        seen.add(position)
+    return None

@@ -7,6 +7,8 @@ import numpy as np
 from PIL import Image
 
 from stackgan.config.schema import Data, Split
+from stackgan.data.preprocessing import preprocess
+from stackgan.files import files_below
 
 CLASSES = ('001.Red', '002.Green', '003.Blue', '004.Grey')
 
@@ -103,3 +105,19 @@ def make_folder(raw, images=8, classes=2):
         picture(path + '.png', number)
         write(path + '.txt', '\n'.join(captions_of(number)))
     return str(raw)
+
+
+def run(raw, folder, chosen):
+    """Prepares a dataset; returns the lines that were said."""
+    lines = []
+    preprocess(str(raw), str(folder), chosen, lines.append)
+    return lines
+
+
+def content(folder):
+    """{file: bytes} of everything in a folder."""
+    found = {}
+    for name in files_below(str(folder)):
+        with open(os.path.join(str(folder), name), 'rb') as stream:
+            found[name] = stream.read()
+    return found

@@ -1,47 +1,23 @@
-"""Raw folder to prepared dataset: content, bad images, resuming, processes."""
+"""Raw folder to prepared dataset: content, bad images, brought embeddings, memory."""
 
-import errno
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
-from collections import deque
 
 import numpy as np
 import pytest
 from PIL import Image
-from raw_toy import (CLASSES, captions_of, embedding_of, folder_settings, make_cub, make_folder,
-                     noise, picture, settings, write, write_pickle)
+from raw_toy import (CLASSES, captions_of, content, embedding_of, folder_settings, make_cub,
+                     make_folder, noise, picture, run, settings, write, write_pickle)
 
-from stackgan.data import preprocessing, shards
+from stackgan.data import preprocessing
 from stackgan.data.contact_sheet import choose
-from stackgan.data.pictures import Crop
 from stackgan.data.prepared import HIGH, LOW, Split, open_dataset
-from stackgan.data.preprocessing import preprocess
-from stackgan.data.shards import Block, BlockDone, Target, npy_header, perform
-from stackgan.data.worker_pool import WorkerPool
-from stackgan.errors import InputError, StackganError
+from stackgan.data.shards import BlockDone, npy_header
+from stackgan.errors import InputError
 from stackgan.files import files_below, read_json, read_json_lines
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def run(raw, folder, chosen):
-    """Prepares a dataset; returns the lines that were said."""
-    lines = []
-    preprocess(str(raw), str(folder), chosen, lines.append)
-    return lines
-
-
-def content(folder):
-    """{file: bytes} of everything in a folder."""
-    found = {}
-    for name in files_below(str(folder)):
-        with open(os.path.join(str(folder), name), 'rb') as stream:
-            found[name] = stream.read()
-    return found
 
 
 @pytest.fixture(scope='module')
@@ -268,7 +244,8 @@ def test_embeddings_that_do_not_fit_make_an_image_bad(tmp_path):
     listed = read_json_lines(str(tmp_path / 'out' / 'bad-images.jsonl'))
     name = 'test/char-CNN-RNN-embeddings.pickle'
     assert [row['reason'] for row in listed] == [
-        'it has 3 captions but 2 embeddings in ' + name, 'its embeddings in %s are not finite' % name]
+        'it has 3 captions but 2 embeddings in ' + name,
+        'its embeddings in %s are not finite' % name]
 
 
 @pytest.mark.parametrize('value, words', [
@@ -289,81 +266,11 @@ def test_embeddings_of_another_form_are_an_error(tmp_path, value, words):
         run(raw, tmp_path / 'out', settings())
 
 
-# ---- killed, interrupted, no room
-
-SCRIPT = """
-import sys
-sys.path[:0] = [%r, %r]
-from raw_toy import settings
-from stackgan.data.preprocessing import preprocess
-
-def main():
-    preprocess(sys.argv[1], sys.argv[2], settings(shard_images=4, workers=int(sys.argv[3])), print)
-
-main()
-""" % (HERE, os.path.dirname(HERE))
-
-
-def start(raw, folder, workers=2):
-    return subprocess.Popen([sys.executable, '-c', SCRIPT, raw, folder, str(workers)],
-                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                            universal_newlines=True, start_new_session=True)
-
-
-def processes_of_session(session):
-    """Ids of the living processes of a session."""
-    found = []
-    for name in os.listdir('/proc'):
-        try:
-            with open('/proc/%s/stat' % name) as stream:
-                fields = stream.read().rsplit(')', 1)[1].split()
-        except (OSError, IndexError):
-            continue
-        if fields[0] != 'Z' and int(fields[3]) == session:
-            found.append(int(name))
-    return found
-
-
-def wait_for(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, 'nothing came of it in %g s' % seconds
-        time.sleep(0.002)
-
-
-def test_killed_again_and_again_it_ends_like_an_uninterrupted_run(tmp_path):
-    raw, folder = make_cub(tmp_path / 'raw', 200), str(tmp_path / 'out')
-    seed = random.randrange(10 ** 6)
-    print('seed', seed)                          # shown when the test fails
-    chance, records = random.Random(seed), os.path.join(folder, 'unfinished')
-
-    def recorded():
-        return len(os.listdir(records)) if os.path.isdir(records) else 0
-
-    kept, goal = 0, 0
-    for _ in range(3):
-        goal += chance.randrange(1, 8)
-        process = start(raw, folder)
-        wait_for(lambda: recorded() >= goal or process.poll() is not None)
-        time.sleep(chance.random() * 0.02)
-        process.kill()
-        process.stdout.close()
-        process.wait()
-        wait_for(lambda: not processes_of_session(process.pid), 3.0)     # workers die too
-        kept = 4 * len([name for name in os.listdir(records) if name.endswith('.json')])
-    assert 0 < kept < 200 and not os.path.exists(os.path.join(folder, 'dataset.json'))
-    process = start(raw, folder)
-    said = process.communicate()[0]
-    assert process.returncode == 0 and 'goes on: ' in said
-    assert int(said.split('goes on: ')[1].split()[0]) >= kept - 4
-    run(raw, tmp_path / 'straight', settings(shard_images=4))
-    assert content(folder) == content(tmp_path / 'straight')
-
-
 def test_a_half_written_shard_is_not_taken_for_whole(cub, prepared, tmp_path):
     folder = tmp_path / 'out'
     with pytest.raises(ZeroDivisionError):
-        preprocess(cub, str(folder), settings(), lambda line: 1 // (not line.startswith('24 ')))
+        preprocessing.preprocess(cub, str(folder), settings(),
+                                 lambda line: 1 // (not line.startswith('24 ')))
     assert len(os.listdir(str(folder / 'unfinished'))) == 4       # all shards, nothing else yet
     os.truncate(str(folder / 'train' / 'images-304-00001.npy'), 5000)
     write(folder / 'train' / 'images-304-00007.npy', 'left by another')
@@ -371,83 +278,6 @@ def test_a_half_written_shard_is_not_taken_for_whole(cub, prepared, tmp_path):
     lines = run(cub, folder, settings())
     assert lines[0] == 'goes on: 16 of 24 images are done'
     assert content(folder) == content(prepared[0])
-
-
-WAITING = """
-import sys, time
-from collections import deque
-sys.path.insert(0, %r)
-from stackgan.data.worker_pool import WorkerPool
-with WorkerPool(time.sleep, 2) as pool:
-    print('started', flush=True)
-    list(pool.results(deque([60, 60])))
-""" % os.path.dirname(HERE)
-
-
-def test_workers_die_with_their_parent_in_the_middle_of_a_task():
-    process = subprocess.Popen([sys.executable, '-c', WAITING], stdout=subprocess.PIPE,
-                               start_new_session=True)
-    process.stdout.readline()
-    time.sleep(0.4)                                  # until both sleep
-    assert len(processes_of_session(process.pid)) >= 3
-    process.kill()
-    process.stdout.close()
-    process.wait()
-    wait_for(lambda: not processes_of_session(process.pid), 3.0)
-
-
-def test_ctrl_c_stops_all_at_once(tmp_path):
-    raw, folder = make_cub(tmp_path / 'raw', 120), str(tmp_path / 'out')
-    process = start(raw, folder)
-    wait_for(lambda: os.path.isdir(os.path.join(folder, 'unfinished'))
-             and len(processes_of_session(process.pid)) >= 3)
-    started = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)                         # as a terminal does
-    process.communicate()
-    assert time.monotonic() - started < 3 and process.returncode != 0
-    wait_for(lambda: not processes_of_session(process.pid), 3.0)
-
-
-def test_a_killed_worker_ends_the_work_with_an_error():
-    with WorkerPool(os._exit, 1) as pool:
-        with pytest.raises(StackganError, match='ended with exit code 3 .*the same command'):
-            list(pool.results(deque([3])))
-    with WorkerPool(abs, 1) as pool:
-        os.kill(pool.workers[0][0].pid, signal.SIGKILL)
-        with pytest.raises(StackganError, match='killed by signal 9'):
-            list(pool.results(deque([-1])))
-
-
-def test_tasks_may_be_added_while_results_come():
-    tasks, found = deque([-1, -2, -3]), []
-    with WorkerPool(abs, 2) as pool:
-        for result in pool.results(tasks):
-            found.append(result)
-            if result == 3:
-                tasks.append(-4)
-    assert sorted(found) == [1, 2, 3, 4]
-
-
-def test_what_a_full_disk_takes_only_in_part_is_written_on(tmp_path, monkeypatch):
-    whole = os.pwrite
-    monkeypatch.setattr(shards.os, 'pwrite', lambda descriptor, data, offset: whole(
-        descriptor, data[:1000], offset))
-    targets = [Target(LOW, str(tmp_path / 'a.tmp'), '')]
-    path = picture(tmp_path / 'a.png')
-    perform(Block(0, 0, [(path, None)], Crop('stretch', 0.75), targets))
-    expected = noise(0).resize((LOW, LOW), Image.BICUBIC).tobytes()
-    assert (tmp_path / 'a.tmp').read_bytes()[128:] == expected
-
-
-@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
-def test_a_full_disk_in_a_worker_is_told_as_such(tmp_path):
-    targets = [Target(LOW, '/dev/full', str(tmp_path / 'a.npy'))]
-    path = picture(tmp_path / 'a.png')
-    block = Block(0, 0, [(path, None)], Crop('stretch', 0.75), targets)
-    with WorkerPool(perform, 1) as pool:
-        with pytest.raises(OSError) as caught:
-            list(pool.results(deque([block])))
-    assert caught.value.errno == errno.ENOSPC
 
 
 # ---- memory, form, real files

@@ -1,0 +1,1 @@
+"""Captions to embeddings: the char-CNN-RNN, its training and its use."""

@@ -1,0 +1,65 @@
+"""Captions as character codes, as the char-CNN-RNN reads them (reedscot/cvpr2016, icml2016).
+
+Like the published demo this works on the bytes of UTF-8: what stands not in the alphabet keeps
+its place and becomes code 0, an all-zero column, once for each byte.
+
+Differs from reedscot/icml2016: captions are lower-cased first, because there a capital letter is
+an unknown character and lost; text that is in lower case already gives the same codes.
+"""
+
+import numpy as np
+
+ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:\'"/\\|_@#$%^&*~`+-=<>()[]{} '
+MAX_LENGTH = 201           # characters read; what follows is cut off
+NO_CHARACTER = 0
+
+
+def encode_captions(
+        captions,          # list of N str
+):
+    """Codes of the characters: (N, 201) uint8, 1 to 70, or 0 where there is none."""
+    table = _code_of_byte()
+    codes = np.zeros((len(captions), MAX_LENGTH), np.uint8)
+    for row, caption in zip(codes, captions):
+        text = np.frombuffer(_bytes_of(caption)[:MAX_LENGTH], np.uint8)
+        row[:len(text)] = table[text]
+    return codes
+
+
+def faults_of_captions(
+        captions,          # list of str
+):
+    """One line for each thing that keeps the encoder from reading all of all captions."""
+    table = _code_of_byte()
+    long = sum(len(_bytes_of(caption)) > MAX_LENGTH for caption in captions)
+    unreadable = [caption for caption, codes in zip(captions, encode_captions(captions))
+                  if not has_word(codes)]
+    faults = []
+    if long:
+        faults.append('%d of %d captions are longer than %d characters: the rest of them is not '
+                      'read' % (long, len(captions), MAX_LENGTH))
+    if unreadable:
+        faults.append('%d of %d captions hold no Latin letter or digit, the first is %r: the '
+                      'encoder cannot tell them apart'
+                      % (len(unreadable), len(captions), unreadable[0]))
+    return faults
+
+
+def has_word(
+        codes,             # (201,) uint8, a row of `encode_captions`
+):
+    """Whether a letter or a digit is among the characters."""
+    return bool(np.any((codes > NO_CHARACTER) & (codes <= ALPHABET.index('-'))))
+
+
+def _bytes_of(caption):
+    return caption.lower().encode('utf-8', 'replace')
+
+
+def _code_of_byte():
+    """(256,) uint8. The alphabet holds '-' twice; as in the published code the last one, 60, wins.
+    """
+    table = np.full(256, NO_CHARACTER, np.uint8)
+    for code, character in enumerate(ALPHABET, 1):
+        table[ord(character)] = code
+    return table

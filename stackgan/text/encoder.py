@@ -1,0 +1,211 @@
+"""Use of a trained text encoder: captions, or all captions of a dataset, to embeddings.
+
+    text-encoder/
+        options.json        what the encoder is: cell, widths, ...
+        encoder/            the variables of both encoders, as `finishing` leaves them
+
+Over the training captions each dimension of an embedding has mean 0 and variance 1. So the GAN,
+whose first layer starts from small fixed weights, gets numbers of the same size whatever the
+training came to.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from stackgan.checkpoints import Checkpoints, restore
+from stackgan.data.prepared import SPLITS, ArrayFile, Split, open_dataset
+from stackgan.errors import InputError
+from stackgan.files import atomic_write, read_json, write_json
+from stackgan.networks.layers import TESTING
+from stackgan.platforms.session import open_session
+from stackgan.progress import Progress
+from stackgan.text import char_cnn_rnn, image_encoder
+from stackgan.text.alphabet import MAX_LENGTH, encode_captions
+from stackgan.text.image_encoder import SIZE, as_floats
+
+OPTIONS = 'options.json'
+ENCODER = 'encoder'
+BATCH = 64                 # rows a run, always: a row's bits then do not depend on the others
+
+
+class _Encoder:
+    """One of the two networks in a finished folder, in float32, with a session of its own."""
+
+    def __init__(
+            self,
+            folder,              # of the text encoder
+            platform,            # the `platform` section
+            checkpoint=None,     # folder of other variables than those of encoder/
+    ):
+        self.options = read_options(folder)
+        path = checkpoint or Checkpoints(os.path.join(folder, ENCODER), keep=None).last()
+        if path is None:
+            raise InputError('%s: not a finished text encoder; run train-text-encoder' % folder)
+        graph = tf.Graph()
+        with graph.as_default():
+            self._input, self._output = self._build()
+            self._variables = tf.global_variables()
+            saver = tf.train.Saver(self._variables)
+            self.session = open_session(dataclasses.replace(platform, mixed_precision='off'),
+                                        graph)
+            restore(self.session, saver, self._variables, path, is_part=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.close()
+
+    def close(self):
+        self.session.close()
+
+    def variables(self):
+        """{name: value} of all variables."""
+        return {v.op.name: value
+                for v, value in zip(self._variables, self.session.run(self._variables))}
+
+    def _run(self, rows):
+        """Features of any number of rows: [N, embedding_dim] float32."""
+        features = np.empty((len(rows), self.options['embedding_dim']), np.float32)
+        for start in range(0, len(rows), BATCH):
+            part = rows[start:start + BATCH]
+            padded = np.zeros((BATCH,) + rows.shape[1:], rows.dtype)
+            padded[:len(part)] = part
+            done = self.session.run(self._output, {self._input: padded})
+            features[start:start + BATCH] = done[:len(part)]
+        return features
+
+
+class TextEncoder(_Encoder):
+    """Captions to embeddings. Closes its session at the end of a `with` block."""
+
+    SCOPE = char_cnn_rnn.SCOPE
+
+    def _build(self):
+        codes = tf.placeholder(tf.uint8, [BATCH, MAX_LENGTH], 'codes')
+        return codes, char_cnn_rnn.text_encoder(
+            codes, self.options['cell'], self.options['filters'], self.options['embedding_dim'])
+
+    def embed(
+            self,
+            captions,          # list of N str
+    ):
+        """Embeddings: [N, embedding_dim] float32, a caption's independent of the others.
+
+        Captions that `alphabet.faults_of_captions` complains of are embedded like any other.
+        """
+        return self._run(encode_captions(captions))
+
+
+class ImageEncoder(_Encoder):
+    """Pictures to vectors comparable with embeddings: by their cosine."""
+
+    SCOPE = image_encoder.SCOPE
+
+    def _build(self):
+        pictures = tf.placeholder(tf.uint8, [BATCH, SIZE, SIZE, 3], 'pictures')
+        return pictures, image_encoder.image_encoder(
+            as_floats(pictures), self.options['image_filters'], self.options['embedding_dim'],
+            TESTING)
+
+    def embed(
+            self,
+            pictures,          # [N, 64, 64, 3] uint8
+    ):
+        """Image features: [N, embedding_dim] float32."""
+        return self._run(pictures)
+
+
+def read_options(folder):
+    """What options.json of a text encoder says. Raises InputError where there is none."""
+    path = os.path.join(folder, OPTIONS)
+    try:
+        options = read_json(path)
+        if options['max_length'] != MAX_LENGTH:
+            raise ValueError('max_length %s, expected %d' % (options['max_length'], MAX_LENGTH))
+        return options
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError('%s: not the options of a text encoder (%s); run train-text-encoder'
+                         % (path, error))
+
+
+def embed_dataset(
+        prepared_folder,   # of the dataset
+        encoder_folder,    # a finished text encoder
+        out_folder,        # gets train.npy and test.npy, (captions, D) float32, and embed.json
+        platform,          # the `platform` section
+        say,               # prints a line
+):
+    """Embeds every caption, in the order of `Split.caption_starts`. Memory stays bounded."""
+    dataset = open_dataset(prepared_folder)
+    splits = {name: Split(dataset, name) for name in SPLITS}
+    total = sum(int(split.caption_starts[-1]) for split in splits.values())
+    with TextEncoder(encoder_folder, platform) as encoder:
+        dim = encoder.options['embedding_dim']
+        with Progress('embed', total, 'captions') as progress:
+            for name, split in splits.items():
+                _embed_split(split, encoder, os.path.join(out_folder, name + '.npy'), dim,
+                             progress)
+    _describe(out_folder, dim, 'char-CNN-RNN')
+    say('%d captions as embeddings of %d numbers' % (total, dim))
+
+
+def _embed_split(split, encoder, path, dim, progress):
+    rows = int(split.caption_starts[-1])
+    header = {'descr': '<f4', 'fortran_order': False, 'shape': (rows, dim)}
+    written = 0
+    with atomic_write(path) as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for captions in _caption_batches(split.folder):
+            stream.write(encoder.embed(captions).astype('<f4').tobytes())
+            written += len(captions)
+            progress.advance(len(captions))
+        if written != rows:
+            raise InputError('%s: items.jsonl holds %d captions, caption_counts.npy %d; run '
+                             'preprocess --force' % (split.folder, written, rows))
+
+
+def _caption_batches(folder):
+    """Lists of up to BATCH captions of a split, read as they are needed."""
+    batch = []
+    with open(os.path.join(folder, 'items.jsonl'), encoding='utf-8') as stream:
+        for line in stream:
+            for caption in json.loads(line)['captions']:
+                batch.append(caption)
+                if len(batch) == BATCH:
+                    yield batch
+                    batch = []
+    if batch:
+        yield batch
+
+
+def link_brought_embeddings(
+        prepared_folder,   # of a dataset that came with embeddings
+        out_folder,        # gets train.npy, test.npy and embed.json, as from `embed_dataset`
+):
+    """Hands on the embeddings of the dataset: hard links, or copies where links cannot be."""
+    dataset = open_dataset(prepared_folder)
+    for name in SPLITS:
+        split = Split(dataset, name)
+        source = os.path.join(split.folder, 'embeddings.npy')
+        shape, wanted = ArrayFile(source).shape, (split.caption_starts[-1], dataset.embedding_dim)
+        if shape != wanted:
+            raise InputError('%s: shape %s, expected %s; run preprocess --force'
+                             % (source, shape, tuple(int(size) for size in wanted)))
+        target = os.path.join(out_folder, name + '.npy')
+        if os.path.exists(target):                  # left by a job that was interrupted
+            os.unlink(target)
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+    _describe(out_folder, dataset.embedding_dim, 'brought')
+
+
+def _describe(out_folder, dim, source):
+    write_json(os.path.join(out_folder, 'embed.json'), {'embedding_dim': dim, 'source': source})

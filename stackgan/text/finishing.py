@@ -1,0 +1,65 @@
+"""From a trained pair of encoders to the pair that is used.
+
+Training standardises features over the batch before it compares them. Here the mean and the
+deviation over training captions, and over training pictures, are folded into the last linear
+layers: (x W + b - mean) / deviation is again such a layer, so the encoder stays a char-CNN-RNN
+whose outputs need nothing further.
+"""
+
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from stackgan.checkpoints import Checkpoints, read_facts
+from stackgan.errors import InputError
+from stackgan.text.encoder import BATCH, ENCODER, ImageEncoder, TextEncoder
+
+MOST_ROWS = 8192           # of captions, and of pictures; more are sampled evenly
+
+
+def finish(
+        pairs,             # Pairs of the training split
+        checkpoint,        # folder of the training's last checkpoint
+        folder,            # of the text encoder; gets encoder/
+        platform,          # the `platform` section
+):
+    """Writes encoder/: the variables of both encoders with standardised outputs."""
+    with TextEncoder(folder, platform, checkpoint) as text:
+        rows = _spread(len(pairs.codes))
+        features = text.embed([pairs.captions[row] for row in rows])
+        variables = _standardised(text, features, 'captions')
+    with ImageEncoder(folder, platform, checkpoint) as image:
+        images = _spread(len(pairs.split))
+        features = np.concatenate([image.embed(pairs.centres(images[start:start + BATCH]))
+                                   for start in range(0, len(images), BATCH)])
+        variables.update(_standardised(image, features, 'pictures'))
+    _save(variables, Checkpoints(os.path.join(folder, ENCODER), keep=1), read_facts(checkpoint))
+
+
+def _spread(count):
+    return np.linspace(0, count - 1, min(count, MOST_ROWS)).astype(int)
+
+
+def _standardised(encoder, features, rows):
+    """{name: value} of an encoder's variables, so changed that `features` are standardised."""
+    mean, deviation = features.mean(0, np.float64), features.std(0, np.float64)
+    is_dead = deviation <= 1e-6 * np.abs(features).max()       # rounding of a constant
+    if is_dead.all():
+        raise InputError('the text encoder gives all training %s the same features; train it '
+                         'longer (text.steps) or look at the data' % rows)
+    deviation[is_dead] = 1.0
+    values = encoder.variables()
+    weights, biases = encoder.SCOPE + '/project/weights', encoder.SCOPE + '/project/biases'
+    values[weights] = (values[weights] / deviation).astype(np.float32)
+    values[biases] = ((values[biases] - mean) / deviation).astype(np.float32)
+    return values
+
+
+def _save(values, checkpoints, facts):
+    with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
+        variables = [tf.get_variable(name, value.shape, use_resource=True)
+                     for name, value in values.items()]
+        for variable in variables:
+            variable.load(values[variable.op.name], session)
+        checkpoints.save(session, tf.train.Saver(variables), facts['step'], {})

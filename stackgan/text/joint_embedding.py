@@ -1,0 +1,84 @@
+"""Joint embedding of captions and pictures: losses as pure functions of features.
+
+`structured_joint_embedding_loss` is that of Reed et al. (CVPR 2016, equations 3 to 5): a caption
+should score higher with its own picture than with any other of the batch, and a picture with its
+own caption, by a margin.
+
+Differs from reedscot/cvpr2016: there the image features are fixed and rich. With an image encoder
+learning along from nothing, the plain dot products are satisfied by a few directions (4 of 1024
+on painted birds) and the embedding forgets what the captions say. So `joint_embedding_loss`
+compares features that are standardised over the batch and of unit length, and adds to the hinge
+the cross entropy of finding the partner, which does not end at the margin.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+MARGIN = 1.0
+SHARPNESS = 10.0           # score of two equal directions
+EPSILON = 1e-4             # added to variances
+
+
+class JointEmbeddingLoss(NamedTuple):
+    """Scalars, each at least 0."""
+
+    total: Any
+    text: Any       # captions of others that score too high with a picture
+    image: Any      # pictures of others that score too high with a caption
+
+
+def joint_embedding_loss(
+        text,          # [B, D] float32, features of captions, all of different classes
+        image,         # [B, D] float32, features of their pictures
+):
+    """Scalar: hinge and cross entropy on SHARPNESS times the cosine of standardised features."""
+    text = tf.nn.l2_normalize(standardised(text), 1) * SHARPNESS
+    image = tf.nn.l2_normalize(standardised(image), 1)
+    return structured_joint_embedding_loss(text, image).total + contrastive_loss(text, image).total
+
+
+def structured_joint_embedding_loss(
+        text,          # [B, D] float32, features of captions, all of different classes
+        image,         # [B, D] float32, features of their pictures
+):
+    """The symmetric hinge loss, summed over all wrong pairs and divided by B * B.
+
+    With F(i, j) = <image i, text j>: the mean over i, j of
+    max(0, 1 + F(i, j) - F(i, i)) + max(0, 1 + F(j, i) - F(i, i)), without j = i.
+    """
+    scores = _scores(text, image)
+    own = tf.linalg.diag_part(scores)
+    is_wrong = 1.0 - tf.eye(text.shape.as_list()[0])
+    text_loss = tf.reduce_mean(is_wrong * tf.nn.relu(MARGIN + scores - own[:, tf.newaxis]))
+    image_loss = tf.reduce_mean(is_wrong * tf.nn.relu(MARGIN + scores - own[tf.newaxis, :]))
+    return JointEmbeddingLoss(text_loss + image_loss, text_loss, image_loss)
+
+
+def contrastive_loss(
+        text,          # [B, D] float32
+        image,         # [B, D] float32
+):
+    """-log softmax of the own partner's score among those of the batch, meaned, both ways."""
+    scores = _scores(text, image)
+    own = tf.range(text.shape.as_list()[0])
+    text_loss, image_loss = [
+        tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(logits=s, labels=own))
+        for s in (scores, tf.transpose(scores))]
+    return JointEmbeddingLoss(text_loss + image_loss, text_loss, image_loss)
+
+
+def standardised(
+        features,      # [B, D] float32
+):
+    """Each dimension with mean 0 and variance 1 over the batch: [B, D]."""
+    mean, variance = tf.nn.moments(features, [0])
+    return (features - mean) * tf.rsqrt(variance + EPSILON)
+
+
+def _scores(text, image):
+    """[B, B]: <image i, text j>."""
+    if text.shape.ndims != 2 or text.shape.as_list() != image.shape.as_list():
+        raise ValueError('text and image: shapes %s and %s, expected the same two dimensions'
+                         % (text.shape, image.shape))
+    return tf.matmul(image, text, transpose_b=True)

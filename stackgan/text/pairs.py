@@ -1,0 +1,52 @@
+"""Pictures with their captions, as batches for the training of the text encoder."""
+
+import numpy as np
+
+from stackgan.data.prepared import LOW
+from stackgan.text.alphabet import encode_captions
+from stackgan.text.image_encoder import SIZE
+
+CENTRE = (LOW - SIZE) // 2
+
+
+class Pairs:
+    """Pictures and captions of one split. Holds the captions' codes in memory, 201 bytes each."""
+
+    def __init__(self, split):
+        captions = [item['captions'] for item in split.items()]
+        self.captions = [text for texts in captions for text in texts]
+        self.codes = encode_captions(self.captions)
+        self.split = split
+        order = np.argsort(split.class_ids, kind='stable')
+        _, firsts = np.unique(split.class_ids[order], return_index=True)
+        self.members = np.split(order, firsts[1:])     # images of each class that has any
+        self.image_of_caption = np.repeat(np.arange(len(split)), np.diff(split.caption_starts))
+
+    def batch(
+            self,
+            size,          # number of pairs, at most the number of classes
+            seed,
+            step,          # of training, from 0
+    ):
+        """(codes [size, 201] uint8, pictures [size, 64, 64, 3] uint8), a function of seed and step.
+
+        All of different classes; of each a random image, one of its captions, a random crop,
+        mirrored half of the time.
+        """
+        random = np.random.RandomState([seed, step])
+        classes = random.permutation(len(self.members))[:size]
+        rows, pictures = [], []
+        for members in (self.members[number] for number in classes):
+            image = members[random.randint(len(members))]
+            rows.append(random.randint(*self.split.caption_starts[image:image + 2]))
+            top, left = random.randint(LOW - SIZE + 1, size=2)
+            picture = self._crop(image, top, left)
+            pictures.append(picture[:, ::-1] if random.randint(2) else picture)
+        return self.codes[rows], np.stack(pictures)
+
+    def centres(self, images):
+        """The middles of pictures: [len(images), 64, 64, 3] uint8."""
+        return np.stack([self._crop(image, CENTRE, CENTRE) for image in images])
+
+    def _crop(self, image, top, left):
+        return self.split.picture(image, LOW, top, SIZE)[:, left:left + SIZE]

@@ -1,0 +1,228 @@
+"""Training and use of the text encoder: batches, exact resume, retrieval, embeddings."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from toy import ROOT, NeverStop, make_prepared, tiny_config
+
+from stackgan.checkpoints import Checkpoints
+from stackgan.data.prepared import Split, open_dataset
+from stackgan.errors import InputError, StackganError
+from stackgan.text.alphabet import encode_captions
+from stackgan.text.encoder import TextEncoder, embed_dataset, link_brought_embeddings
+from stackgan.text.pairs import Pairs
+from stackgan.text.retrieval import score
+from stackgan.text.training import learning_rate, train_text_encoder
+
+TEXT = ['text.filters=[12, 12, 16]', 'text.image_filters=4', 'text.batch_size=4',
+        'text.learning_rate=3e-3', 'text.checkpoint_every_steps=20']
+
+
+def train(folder, prepared, *settings, **more):
+    config = tiny_config(*(TEXT + list(settings)))
+    lines = []
+    train_text_encoder(prepared, folder, config.text, config.model.embedding_dim, 0,
+                       config.platform, lines.append, more.get('stop', NeverStop()))
+    return lines
+
+
+@pytest.fixture(scope='module')
+def prepared(tmp_path_factory):
+    return make_prepared(tmp_path_factory.mktemp('data') / 'prepared', images=24)
+
+
+@pytest.fixture(scope='module')
+def encoder_folder(prepared, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp('encoder'))
+    train(folder, prepared, 'text.steps=150')
+    return folder
+
+
+def test_learning_rate_is_half_a_cosine():
+    assert learning_rate(0, 2.0, 100) == 2.0 and abs(learning_rate(50, 2.0, 100) - 1.0) < 1e-9
+    assert 0 < learning_rate(99, 2.0, 100) < 1e-3
+
+
+def test_a_batch_has_distinct_classes_and_own_captions(prepared):
+    split = Split(open_dataset(prepared), 'train')
+    pairs = Pairs(split)
+    codes_of_class = {}
+    for item in split.items():
+        for row in encode_captions(item['captions']):
+            codes_of_class[row.tobytes()] = item['class_id']
+    seen = set()
+    for step in range(30):
+        codes, pictures = pairs.batch(4, 0, step)
+        assert pictures.shape == (4, 64, 64, 3) and pictures.dtype == np.uint8
+        classes = [codes_of_class[row.tobytes()] for row in codes]
+        assert len(set(classes)) == 4
+        for picture, number in zip(pictures, classes):           # the picture is of that class
+            colour = picture.reshape(-1, 3).astype(int)
+            means = [np.abs(colour - wanted).sum(1).min() for wanted in
+                     ((200, 40, 40), (40, 180, 60), (50, 60, 200), (210, 200, 50))]
+            assert int(np.argmin(means)) == number
+        seen.update(row.tobytes() for row in codes)
+    assert len(seen) > 40
+    again = pairs.batch(4, 0, 7)
+    assert np.array_equal(pairs.batch(4, 0, 7)[1], again[1])
+    assert not np.array_equal(pairs.batch(4, 1, 7)[1], again[1])
+
+
+def test_learns_to_find_the_class(encoder_folder):
+    with open(encoder_folder + '/retrieval.json') as stream:
+        retrieval = json.load(stream)
+    for name in ('caption_to_class', 'caption_to_image_top1', 'precision_at_50'):
+        figure = retrieval[name]
+        assert figure['chance'] == 0.25 or name == 'precision_at_50'
+        assert figure['value'] > 0.9, name
+
+
+def test_records(encoder_folder):
+    with open(encoder_folder + '/stats.jsonl') as stream:
+        stats = [json.loads(line) for line in stream]
+    assert [line['step'] for line in stats] == list(range(10, 151, 10))
+    assert stats[-1]['loss'] < stats[0]['loss']
+    with open(encoder_folder + '/options.json') as stream:
+        options = json.load(stream)
+    assert options['cell'] == 'gru' and options['embedding_dim'] == 16
+
+
+def test_embeddings_are_standardised_over_the_training_captions(prepared, encoder_folder, tmp_path):
+    embed_dataset(prepared, encoder_folder, str(tmp_path), tiny_config().platform, print)
+    rows = {name: np.load(str(tmp_path / (name + '.npy'))) for name in ('train', 'test')}
+    assert rows['train'].shape == (72, 16) and rows['train'].dtype == np.float32
+    assert np.abs(rows['train'].mean(0)).max() < 1e-3
+    assert np.allclose(rows['train'].std(0), 1, atol=1e-3)
+    split = Split(open_dataset(prepared), 'test')
+    captions = [caption for item in split.items() for caption in item['captions']]
+    with TextEncoder(encoder_folder, tiny_config().platform) as encoder:
+        assert np.array_equal(encoder.embed(captions), rows['test'])      # in caption order
+
+
+def test_an_embedding_does_not_depend_on_the_others(encoder_folder):
+    captions = ['a red square', 'a blue one', 'something else ' * 9] * 30
+    with TextEncoder(encoder_folder, tiny_config().platform) as encoder:
+        together = encoder.embed(captions)
+        assert np.array_equal(encoder.embed(captions[1:2])[0], together[1])
+        assert np.array_equal(encoder.embed(captions[80:]), together[80:])
+        assert encoder.embed([]).shape == (0, 16)
+
+
+def test_brought_embeddings_are_handed_on(tmp_path):
+    prepared = make_prepared(tmp_path / 'prepared')
+    facts = json.load(open(prepared + '/dataset.json'))
+    facts['embedding_dim'] = 5
+    json.dump(facts, open(prepared + '/dataset.json', 'w'))
+    for name in ('train', 'test'):
+        np.save(prepared + '/%s/embeddings.npy' % name,
+                np.random.RandomState(0).rand(36, 5).astype(np.float32))
+    out = tmp_path / 'out'
+    out.mkdir()
+    link_brought_embeddings(prepared, str(out))
+    assert np.array_equal(np.load(str(out / 'test.npy')),
+                          np.load(prepared + '/test/embeddings.npy'))
+    assert json.load(open(str(out / 'embed.json'))) == {'embedding_dim': 5, 'source': 'brought'}
+    np.save(prepared + '/test/embeddings.npy', np.zeros((35, 5), np.float32))
+    with pytest.raises(InputError, match=r'shape \(35, 5\), expected \(36, 5\)'):
+        link_brought_embeddings(prepared, str(out))
+
+
+# Interruptions.
+
+def start(folder, prepared, *settings):
+    command = [sys.executable, os.path.join(ROOT, 'tests', 'train_toy_text.py'), folder, prepared]
+    return subprocess.Popen(command + TEXT + list(settings), stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, universal_newlines=True,
+                            env=dict(os.environ, PYTHONPATH=ROOT))
+
+
+def variables(folder):
+    path = Checkpoints(folder + '/encoder', None).last() + '/model'
+    reader = tf.train.load_checkpoint(path)
+    return {name: reader.get_tensor(name).tobytes() for name, _ in tf.train.list_variables(path)}
+
+
+def wait_for_checkpoint(process, folder, step):
+    path = os.path.join(folder, 'checkpoints', '%08d' % step)
+    while process.poll() is None and not os.path.exists(path):
+        time.sleep(0.01)
+
+
+def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
+    straight, killed = str(tmp_path / 'straight'), str(tmp_path / 'killed')
+    os.makedirs(straight), os.makedirs(killed)
+    process = start(straight, prepared, 'text.steps=60')
+    assert process.communicate() and process.returncode == 0
+    process = start(killed, prepared, 'text.steps=60')
+    wait_for_checkpoint(process, killed, 20)
+    process.kill()
+    process.communicate()
+    process = start(killed, prepared, 'text.steps=60')
+    text = process.communicate()[0]
+    assert process.returncode == 0 and 'goes on after step' in text, text
+    assert variables(killed) == variables(straight)
+    losses = []
+    for folder in (straight, killed):
+        with open(folder + '/stats.jsonl') as stream:
+            losses.append([(line['step'], line['loss']) for line in map(json.loads, stream)])
+    assert losses[0] == losses[1]
+
+
+def test_sigterm_saves(prepared, tmp_path):
+    process = start(str(tmp_path), prepared, 'text.steps=100000')
+    wait_for_checkpoint(process, str(tmp_path), 20)
+    process.send_signal(signal.SIGTERM)
+    text = process.communicate()[0]
+    assert process.returncode == 130 and 'a signal after step' in text, text
+    step = int(text.split('after step ')[1].split()[0])
+    assert Checkpoints(str(tmp_path / 'checkpoints'), None).last().endswith('%08d' % step)
+
+
+def test_divergence_names_the_step(prepared, tmp_path, monkeypatch):
+    pictures = Pairs.batch
+
+    def poisoned(self, size, seed, step):
+        codes, images = pictures(self, size, seed, step)
+        return codes, images.astype(np.float32) * (np.nan if step == 25 else 1)
+    monkeypatch.setattr(Pairs, 'batch', poisoned)
+    monkeypatch.setattr('stackgan.text.training.tf.placeholder', _float_placeholder(tf.placeholder))
+    with pytest.raises(StackganError, match=r'not a number at step 26; last good .*00000020'):
+        train(str(tmp_path), prepared, 'text.steps=40')
+
+
+def _float_placeholder(placeholder):
+    """Lets pictures be fed as floats, so that a test can make one of them no number."""
+    def make(dtype, shape, name):
+        return placeholder(tf.float32 if name == 'pictures' else dtype, shape, name)
+    return make
+
+
+def test_one_class_only_is_refused(prepared, tmp_path):
+    single = make_prepared(tmp_path / 'single')
+    np.save(single + '/train/class_ids.npy', np.zeros(12, np.int32))
+    with pytest.raises(InputError, match='all training images are of one class'):
+        train(str(tmp_path / 'out'), single, 'text.steps=2')
+
+
+# Figures.
+
+def test_perfect_and_random_features_score_one_and_chance():
+    labels = np.repeat(np.arange(4), 25)
+    perfect = np.eye(4)[labels].astype(np.float32)
+    figures = score(perfect, labels, [(perfect, labels)])
+    for name, figure in figures.items():
+        assert figure['value'] == 1.0 and figure['chance'] < 1, name
+    random = np.random.RandomState(0)
+    noise = random.standard_normal((4000, 16)).astype(np.float32)
+    pictures = random.standard_normal((100, 16)).astype(np.float32)
+    guesses = score(pictures, labels, [(noise, np.repeat(labels, 40))])
+    assert abs(guesses['caption_to_image_top1']['value'] - 0.25) < 0.03
+    assert abs(guesses['caption_to_image_top5']['value']
+               - guesses['caption_to_image_top5']['chance']) < 0.04

@@ -237,16 +237,16 @@ def _judge(plan, good, bad, folder, settings, say):
 def _write_tables(folder, plan, good, brought):
     class_ids = {name: index for index, name in enumerate(plan.classes)}
     for split in SPLITS:
-        def path(name):
-            return os.path.join(folder, split, name)
+        parent = os.path.join(folder, split)
         ids = [class_ids[item.class_name] for item in good[split]]
-        _save(path('class_ids.npy'), ids)
-        _save(path('caption_counts.npy'), [len(item.captions) for item in good[split]])
-        write_json_lines(path('items.jsonl'),
+        _save(os.path.join(parent, 'class_ids.npy'), ids)
+        _save(os.path.join(parent, 'caption_counts.npy'),
+              [len(item.captions) for item in good[split]])
+        write_json_lines(os.path.join(parent, 'items.jsonl'),
                          ({'name': item.name, 'class_id': number, 'captions': item.captions}
                           for item, number in zip(good[split], ids)))
         if brought:
-            write_embeddings(path('embeddings.npy'), brought, good[split])
+            write_embeddings(os.path.join(parent, 'embeddings.npy'), brought, good[split])
 
 
 def _save(path, values):

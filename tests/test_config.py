@@ -86,8 +86,6 @@ def test_contradictions_between_keys():
         load('platform.deterministic=true', 'platform.threads=2')
     with pytest.raises(ConfigError, match='data.crop: box needs the bounding boxes'):
         load('make_dataset=null', 'data.layout=folder')
-    with pytest.raises(ConfigError, match='data.split.train_list: layout folder brings no lists'):
-        load('make_dataset=null', 'data.layout=folder', 'data.crop=centre')
 
 
 def write(tmp_path, text):

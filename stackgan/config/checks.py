@@ -33,8 +33,6 @@ def check_config(config, origin):
          'data.split.test_list', 'train_list and test_list are given together or both null'),
         (split.train_list is None or split.by == 'lists',
          'data.split.train_list', 'is read only with data.split.by: lists'),
-        (split.by != 'lists' or data.layout != 'folder' or split.train_list is not None,
-         'data.split.train_list', 'layout folder brings no lists of its own; name two files'),
         (config.text.source != 'pickle' or data.layout != 'folder',
          'text.source', 'layout folder brings no embeddings; must be auto or train'),
         (not config.platform.deterministic or config.platform.threads in (None, 1),

@@ -1,8 +1,9 @@
 """The species of painted birds: which colours go together, and which species are for testing.
 
-Every body colour comes with six wing colours and every wing colour with six body colours, each
-pair in one species only, so that neither gives the other away. The last species of a row is held
-out: training never sees its combination, though it sees each of its colours in that place.
+Every body colour comes with six wing colours and every wing colour with six body colours, so
+that neither gives the other away. Each pair is in two species, the second with the crown and beak
+of its neighbours in the row. The last pair of a row is held out: training never sees a body and a
+wing of these colours together, though it sees each colour in its place.
 """
 
 from typing import NamedTuple
@@ -38,6 +39,7 @@ SPECIES_BY_BODY = (                # body colour, then wing / crown / beak of it
     ('black', 'white/grey/orange yellow/blue/yellow blue/red/grey red/yellow/orange '
               'green/white/orange grey/yellow/grey'),
 )
+VARIANTS = 2                       # species of each pair of body and wing colours
 BODY_COLOURS = tuple(body for body, _ in SPECIES_BY_BODY)
 
 
@@ -55,15 +57,31 @@ class Species(NamedTuple):
 
 def all_species():
     """The species in the order of their numbers: body colours take turns, held-out ones last."""
-    rows = [(body, entries.split()) for body, entries in SPECIES_BY_BODY]
+    rows = [(body, [entry.split('/') for entry in entries.split()])
+            for body, entries in SPECIES_BY_BODY]
     columns = len(rows[0][1])
     species = []
     for column in range(columns):
-        for body, entries in rows:
-            wing, head, beak = entries[column].split('/')
-            number = len(species) + 1
-            name = '%03d.%s_crowned_%s_winged_%s_Bird' % (
-                number, head.capitalize(), wing.capitalize(), body.capitalize())
-            split = 'test' if column == columns - 1 else 'train'
-            species.append(Species(number, name, body, wing, head, beak, split))
+        split = 'test' if column == columns - 1 else 'train'
+        for variant in range(VARIANTS):
+            for body, entries in rows:
+                head, beak = _crown_and_beak(entries, column, variant)
+                species.append(_species(len(species) + 1, body, entries[column][0], head, beak,
+                                        split))
     return species
+
+
+def _crown_and_beak(entries, column, variant):
+    """Those of the pair itself, or the next in its row that differ and suit its wings."""
+    wing, head, beak = entries[column]
+    if variant == 0:
+        return head, beak
+    row = entries[column + 1:] + entries[:column]
+    head = ([other for _, other, _ in row if other not in (head, wing)] + [head])[0]
+    return head, ([other for _, _, other in row if other not in (beak, head)] + [beak])[0]
+
+
+def _species(number, body, wing, head, beak, split):
+    name = '%03d.%s_crowned_%s_winged_%s_Bird' % (
+        number, head.capitalize(), wing.capitalize(), body.capitalize())
+    return Species(number, name, body, wing, head, beak, split)

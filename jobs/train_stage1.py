@@ -2,7 +2,7 @@
 
 from jobs.contract import Job
 from jobs.prepared import embeddings_input, prepared_input, run_folder
-from jobs.training import RECORDING, training_settings
+from jobs.training import training_settings
 
 
 def _run(work):
@@ -17,7 +17,7 @@ JOB = Job(
     output=lambda config: run_folder(config, 'stage1'),
     inputs=lambda config, volume: [prepared_input(config), embeddings_input(config)],
     settings=lambda config: training_settings(config, 'stage1'),
-    growing=RECORDING + ('stage1.epochs',),
+    growing=('stage1.epochs',),
     precious=True,
     run=_run,
 )

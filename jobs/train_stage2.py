@@ -2,7 +2,7 @@
 
 from jobs.contract import Input, Job
 from jobs.prepared import embeddings_input, prepared_input, run_folder
-from jobs.training import RECORDING, training_settings
+from jobs.training import training_settings
 
 
 def _run(work):
@@ -18,7 +18,7 @@ JOB = Job(
     inputs=lambda config, volume: [prepared_input(config), embeddings_input(config),
                            Input('stage1', run_folder(config, 'stage1'), 'train-stage1')],
     settings=lambda config: training_settings(config, 'stage2'),
-    growing=RECORDING + ('stage2.epochs',),
+    growing=('stage2.epochs',),
     precious=True,
     run=_run,
 )

@@ -12,7 +12,9 @@ def _not_needed(config, volume):
 
 
 def _settings(config):
-    return {'text': to_dict(config.text), 'model': {'embedding_dim': config.model.embedding_dim},
+    text = to_dict(config.text)
+    del text['checkpoint_every_steps']            # changes what is kept, not what is trained
+    return {'text': text, 'model': {'embedding_dim': config.model.embedding_dim},
             'run': {'seed': config.run.seed}}
 
 
@@ -31,6 +33,5 @@ JOB = Job(
     inputs=lambda config, volume: [prepared_input(config)],
     settings=_settings,
     not_needed=_not_needed,
-    growing=('text.checkpoint_every_steps',),
     run=_run,
 )

@@ -2,8 +2,8 @@
 
 from stackgan.config.loading import to_dict
 
-RECORDING = ('train.log_every_steps', 'train.sample_every_steps', 'train.checkpoint_every_steps',
-             'train.keep_checkpoints')      # change what is kept, not what is trained
+RECORDING = ('log_every_steps', 'sample_every_steps', 'checkpoint_every_steps',
+             'keep_checkpoints')      # change what is kept, not what is trained
 
 
 def training_settings(config, stage):
@@ -12,5 +12,6 @@ def training_settings(config, stage):
                 stage: to_dict(getattr(config, stage)), 'run': {'seed': config.run.seed},
                 'platform': {'deterministic': config.platform.deterministic,
                              'mixed_precision': config.platform.mixed_precision}}
-    del settings['train']['batch_size']      # the stage has its own
+    for name in RECORDING + ('batch_size',):      # of the batch size the stage has its own
+        del settings['train'][name]
     return settings

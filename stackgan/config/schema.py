@@ -121,11 +121,7 @@ class Stage1:
 
 
 @dataclass(frozen=True)
-class Stage2:
-    epochs: float = key('passes over the training images', above=0.0)
-    learning_rate_half_life_epochs: float = key('epochs after which learning rates are halved',
-                                                above=0.0)
-    batch_size: Optional[int] = key('null: train.batch_size', least=2, most=65536)
+class Stage2(Stage1):
     finetune_stage1: bool = key('go on training Stage-I along with Stage-II')
     finetune_learning_rate_ratio: float = key('learning rates of Stage-I as a share of those of '
                                               'Stage-II while fine-tuning', above=0.0, most=1.0)

@@ -36,9 +36,10 @@ def describe(
         reports,          # of `judge_samples`
 ):
     """One line for people."""
-    first = next(iter(reports.values()))
-    shares = ', '.join('%s px %.1f %%' % (side, 100 * report['accuracy'])
-                       for side, report in reports.items())
+    sides = sorted(reports, key=int)
+    first = reports[sides[0]]
+    shares = ', '.join('%s px %.1f %%' % (side, 100 * reports[side]['accuracy'])
+                       for side in sides)
     return ('body colour as asked in %s of %d held-out captions (chance %.1f %%, captions '
             'shuffled %.1f %%, judge on real test pictures %.1f %%)'
             % (shares, first['count'], 100 * first['chance'], 100 * first['shuffled_accuracy'],

@@ -103,8 +103,11 @@ def _judge(work, index):
 
 def _own(work):
     from stackgan.sampling.sampler import Wanted
+    from stackgan.text.alphabet import faults_of_captions
     from stackgan.text.encoder import TextEncoder
     captions = work.settings['captions']
+    for fault in faults_of_captions(captions):
+        work.say(fault)
     with TextEncoder(work.inputs['text-encoder'], work.config.platform) as encoder:
         embeddings = encoder.embed(captions)
     return [Wanted(caption, embedding, copy, {}) for caption, embedding in zip(captions, embeddings)

@@ -2,6 +2,7 @@
 
 from jobs.contract import Job
 from jobs.prepared import prepared_input, run_folder, uses_brought_embeddings
+from jobs.training import precision
 from stackgan.config.loading import to_dict
 
 
@@ -15,7 +16,7 @@ def _settings(config):
     text = to_dict(config.text)
     del text['checkpoint_every_steps']            # changes what is kept, not what is trained
     return {'text': text, 'model': {'embedding_dim': config.model.embedding_dim},
-            'run': {'seed': config.run.seed}}
+            'run': {'seed': config.run.seed}, 'platform': precision(config)}
 
 
 def _run(work):

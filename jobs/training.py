@@ -1,4 +1,4 @@
-"""What the two training jobs share."""
+"""What the training jobs share."""
 
 from stackgan.config.loading import to_dict
 
@@ -10,8 +10,13 @@ def training_settings(config, stage):
     """The settings that a stage's training depends on."""
     settings = {'model': to_dict(config.model), 'train': to_dict(config.train),
                 stage: to_dict(getattr(config, stage)), 'run': {'seed': config.run.seed},
-                'platform': {'deterministic': config.platform.deterministic,
-                             'mixed_precision': config.platform.mixed_precision}}
+                'platform': precision(config)}
     for name in RECORDING + ('batch_size',):      # of the batch size the stage has its own
         del settings['train'][name]
     return settings
+
+
+def precision(config):
+    """The part of the platform's settings that changes results."""
+    return {'deterministic': config.platform.deterministic,
+            'mixed_precision': config.platform.mixed_precision}

@@ -7,8 +7,8 @@ import tensorflow.compat.v1 as tf
 from stackgan.text.alphabet import encode_captions
 from stackgan.text.char_cnn_rnn import text_encoder
 
-CAPTIONS = ['this bird is red with black wings', 'a small yellow-green bird, its bill is short; ' * 4,
-            'b']
+CAPTIONS = ['this bird is red with black wings',
+            'a small yellow-green bird, its bill is short; ' * 4, 'b']
 
 
 class Encoder:

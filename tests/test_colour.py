@@ -33,7 +33,7 @@ def _prepared(numbers):
 @pytest.fixture(scope='module')
 def judge():
     is_train = [species.split == 'train' for species in all_species()]
-    pictures, labels = _prepared([n for n in range(192) if is_train[n % 96]])
+    pictures, labels = _prepared([n for n in range(384) if is_train[n % 192]])
     return train_judge(pictures, labels, BODY_COLOURS)
 
 
@@ -41,7 +41,7 @@ def judge():
 def test_split():
     """Pictures of species that the judge has not seen."""
     is_test = [species.split == 'test' for species in all_species()]
-    return _prepared([n for n in range(576) if is_test[n % 96]])
+    return _prepared([n for n in range(1152) if is_test[n % 192]])
 
 
 def _blurred(pictures):
@@ -89,7 +89,7 @@ def test_shuffled_captions_drop_to_chance(judge, test_split):
     pictures, labels = test_split
     predicted = judge.predict(pictures)
     report = colour_report(predicted, labels, BODY_COLOURS, judge.accuracy(pictures, labels))
-    assert report['accuracy'] >= 0.97 and report['count'] == 96
+    assert report['accuracy'] >= 0.97 and report['count'] == 144
     assert abs(report['shuffled_accuracy'] - report['chance']) < 0.05
     assert report['chance'] == 0.125
     assert json.loads(json.dumps(report)) == report

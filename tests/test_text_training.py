@@ -41,7 +41,7 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope='module')
 def encoder_folder(prepared, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp('encoder'))
-    train(folder, prepared, 'text.steps=150')
+    train(folder, prepared, 'text.steps=100')
     return folder
 
 
@@ -87,7 +87,7 @@ def test_learns_to_find_the_class(encoder_folder):
 def test_records(encoder_folder):
     with open(encoder_folder + '/stats.jsonl') as stream:
         stats = [json.loads(line) for line in stream]
-    assert [line['step'] for line in stats] == list(range(10, 151, 10))
+    assert [line['step'] for line in stats] == list(range(10, 101, 10))
     assert stats[-1]['loss'] < stats[0]['loss']
     with open(encoder_folder + '/options.json') as stream:
         options = json.load(stream)
@@ -158,13 +158,13 @@ def wait_for_checkpoint(process, folder, step):
 def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
     straight, killed = str(tmp_path / 'straight'), str(tmp_path / 'killed')
     os.makedirs(straight), os.makedirs(killed)
-    process = start(straight, prepared, 'text.steps=60')
+    process = start(straight, prepared, 'text.steps=40')
     assert process.communicate() and process.returncode == 0
-    process = start(killed, prepared, 'text.steps=60')
+    process = start(killed, prepared, 'text.steps=40')
     wait_for_checkpoint(process, killed, 20)
     process.kill()
     process.communicate()
-    process = start(killed, prepared, 'text.steps=60')
+    process = start(killed, prepared, 'text.steps=40')
     text = process.communicate()[0]
     assert process.returncode == 0 and 'goes on after step' in text, text
     assert variables(killed) == variables(straight)

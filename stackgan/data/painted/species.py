@@ -1,9 +1,9 @@
 """The species of painted birds: which colours go together, and which species are for testing.
 
-Every body colour comes with six wing colours and every wing colour with six body colours, so
-that neither gives the other away. Each pair is in two species, the second with the crown and beak
-of its neighbours in the row. The last pair of a row is held out: training never sees a body and a
-wing of these colours together, though it sees each colour in its place.
+Every body colour comes with eight wing colours, every wing colour with five or more body colours,
+so that neither gives the other away. Each pair of body and wing is in three species, which differ
+in crown and beak. The last pair of a body colour is held out: training never sees a body and
+wings of these colours together, though it sees each colour in its place.
 """
 
 from typing import NamedTuple
@@ -21,33 +21,29 @@ PALETTE = {                        # sRGB in [0, 255]
     'brown': (124, 80, 48),
 }
 
-SPECIES_BY_BODY = (                # body colour, then wing / crown / beak of its species
-    ('red', 'white/grey/yellow brown/blue/black yellow/white/grey blue/black/yellow '
-            'green/yellow/black black/yellow/grey'),
-    ('orange', 'black/white/black white/blue/grey grey/white/grey yellow/blue/black '
-               'green/blue/grey blue/white/black'),
-    ('yellow', 'black/red/black grey/blue/grey brown/white/grey blue/red/black '
-               'red/blue/black green/white/grey'),
-    ('green', 'black/grey/orange white/black/orange grey/yellow/orange brown/red/yellow '
-              'blue/grey/yellow red/white/yellow'),
-    ('blue', 'black/red/yellow grey/black/orange brown/grey/orange yellow/black/yellow '
-             'red/yellow/grey white/red/black'),
-    ('purple', 'white/yellow/orange grey/red/grey brown/black/yellow red/grey/orange '
-               'green/white/black yellow/grey/yellow'),
-    ('white', 'black/blue/orange yellow/red/yellow blue/yellow/black red/black/orange '
-              'green/black/yellow brown/yellow/black'),
-    ('black', 'white/grey/orange yellow/blue/yellow blue/red/grey red/yellow/orange '
-              'green/white/orange grey/yellow/grey'),
+WINGS_BY_BODY = (                  # of each body colour; the last is held out
+    ('red', 'white brown yellow green blue grey purple black'),
+    ('orange', 'black white grey green purple brown yellow blue'),
+    ('yellow', 'black grey brown blue red purple orange green'),
+    ('green', 'black white grey brown blue orange yellow red'),
+    ('blue', 'black grey brown yellow red orange green white'),
+    ('purple', 'white grey brown red green black orange yellow'),
+    ('white', 'black yellow blue red green purple orange brown'),
+    ('black', 'white yellow blue red green orange purple grey'),
 )
-VARIANTS = 2                       # species of each pair of body and wing colours
-BODY_COLOURS = tuple(body for body, _ in SPECIES_BY_BODY)
+CROWNS = ('white', 'blue', 'yellow', 'black', 'red', 'grey')
+BEAKS = ('orange', 'grey', 'yellow', 'black')
+FAINT = {('white', 'grey'), ('orange', 'red'), ('orange', 'yellow'), ('yellow', 'white')}
+# Crowns that are hard to see on a body.
+VARIANTS = 3                       # species of each pair of body and wing colours
+BODY_COLOURS = tuple(body for body, _ in WINGS_BY_BODY)
 
 
 class Species(NamedTuple):
     """A class of the dataset. Colours are keys of `PALETTE`."""
 
     number: int        # 1-based, as in classes.txt
-    name: str          # '001.Grey_crowned_White_winged_Red_Bird'
+    name: str          # '001.White_crowned_Black_winged_Red_Bird'
     body: str
     wing: str
     head: str          # the crown
@@ -57,28 +53,21 @@ class Species(NamedTuple):
 
 def all_species():
     """The species in the order of their numbers: body colours take turns, held-out ones last."""
-    rows = [(body, [entry.split('/') for entry in entries.split()])
-            for body, entries in SPECIES_BY_BODY]
+    rows = [(body, wings.split()) for body, wings in WINGS_BY_BODY]
     columns = len(rows[0][1])
     species = []
     for column in range(columns):
         split = 'test' if column == columns - 1 else 'train'
         for variant in range(VARIANTS):
-            for body, entries in rows:
-                head, beak = _crown_and_beak(entries, column, variant)
-                species.append(_species(len(species) + 1, body, entries[column][0], head, beak,
-                                        split))
+            for row, (body, wings) in enumerate(rows):
+                wing = wings[column]
+                crowns = [each for each in CROWNS
+                          if each not in (body, wing) and (body, each) not in FAINT]
+                head = crowns[(row + column + variant) % len(crowns)]
+                beaks = [each for each in BEAKS if each not in (body, head)]
+                beak = beaks[(row + 2 * column + variant) % len(beaks)]
+                species.append(_species(len(species) + 1, body, wing, head, beak, split))
     return species
-
-
-def _crown_and_beak(entries, column, variant):
-    """Those of the pair itself, or the next in its row that differ and suit its wings."""
-    wing, head, beak = entries[column]
-    if variant == 0:
-        return head, beak
-    row = entries[column + 1:] + entries[:column]
-    head = ([other for _, other, _ in row if other not in (head, wing)] + [head])[0]
-    return head, ([other for _, _, other in row if other not in (beak, head)] + [beak])[0]
 
 
 def _species(number, body, wing, head, beak, split):

@@ -115,7 +115,9 @@ def test_held_out_species_combine_colours_seen_apart():
     test = [each for each in species if each.split == 'test']
     assert len(set(each.name for each in species)) == 192
     assert sorted(each.body for each in test) == sorted(BODY_COLOURS * 3)
-    assert not {(e.body, e.wing) for e in train} & {(e.body, e.wing) for e in test}
+    assert not {e[2:6] for e in train} & {e[2:6] for e in test}        # body, wing, head, beak
+    assert len({(e.body, e.wing) for e in test}) == 24
+    assert {e.split for e in species[:168]} == {'train'}
     for part in ('body', 'wing', 'head', 'beak'):
         seen = {getattr(each, part) for each in train}
         assert {getattr(each, part) for each in test} <= seen

@@ -2,8 +2,8 @@
 
 Every body colour comes with eight wing colours, every wing colour with five or more body colours,
 so that neither gives the other away. Each pair of body and wing is in three species, which differ
-in crown and beak. The last pair of a body colour is held out: training never sees a body and
-wings of these colours together, though it sees each colour in its place.
+in crown and beak. Of three pairs of each body colour the third species is held out: training never
+sees its combination, though it sees each of its colours in its place.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ PALETTE = {                        # sRGB in [0, 255]
     'brown': (124, 80, 48),
 }
 
-WINGS_BY_BODY = (                  # of each body colour; the last is held out
+WINGS_BY_BODY = (                  # of each body colour
     ('red', 'white brown yellow green blue grey purple black'),
     ('orange', 'black white grey green purple brown yellow blue'),
     ('yellow', 'black grey brown blue red purple orange green'),
@@ -36,6 +36,7 @@ BEAKS = ('orange', 'grey', 'yellow', 'black')
 FAINT = {('white', 'grey'), ('orange', 'red'), ('orange', 'yellow'), ('yellow', 'white')}
 # Crowns that are hard to see on a body.
 VARIANTS = 3                       # species of each pair of body and wing colours
+HELD_OUT_COLUMNS = (0, 3, 6)       # of a body colour's wings, shifted from one body to the next
 BODY_COLOURS = tuple(body for body, _ in WINGS_BY_BODY)
 
 
@@ -53,24 +54,26 @@ class Species(NamedTuple):
 
 def all_species():
     """The species in the order of their numbers: body colours take turns, held-out ones last."""
-    rows = [(body, wings.split()) for body, wings in WINGS_BY_BODY]
-    columns = len(rows[0][1])
-    species = []
-    for column in range(columns):
-        split = 'test' if column == columns - 1 else 'train'
+    combinations = {'train': [], 'test': []}
+    for column in range(len(WINGS_BY_BODY[0][1].split())):
         for variant in range(VARIANTS):
-            for row, (body, wings) in enumerate(rows):
-                wing = wings[column]
-                crowns = [each for each in CROWNS
-                          if each not in (body, wing) and (body, each) not in FAINT]
-                head = crowns[(row + column + variant) % len(crowns)]
-                beaks = [each for each in BEAKS if each not in (body, head)]
-                beak = beaks[(row + 2 * column + variant) % len(beaks)]
-                species.append(_species(len(species) + 1, body, wing, head, beak, split))
-    return species
+            for row, (body, wings) in enumerate(WINGS_BY_BODY):
+                is_held_out = variant == VARIANTS - 1 and (column + row) % 8 in HELD_OUT_COLUMNS
+                combinations['test' if is_held_out else 'train'].append(
+                    _combination(body, wings.split()[column], row, column, variant))
+    return [_species(number, split, *combination) for number, (split, combination) in enumerate(
+        ((split, each) for split in ('train', 'test') for each in combinations[split]), 1)]
 
 
-def _species(number, body, wing, head, beak, split):
+def _combination(body, wing, row, column, variant):
+    """(body, wing, head, beak): crowns and beaks take turns, none as what it lies on."""
+    crowns = [each for each in CROWNS if each not in (body, wing) and (body, each) not in FAINT]
+    head = crowns[(row + column + variant) % len(crowns)]
+    beaks = [each for each in BEAKS if each not in (body, head)]
+    return body, wing, head, beaks[(row + 2 * column + variant) % len(beaks)]
+
+
+def _species(number, split, body, wing, head, beak):
     name = '%03d.%s_crowned_%s_winged_%s_Bird' % (
         number, head.capitalize(), wing.capitalize(), body.capitalize())
     return Species(number, name, body, wing, head, beak, split)

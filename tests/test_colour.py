@@ -33,7 +33,7 @@ def _prepared(numbers):
 @pytest.fixture(scope='module')
 def judge():
     is_train = [species.split == 'train' for species in all_species()]
-    pictures, labels = _prepared([n for n in range(384) if is_train[n % 192]])
+    pictures, labels = _prepared([n for n in range(288) if is_train[n % 96]])
     return train_judge(pictures, labels, BODY_COLOURS)
 
 
@@ -41,7 +41,7 @@ def judge():
 def test_split():
     """Pictures of species that the judge has not seen."""
     is_test = [species.split == 'test' for species in all_species()]
-    return _prepared([n for n in range(1152) if is_test[n % 192]])
+    return _prepared([n for n in range(576) if is_test[n % 96]])
 
 
 def _blurred(pictures):

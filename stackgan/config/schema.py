@@ -31,7 +31,7 @@ class Run:
 
 @dataclass(frozen=True)
 class MakeDataset:
-    images: int = key('pictures to draw', least=192, most=200000)
+    images: int = key('pictures to draw', least=96, most=200000)
     picture_size: int = key('longest side of a picture in pixels', least=96, most=2048)
     seed: int = key('seed of the drawing', least=0, most=2 ** 31 - 1)
 

@@ -1,9 +1,9 @@
 """The species of painted birds: which colours go together, and which species are for testing.
 
-Every body colour comes with eight wing colours, every wing colour with five or more body colours,
-so that neither gives the other away. Each pair of body and wing is in three species, which differ
-in crown and beak. Of three pairs of each body colour the third species is held out: training never
-sees its combination, though it sees each of its colours in its place.
+Bodies are bright, white or black, wings take the quiet colours of feathers, crowns may be either.
+Each body colour meets several wing colours and each pair several crowns, so that no colour gives
+another away. Three species of each body colour are held out: training never sees their
+combinations, though it sees each of their colours in its place.
 """
 
 from typing import NamedTuple
@@ -21,23 +21,22 @@ PALETTE = {                        # sRGB in [0, 255]
     'brown': (124, 80, 48),
 }
 
-WINGS_BY_BODY = (                  # of each body colour
-    ('red', 'white brown yellow green blue grey purple black'),
-    ('orange', 'black white grey green purple brown yellow blue'),
-    ('yellow', 'black grey brown blue red purple orange green'),
-    ('green', 'black white grey brown blue orange yellow red'),
-    ('blue', 'black grey brown yellow red orange green white'),
-    ('purple', 'white grey brown red green black orange yellow'),
-    ('white', 'black yellow blue red green purple orange brown'),
-    ('black', 'white yellow blue red green orange purple grey'),
-)
+WINGS_BY_BODY = {                  # those that are easy to see on it
+    'red': ('black', 'white', 'grey', 'brown'),
+    'orange': ('black', 'white', 'grey', 'brown'),
+    'yellow': ('black', 'grey', 'brown'),
+    'green': ('black', 'white', 'grey', 'brown'),
+    'blue': ('black', 'white', 'grey', 'brown'),
+    'purple': ('black', 'white', 'grey', 'brown'),
+    'white': ('black', 'grey', 'brown'),
+    'black': ('white', 'grey', 'brown'),
+}
+BODY_COLOURS = tuple(WINGS_BY_BODY)
 CROWNS = ('white', 'blue', 'yellow', 'black', 'red', 'grey')
 BEAKS = ('orange', 'grey', 'yellow', 'black')
-FAINT = {('white', 'grey'), ('orange', 'red'), ('orange', 'yellow'), ('yellow', 'white')}
-# Crowns that are hard to see on a body.
-VARIANTS = 3                       # species of each pair of body and wing colours
-HELD_OUT_COLUMNS = (0, 3, 6)       # of a body colour's wings, shifted from one body to the next
-BODY_COLOURS = tuple(body for body, _ in WINGS_BY_BODY)
+FAINT = {('orange', 'red'), ('orange', 'yellow')}      # crowns that are hard to see on a body
+SPECIES_OF_A_BODY = 12
+HELD_OUT = (2, 6, 10)              # of these, by their place among the twelve
 
 
 class Species(NamedTuple):
@@ -54,23 +53,25 @@ class Species(NamedTuple):
 
 def all_species():
     """The species in the order of their numbers: body colours take turns, held-out ones last."""
-    combinations = {'train': [], 'test': []}
-    for column in range(len(WINGS_BY_BODY[0][1].split())):
-        for variant in range(VARIANTS):
-            for row, (body, wings) in enumerate(WINGS_BY_BODY):
-                is_held_out = variant == VARIANTS - 1 and (column + row) % 8 in HELD_OUT_COLUMNS
-                combinations['test' if is_held_out else 'train'].append(
-                    _combination(body, wings.split()[column], row, column, variant))
-    return [_species(number, split, *combination) for number, (split, combination) in enumerate(
-        ((split, each) for split in ('train', 'test') for each in combinations[split]), 1)]
+    rows = [(body, _combinations(body)) for body in BODY_COLOURS]
+    train = [place for place in range(SPECIES_OF_A_BODY) if place not in HELD_OUT]
+    species = []
+    for split, places in (('train', train), ('test', HELD_OUT)):
+        for place in places:
+            for body, combinations in rows:
+                species.append(_species(len(species) + 1, split, body, *combinations[place]))
+    return species
 
 
-def _combination(body, wing, row, column, variant):
-    """(body, wing, head, beak): crowns and beaks take turns, none as what it lies on."""
-    crowns = [each for each in CROWNS if each not in (body, wing) and (body, each) not in FAINT]
-    head = crowns[(row + column + variant) % len(crowns)]
-    beaks = [each for each in BEAKS if each not in (body, head)]
-    return body, wing, head, beaks[(row + 2 * column + variant) % len(beaks)]
+def _combinations(body):
+    """[(wing, head, beak)] of a body colour, evenly chosen from what suits it and each other."""
+    found = []
+    for wing in WINGS_BY_BODY[body]:
+        for head in CROWNS:
+            if head not in (body, wing) and (body, head) not in FAINT:
+                beaks = [each for each in BEAKS if each not in (body, head)]
+                found.append((wing, head, beaks[len(found) % len(beaks)]))
+    return [found[i * len(found) // SPECIES_OF_A_BODY] for i in range(SPECIES_OF_A_BODY)]
 
 
 def _species(number, split, body, wing, head, beak):

@@ -35,6 +35,7 @@ class TrainingGraph(NamedTuple):
     batch: Batch                               # placeholders
     generator_learning_rate: Any               # placeholder, scalar
     discriminator_learning_rate: Any           # placeholder, scalar
+    averaging_decay: Any                       # placeholder, scalar
     step: Any                                  # the operation that makes the step
     losses: dict                               # name -> scalar tensor
     start_averages: Any                        # operation: moving averages := variables

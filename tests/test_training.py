@@ -22,7 +22,7 @@ from stackgan.networks.layers import Pass
 from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
                                            stage2_adversaries)
 from stackgan.training.graph import build_step, check_ownership
-from stackgan.training.schedule import learning_rate, total_steps
+from stackgan.training.schedule import averaging_decay, learning_rate, total_steps
 from stackgan.training.stages import train_stage
 
 STEPS = 'stage1.epochs=4', 'train.ema_decay=0.9'              # 12 steps of 4 images
@@ -50,6 +50,12 @@ def test_length_and_learning_rate():
     assert total_steps(0.5, 10, 4) == 2
     rates = [learning_rate(2e-4, step, 64, 640, 50) for step in (0, 499, 500, 999, 1000)]
     assert rates == [2e-4, 2e-4, 1e-4, 1e-4, 5e-5]
+
+
+def test_the_moving_average_reaches_back_over_a_twentieth_at_most():
+    assert averaging_decay(0.995, 0) == 0.0
+    assert averaging_decay(0.995, 980) == 0.98              # over some 50 steps
+    assert averaging_decay(0.995, 10 ** 6) == 0.995
 
 
 # One step.
@@ -104,6 +110,7 @@ class OneStep:
         feed = dict(self.feed)
         feed[self.graph.generator_learning_rate] = generator_rate
         feed[self.graph.discriminator_learning_rate] = discriminator_rate
+        feed[self.graph.averaging_decay] = 0.75
         return self.session.run([self.graph.losses, self.graph.step], feed)[0]
 
     def changed(self, before):
@@ -206,7 +213,7 @@ def test_a_variable_of_two_networks_is_refused(data):
 
 
 def test_moving_average(data):
-    one = one_step(data, 1, 'train.ema_decay=0.75')
+    one = one_step(data, 1, 'train.ema_decay=0.9')
     one.session.run(one.graph.start_averages)
     name = 'stage1/generator/up1/weights'
     start = one.values()[name]

@@ -104,7 +104,7 @@ class Train:
     captions_averaged: int = key('caption embeddings of an image averaged into one', least=1)
     weight_decay: float = key('L2 coefficient on convolution and dense weights', least=0.0,
                               most=1.0)
-    ema_decay: Optional[float] = key('decay of the moving average of the generator, at each '
+    ema_decay: Optional[float] = key('decay of the moving average of the generator at each '
                                      'step; null: none', above=0.0, most=0.999999)
     log_every_steps: int = key('steps between two lines of stats.jsonl', least=1)
     sample_every_steps: int = key('steps between two sample grids', least=1)

@@ -21,6 +21,7 @@ def build_step(
     """`TrainingGraph` of one alternating update of all adversaries."""
     rates = [tf.placeholder(tf.float32, [], name + '_learning_rate')
              for name in ('generator', 'discriminator')]
+    decay = tf.placeholder(tf.float32, [], 'averaging_decay')
     losses, discriminator_updates = {}, []
     for each in adversaries:
         update, parts = _discriminator_update(each, rates[1], train)
@@ -35,11 +36,12 @@ def build_step(
         averages = _averages([each.generator_scope for each in adversaries])
         with tf.control_dependencies([step]):
             step = tf.group(*[
-                average.assign_sub((1.0 - train.ema_decay) * (average - variable.read_value()))
+                average.assign_sub((1.0 - decay) * (average - variable.read_value()))
                 for variable, average in averages.values()])
     check_ownership(adversaries)
     start = tf.group(*[average.assign(variable) for variable, average in averages.values()])
-    return TrainingGraph(batch, rates[0], rates[1], step, losses, start, _getter(averages))
+    return TrainingGraph(batch, rates[0], rates[1], decay, step, losses, start,
+                         _getter(averages))
 
 
 def scope_variables(scope, trainable_only=True):

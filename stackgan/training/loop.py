@@ -11,7 +11,7 @@ from stackgan.checkpoints import Checkpoints
 from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.progress import Progress
 from stackgan.training.records import Records
-from stackgan.training.schedule import learning_rate, total_steps
+from stackgan.training.schedule import averaging_decay, learning_rate, total_steps
 
 DIVERGED = ('%s is %s at step %d, the training has diverged; the last good checkpoint is %s. '
             'Lower the learning rates (train.*_learning_rate) or raise the batch size')
@@ -156,6 +156,8 @@ class _Stepper:
                 if placeholder is not None}
         feed[graph.generator_learning_rate], feed[graph.discriminator_learning_rate] = \
             self.rates(step)
+        if self.training.train.ema_decay is not None:
+            feed[graph.averaging_decay] = averaging_decay(self.training.train.ema_decay, step)
         _, losses = self.session.run([graph.step, graph.losses], feed)
         values = {name: float(value) for name, value in losses.items()}
         for name, value in values.items():

@@ -22,3 +22,15 @@ def learning_rate(
     """The rate of step `step`: `base`, halved after every `half_life_epochs` passes."""
     epochs = step * batch_size / float(images)
     return base * 0.5 ** math.floor(epochs / half_life_epochs)
+
+
+def averaging_decay(
+        decay,                # `train.ema_decay`
+        step,                 # steps done
+):
+    """The decay of the moving average at step `step`.
+
+    At first it forgets faster, reaching back over a twentieth of the steps so far, because the
+    mean of networks that are still far apart draws nothing.
+    """
+    return min(decay, step / (step + 20.0))

@@ -17,7 +17,7 @@ from jobs.signals import handled
 from stackgan.config.loading import to_yaml
 from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.files import (atomic_write, digest_of, digest_of_file, files_below, read_json,
-                            write_json)
+                            remove_unfinished, write_json)
 from stackgan.platforms.cores import load_tensorflow
 
 UNRECORDED = (MANIFEST, REQUEST, 'log.txt')
@@ -142,7 +142,9 @@ def _prepare_partial(job, folder, request, options, log):
                 % (partial, ', '.join(changed)))
         if changed or options.restart or options.force:
             shutil.rmtree(partial)
-    if not os.path.isdir(partial):
+    if os.path.isdir(partial):
+        remove_unfinished(partial)
+    else:
         manifest = read_manifest(folder)
         grows = (manifest and job.growing and not (options.restart or options.force)
                  and not differences(manifest['request'], request, job.growing))

@@ -104,7 +104,7 @@ def step_seconds(config, stage, size, steps, resolved):
     with tf.Graph().as_default() as graph:
         batch = batch_placeholders(size, stage, config.model)
         adversaries = (stage1_adversaries(batch, config.model) if stage == 1
-                       else stage2_adversaries(batch, config.model, None))
+                       else stage2_adversaries(batch, config.model, config.stage2))
         training = build_step(adversaries, batch, config.train)
         random = np.random.RandomState(0)
         feed = {p: random.randint(0, 256, p.shape.as_list()) if p.dtype == tf.uint8

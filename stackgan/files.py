@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 
 BLOCK_BYTES = 1 << 20
+UNFINISHED = re.compile(r'\..+\.[a-z0-9_]{8}\.tmp$')     # the names atomic_write gives
 
 
 @contextmanager
@@ -30,6 +32,13 @@ def atomic_write(path, mode='wb'):
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+def remove_unfinished(folder):
+    """Removes what a process killed inside `atomic_write` left anywhere below `folder`."""
+    for name in files_below(folder):
+        if UNFINISHED.match(os.path.basename(name)):
+            os.unlink(os.path.join(folder, name))
 
 
 def current_umask():

@@ -27,6 +27,7 @@ class Adversary(NamedTuple):
     discriminate: Callable         # (images, mode) -> logits [N]
     statistics: List[tuple]        # batch-norm statistics of the generator's forward pass
     learning_rate_ratio: float     # share of the scheduled learning rates
+    likeness: Any                  # scalar added to the generator's loss; None: no such term
 
 
 class TrainingGraph(NamedTuple):

@@ -304,6 +304,26 @@ def test_a_commit_that_was_cut_off_is_finished(tmp_path):
     assert calls == [] and read_manifest(str(tmp_path / 'out'))
 
 
+def test_what_a_kill_inside_atomic_write_left_is_removed(tmp_path):
+    killed = ('import os, sys; from stackgan.files import atomic_write\n'
+              'with atomic_write(sys.argv[1], "w"): os._exit(1)')
+    partial = tmp_path / 'out.partial' / 'deep'
+    job = make_job()
+
+    def interrupted(work):
+        partial.mkdir()
+        (partial / '.mine.tmp').write_text('of a user')
+        subprocess.run([sys.executable, '-c', killed, str(partial / 'grid.png')],
+                       env=dict(os.environ, PYTHONPATH=ROOT))
+        assert len(list(partial.iterdir())) == 2
+        raise InputError('interrupted')
+
+    assert run(make_job(body=interrupted), tmp_path) == 2
+    assert run(job, tmp_path) == 0
+    assert set(read_manifest(str(tmp_path / 'out'))['files']) == {
+        'size.txt', 'config.yaml', 'deep/.mine.tmp'}
+
+
 def test_the_lock_names_its_holder(tmp_path):
     with locked(str(tmp_path / 'x'), 'job-a'):
         facts = json.loads((tmp_path / 'x.lock').read_text())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from stackgan.losses import (generator_loss, kl_to_unit_gaussian,
+from stackgan.losses import (generator_loss, kl_to_unit_gaussian, likeness,
                              matching_aware_discriminator_loss)
 
 
@@ -48,6 +48,21 @@ def test_kl_is_the_integral():
         ours = evaluate(kl_to_unit_gaussian(tf.constant(mean, tf.float32),
                                             tf.constant(log_sigma, tf.float32)))
     assert abs(ours - np.mean(parts)) < 1e-5
+
+
+def test_likeness_compares_means_of_blocks():
+    random = np.random.RandomState(3)
+    images, low = random.uniform(-1, 1, (2, 256, 256, 3)), random.uniform(-1, 1, (2, 64, 64, 3))
+    means = images.reshape(2, 64, 4, 64, 4, 3).mean((2, 4))
+    with tf.Graph().as_default():
+        fake, stage1 = tf.constant(images, tf.float32), tf.constant(low, tf.float32)
+        loss = likeness(fake, stage1)
+        ours = evaluate(loss)
+        slopes = evaluate(tf.gradients(loss, fake))[0]
+        assert tf.gradients(loss, stage1) == [None]
+    assert abs(ours - np.abs(means - low).mean()) < 1e-6
+    signs = np.sign(means - low).repeat(4, 1).repeat(4, 2)
+    assert np.allclose(slopes, signs / images.size, rtol=1e-4)
 
 
 def test_extreme_logits_stay_finite():

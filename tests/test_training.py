@@ -63,11 +63,11 @@ def test_the_moving_average_reaches_back_over_a_twentieth_at_most():
 CACHE = {}
 
 
-def one_step(data, stage, *overrides, finetune=None):
+def one_step(data, stage, *overrides):
     """`OneStep` with the weights it was made with; graphs are slow to build, so they are kept."""
-    key = (stage, overrides, finetune)
+    key = (stage, overrides)
     if key not in CACHE:
-        CACHE[key] = OneStep(data, stage, *overrides, finetune=finetune)
+        CACHE[key] = OneStep(data, stage, *overrides)
     CACHE[key].reset()
     return CACHE[key]
 
@@ -75,7 +75,7 @@ def one_step(data, stage, *overrides, finetune=None):
 class OneStep:
     """A step of a stage on one batch, with everything to look at."""
 
-    def __init__(self, data, stage, *overrides, finetune=None):
+    def __init__(self, data, stage, *overrides):
         config = tiny_config('train.ema_decay=null', *overrides)
         size = 4 if stage == 1 else 2
         split = Split(open_dataset(data[0]), 'train')
@@ -85,7 +85,7 @@ class OneStep:
             tf.set_random_seed(1)
             holders = batch_placeholders(size, stage, config.model)
             self.adversaries = (stage1_adversaries(holders, config.model) if stage == 1
-                                else stage2_adversaries(holders, config.model, finetune))
+                                else stage2_adversaries(holders, config.model, config.stage2))
             self.graph = build_step(self.adversaries, holders, config.train)
             self.generator_losses = [generator_loss(each.discriminate(each.fake, Pass(True)))
                                      for each in self.adversaries]
@@ -178,7 +178,7 @@ def test_frozen_stage1_does_not_move(data):
 
 
 def test_finetuned_stage1_moves_at_its_share(data):
-    one = one_step(data, 2, finetune=0.1)
+    one = one_step(data, 2, 'stage2.finetune_stage1=true')
     before = one.values()
     one.run(1e-3, 1e-3)
     after = one.values()
@@ -187,6 +187,16 @@ def test_finetuned_stage1_moves_at_its_share(data):
     for stage, rate in ((1, 1e-4), (2, 1e-3)):           # Adam's first step has the rate's length
         name = 'stage%d/generator/image/weights' % stage
         assert abs(np.abs(after[name] - before[name]).max() - rate) < 0.02 * rate
+
+
+@pytest.mark.parametrize('coefficient', [0.0, 3.0])
+def test_likeness_is_part_of_the_generators_loss(data, coefficient):
+    one = one_step(data, 2, 'stage2.likeness_coefficient=%g' % coefficient)
+    losses = one.run(0.0, 0.0)
+    rest = losses['stage2/generator'] - (losses['stage2/generator_fake'] + losses['stage2/kl'])
+    assert ('stage2/likeness' in losses) == bool(coefficient)
+    assert abs(rest - losses.get('stage2/likeness', 0.0)) < 1e-5
+    assert bool(rest > 1e-2) == bool(coefficient)
 
 
 def test_weight_decay_adds_the_weights_to_the_gradient(data):

@@ -9,6 +9,7 @@ from toy import tiny_config
 
 from jobs.signals import handled
 from stackgan.errors import Interrupted, StackganError
+from stackgan.files import remove_unfinished
 from stackgan.platforms.cores import prepare_environment
 
 
@@ -18,6 +19,7 @@ def main(arguments):
     config = tiny_config(*arguments[split + 1:])
     prepare_environment(config.platform)
     from stackgan.training.stages import train_stage        # loads TensorFlow
+    remove_unfinished(folder)                               # as the job contract does
     try:
         with handled() as stop:
             train_stage(int(stage), config, prepared, embeddings, folder, print, stop, *rest)

@@ -125,6 +125,8 @@ class Stage2(Stage1):
     finetune_stage1: bool = key('go on training Stage-I along with Stage-II')
     finetune_learning_rate_ratio: float = key('learning rates of Stage-I as a share of those of '
                                               'Stage-II while fine-tuning', above=0.0, most=1.0)
+    likeness_coefficient: float = key("weight of the mean difference between Stage-I's picture and "
+                                      "Stage-II's shrunk to its size; the paper: 0", least=0.0)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.losses import likeness, shrink
 from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import TESTING, Pass
 from stackgan.types import Adversary, Batch
@@ -46,17 +47,18 @@ def stage1_adversaries(
 def stage2_adversaries(
         batch,            # Batch of placeholders for Stage-II
         dims,             # the `model` section
-        finetune_ratio,   # share of the learning rates for Stage-I; None: Stage-I is frozen
+        settings,         # the `stage2` section
 ):
     """[Adversary] of Stage-II, and of Stage-I behind it where that is trained along."""
     real, wrong = to_unit_range(batch.images), to_unit_range(batch.wrong_images)
     first = []
-    if finetune_ratio is None:
+    if not settings.finetune_stage1:
         # Differs from hanzhanggit/StackGAN: the frozen Stage-I uses its moving statistics, as
         # it does when sampling, because batch statistics would show Stage-II other pictures.
         low = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims, TESTING).images
     else:
-        pair, low = _stage1_pair(batch, dims, _shrink(real), _shrink(wrong), finetune_ratio)
+        pair, low = _stage1_pair(batch, dims, shrink(real), shrink(wrong),
+                                 settings.finetune_learning_rate_ratio)
         first = [pair]
     statistics = []
     generated = stage2.generator(low, batch.embeddings, batch.noise2, dims,
@@ -66,7 +68,14 @@ def stage2_adversaries(
         real, wrong,
         lambda images, mode: stage2.discriminator(images, _times(batch.embeddings, mode), dims,
                                                   mode),
-        statistics, 1.0)] + first
+        statistics, 1.0, _likeness(generated.images, low, settings))] + first
+
+
+def _likeness(images, low, settings):
+    """The weighted likeness of the stages' pictures; None where it is not wanted."""
+    if not settings.likeness_coefficient:
+        return None
+    return settings.likeness_coefficient * likeness(images, low)
 
 
 def _stage1_pair(batch, dims, real, wrong, ratio):
@@ -79,14 +88,9 @@ def _stage1_pair(batch, dims, real, wrong, ratio):
         real, wrong,
         lambda images, mode: stage1.discriminator(images, _times(batch.embeddings, mode), dims,
                                                   mode),
-        statistics, ratio), generated.images
+        statistics, ratio, None), generated.images
 
 
 def _times(embeddings, mode):
     """The embeddings once for each group of a grouped batch."""
     return tf.tile(embeddings, [mode.groups, 1]) if mode.groups > 1 else embeddings
-
-
-def _shrink(images):
-    """256x256 to 64x64: means of 4x4 pixels."""
-    return tf.nn.avg_pool(images, [1, 4, 4, 1], [1, 4, 4, 1], 'VALID')

@@ -68,6 +68,9 @@ def _generator_loss(adversary, train, losses):
     fake = generator_loss(adversary.discriminate(adversary.fake, Pass(True)))
     kl = kl_to_unit_gaussian(adversary.condition.mean, adversary.condition.log_sigma)
     total = fake + train.kl_coefficient * kl
+    if adversary.likeness is not None:
+        total += adversary.likeness
+        losses[adversary.name + '/likeness'] = adversary.likeness
     for name, value in (('generator', total), ('generator_fake', fake), ('kl', kl)):
         losses['%s/%s' % (adversary.name, name)] = value
     return total

@@ -62,10 +62,7 @@ def _step_graph(stage, config):
     if stage == 1:
         adversaries = stage1_adversaries(batch, config.model)
     else:
-        settings = config.stage2
-        adversaries = stage2_adversaries(
-            batch, config.model,
-            settings.finetune_learning_rate_ratio if settings.finetune_stage1 else None)
+        adversaries = stage2_adversaries(batch, config.model, config.stage2)
     return build_step(adversaries, batch, config.train)
 
 

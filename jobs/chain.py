@@ -16,6 +16,7 @@ from stackgan.progress import duration
 JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
         train_stage2.JOB, sample.JOB, report.JOB)
 NAMES = tuple(job.name for job in JOBS)
+BY_NAME = {job.name: job for job in JOBS}
 
 
 def until(name):
@@ -37,8 +38,7 @@ def run_chain(
     for job in until(last):
         state = state_of(job, config, volume)
         if state.word in ('done', 'not needed'):
-            print('%s: %s' % (job.name, 'up to date' if state.word == 'done' else
-                              'not needed: ' + state.reason), flush=True)
+            say_not_run(job, state)
             continue
         code = _run_process(job.name, arguments)
         if code:
@@ -46,11 +46,22 @@ def run_chain(
                   file=sys.stderr, flush=True)
             return code
         ran.append(job.name)
+    say_done(ran, time.time() - started)
+    return 0
+
+
+def say_not_run(job, state):
+    """Says why a job is passed over."""
+    print('%s: %s' % (job.name, 'up to date' if state.word == 'done' else
+                      'not needed: ' + state.reason), flush=True)
+
+
+def say_done(ran, seconds):
+    """Says what a chain did."""
     if ran:
-        print('run: %s done in %s' % (', '.join(ran), duration(time.time() - started)))
+        print('run: %s done in %s' % (', '.join(ran), duration(seconds)))
     else:
         print('run: all is up to date')
-    return 0
 
 
 def _run_process(name, arguments):

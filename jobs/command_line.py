@@ -2,9 +2,10 @@
 
 import argparse
 import os
+import shlex
 import sys
 
-from jobs import chain
+from jobs import chain, cleaning, compose, docker_chain, logs
 from jobs.contract import state_of
 from jobs.execution import execute
 from stackgan.config import load_config
@@ -27,6 +28,7 @@ def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        options.set = _settings_of_environment() + options.set
         config = load_config(_find_config(options.config), options.set)
         volume = os.path.abspath(options.data)
         return options.act(options, config, volume)
@@ -42,7 +44,8 @@ def _parser():
         help='configuration: a YAML file, or the name of one in configs/ '
              '(default: $STACKGAN_CONFIG, else painted-birds)')
     common.add_argument('--set', metavar='KEY=VALUE', action='append', default=[],
-                        help='override one key, e.g. train.batch_size=8; may be repeated')
+                        help='override one key, e.g. train.batch_size=8; may be repeated '
+                             '(and comes after those of $STACKGAN_SET)')
     common.add_argument('--data', metavar='DIR', default=os.environ.get('STACKGAN_DATA', 'data'),
                         help='the data volume (default: $STACKGAN_DATA, else ./data)')
     running = argparse.ArgumentParser(add_help=False)
@@ -58,10 +61,25 @@ def _parser():
                               help='bring the whole chain up to date')
     run.add_argument('--until', metavar='JOB', choices=chain.NAMES,
                      help='stop after this job: %s' % ', '.join(chain.NAMES))
+    run.add_argument('--on', choices=('auto', 'docker', 'local'), default='auto',
+                     help='docker: in containers, by compose.yaml; local: in this Python; auto '
+                          '(the default): docker where an engine answers and images can be had')
     run.set_defaults(act=_run)
     status = commands.add_parser('status', parents=[common],
                                  help='show what is done, stale or missing')
     status.set_defaults(act=_status)
+    logs = commands.add_parser('logs', parents=[common], help="show a job's log")
+    logs.add_argument('job', metavar='JOB', choices=chain.NAMES)
+    logs.add_argument('--follow', action='store_true', help='go on while the job runs')
+    logs.set_defaults(act=_logs)
+    clean = commands.add_parser(
+        'clean', parents=[common], help='remove containers, and the outputs of jobs that are named',
+        description='Removes the containers of the project. Data goes only by name: the outputs '
+                    'of the jobs given, finished or not.')
+    clean.add_argument('jobs', metavar='JOB', nargs='*',
+                       choices=chain.NAMES + ([],),     # argparse checks the empty list too
+                       help='a job whose output is removed: %s' % ', '.join(chain.NAMES))
+    clean.set_defaults(act=_clean)
     for job in chain.JOBS:
         one = commands.add_parser(job.name, parents=[common, running], help=job.summary,
                                   description=job.summary)
@@ -72,6 +90,14 @@ def _parser():
             job.add_options(one)
         one.set_defaults(act=_one, job=job)
     return parser
+
+
+def _settings_of_environment():
+    """The settings in $STACKGAN_SET, separated by spaces: the way into a container."""
+    try:
+        return shlex.split(os.environ.get('STACKGAN_SET', ''))
+    except ValueError as error:
+        raise ConfigError('STACKGAN_SET=%s: %s' % (os.environ['STACKGAN_SET'], error))
 
 
 def _find_config(name):
@@ -94,10 +120,41 @@ def _one(options, config, volume):
 def _run(options, config, volume):
     if options.dry_run:
         return _dry_run(config, volume, chain.until(options.until))
+    environment = compose.variables(_find_config(options.config), options.set, volume)
+    where, why = _choose(options.on, environment, options.until)
+    print('run: %s%s' % (where, ', because ' + why if why else ''), flush=True)
+    if where == 'docker':
+        return docker_chain.run_chain(config, volume, options.until, environment)
     arguments = ['--config', _find_config(options.config), '--data', volume]
     for text in options.set:
         arguments += ['--set', text]
     return chain.run_chain(config, volume, options.until, arguments)
+
+
+def _choose(on, environment, last):
+    """('docker' or 'local', why; None when it was asked for)."""
+    if on != 'auto':
+        return on, None
+    try:
+        client, project = docker_chain.connect(), compose.Project(environment)
+        reason = docker_chain.can_have_images(client, project, project.order(last))
+    except StackganError as error:
+        reason = str(error)
+    if reason:
+        return 'local', reason
+    return 'docker', 'an engine answers and the images can be had'
+
+
+def _logs(options, config, volume):
+    logs.show(chain.BY_NAME[options.job], config, volume, options.follow)
+    return 0
+
+
+def _clean(options, config, volume):
+    cleaning.clean_containers(compose.variables(_find_config(options.config), options.set, volume))
+    for name in options.jobs:
+        cleaning.clean_output(chain.BY_NAME[name], config, volume)
+    return 0
 
 
 def _dry_run(config, volume, jobs):

@@ -1,47 +1,99 @@
 #!/usr/bin/env bash
 # The main job on the embedded dataset: draws painted birds, trains, samples, writes a report.
+# Through Docker Compose where an engine and a base image can be had, otherwise in a virtual
+# environment of its own, with the same jobs.
 # Usage: scripts/demo.sh [options of `python -m jobs run`, e.g. --set stage1.epochs=10]
-# STACKGAN_LANE=tf1|tf2 picks the lane, STACKGAN_DATA the data volume (default: ./data).
+# STACKGAN_ON=docker|local picks the way, STACKGAN_LANE=tf1|tf2 the TensorFlow (1.15 or 2.x),
+# STACKGAN_DATA the data volume, a folder (default: ./data).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 
 lane=${STACKGAN_LANE:-}
-tf2=$(first_version 3.13 3.12 3.11 3.10 3.9 || true)
-tf1=$(first_version 3.7 || true)
-if [ -z "$lane" ]; then
-    if [ -n "$tf2" ]; then lane=tf2; else lane=tf1; fi
-fi
-case $lane in
-    tf2) version=$tf2 ;;
-    tf1) version=$tf1 ;;
-    *) echo "error: STACKGAN_LANE is '$lane', must be tf1 or tf2" >&2; exit 2 ;;
-esac
-if [ -z "$version" ]; then
-    echo "error: no Python for lane $lane: tf2 needs Python 3.9 to 3.13, tf1 needs 3.7, on PATH" \
-         "or in pyenv" >&2
-    exit 3
-fi
-case $version in
-    3.7) tensorflow=1.15 ;;
-    3.12|3.13) tensorflow=2.21 ;;
-    *) tensorflow=2.15 ;;
-esac
-echo "demo: lane $lane: Python $version, TensorFlow $tensorflow"
-make_environment "$lane" "$version" "$lane"
-
+way=${STACKGAN_ON:-}
 data=${STACKGAN_DATA:-data}
+case $lane in ''|tf1|tf2) ;; *)
+    echo "error: STACKGAN_LANE is '$lane', must be tf1 or tf2" >&2; exit 2 ;;
+esac
+case $way in ''|docker|local) ;; *)
+    echo "error: STACKGAN_ON is '$way', must be docker or local" >&2; exit 2 ;;
+esac
+
+# Sets the variables of compose.yaml; fails, with the reason in $reason, where there is no way.
+in_containers() {
+    local platform=cpu-tf2 variables
+    if [ "$lane" = tf1 ]; then platform=cpu; fi
+    if [ -f .env ]; then                # this machine is configured already
+        reason="no Docker engine answers 'docker info'"
+        docker info >/dev/null 2>&1
+        return
+    fi
+    echo "demo: looking for a Docker engine and a base image"
+    variables=$(mktemp)
+    if ! reason=$(scripts/configure.sh "$platform" 2>&1 >"$variables" | tail -n 1) ||
+            ! grep -q COMPOSE_FILE "$variables"; then
+        rm -f "$variables"
+        return 1
+    fi
+    set -a; . "$variables"; set +a
+    rm -f "$variables"
+}
+
+# Makes the virtual environment that trains, and says so.
+in_this_machine() {
+    local tf1 tf2 version tensorflow
+    tf2=$(first_version 3.13 3.12 3.11 3.10 3.9 || true)
+    tf1=$(first_version 3.7 || true)
+    if [ -z "$lane" ]; then
+        if [ -n "$tf2" ]; then lane=tf2; else lane=tf1; fi
+    fi
+    case $lane in tf2) version=$tf2 ;; *) version=$tf1 ;; esac
+    if [ -z "$version" ]; then
+        echo "error: no Python for lane $lane: tf2 needs Python 3.9 to 3.13, tf1 needs 3.7, on" \
+             "PATH or in pyenv" >&2
+        exit 3
+    fi
+    case $version in
+        3.7) tensorflow=1.15 ;;
+        3.12|3.13) tensorflow=2.21 ;;
+        *) tensorflow=2.15 ;;
+    esac
+    echo "demo: in a virtual environment, lane $lane: Python $version, TensorFlow $tensorflow"
+    make_environment "$lane" "$version" "$lane"
+}
+
+reason=
+if [ "$way" != local ] && in_containers; then
+    way=docker
+    echo "demo: in containers, images on ${STACKGAN_BASE:-the base in .env}"
+    version=$(first_version 3.13 3.12 3.11 3.10 3.9 3.8 3.7) || {
+        echo "error: the chain's runner needs a Python 3.7 or later, on PATH or in pyenv" >&2; exit 3; }
+    make_environment docker "$version" docker
+elif [ "$way" = docker ]; then
+    echo "error: ${reason#error: }" >&2
+    exit 3
+else
+    if [ -n "$reason" ]; then echo "demo: not in containers: ${reason#error: }"; fi
+    way=local
+    in_this_machine
+fi
+
 settings=(--config configs/painted-birds.yaml)
 if [ "$lane" = tf1 ]; then
     # Half as fast on CPUs that compute in bfloat16, so it trains for less to end as soon.
-    settings+=(--set stage1.epochs=48 --set stage1.learning_rate_half_life_epochs=24
+    settings+=(--set stage1.epochs=40 --set stage1.learning_rate_half_life_epochs=20
                --set stage2.epochs=3)
 fi
-"$PYTHON" -m jobs run "${settings[@]}" --data "$data" "$@"
+"$PYTHON" -m jobs run --on "$way" "${settings[@]}" --data "$data" "$@"
 
 run="$data/runs/painted-birds"
+words='--caption "a blue bird with brown wings"'
 echo
 echo "pictures   $run/samples/grid.png (64x64 and 256x256, each caption under its row)"
 echo "           $run/samples/64/ and $run/samples/256/, indexed by samples.jsonl"
 echo "report     $run/report/index.html"
-echo "your words $PYTHON -m jobs sample ${settings[*]} --data $data --caption \"a blue bird with brown wings\""
+if [ "$way" = docker ]; then
+    echo "your words STACKGAN_DATA=\"$(cd "$data" && pwd)\" docker compose run --rm sample $words"
+else
+    echo "your words $PYTHON -m jobs sample ${settings[*]} --data $data $words"
+fi

@@ -25,7 +25,7 @@ def call(volume, *arguments, **environment):
 @pytest.fixture(scope='module')
 def volume(tmp_path_factory):
     folder = tmp_path_factory.mktemp('volume')
-    done = call(folder, 'run')
+    done = call(folder, 'run', '--on', 'local')
     assert done.returncode == 0, done.stdout
     return folder
 
@@ -72,7 +72,7 @@ def test_the_report_shows_what_exists(volume):
 def test_a_second_run_does_nothing_and_does_not_load_tensorflow(volume, tmp_path):
     (tmp_path / 'tensorflow.py').write_text('raise SystemExit("tensorflow was imported")')
     trap = str(tmp_path)
-    done = call(volume, 'run', PYTHONPATH=trap)
+    done = call(volume, 'run', '--on', 'local', PYTHONPATH=trap)
     assert done.returncode == 0 and 'run: all is up to date' in done.stdout, done.stdout
     for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1',
                 'train-stage2', 'sample', 'report'):

@@ -26,7 +26,7 @@ def test_the_help_names_every_job_and_exit_code():
         assert name in done.stdout
 
 
-@pytest.mark.parametrize('command', ('run', 'status') + chain.NAMES)
+@pytest.mark.parametrize('command', ('run', 'status', 'logs', 'clean') + chain.NAMES)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as done:
         main([command, '--help'])
@@ -70,7 +70,7 @@ def test_environment_variables_name_configuration_and_volume(tmp_path):
 
 
 def test_missing_raw_data_is_exit_code_2(tmp_path):
-    done = call('run', '--config', 'birds', '--data', str(tmp_path))
+    done = call('run', '--on', 'local', '--config', 'birds', '--data', str(tmp_path))
     assert done.returncode == 2
     assert 'make-dataset: not needed' in done.stdout
     assert 'raw/birds is missing; put the raw dataset there' in done.stderr

@@ -145,8 +145,8 @@ def _make_shards(shards, raw, folder, settings, say):
             Progress('preprocess', total, 'images', done=total - left) as progress:
         _collect(pool, deque(blocks), shards, records, folder, progress)
     seconds = time.time() - started
-    say('%d images in %.1f s: %.0f images/s with %d processes'
-        % (left, seconds, left / seconds, workers))
+    say('%d images in %.1f s: %.0f images/s with %d process%s'
+        % (left, seconds, left / seconds, workers, 'es' if workers > 1 else ''))
     return records
 
 

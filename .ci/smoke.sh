@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The chain in containers on the engine of DOCKER_HOST: builds the CPU images, runs the commands a
+# user types on a tiny configuration, then the tests that need a real engine.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/environment.sh
+
+set -a
+eval "$(scripts/configure.sh cpu)"
+STACKGAN_CONFIG=smoke
+COMPOSE_PROJECT_NAME=stackgan-ci
+set +a
+
+docker compose build --quiet
+docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' | grep -E '^stackgan'
+docker compose run --rm preprocess
+docker compose up train-stage2
+docker compose up report
+echo "== again: every job must say that it is up to date =="
+docker compose up report 2>&1 | tee "${TMPDIR:-/tmp}/second-up"
+jobs=$(docker compose config --services | wc -l)
+if [ "$(grep -c 'up to date' "${TMPDIR:-/tmp}/second-up")" != "$jobs" ]; then
+    echo "failed: a second up did work" >&2
+    exit 1
+fi
+docker compose down --volumes
+
+version=$(first_version 3.11 3.13 3.12 3.10 3.9 3.7)
+case $version in 3.7) lane=tf1 ;; *) lane=tf2 ;; esac
+make_environment "$lane" "$version" "$lane,test"
+STACKGAN_TEST_ENGINE=1 "$PYTHON" -m pytest -q tests/test_containers.py

@@ -1,0 +1,50 @@
+# Run in a build: makes /opt/venv with the packages of /build/requirements.txt, pinned and hashed.
+# /opt/venv/versions tells in one line what is in it.
+set -eu
+
+# On Ascend bases `python3` may be an older one of the distribution.
+python=$(command -v python3.7 || true)
+for candidate in /usr/local/python3.7.5/bin/python3.7 /usr/local/bin/python3 /usr/bin/python3; do
+    if [ -z "$python" ] && [ -x "$candidate" ]; then python=$candidate; fi
+done
+if [ -z "$python" ]; then
+    echo "error: the base image has no Python; choose another with STACKGAN_BASE" >&2
+    exit 1
+fi
+
+# TensorFlow and NumPy of an Ascend base are its own builds, and so is pip: its Python may lack
+# the module that would install one.
+own_pip=yes options=
+if [ "$PLATFORM" = ascend ]; then own_pip= options="--system-site-packages --without-pip"; fi
+"$python" -m venv $options /opt/venv
+
+if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi
+if [ -s /run/secrets/pip_conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip_conf; fi
+hashes=--require-hashes
+if ls /build/wheels/*.whl >/dev/null 2>&1; then
+    # Their builder trusts them; one made from a source archive has another hash than that.
+    export PIP_NO_INDEX=1 PIP_FIND_LINKS=/build/wheels
+    hashes=--no-deps
+    sed -i -e '/^ *--hash/d' -e 's/ *\\$//' /build/requirements.txt
+fi
+/opt/venv/bin/python -m pip install --quiet $hashes -r /build/requirements.txt
+
+/opt/venv/bin/python - > /opt/venv/versions <<'PYTHON'
+import platform
+try:
+    from importlib.metadata import distributions
+    have = {each.metadata['Name'].lower(): each.version for each in distributions()}
+except ImportError:                                       # Python 3.7
+    import pkg_resources
+    have = {each.key: each.version for each in pkg_resources.working_set}
+names = ('tensorflow', 'intel-tensorflow', 'tensorflow-cpu', 'numpy', 'pillow')
+print(', '.join(['Python ' + platform.python_version()]
+                + ['%s %s' % (name, have[name]) for name in names if name in have]))
+PYTHON
+if [ -n "$own_pip" ]; then
+    # TensorBoard imports pkg_resources, so setuptools stays where TensorFlow is.
+    if ! grep -q tensorflow /opt/venv/versions; then
+        /opt/venv/bin/python -m pip uninstall --quiet -y setuptools
+    fi
+    /opt/venv/bin/python -m pip uninstall --quiet -y pip
+fi

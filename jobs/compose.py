@@ -1,0 +1,98 @@
+"""compose.yaml as Compose itself resolves it: the one source of the chain in containers."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+
+from stackgan.errors import ConfigError, MissingRequirement
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Project:
+    """The services of compose.yaml with its overlays, for one configuration and one volume."""
+
+    def __init__(
+            self,
+            environment,      # dict: variables of compose.yaml that are set for this run
+    ):
+        self.environment = dict(os.environ, **environment)
+        resolved = json.loads(self.call('config', '--format', 'json'))
+        self.name = resolved['name']
+        self.services = resolved['services']
+
+    def call(self, *arguments):
+        """Runs `docker compose` and returns what it prints. Raises StackganError."""
+        try:
+            done = subprocess.run(['docker', 'compose'] + list(arguments), cwd=ROOT,
+                                  env=self.environment, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, universal_newlines=True)
+        except OSError:
+            raise MissingRequirement('there is no docker command on PATH; install Docker, or '
+                                     'run with --on local')
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ['no message']
+            if "'compose' is not a docker command" in done.stderr:
+                raise MissingRequirement('docker has no Compose v2; install docker-compose-plugin, '
+                                         'or run with --on local')
+            raise ConfigError('docker compose %s: %s' % (arguments[0], lines[-1]))
+        return done.stdout
+
+    def build(self, services):
+        """Builds images in the terminal's sight. Raises ConfigError."""
+        done = subprocess.run(['docker', 'compose', 'build'] + list(services), cwd=ROOT,
+                              env=self.environment)
+        if done.returncode:
+            raise ConfigError('the images cannot be built; what docker says is above. Without a '
+                              'registry, make a base by scripts/base-image.sh and name it with '
+                              'STACKGAN_BASE')
+
+    def order(self, last=None):
+        """Names of services up to `last`, each after what it depends on; None: the whole chain."""
+        found = []
+
+        def visit(name):
+            for before in sorted(self.services[name].get('depends_on', {})):
+                visit(before)
+            if name not in found:
+                found.append(name)
+
+        wanted = [last] if last else [name for name in sorted(self.services)
+                                      if not self.services[name].get('profiles')]
+        for name in wanted:
+            visit(name)
+        return found
+
+    def base_images(self):
+        """The bases that the images are built on."""
+        return sorted({service['build']['args']['BASE'] for service in self.services.values()
+                       if 'build' in service})
+
+
+def variables(
+        config_path,      # the configuration's file
+        settings,         # ['section.key=value']
+        volume,           # absolute path of the data volume
+):
+    """The variables of compose.yaml for a run on a folder of this machine."""
+    folder, name = os.path.split(os.path.abspath(config_path))
+    found = {'STACKGAN_CONFIG': '/app/configs/' + name, 'STACKGAN_CONFIGS': folder,
+             'STACKGAN_SET': ' '.join(shlex.quote(text) for text in settings),
+             'STACKGAN_DATA': volume}
+    if not is_set('STACKGAN_UID') and os.path.isdir(volume) and os.stat(volume).st_uid:
+        facts = os.stat(volume)              # who owns the pictures shall own what is made of them
+        found.update(STACKGAN_UID=str(facts.st_uid), STACKGAN_GID=str(facts.st_gid))
+    return found
+
+
+def is_set(name):
+    """Whether a variable comes from the environment or from .env."""
+    if name in os.environ:
+        return True
+    try:
+        with open(os.path.join(ROOT, '.env'), encoding='utf-8') as stream:
+            return re.search(r'^%s=' % name, stream.read(), re.M) is not None
+    except OSError:
+        return False

@@ -1,0 +1,209 @@
+"""The chain in containers: the services of compose.yaml, followed through the Docker SDK."""
+
+import os
+import shutil
+import sys
+import threading
+import time
+
+from jobs import chain
+from jobs.compose import Project
+from jobs.contract import folder_of, state_of
+from jobs.signals import handled
+from stackgan.errors import ConfigError, Interrupted, MissingRequirement
+from stackgan.progress import duration
+
+REGISTRY_SECONDS = 15         # how long a registry may take to answer
+LEAST_FREE_BYTES = 1 << 30    # a checkpoint of the paper's dimensions is 0.9 GB
+
+
+def connect():
+    """A client of the engine. Raises MissingRequirement where none answers."""
+    try:
+        import docker
+        client = docker.from_env(timeout=60)
+    except ImportError:
+        raise MissingRequirement("the Docker SDK is not installed: pip install '.[docker]', or "
+                                 'run with --on local')
+    except Exception as error:               # the SDK raises its own and those of requests
+        raise MissingRequirement('no Docker engine answers (%s); start it, or run with --on local'
+                                 % _short(error))
+    return client
+
+
+def can_have_images(client, project, services):
+    """None where the images are there or can be built, else why not."""
+    if not missing_images(client, project, services):
+        return None
+    for base in project.base_images():
+        if _find_image(client, base):
+            continue
+        try:
+            client.api.timeout = REGISTRY_SECONDS
+            client.images.get_registry_data(base)
+        except Exception as error:
+            return 'the base image %s is not here and no registry gives it (%s)' % (
+                base, _short(error))
+        finally:
+            client.api.timeout = 60
+    return None
+
+
+def missing_images(client, project, services):
+    """The services among `services` whose image is not there."""
+    return [name for name in services if not _find_image(client, project.services[name]['image'])]
+
+
+def _find_image(client, name):
+    from docker.errors import ImageNotFound
+    try:
+        return client.images.get(name)
+    except ImageNotFound:
+        return None
+
+
+def run_chain(
+        config,            # Config
+        volume,            # absolute path of the data volume
+        last,              # name of the last job to run; None: all
+        environment,       # variables of compose.yaml
+):
+    """As `chain.run_chain`, in containers. Leaves no container behind. Raises StackganError."""
+    client, project = connect(), Project(environment)
+    services = project.order(last)
+    check(client, project, services, volume)
+    started, ran = time.time(), []
+    for job in (chain.BY_NAME[name] for name in services):
+        state = state_of(job, config, volume)
+        if state.word in ('done', 'not needed'):
+            chain.say_not_run(job, state)
+            continue
+        code = run_service(client, project, job.name)
+        if code:
+            print('run: %s ended with exit code %d, the rest was not run%s' % (
+                job.name, code, _log_of(job, config, volume)), file=sys.stderr, flush=True)
+            return code
+        ran.append(job.name)
+    chain.say_done(ran, time.time() - started)
+    return 0
+
+
+def check(client, project, services, volume):
+    """What a chain needs: room, rights, device nodes, images (built where they are missing)."""
+    make_volume(project, services[0], volume)
+    free = shutil.disk_usage(volume).free
+    if free < LEAST_FREE_BYTES:
+        raise ConfigError('only %d MiB are free in %s; a chain needs %d'
+                          % (free >> 20, volume, LEAST_FREE_BYTES >> 20))
+    nodes = {device['source'] if isinstance(device, dict) else device.split(':')[0]
+             for name in services for device in project.services[name].get('devices', [])}
+    absent = sorted(node for node in nodes if not os.path.exists(node))
+    if absent:
+        raise MissingRequirement('device %s is not on this machine; is its driver loaded?'
+                                 % ', '.join(absent))
+    missing = missing_images(client, project, services)
+    if missing:
+        print('run: building images for %s' % ', '.join(missing), flush=True)
+        project.build(missing)
+
+
+def make_volume(project, service, volume):
+    """Makes the folder of the volume, owned by the user of the containers."""
+    user, group = (int(part) for part in project.services[service]['user'].split(':'))
+    if not os.path.isdir(volume):
+        os.makedirs(volume)
+        if os.getuid() == 0:
+            os.chown(volume, user, group)
+    facts = os.stat(volume)
+    if user not in (0, facts.st_uid) and not facts.st_mode & 0o002:
+        raise ConfigError('%s belongs to user %d, the containers run as %d and cannot write it: '
+                          'chown -R %d:%d %s, or set STACKGAN_UID'
+                          % (volume, facts.st_uid, user, user, group, volume))
+
+
+def run_service(client, project, name):
+    """Runs one service to its end, showing its output; returns its exit code."""
+    project.call('up', '--no-start', '--no-deps', '--no-build', '--force-recreate', name)
+    try:
+        container = container_of(client, project, name)
+        with handled():
+            try:
+                return _follow(container, name)
+            except Interrupted:
+                grace = _seconds(project.services[name].get('stop_grace_period', '10s'))
+                print('run: stopping %s, which saves what it has (up to %s)'
+                      % (name, duration(grace)), file=sys.stderr, flush=True)
+                container.stop(timeout=grace)
+                raise
+            finally:
+                container.remove(force=True)
+    except Interrupted:
+        return Interrupted.exit_code
+    except _engine_errors() as error:
+        raise MissingRequirement('the Docker engine went away while %s ran (%s); what is done is '
+                                 'kept: start the engine and give the same command again'
+                                 % (name, _short(error)))
+
+
+def container_of(client, project, name):
+    """The container that Compose made for a service."""
+    labels = ['com.docker.compose.project=' + project.name, 'com.docker.compose.service=' + name,
+              'com.docker.compose.oneoff=False']
+    return client.containers.list(all=True, filters={'label': labels})[0]
+
+
+def _follow(container, name):
+    """Starts a container, prints what it prints and returns its exit code."""
+    container.start()
+    printer = threading.Thread(target=_print_output, args=(container,), daemon=True)
+    printer.start()
+    code = container.wait()['StatusCode']
+    printer.join(timeout=10)
+    container.reload()
+    if container.attrs['State']['OOMKilled']:
+        print('%s: error: killed for want of memory; raise STACKGAN_MEMORY, or make '
+              'train.batch_size smaller' % name, file=sys.stderr, flush=True)
+    elif code > 128 and code != Interrupted.exit_code:
+        print('%s: error: killed by signal %d; what is done is kept' % (name, code - 128),
+              file=sys.stderr, flush=True)
+    return code if code in (0, 1, 2, 3, Interrupted.exit_code) else 1
+
+
+def _print_output(container):
+    try:
+        for block in container.logs(stream=True, follow=True):
+            sys.stdout.write(block.decode('utf-8', 'replace'))
+            sys.stdout.flush()
+    except _engine_errors():
+        pass                                  # the thread that waits reports it
+
+
+def _engine_errors():
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+    return (DockerException, RequestException, HTTPError, ConnectionError)
+
+
+def _log_of(job, config, volume):
+    """Where the log of an unfinished job is, as the end of a sentence."""
+    path = os.path.join(folder_of(job, config, volume) + '.partial', 'log.txt')
+    return '; its log is %s' % path if os.path.exists(path) else ''
+
+
+def _seconds(text):
+    """Seconds of a duration of Compose, e.g. 5m0s."""
+    units = {'h': 3600, 'm': 60, 's': 1}
+    total, digits = 0, ''
+    for character in text:
+        if character.isdigit():
+            digits += character
+        else:
+            total += int(digits or 0) * units.get(character, 0)
+            digits = ''
+    return total
+
+
+def _short(error):
+    """The first sentence of an error of the SDK."""
+    return ' '.join(str(error).split())[:160]

@@ -1,0 +1,25 @@
+"""The log of a job, wherever it runs or ran: it lies in the job's output."""
+
+import os
+import time
+
+from jobs.contract import folder_of
+from jobs.locks import is_locked
+from stackgan.errors import InputError
+
+POLL_SECONDS = 0.5
+
+
+def show(job, config, volume, follow):
+    """Prints a job's log; with `follow`, goes on while the job runs. Raises InputError."""
+    folder = folder_of(job, config, volume)
+    paths = [path for path in (folder + '.partial/log.txt', folder + '/log.txt')
+             if os.path.exists(path)]
+    if not paths:
+        raise InputError('logs: %s has not run in %s' % (job.name, volume))
+    with open(paths[0], encoding='utf-8') as stream:       # stays open when the folder is renamed
+        print(stream.read(), end='', flush=True)
+        while follow and is_locked(folder):
+            time.sleep(POLL_SECONDS)
+            print(stream.read(), end='', flush=True)
+        print(stream.read(), end='')

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Prints the variables of compose.yaml for this machine: scripts/configure.sh PLATFORM > .env
+# PLATFORM: cpu      TensorFlow 1.15 on Python 3.7 (the default)
+#           cpu-tf2  TensorFlow 2.15 on Python 3.11; twice as fast where the CPU has bfloat16
+#           gpu      the same on an NVIDIA GPU, with the NVIDIA container toolkit
+#           ascend   TensorFlow 1.15 of the Ascend image for this processor
+# Where no registry gives the CPU base, it is made by scripts/base-image.sh (needs root).
+# STACKGAN_BASE names another base; STACKGAN_REGISTRY ("host/path/") comes before Ascend's.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+platform=${1:-cpu}
+case $platform in
+    cpu) python=3.7 ;;
+    cpu-tf2|gpu) python=3.11 ;;
+    ascend) python= ;;
+    *) echo "error: platform '$platform': must be cpu, cpu-tf2, gpu or ascend" >&2; exit 2 ;;
+esac
+if ! docker info >/dev/null 2>&1; then
+    echo "error: no Docker engine answers 'docker info'; start it, or be in group docker" >&2
+    exit 3
+fi
+if ! docker compose version >/dev/null 2>&1; then
+    echo "error: docker has no Compose v2 (Debian: docker-compose, others: docker-compose-plugin)" >&2
+    exit 3
+fi
+
+if [ -n "${STACKGAN_BASE:-}" ]; then
+    base=$STACKGAN_BASE
+elif [ "$platform" = ascend ]; then
+    case $(uname -m) in aarch64|arm64) processor=arm ;; *) processor=x86 ;; esac
+    base=${STACKGAN_REGISTRY:-}ascend-tensorflow-$processor:20.2.0
+else
+    base=python:$python-slim-bookworm
+fi
+
+is_here() { docker image inspect "$1" >/dev/null 2>&1; }
+if ! is_here "$base" && ! timeout 300 docker pull --quiet "$base" >/dev/null 2>&1; then
+    if [ -z "$python" ] || [ -n "${STACKGAN_BASE:-}" ]; then
+        echo "error: image $base is not here and cannot be pulled; log in to its registry, name" \
+             "the registry with STACKGAN_REGISTRY or the image with STACKGAN_BASE, or load it by" \
+             "scripts/bundle.sh" >&2
+        exit 3
+    fi
+    echo "no registry gives $base" >&2
+    base=stackgan-base:$python
+    is_here "$base" || scripts/base-image.sh "$python"
+fi
+
+# Files in a folder used as the volume belong to you; the engine's root would write as user 1000.
+user=$(id -u) group=$(id -g)
+if [ "$user" = 0 ]; then user=1000 group=1000; fi
+certificates=${STACKGAN_CA_BUNDLE:-${PIP_CERT:-${SSL_CERT_FILE:-}}}
+case $platform in
+    gpu) files=compose.yaml:compose.gpu.yaml ;;
+    ascend)
+        files=compose.yaml:compose.ascend.yaml
+        if docker info --format '{{json .Runtimes}}' | grep -q '"ascend"'; then
+            files=compose.yaml:compose.ascend-runtime.yaml
+        fi ;;
+    *) files=compose.yaml ;;
+esac
+
+cat <<VARIABLES
+COMPOSE_FILE=$files
+STACKGAN_PLATFORM=$platform
+STACKGAN_BASE=$base
+STACKGAN_UID=$user
+STACKGAN_GID=$group
+VARIABLES
+if [ -n "$certificates" ]; then echo "STACKGAN_CA_BUNDLE=$certificates"; fi

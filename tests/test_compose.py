@@ -1,0 +1,168 @@
+"""compose.yaml and its overlays as Compose resolves them, against the contract of the platforms."""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from toy import ROOT
+
+from jobs import chain
+from jobs.compose import Project, variables
+
+FILES = ['compose.yaml', 'compose.ascend.yaml', 'compose.ascend-runtime.yaml', 'compose.gpu.yaml']
+TRAINING = ('train-text-encoder', 'embed', 'train-stage1', 'train-stage2', 'sample')
+
+
+def has_compose():
+    return shutil.which('docker') and subprocess.run(
+        ['docker', 'compose', 'version'], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE).returncode == 0
+
+
+needs_compose = pytest.mark.skipif(not has_compose(), reason='no Docker Compose v2 here')
+
+
+def resolve(*overlays, **environment):
+    command = ['docker', 'compose']
+    for name in ('compose.yaml',) + overlays:
+        command += ['-f', name]
+    clean = {name: value for name, value in os.environ.items()
+             if not name.startswith(('STACKGAN_', 'COMPOSE_', 'ASCEND_'))}
+    done = subprocess.run(command + ['--profile', '*', 'config', '--format', 'json'], cwd=ROOT,
+                          env=dict(clean, **environment), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 0, done.stderr
+    assert 'variable is not set' not in done.stderr
+    return json.loads(done.stdout)
+
+
+def job_services(project):
+    return {name: service for name, service in project['services'].items()
+            if name in chain.NAMES}
+
+
+@needs_compose
+def test_every_combination_is_valid():
+    platforms = {'cpu': [()], 'cpu-tf2': [()], 'gpu': [('compose.gpu.yaml',)],
+                 'ascend': [('compose.ascend.yaml',), ('compose.ascend-runtime.yaml',)]}
+    for platform, data in itertools.product(platforms, ('data', '/srv/my birds')):
+        for overlays in platforms[platform]:
+            project = resolve(*overlays, STACKGAN_PLATFORM=platform, STACKGAN_DATA=data)
+            kinds = {service['image'] for service in project['services'].values()}
+            assert kinds == {'stackgan/preprocess:' + platform, 'stackgan/train:' + platform}
+            for service in job_services(project).values():
+                volume = service['volumes'][0]
+                assert volume['type'] == ('volume' if data == 'data' else 'bind')
+                assert volume['source'] == data and volume['target'] == '/data'
+
+
+@needs_compose
+def test_services_are_the_jobs_in_the_order_of_the_chain():
+    project = Project({})
+    assert set(job_services({'services': project.services})) == set(chain.NAMES)
+    assert project.order() == list(chain.NAMES)
+    assert project.order('embed') == list(chain.NAMES[:chain.NAMES.index('embed') + 1])
+    for name in chain.NAMES:
+        assert project.services[name]['entrypoint'][-1] == name
+        for condition in project.services[name].get('depends_on', {}).values():
+            assert condition['condition'] == 'service_completed_successfully'
+
+
+@needs_compose
+def test_jobs_get_no_more_than_they_need():
+    project = resolve()
+    for name, service in project['services'].items():
+        assert service['cap_drop'] == ['ALL'] and service['read_only'] and service['init']
+        assert service['security_opt'] == ['no-new-privileges:true']
+        assert service['user'] == '1000:1000' and not service.get('privileged')
+        assert service['logging']['options'] == {'max-size': '10m', 'max-file': '3'}
+        assert service['restart'] == 'no' and service['pids_limit'] and service['mem_limit']
+        volumes = {volume['target']: volume for volume in service['volumes']}
+        assert volumes.get('/app/configs', volumes['/data'])['read_only']
+        if name in chain.NAMES:
+            assert service['network_mode'] == 'none'
+            assert service['stop_grace_period'] == '5m0s'
+        elif service.get('ports'):
+            assert volumes['/data']['read_only']
+            assert all(port['host_ip'] == '127.0.0.1' for port in service['ports'])
+
+
+@needs_compose
+def test_the_ascend_overlay_keeps_the_contract():
+    """Device nodes, mounts and variables of CANN 20.2's containers; nothing is overwritten."""
+    project = resolve('compose.ascend.yaml', ASCEND_CARD='3')
+    for name in TRAINING:
+        service = project['services'][name]
+        nodes = [node['source'] if isinstance(node, dict) else node.split(':')[0]
+                 for node in service['devices']]
+        assert nodes == ['/dev/davinci3', '/dev/davinci_manager', '/dev/devmm_svm',
+                         '/dev/hisi_hdc']
+        targets = {volume['target'] for volume in service['volumes']}
+        assert {'/data', '/app/configs', '/usr/local/Ascend/driver', '/usr/local/Ascend/add-ons',
+                '/usr/slog', '/var/log/npu'} == targets
+        environment = service['environment']
+        assert environment['ASCEND_DEVICE_ID'] == '0' and environment['RANK_SIZE'] == '1'
+        assert not {'PYTHONPATH', 'LD_LIBRARY_PATH', 'PATH', 'RANK_TABLE_FILE'} & set(environment)
+        assert environment['STACKGAN_DATA'] == '/data'              # appended to the base's
+        assert service['ipc'] == 'host' and service['group_add'] == ['1000']
+        assert service['network_mode'] == 'none' and service['cap_drop'] == ['ALL']
+        assert any('exec' in entry for entry in service['tmpfs'])
+    assert 'devices' not in project['services']['preprocess']
+
+
+@needs_compose
+def test_the_ascend_runtime_overlay_names_the_physical_card():
+    service = resolve('compose.ascend-runtime.yaml',
+                      ASCEND_CARD='5')['services']['train-stage1']
+    assert service['runtime'] == 'ascend'
+    assert service['environment']['ASCEND_VISIBLE_DEVICES'] == '5'
+    assert service['environment']['ASCEND_DEVICE_ID'] == '0' and 'devices' not in service
+
+
+@needs_compose
+def test_the_gpu_overlay_reserves_one_card():
+    service = resolve('compose.gpu.yaml', STACKGAN_GPU='1')['services']['train-stage1']
+    devices = service['deploy']['resources']['reservations']['devices']
+    assert devices == [{'driver': 'nvidia', 'device_ids': ['1'], 'capabilities': ['gpu']}]
+
+
+@needs_compose
+def test_variables_of_a_run(tmp_path):
+    volume = tmp_path / 'with space'
+    volume.mkdir()
+    found = variables(os.path.join(ROOT, 'configs', 'smoke.yaml'),
+                      ['run.name=a b', 'train.batch_size=2'], str(volume))
+    service = Project(found).services['train-stage1']
+    assert service['environment']['STACKGAN_CONFIG'] == '/app/configs/smoke.yaml'
+    assert service['environment']['STACKGAN_SET'] == "'run.name=a b' train.batch_size=2"
+    assert service['volumes'][0]['source'] == str(volume)
+
+
+def test_every_variable_is_in_the_example_with_its_default():
+    """What compose.yaml asks for, .env.example explains."""
+    with open(os.path.join(ROOT, '.env.example'), encoding='utf-8') as stream:
+        example = dict(re.findall(r'^([A-Z_]+)=(.*)$', stream.read(), re.M))
+    asked = {}
+    for name in FILES:
+        with open(os.path.join(ROOT, name), encoding='utf-8') as stream:
+            asked.update(re.findall(r'\$\{([A-Z_]+):-([^}]*)\}', stream.read()))
+    asked.pop('COMPOSE_PROJECT_NAME')
+    assert {name: example[name] for name in asked} == asked
+    assert set(example) - set(asked) == {'COMPOSE_FILE'}
+
+
+@pytest.mark.parametrize('platform', ['cpu', 'cpu-tf2', 'gpu', 'ascend'])
+def test_requirements_are_pinned_and_hashed(platform):
+    for kind in ('preprocess', 'train'):
+        path = os.path.join(ROOT, 'docker', 'requirements', '%s-%s.txt' % (kind, platform))
+        with open(path) as stream:
+            blocks = re.findall(r'^[a-z].*(?:\n[ \t].*)*', stream.read(), re.M)
+        assert blocks and all('==' in block and '--hash=sha256:' in block for block in blocks)
+        names = {block.split('==')[0] for block in blocks}
+        assert {'pillow', 'pyyaml'} <= names
+        assert bool([n for n in names if n.endswith(('tensorflow', 'tensorflow-cpu'))]) == (
+            kind == 'train' and platform != 'ascend')

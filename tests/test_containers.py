@@ -1,0 +1,249 @@
+"""The chain in real containers: kills, stops, failures, users, limits. Needs the CPU images.
+
+`.ci/smoke.sh` builds the images and sets STACKGAN_TEST_ENGINE; elsewhere these are skipped.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from toy import ROOT
+
+from stackgan.files import files_below
+
+pytestmark = pytest.mark.skipif(not os.environ.get('STACKGAN_TEST_ENGINE'),
+                                reason='needs a Docker engine with the CPU images: .ci/smoke.sh')
+USER = '12345'
+SETTINGS = ('platform.deterministic=true stage1.epochs=6 train.checkpoint_every_steps=5 '
+            'train.sample_every_steps=1000')
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A folder with a space in its name that the containers' user owns."""
+    for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        path.chmod(0o755)                                    # pytest's are for their owner only
+    return own(tmp_path / 'a volume')
+
+
+def own(folder):
+    folder.mkdir()
+    os.chown(str(folder), int(USER), int(USER))
+    return folder
+
+
+class Compose:
+    """`docker compose` of one project on one volume."""
+
+    def __init__(self, volume, name, **environment):
+        self.environment = dict(
+            os.environ, COMPOSE_PROJECT_NAME='test-' + name, STACKGAN_DATA=str(volume),
+            STACKGAN_CONFIG='smoke', STACKGAN_UID=USER, STACKGAN_GID=USER,
+            STACKGAN_SET=SETTINGS, **environment)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.call('down', '--timeout', '1')
+
+    def start(self, *arguments):
+        return subprocess.Popen(('docker', 'compose') + arguments, cwd=ROOT, env=self.environment,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                universal_newlines=True)
+
+    def call(self, *arguments):
+        process = self.start(*arguments)
+        text = process.communicate()[0]
+        return process.returncode, text
+
+    def states(self):
+        """{service: state} of the containers there are."""
+        lines = self.call('ps', '--all', '--format', 'json')[1].splitlines()
+        return {line['Service']: line['State'] for line in map(json.loads, lines)}
+
+
+def runner(volume, *arguments, **environment):
+    """`python -m jobs run --on docker`, started."""
+    return subprocess.Popen(
+        [sys.executable, '-m', 'jobs', 'run', '--config', 'smoke', '--data', str(volume)]
+        + list(arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        universal_newlines=True, env=dict(os.environ, STACKGAN_SET=SETTINGS, STACKGAN_UID=USER,
+                                          STACKGAN_GID=USER, **environment))
+
+
+def wait_for(condition, seconds=120):
+    end = time.time() + seconds
+    while not condition():
+        assert time.time() < end, 'nothing happened in %d seconds' % seconds
+        time.sleep(0.1)
+
+
+def steps_done(volume):
+    """Steps that the unfinished Stage-I has written down."""
+    try:
+        with open(str(volume / 'runs/smoke/stage1.partial/stats.jsonl')) as stream:
+            return max([json.loads(line)['step'] for line in stream] or [0])
+    except OSError:
+        return 0
+
+
+def trained(volume):
+    folder = volume / 'runs' / 'smoke' / 'stage1'
+    return {name: (folder / name).read_bytes() for name in files_below(str(folder))
+            if name.startswith('checkpoints/') and 'model' in name}
+
+
+def test_killed_and_stopped_trainings_equal_an_uninterrupted_one(volume, tmp_path):
+    other = own(tmp_path / 'straight')
+    with Compose(other, 'straight') as straight:
+        code, text = straight.call('up', 'train-stage1')
+        assert code == 0, text
+    with Compose(volume, 'killed') as compose:
+        for number, (command, least) in enumerate([('kill', 8), ('stop', 20)]):
+            assert compose.call('up', '--detach', 'train-stage1')[0] == 0
+            wait_for(lambda: steps_done(volume) >= least)
+            assert compose.call(command, 'train-stage1')[0] == 0
+            assert not (volume / 'runs/smoke/stage1').exists()
+            log = (volume / 'runs/smoke/stage1.partial/log.txt').read_text()
+            assert ('interrupted by' in log) == (command == 'stop')
+        code, text = compose.call('up', 'train-stage1')
+        assert code == 0 and 'goes on from step' in text, text
+        code, text = compose.call('up', 'train-stage1')
+        assert code == 0 and text.count('up to date') == 5, text
+    assert trained(volume) and trained(volume) == trained(other)
+
+
+def test_what_depends_on_a_failure_does_not_start(volume):
+    with Compose(volume, 'failing') as compose:
+        compose.environment['STACKGAN_CONFIG'] = 'birds'
+        compose.environment['STACKGAN_SET'] = ''
+        code, text = compose.call('up', 'train-stage2')
+        assert code != 0 and '/data/raw/birds is missing; put the raw dataset there' in text
+        assert compose.states()['preprocess'] == 'exited'
+        assert compose.states()['train-text-encoder'] == 'created'
+    process = runner(volume, '--on', 'docker', '--config', 'birds', STACKGAN_SET='')
+    text = process.communicate()[0]
+    assert process.returncode == 2 and 'preprocess ended with exit code 2' in text, text
+    assert 'its log is %s' % (volume / 'prepared') not in text        # it never got that far
+
+
+def test_two_projects_side_by_side(volume, tmp_path):
+    other = own(tmp_path / 'other')
+    with Compose(volume, 'one') as one, Compose(other, 'two') as two:
+        processes = [each.start('run', '--rm', 'preprocess') for each in (one, two)]
+        for process in processes:
+            text = process.communicate()[0]
+            assert process.returncode == 0 and 'preprocess: done' in text, text
+    for where in (volume, other):
+        manifest = where / 'prepared' / 'smoke' / 'manifest.json'
+        assert manifest.exists() and os.stat(str(manifest)).st_uid == int(USER)
+
+
+def test_two_jobs_on_one_volume(volume):
+    with Compose(volume, 'first') as first, Compose(volume, 'second') as second:
+        assert first.call('run', '--rm', 'embed')[0] == 0
+        training = first.start('run', '--rm', 'train-stage1')
+        wait_for(lambda: steps_done(volume) >= 2)
+        code, text = second.call('run', '--rm', '--no-deps', 'train-stage1')
+        assert code == 1 and 'another job is writing /data/runs/smoke/stage1' in text, text
+        assert training.wait() == 0
+
+
+def test_a_volume_of_another_user_is_named(volume):
+    os.chown(str(volume), 4321, 4321)
+    with Compose(volume, 'foreign') as compose:
+        code, text = compose.call('run', '--rm', 'make-dataset')
+        assert code == 1 and 'make it writable for user ' + USER in text, text
+    process = runner(volume, '--on', 'docker')
+    text = process.communicate()[0]
+    assert process.returncode == 2, text
+    assert 'chown -R %s:%s %s, or set STACKGAN_UID' % (USER, USER, volume) in text
+
+
+def test_a_full_volume_goes_on_when_there_is_room(volume):
+    def mount(options):
+        return subprocess.run(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(volume)]).returncode
+    if mount('size=24m,uid=%s,gid=%s' % (USER, USER)):
+        pytest.skip('a small file system cannot be mounted here')
+    try:
+        with Compose(volume, 'full') as compose:
+            code, text = compose.call('run', '--rm', 'preprocess')
+            assert code == 1 and 'no space left on /data' in text, text
+            assert mount('remount,size=200m') == 0
+            code, text = compose.call('run', '--rm', 'preprocess')
+            assert code == 0 and 'preprocess: done' in text, text
+    finally:
+        subprocess.run(['umount', '-l', str(volume)])
+
+
+def test_the_runner_follows_stops_and_leaves_nothing(volume):
+    process = runner(volume, '--on', 'docker', '--until', 'train-stage1',
+                     COMPOSE_PROJECT_NAME='test-runner')
+    wait_for(lambda: steps_done(volume) >= 4)
+    status = subprocess.run([sys.executable, '-m', 'jobs', 'status', '--config', 'smoke', '--data',
+                             str(volume)], cwd=ROOT, stdout=subprocess.PIPE,
+                            universal_newlines=True, env=dict(os.environ, STACKGAN_SET=SETTINGS))
+    assert 'train-stage1        running' in status.stdout, status.stdout
+    process.send_signal(signal.SIGINT)
+    text = process.communicate()[0]
+    assert process.returncode == 130 and 'stopping train-stage1' in text, text
+    assert Compose(volume, 'runner').states() == {}
+    done = runner(volume, '--until', 'train-stage1')                      # --on auto
+    text = done.communicate()[0]
+    assert done.returncode == 0 and 'run: docker, because an engine answers' in text, text
+    assert 'goes on from step' in text and 'embed: up to date' in text
+
+
+def test_too_little_memory_is_named(volume):
+    process = runner(volume, '--on', 'docker', '--until', 'train-text-encoder',
+                     STACKGAN_MEMORY='150m')
+    text = process.communicate()[0]
+    assert process.returncode == 1, text
+    assert 'killed for want of memory; raise STACKGAN_MEMORY' in text
+
+
+def test_images_that_cannot_be_had(volume):
+    missing = {'STACKGAN_IMAGE': 'nowhere', 'STACKGAN_BASE': 'nowhere/base:1'}
+    process = runner(volume, '--on', 'docker', '--until', 'make-dataset', **missing)
+    text = process.communicate()[0]
+    assert process.returncode == 2 and 'make a base by scripts/base-image.sh' in text, text
+    process = runner(volume, '--until', 'make-dataset', **missing)
+    text = process.communicate()[0]
+    assert process.returncode == 0, text
+    assert 'run: local, because the base image nowhere/base:1 is not here' in text
+
+
+ASCEND = '''FROM stackgan-base:3.7
+RUN groupadd -g 1000 HwHiAiUser && useradd -u 1000 -g 1000 HwHiAiUser \
+ && mkdir -p /usr/local/Ascend/nnae/latest \
+ && rm /usr/local/bin/python3 && ln -s /bin/false /usr/local/bin/python3 \
+ && python3.7 -m ensurepip && rm -r /usr/local/lib/python3.7/ensurepip \
+ && printf 'version = 1\\n' > /usr/local/lib/python3.7/site-packages/adapter.py
+ENV NNAE=/usr/local/Ascend/nnae/latest PYTHONPATH=/usr/local/Ascend/tfplugin \
+    LD_LIBRARY_PATH=/usr/local/Ascend/nnae/latest/fwkacllib/lib64
+USER HwHiAiUser
+'''
+
+
+def test_the_images_build_on_a_stand_in_for_the_ascend_base(volume):
+    """Same user, Python, paths and missing parts as ascend-tensorflow 20.2.0; no TensorFlow."""
+    done = subprocess.run(['docker', 'build', '-q', '-t', 'stand-in:20.2.0', '-'],
+                          input=ASCEND.encode(), stdout=subprocess.PIPE)
+    assert done.returncode == 0
+    with Compose(volume, 'ascend', STACKGAN_PLATFORM='ascend', STACKGAN_BASE='stand-in:20.2.0',
+                 STACKGAN_IMAGE='stand-in') as compose:
+        code, text = compose.call('build', '--quiet', 'train-stage1')
+        assert code == 0, text
+        script = ('import os, sys, adapter; print(sys.version_info[:2], os.environ["PYTHONPATH"], '
+                  'os.environ["ASCEND_AICPU_PATH"], os.environ["LD_LIBRARY_PATH"], os.getuid())')
+        code, text = compose.call('run', '--rm', '--no-deps', '--entrypoint', 'sh', 'train-stage1',
+                                  '-c', 'sed s/-m.jobs/-c/ /usr/local/bin/stackgan > /tmp/c && '
+                                  'sh /tmp/c \'%s\'' % script)
+        assert code == 0, text
+        assert ('(3, 7) /app:/usr/local/Ascend/tfplugin /usr/local/Ascend/nnae/latest '
+                '/usr/local/Ascend/nnae/latest/fwkacllib/lib64 ' + USER) in text

@@ -45,8 +45,8 @@ make_environment() {
              "(Debian: apt-get install python$version-venv)" >&2
         return 3
     fi
-    "$PYTHON" -m pip install --quiet --disable-pip-version-check --upgrade pip &&
-        "$PYTHON" -m pip install --quiet --disable-pip-version-check -e ".[$extras]" || {
+    "$PYTHON" -m pip install -qq --disable-pip-version-check --upgrade pip &&
+        "$PYTHON" -m pip install -qq --disable-pip-version-check -e ".[$extras]" || {
         echo "error: the packages of lane $lane could not be installed; pip's message is above." \
              "Behind a proxy or without the package index, set PIP_INDEX_URL, PIP_CERT or" \
              "PIP_FIND_LINKS" >&2

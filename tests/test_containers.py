@@ -68,12 +68,13 @@ class Compose:
 
 
 def runner(volume, *arguments, **environment):
-    """`python -m jobs run --on docker`, started."""
+    """`python -m jobs run`, started."""
+    ours = dict(STACKGAN_SET=SETTINGS, STACKGAN_UID=USER, STACKGAN_GID=USER)
+    ours.update(environment)
     return subprocess.Popen(
         [sys.executable, '-m', 'jobs', 'run', '--config', 'smoke', '--data', str(volume)]
         + list(arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        universal_newlines=True, env=dict(os.environ, STACKGAN_SET=SETTINGS, STACKGAN_UID=USER,
-                                          STACKGAN_GID=USER, **environment))
+        universal_newlines=True, env=dict(os.environ, **ours))
 
 
 def wait_for(condition, seconds=120):
@@ -113,7 +114,7 @@ def test_killed_and_stopped_trainings_equal_an_uninterrupted_one(volume, tmp_pat
             assert ('interrupted by' in log) == (command == 'stop')
         code, text = compose.call('up', 'train-stage1')
         assert code == 0 and 'goes on from step' in text, text
-        code, text = compose.call('up', 'train-stage1')
+        code, text = compose.call('up', '--attach-dependencies', 'train-stage1')
         assert code == 0 and text.count('up to date') == 5, text
     assert trained(volume) and trained(volume) == trained(other)
 
@@ -123,7 +124,9 @@ def test_what_depends_on_a_failure_does_not_start(volume):
         compose.environment['STACKGAN_CONFIG'] = 'birds'
         compose.environment['STACKGAN_SET'] = ''
         code, text = compose.call('up', 'train-stage2')
-        assert code != 0 and '/data/raw/birds is missing; put the raw dataset there' in text
+        assert code != 0 and "didn't complete successfully: exit 2" in text, text
+        logs = compose.call('logs', 'preprocess')[1]
+        assert '/data/raw/birds is missing; put the raw dataset there' in logs
         assert compose.states()['preprocess'] == 'exited'
         assert compose.states()['train-text-encoder'] == 'created'
     process = runner(volume, '--on', 'docker', '--config', 'birds', STACKGAN_SET='')

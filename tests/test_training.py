@@ -19,6 +19,7 @@ from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError, StackganError
 from stackgan.losses import generator_loss
 from stackgan.networks.layers import Pass
+from stackgan.training import observer
 from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
                                            stage2_adversaries)
 from stackgan.training.graph import build_step, check_ownership
@@ -388,3 +389,14 @@ def test_records(stage1_folder):
                   os.path.join(stage1_folder, 'events', name))]
     tags = {value.tag for event in events for value in event.summary.value}
     assert {'stage1/kl', 'sliced_wasserstein', 'epoch'} <= tags
+
+
+def test_captions_that_repeat_are_shown_with_other_noise():
+    class Repeating:
+        caption_starts = np.array([0, 2, 4, 6])
+
+        def items(self):
+            return [{'captions': ['a', 'b']}] * 3 + [{'captions': ['a', 'a']}]
+
+    assert observer._captions(Repeating(), [0, 1, 2, 3]) == [
+        ('a', 0, 0), ('b', 3, 0), ('a', 4, 1), ('a', 6, 2)]

@@ -28,14 +28,14 @@ class Observer:
     ):
         self.stage, self.split = stage, split
         self.graph = build_drawing(stage, BATCH[stage], dims, getter)
-        self.shown, self.compared = (_evenly(len(split), count)
-                                     for count in (ROWS, COMPARED[stage]))
-        items = split.items()
-        self.captions = [items[i]['captions'][0] for i in self.shown]
-        self.grid_inputs = _inputs(split, embeddings, items, np.repeat(self.shown, COPIES[stage]),
-                                   np.tile(np.arange(COPIES[stage]), len(self.shown)), dims, seed)
-        self.distance_inputs = _inputs(split, embeddings, items, self.compared,
-                                       np.zeros(len(self.compared), int), dims, seed)
+        self.compared = _evenly(len(split), COMPARED[stage])
+        copies = COPIES[stage]
+        chosen = _captions(split, _evenly(len(split), ROWS))
+        self.captions = [caption for caption, _, _ in chosen]
+        self.grid_inputs = _inputs(embeddings, [(caption, row, copies * again + copy)
+                                                for caption, row, again in chosen
+                                                for copy in range(copies)], dims, seed)
+        self.distance_inputs = _inputs(embeddings, _captions(split, self.compared), dims, seed)
 
     def grid(self, session, path):
         """Writes the grid as a PNG: Stage-I copies, or Stage-I and Stage-II side by side."""
@@ -69,8 +69,24 @@ def _evenly(count, wanted):
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int))
 
 
-def _inputs(split, embeddings, items, indices, copies, dims, seed):
-    """(embeddings, Noise) of the first caption of each image."""
-    captions = [items[i]['captions'][0] for i in indices]
-    rows = np.stack([embeddings.read(split.caption_starts[i]) for i in indices])
-    return rows, noise_of(captions, copies, seed, dims)
+def _captions(split, indices):
+    """[(caption, its row of embeddings, how often it came before)] of images, one each.
+
+    The first caption of an image that no image before it has shown: captions may repeat, and
+    the same one with the same noise is the same picture.
+    """
+    items, seen, chosen = split.items(), {}, []
+    for i in indices:
+        captions = items[i]['captions']
+        number = min(range(len(captions)), key=lambda k: seen.get(captions[k], 0))
+        caption = captions[number]
+        chosen.append((caption, int(split.caption_starts[i]) + number, seen.get(caption, 0)))
+        seen[caption] = seen.get(caption, 0) + 1
+    return chosen
+
+
+def _inputs(embeddings, chosen, dims, seed):
+    """(embeddings, Noise) of [(caption, row, copy)]."""
+    captions, rows, copies = zip(*chosen)
+    return (np.stack([embeddings.read(row) for row in rows]),
+            noise_of(captions, copies, seed, dims))

@@ -40,9 +40,11 @@ class Project:
             raise ConfigError('docker compose %s: %s' % (arguments[0], lines[-1]))
         return done.stdout
 
-    def build(self, services):
+    def build(self, images):
         """Builds images in the terminal's sight. Raises ConfigError."""
-        done = subprocess.run(['docker', 'compose', 'build'] + list(services), cwd=ROOT,
+        builders = [name for name, service in sorted(self.services.items())
+                    if 'build' in service and service['image'] in images]
+        done = subprocess.run(['docker', 'compose', 'build'] + builders, cwd=ROOT,
                               env=self.environment)
         if done.returncode:
             raise ConfigError('the images cannot be built; what docker says is above. Without a '

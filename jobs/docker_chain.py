@@ -50,8 +50,9 @@ def can_have_images(client, project, services):
 
 
 def missing_images(client, project, services):
-    """The services among `services` whose image is not there."""
-    return [name for name in services if not _find_image(client, project.services[name]['image'])]
+    """Names of the images of services that are not there."""
+    return sorted({image for image in (project.services[name]['image'] for name in services)
+                   if not _find_image(client, image)})
 
 
 def _find_image(client, name):
@@ -103,7 +104,7 @@ def check(client, project, services, volume):
                                  % ', '.join(absent))
     missing = missing_images(client, project, services)
     if missing:
-        print('run: building images for %s' % ', '.join(missing), flush=True)
+        print('run: building %s' % ', '.join(missing), flush=True)
         project.build(missing)
 
 

@@ -240,7 +240,7 @@ def test_the_images_build_on_a_stand_in_for_the_ascend_base(volume):
     assert done.returncode == 0
     with Compose(volume, 'ascend', STACKGAN_PLATFORM='ascend', STACKGAN_BASE='stand-in:20.2.0',
                  STACKGAN_IMAGE='stand-in') as compose:
-        code, text = compose.call('build', '--quiet', 'train-stage1')
+        code, text = compose.call('build', '--quiet', 'train-text-encoder')
         assert code == 0, text
         script = ('import os, sys, adapter; print(sys.version_info[:2], os.environ["PYTHONPATH"], '
                   'os.environ["ASCEND_AICPU_PATH"], os.environ["LD_LIBRARY_PATH"], os.getuid())')

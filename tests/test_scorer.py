@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +22,8 @@ from stackgan.scoring.scorer_network import scorer
 from stackgan.scoring.scorer_training import accuracy, hold_out, train_scorer
 from stackgan.scoring.views import real_picture, resized, resized_as_tf1
 
-SCORER = ['scorer.side=32', 'scorer.filters=4', 'scorer.blocks=2', 'scorer.batch_size=8',
-          'scorer.learning_rate=1e-2', 'scorer.held_out_share=0.3',
+SCORER = ['scorer.split=train', 'scorer.side=32', 'scorer.filters=4', 'scorer.blocks=2',
+          'scorer.batch_size=8', 'scorer.learning_rate=1e-2', 'scorer.held_out_share=0.3',
           'scorer.checkpoint_every_steps=10', 'scorer.steps=60']
 
 
@@ -79,6 +80,15 @@ def test_it_learns_and_says_how_well(prepared, trained):
     assert share >= 0.85
     wrong = accuracy(folder, test, (test.class_ids + 1) % 4, np.arange(24), platform)
     assert wrong <= 1 - share
+
+
+def test_it_learns_the_classes_of_its_split(prepared, tmp_path):
+    data = str(tmp_path / 'data')
+    shutil.copytree(prepared, data)
+    np.save(data + '/test/class_ids.npy', np.arange(24, dtype=np.int32) % 4 // 2 + 1)
+    train(str(tmp_path / 'out'), data, 'scorer.split=test', 'scorer.steps=2')
+    facts = read_scorer(str(tmp_path / 'out'))
+    assert facts['classes'] == 2 and facts['class_names'] == list(COLOURS)[1:3]
 
 
 def test_the_accuracy_is_not_that_of_pictures_it_learned(prepared, tmp_path):

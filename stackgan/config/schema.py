@@ -139,6 +139,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Scorer:
+    split: str = key('whose classes it tells apart: test, as the Inception of StackGAN, or train; '
+                     'the same where the dataset is not split by class', choices=('test', 'train'))
     side: int = key('side of the pictures it sees, in pixels', least=32, most=299)
     filters: int = key('width of its first convolution', least=4, most=256)
     blocks: int = key('Inception blocks; between two the sides are halved', least=1, most=5)
@@ -147,7 +149,7 @@ class Scorer:
     learning_rate: float = key('of Adam at the start; falls to zero along a half cosine',
                                above=0.0, most=1.0)
     seed: int = key('seed of weights, pictures and what is held out', least=0, most=2 ** 31 - 1)
-    held_out_share: float = key('share of the pictures of each training class that measure its '
+    held_out_share: float = key('share of the pictures of each class that measure its '
                                 'accuracy', above=0.0, most=0.9)
     least_accuracy: float = key('accuracy on held-out pictures below which its scores are '
                                 'refused', least=0.0, most=1.0)

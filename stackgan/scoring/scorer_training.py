@@ -1,7 +1,11 @@
-"""Training of the scorer on real training pictures, and how well it knows others of their classes.
+"""Training of the scorer on real pictures, and how well it knows others of their classes.
 
-A part of each training class is held out for that: the split of the dataset may be by class, and
-then no test picture has a class that the scorer knows.
+A part of each class is held out for that. Where the dataset is split by class, the classes are
+those of the test pictures, as in the Inception of StackGAN: a scorer of the training classes
+finds pictures that stray among those more varied than real pictures of the few test classes.
+
+Differs from Szegedy et al. (2016): labels are not smoothed, because the entropy of what the
+scorer says of a picture is what the inception score is made of.
 
     scorer.json         what the scorer is, and its accuracy on held-out pictures
     network/            its variables
@@ -26,7 +30,6 @@ from stackgan.scoring.views import SEEN, real_picture, resized
 
 LABEL = 'train-scorer'
 KEPT_CHECKPOINTS = 2
-SMOOTHING = 0.1            # of the labels (Szegedy et al., 2016, section 7)
 EVALUATED = 64             # pictures at once
 
 
@@ -44,7 +47,7 @@ def train_scorer(
     the reason is: it is scores that are refused, and the chain goes on.
     """
     dataset = open_dataset(prepared_folder)
-    split = Split(dataset, 'train')
+    split = Split(dataset, settings.split)
     classes, labels = np.unique(split.class_ids, return_inverse=True)
     held_out = hold_out(labels, settings.held_out_share, settings.seed)
     if len(classes) < 2 or not held_out.any():
@@ -59,7 +62,7 @@ def train_scorer(
     fit(network, plan, checkpoints, folder, platform, say, stop)
     _keep(network.graph, variables, checkpoints.last(), folder, platform)
     facts = {
-        'classes': len(classes), 'side': settings.side, 'filters': settings.filters,
+        'split': settings.split, 'classes': len(classes), 'side': settings.side, 'filters': settings.filters,
         'blocks': settings.blocks, 'steps': settings.steps, 'seed': settings.seed,
         'pictures': int((~held_out).sum()), 'held_out_pictures': int(held_out.sum()),
         'class_names': [dataset.classes[number] for number in classes],
@@ -72,7 +75,7 @@ def train_scorer(
 
 def _give_up(folder, classes, say):
     """Writes scorer.json of a dataset that has no scorer: the chain goes on without its scores."""
-    reason = ('a scorer needs two classes of training pictures or more, and one with two pictures '
+    reason = ('a scorer needs two classes of pictures or more, and one with two pictures '
               'of which one can be held out; there are %d classes%s'
               % (classes, ', each of one picture' if classes > 1 else ''))
     write_json(os.path.join(folder, SCORER), {'accuracy': None, 'reason': reason})
@@ -104,9 +107,8 @@ def _network(split, labels, images, classes, settings):
         seen = scorer(tf.cast(pictures, tf.float32) / 127.5 - 1.0, classes, settings.filters,
                       settings.blocks, mode)
         variables = tf.global_variables()
-        smooth = tf.one_hot(targets, classes) * (1.0 - SMOOTHING) + SMOOTHING / classes
-        loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits_v2(
-            labels=smooth, logits=seen.logits))
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=targets, logits=seen.logits))
         network = network_of(loss, mode.statistics)
 
     def feed(step):

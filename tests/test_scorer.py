@@ -173,13 +173,16 @@ def variables(folder):
     return {name: reader.get_tensor(name).tobytes() for name, _ in tf.train.list_variables(path)}
 
 
-def test_a_killed_training_equals_an_uninterrupted_one(prepared, trained, tmp_path):
-    killed = str(tmp_path)
-    process = start(killed, prepared)
-    wait_for_checkpoint(process, killed, 30)
+def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
+    straight, killed = str(tmp_path / 'straight'), str(tmp_path / 'killed')
+    os.makedirs(straight), os.makedirs(killed)
+    process = start(straight, prepared, 'scorer.steps=30')
+    assert process.communicate() and process.returncode == 0
+    process = start(killed, prepared, 'scorer.steps=30')
+    wait_for_checkpoint(process, killed, 10)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    process = start(killed, prepared)
+    process = start(killed, prepared, 'scorer.steps=30')
     text = process.communicate()[0]
     assert process.returncode == 0 and 'goes on after step' in text, text
-    assert variables(killed) == variables(trained[0])
+    assert variables(killed) == variables(straight)

@@ -76,7 +76,8 @@ def _sum_p_log_p(p):
 
 
 def _check(p, first_row):
-    is_bad = ~((p >= 0).all(1) & (np.abs(p.sum(1) - 1) < ROUNDING))         # NaN is bad as well
+    with np.errstate(invalid='ignore'):                     # no comparison with NaN holds
+        is_bad = ~((p >= 0).all(1) & (np.abs(p.sum(1) - 1) < ROUNDING))
     if is_bad.any():
         row = int(np.argmax(is_bad))
         raise ValueError('row %d is no probability distribution: sum %s, smallest %s'

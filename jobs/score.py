@@ -28,7 +28,7 @@ def _variant(job, options):
         if options.every_checkpoint:
             raise InputError('score: --image-folder holds no checkpoints; leave out '
                              '--every-checkpoint')
-        return _folder_job(job, os.path.abspath(options.image_folder))
+        return _folder_job(job, os.path.abspath(options.image_folder), options.force)
     stage = 'stage%d' % options.stage
 
     def output(config):
@@ -38,7 +38,7 @@ def _variant(job, options):
         return _inputs(config, volume, stage)
 
     def run(work):
-        _score_checkpoints(work, options.stage, options.every_checkpoint)
+        _score_checkpoints(work, options.stage, options.every_checkpoint, options.force)
 
     def is_complete(folder, config, volume):
         return not options.every_checkpoint or _has_every_checkpoint(
@@ -47,7 +47,7 @@ def _variant(job, options):
     return job._replace(output=output, inputs=inputs, run=run, is_complete=is_complete)
 
 
-def _folder_job(job, folder):
+def _folder_job(job, folder, afresh):
     def output(config):
         return run_folder(config, 'scores-' + digest_of(folder)[:8])
 
@@ -59,7 +59,8 @@ def _folder_job(job, folder):
     def settings(config):
         return dict(_settings(config), image_folder=folder)
 
-    return job._replace(output=output, inputs=inputs, settings=settings, run=_score_folder)
+    return job._replace(output=output, inputs=inputs, settings=settings,
+                        run=lambda work: _score_folder(work, afresh))
 
 
 def _inputs(config, volume, stage='stage2'):
@@ -92,7 +93,7 @@ def _settings(config):
             'platform': precision(config)}
 
 
-def _score_checkpoints(work, stage, every):
+def _score_checkpoints(work, stage, every, afresh=False):
     from stackgan.checkpoints import Checkpoints, read_facts
     from stackgan.scoring.running import CheckpointToScore, score_checkpoints
     folder = work.inputs['stage']
@@ -106,15 +107,16 @@ def _score_checkpoints(work, stage, every):
         {'checkpoint': digests[os.path.basename(path)], 'training': training,
          'platform': precision(work.config)})
         for path in (store.all() if every else chosen)]
-    score_checkpoints(to_score, work.inputs, work.folder, _earlier(work), work.config,
+    score_checkpoints(to_score, work.inputs, work.folder, _earlier(work, afresh), work.config,
                       _digests(work), work.say)
 
 
-def _score_folder(work):
+def _score_folder(work, afresh):
     from stackgan.scoring.running import score_folder
     main = os.path.join(work.volume, run_folder(work.config, 'scores'))
-    score_folder(work.inputs['pictures'], work.inputs, work.folder, [main] + _earlier(work),
-                 work.config, _digests(work), work.say)
+    earlier = [] if afresh else [main] + _earlier(work, afresh)
+    score_folder(work.inputs['pictures'], work.inputs, work.folder, earlier, work.config,
+                 _digests(work), work.say)
 
 
 def _digests(work):
@@ -123,10 +125,10 @@ def _digests(work):
                      for name in ('prepared', 'embeddings')])
 
 
-def _earlier(work):
-    """The finished output that this work will replace, where there is one."""
+def _earlier(work, afresh):
+    """The finished output that this work will replace, where there is one to take from."""
     finished = work.folder[:-len('.partial')]
-    return [finished] if read_manifest(finished) else []
+    return [finished] if read_manifest(finished) and not afresh else []
 
 
 def _digests_of_checkpoints(folder):

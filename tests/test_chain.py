@@ -166,6 +166,10 @@ def test_every_checkpoint(volume):
     assert all(line in after for line in before)
     for arguments in (['score', '--every-checkpoint'], ['score']):
         assert 'up to date' in call(volume, *arguments).stdout
+    again = call(volume, 'score', '--every-checkpoint', '--force')
+    assert again.stdout.count('score generated 100%') == len(kept), again.stdout
+    assert [line['value'] for line in scores(volume / 'runs/smoke/scores')] == [
+        line['value'] for line in after]
     report = call(volume, 'report')
     assert report.returncode == 0, report.stdout
     page = (volume / 'runs/smoke/report/index.html').read_text()

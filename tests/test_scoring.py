@@ -188,6 +188,10 @@ def test_checkpoints_are_scored_once_and_stay_in_the_record(run, tmp_path, monke
         line for line in first if line['step'] == 10]
     later = score_steps(run, tmp_path / 'later', '00000010', earlier=[str(tmp_path / 'both')])
     assert later == both                                 # that of step 8 is comparable and stays
+    assert drawn == ['00000008']
+    score_steps(run, tmp_path / 'splits', '00000010', earlier=[str(tmp_path / 'later')],
+                settings=['score.splits=3'])
+    assert drawn == ['00000008']                         # what was seen serves other splits too
     other = score_steps(run, tmp_path / 'other', '00000010', earlier=[str(tmp_path / 'both')],
                         settings=['score.images=20'])
     assert {line['step'] for line in other} == {None, 10}     # and here it is not

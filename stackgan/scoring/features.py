@@ -40,7 +40,7 @@ class Features:
             pictures,          # a set of picture_sets
             earlier=(),        # other folders of features; whole ones there are used
     ):
-        self.key = {'version': VERSION, 'network': extractor.facts, 'pictures': pictures.facts}
+        self.key = _key(extractor, pictures)
         self.count, self.extractor = pictures.count, extractor
         fields = [('digest', '<u8'), ('elongation', '<f4'), ('features', '<f4', (extractor.dim,))]
         if extractor.classes:
@@ -120,6 +120,24 @@ class Features:
         """As `blocks`, without the rows of pictures that could not be read."""
         for rows in self.blocks():
             yield rows[rows['elongation'] > 0]
+
+
+def _key(extractor, pictures):
+    """Everything that changes the rows."""
+    return {'version': VERSION, 'network': extractor.facts, 'pictures': pictures.facts}
+
+
+def keep(
+        pictures,            # a set of picture_sets
+        extractors,          # [Extractor]
+        folder,              # where features are kept
+        earlier,             # folders of finished features
+):
+    """Takes what finished features there are of a set that needs no looking at now."""
+    for each in extractors:
+        name = digest_of(_key(each, pictures))
+        if any(os.path.isdir(os.path.join(other, name)) for other in earlier):
+            Features(folder, each, pictures, earlier)
 
 
 class Prepared(NamedTuple):

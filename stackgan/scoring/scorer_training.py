@@ -62,8 +62,9 @@ def train_scorer(
     fit(network, plan, checkpoints, folder, platform, say, stop)
     _keep(network.graph, variables, checkpoints.last(), folder, platform)
     facts = {
-        'split': settings.split, 'classes': len(classes), 'side': settings.side, 'filters': settings.filters,
-        'blocks': settings.blocks, 'steps': settings.steps, 'seed': settings.seed,
+        'split': settings.split, 'classes': len(classes), 'side': settings.side,
+        'filters': settings.filters, 'blocks': settings.blocks, 'steps': settings.steps,
+        'seed': settings.seed,
         'pictures': int((~held_out).sum()), 'held_out_pictures': int(held_out.sum()),
         'class_names': [dataset.classes[number] for number in classes],
         'chance': 1.0 / len(classes), 'accuracy': None}

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from stackgan.files import digest_of, read_json_lines, write_json, write_json_lines
-from stackgan.scoring.features import extract
+from stackgan.scoring.features import extract, keep
 from stackgan.scoring.protocols import ScoredSet, protocols_of, try_score
 
 SCORES, REFUSED, FEATURES, EVENTS = 'scores.jsonl', 'refused.json', 'features', 'events'
@@ -77,7 +77,13 @@ class Scoring:
                 self.lines.append(self.known[keys['key']])
             else:
                 self._compute(protocol, pictures, origin, keys)
+        if not self._is_seen(pictures):
+            keep(pictures, list(self.extractors.values()), os.path.join(self.folder, FEATURES),
+                 self._earlier_features())
         self._write()
+
+    def _earlier_features(self):
+        return [os.path.join(path, FEATURES) for path in self.earlier]
 
     def _compute(self, protocol, pictures, origin, keys):
         scored = self.see(pictures)
@@ -111,15 +117,18 @@ class Scoring:
 
     def see(self, pictures):
         """`ScoredSet`; each set is looked at once."""
-        if pictures.name not in self.seen or self.seen[pictures.name].pictures is not pictures:
+        if not self._is_seen(pictures):
             started = time.monotonic()
             features = extract(pictures, list(self.extractors.values()),
                                os.path.join(self.folder, FEATURES), 'score ' + pictures.name,
-                               [os.path.join(path, FEATURES) for path in self.earlier])
+                               self._earlier_features())
             self.seen[pictures.name] = ScoredSet(pictures, features, time.monotonic() - started)
             for warning in warnings_of(next(iter(features.values())), pictures.name):
                 self.say('warning: ' + warning)
         return self.seen[pictures.name]
+
+    def _is_seen(self, pictures):
+        return pictures.name in self.seen and self.seen[pictures.name].pictures is pictures
 
     def _keys(self, protocol, pictures):
         """{'key', 'comparable'} of a line."""

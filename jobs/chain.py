@@ -6,15 +6,15 @@ import subprocess
 import sys
 import time
 
-from jobs import (embed, make_dataset, preprocess, report, sample, train_stage1, train_stage2,
-                  train_text_encoder)
+from jobs import (embed, make_dataset, preprocess, report, sample, score, train_scorer,
+                  train_stage1, train_stage2, train_text_encoder)
 from jobs.contract import folder_of, read_manifest, state_of
 from jobs.locks import is_locked
 from stackgan.errors import Interrupted
 from stackgan.progress import duration
 
 JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
-        train_stage2.JOB, sample.JOB, report.JOB)
+        train_stage2.JOB, sample.JOB, train_scorer.JOB, score.JOB, report.JOB)
 NAMES = tuple(job.name for job in JOBS)
 BY_NAME = {job.name: job for job in JOBS}
 

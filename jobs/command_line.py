@@ -159,14 +159,20 @@ def _clean(options, config, volume):
 
 def _dry_run(config, volume, jobs):
     print(to_yaml(config))
-    rows, will_run = [], False
+    rows, will_run = [], set()
     for job in jobs:
         state = state_of(job, config, volume)
-        runs = state.word not in ('done', 'not needed')
-        reason = 'after what comes before it' if state.word == 'done' and will_run else state.reason
-        will_run = will_run or runs
-        rows.append([job.name, 'would run' if runs or will_run and state.word == 'done'
-                     else state.word, state.word if state.word != 'done' else '', reason])
+        plan, reason = state.word, state.reason
+        if state.word == 'done':
+            changing = [each.made_by for each in job.inputs(config, volume)
+                        if each.made_by in will_run]
+            if changing:
+                plan, reason = 'would run', 'after ' + ', '.join(changing)
+        elif state.word != 'not needed':
+            plan = 'would run'
+        if plan == 'would run':
+            will_run.add(job.name)
+        rows.append([job.name, plan, state.word if state.word != 'done' else '', reason])
     chain.print_table(['JOB', 'PLAN', 'STATE', 'WHY'], rows)
     return 0
 

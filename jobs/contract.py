@@ -18,11 +18,13 @@ REQUEST = 'request.json'
 
 
 class Input(NamedTuple):
-    """A folder that a job reads."""
+    """A folder, or a file of the user's, that a job reads."""
 
     name: str                       # what the job calls it
     path: str                       # relative to the volume, or absolute
     made_by: Optional[str] = None   # the job that makes it; None: the user brings it
+    hint: str = 'put the raw dataset there, or name its folder with data.raw'
+    # What a user does about one that is missing.
 
 
 class Work(NamedTuple):
@@ -57,6 +59,8 @@ class Job(NamedTuple):
     growing: Tuple[str, ...] = ()
     # Settings (dotted) that may change without starting anew: a finished output is extended.
     precious: bool = False                          # days of work: never thrown away unasked
+    is_complete: Callable = lambda folder, config, volume: True
+    # Whether a finished output of this very request holds all that is asked of it.
     add_options: Optional[Callable] = None          # adds options of its own to a parser
     variant: Callable = lambda job, options: job    # the job that those options make of it
 
@@ -103,9 +107,11 @@ def input_digest(job, each, volume):
             raise InputError('%s: %s is not there yet; run %s first (or: run --until %s)'
                              % (job.name, each.path, each.made_by, job.name))
         return manifest['content']
+    if os.path.isfile(path):
+        facts = os.stat(path)
+        return digest_of([facts.st_size, facts.st_mtime_ns])
     if not os.path.isdir(path):
-        raise InputError('%s: %s is missing; put the raw dataset there, or name its folder with '
-                         'data.raw' % (job.name, path))
+        raise InputError('%s: %s is missing; %s' % (job.name, path, each.hint))
     return digest_of(listing(path))
 
 
@@ -150,7 +156,9 @@ def state_of(job, config, volume):
     except InputError as error:
         return State('waiting', str(error).split('; ')[0].replace(job.name + ': ', '', 1))
     if manifest and manifest['request'] == request:
-        return State('done')
+        if job.is_complete(folder, config, volume):
+            return State('done')
+        return State('unfinished', 'there is more to add')
     if os.path.isdir(folder + '.partial'):
         return State('unfinished', 'goes on where it stopped')
     if manifest:

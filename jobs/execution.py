@@ -99,11 +99,17 @@ def _execute(job, config, volume, options, log, stop):
         return log.say('not needed: ' + reason)
     folder = folder_of(job, config, volume)
     request = request_of(job, config, volume)
-    if _is_done(folder, request) and not options.force:
+
+    def is_done():
+        manifest = read_manifest(folder)
+        return (manifest is not None and manifest['request'] == request and not options.force
+                and job.is_complete(folder, config, volume))
+
+    if is_done():
         return log.say('up to date: %s' % folder)
     with locked(folder, job.name):
         _finish_interrupted_commit(folder)
-        if _is_done(folder, request) and not options.force:    # by whoever held the lock
+        if is_done():                                      # by whoever held the lock
             return log.say('up to date: %s' % folder)
         partial = _prepare_partial(job, folder, request, options, log)
         log.path = os.path.join(partial, 'log.txt')
@@ -119,11 +125,6 @@ def _execute(job, config, volume, options, log, stop):
         _write_manifest(partial, request, seconds)
         _commit(folder, keep_previous=job.precious)
         log.path = os.path.join(folder, 'log.txt')
-
-
-def _is_done(folder, request):
-    manifest = read_manifest(folder)
-    return manifest is not None and manifest['request'] == request
 
 
 def _input_paths(job, config, volume):

@@ -10,6 +10,11 @@ def prepared_folder(config):
     return 'prepared/%s' % config.data.name
 
 
+def scorer_folder(config):
+    """Beside the dataset, not in a run: all runs on a dataset are scored by the same scorer."""
+    return 'prepared/%s-scorer' % config.data.name
+
+
 def run_folder(config, part):
     return 'runs/%s/%s' % (config.run.name, part)
 

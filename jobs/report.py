@@ -11,14 +11,15 @@ def _run(work):
 
 JOB = Job(
     name='report',
-    summary='write index.html: contact sheet, loss curves, sample grids, timings',
+    summary='write index.html: contact sheet, loss curves, sample grids, scores, timings',
     output=lambda config: run_folder(config, 'report'),
     inputs=lambda config, volume: [
         prepared_input(config),
         embeddings_input(config),
         Input('stage1', run_folder(config, 'stage1'), 'train-stage1'),
         Input('stage2', run_folder(config, 'stage2'), 'train-stage2'),
-        Input('samples', run_folder(config, 'samples'), 'sample')
+        Input('samples', run_folder(config, 'samples'), 'sample'),
+        Input('scores', run_folder(config, 'scores'), 'score')
     ] + text_encoder_inputs(config, volume),
     settings=lambda config: {},
     run=_run,

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +23,8 @@ from stackgan.platforms.cores import available_cores, load_tensorflow    # noqa:
 PAPER = ['model.generator_filters=128', 'model.discriminator_filters=64', 'train.ema_decay=null',
          'stage2.likeness_coefficient=0']
 PUBLIC = {'Stage-I training, batch 16': 7.65, 'Stage-II training, batch 4': 0.497,
-          'preprocess': 63.6, 'batch of 64 at 304 px': 254.0, 'loader with 2,000 images': 1087.0}
+          'preprocess': 63.6, 'Inception-v3, files': 13.2, 'memory of scoring': 1183.0,
+          'batch of 64 at 304 px': 254.0, 'loader with 2,000 images': 1087.0}
 
 
 def main():
@@ -42,6 +44,7 @@ def main():
         rows += training_rows(config, steps)
         rows += [preprocess_row(folder, options.pictures)]
         rows += loader_rows(folder, config)
+        rows += scoring_rows(folder, config, 64 if options.quick else 256)
     with open(options.file, 'a') as stream:
         for row in rows:
             stream.write(json.dumps(row) + '\n')
@@ -207,6 +210,84 @@ def fake_dataset(folder, images):
     write_json(os.path.join(folder, 'dataset.json'),
                {'name': 'fake', 'classes': [], 'embedding_dim': None})
     return Split(open_dataset(folder), 'train'), ArrayFile(os.path.join(folder, 'train.npy'))
+
+
+# Scores.
+
+def scoring_rows(folder, config, count):
+    """StackGAN's Inception-v3, with random weights, over PNG files of 256 px: decode to statistics.
+
+    In a process of its own, whose largest size is the memory of scoring.
+    """
+    code = ('import sys; sys.path.insert(0, %r); sys.path.insert(0, %r); import bench; '
+            'bench.score_files(%r, %d)' % (ROOT, os.path.join(ROOT, 'scripts'), folder, count))
+    done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, check=True)
+    rate, kind, mib = json.loads(done.stdout.decode().splitlines()[-1])
+    return [row('Inception-v3, files', round(rate, 1), 'images/s',
+                '%s, %d PNG files of 256 px, read to statistics' % (kind, count)),
+            row('memory of scoring', round(mib), 'MiB', 'largest size of the process')]
+
+
+def score_files(folder, count):
+    """Prints [images a second, precision, largest size in MiB]."""
+    config = load_config(os.path.join(ROOT, 'configs', 'birds.yaml'))
+    load_tensorflow(config.platform)
+    from stackgan.scoring.features import extract
+    from stackgan.scoring.picture_sets import FolderPictures
+    from stackgan.scoring.protocols import ScoredSet, protocols_of
+    checkpoint, images = random_inception(folder), random_pictures(folder, count)
+    from stackgan.scoring.extractors import open_stackgan
+    with open_stackgan(checkpoint, 50, config.platform) as network:
+        network.run([network.prepare(np_zeros())] * 16)             # builds its kernels
+        pictures = FolderPictures(images)
+        started = time.perf_counter()
+        features = extract(pictures, [network], os.path.join(folder, 'features'), 'score')
+        protocols_of(['stackgan'], 10, 0, None)[0].score(ScoredSet(pictures, features, 0.0), None)
+        seconds = time.perf_counter() - started
+        print(json.dumps([count / seconds, network.facts['precision'], largest_mib()]))
+
+
+def np_zeros():
+    import numpy as np
+    return np.zeros((256, 256, 3), np.uint8)
+
+
+def random_inception(folder):
+    """Folder of a checkpoint like that of StackGAN-inception-model; made in another process."""
+    path = os.path.join(folder, 'inception')
+    code = ('import sys; sys.path.insert(0, %r); sys.path.insert(0, %r); import bench; '
+            'bench.write_inception(%r)' % (ROOT, os.path.join(ROOT, 'scripts'), path))
+    subprocess.run([sys.executable, '-c', code], check=True)
+    return path
+
+
+def write_inception(path):
+    import tensorflow.compat.v1 as tf
+    from stackgan.scoring.inception_v3 import AVERAGE, inception_v3
+    os.makedirs(path)
+    with tf.Graph().as_default(), tf.Session() as session:
+        inception_v3(tf.placeholder(tf.float32, [1, 299, 299, 3]), 50)
+        names = {v.op.name + AVERAGE: v for v in tf.global_variables()}
+        session.run([v.assign(tf.ones(v.shape) if name.count('moving_variance') else
+                              tf.random_normal(v.shape, stddev=0.05)) for name, v in names.items()])
+        tf.train.Saver(names).save(session, os.path.join(path, 'model.ckpt'))
+
+
+def random_pictures(folder, count):
+    import numpy as np
+    from PIL import Image
+    path = os.path.join(folder, 'pictures')
+    os.makedirs(path)
+    random = np.random.RandomState(0)
+    for number in range(count):
+        small = Image.fromarray(random.randint(0, 256, (32, 32, 3)).astype(np.uint8))
+        small.resize((256, 256), Image.BICUBIC).save(os.path.join(path, '%05d.png' % number))
+    return path
+
+
+def largest_mib():
+    import resource
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
 
 
 def resident_mib():

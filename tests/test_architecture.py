@@ -16,11 +16,12 @@ MAY_IMPORT = {
     'networks': set(),
     'text': {'config', 'data', 'networks', 'platforms'},
     'sampling': {'config', 'data', 'networks', 'platforms'},
-    'scoring': {'config', 'data', 'networks', 'platforms'},
+    'scoring': {'config', 'data', 'networks', 'platforms', 'sampling', 'text'},
     'training': {'config', 'data', 'networks', 'platforms', 'sampling', 'scoring'},
     'reporting': {'config', 'scoring'},
 }
-SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'progress', 'lettering'}
+SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'progress', 'lettering', 'ahead',
+          'fitting'}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')
            for name in files_below(os.path.join(ROOT, top)) if name.endswith('.py')]
 

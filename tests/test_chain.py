@@ -2,14 +2,17 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 from toy import ROOT
 
+from jobs.chain import NAMES
 from jobs.contract import read_manifest
 
 DETERMINISTIC = ['--config', 'smoke', '--set', 'platform.deterministic=true']
@@ -40,6 +43,8 @@ def test_every_job_leaves_its_files(volume):
             run / 'stage1': ['checkpoints', 'options.json', 'stats.jsonl', 'samples', 'events'],
             run / 'stage2': ['checkpoints', 'options.json', 'stats.jsonl', 'samples', 'events'],
             run / 'samples': ['64', '256', 'samples.jsonl', 'grid.png', 'colours.json'],
+            volume / 'prepared' / 'smoke-scorer': ['scorer.json', 'network', 'stats.jsonl'],
+            run / 'scores': ['scores.jsonl', 'refused.json', 'features', 'events'],
             run / 'report': ['index.html']}.items():
         assert read_manifest(str(folder)), folder
         for name in names + ['config.yaml', 'log.txt', 'manifest.json']:
@@ -62,7 +67,8 @@ def test_the_pictures(volume):
 def test_the_report_shows_what_exists(volume):
     folder = volume / 'runs' / 'smoke' / 'report'
     page = (folder / 'index.html').read_text()
-    for text in ('Stage-I training', 'Stage-II training', '<svg', 'train-text-encoder', 'chance'):
+    for text in ('Stage-I training', 'Stage-II training', '<svg', 'train-text-encoder', 'chance',
+                 'inception_score/scorer/full', 'r_precision/top1_of_100', 'real test pictures'):
         assert text in page
     for name in page.split('src="')[1:]:
         assert (folder / name.split('"')[0]).exists()
@@ -75,11 +81,11 @@ def test_a_second_run_does_nothing_and_does_not_load_tensorflow(volume, tmp_path
     done = call(volume, 'run', '--on', 'local', PYTHONPATH=trap)
     assert done.returncode == 0 and 'run: all is up to date' in done.stdout, done.stdout
     for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1',
-                'train-stage2', 'sample', 'report'):
+                'train-stage2', 'sample', 'train-scorer', 'score', 'report'):
         done = call(volume, job, PYTHONPATH=trap)
         assert done.returncode == 0 and 'up to date' in done.stdout, done.stdout
     table = call(volume, 'status', PYTHONPATH=trap).stdout.splitlines()[2:]
-    assert [line.split()[1] for line in table] == ['done'] * 8
+    assert [line.split()[1] for line in table] == ['done'] * len(NAMES)
 
 
 def test_a_changed_setting_runs_only_what_depends_on_it(volume):
@@ -88,7 +94,7 @@ def test_a_changed_setting_runs_only_what_depends_on_it(volume):
             for line in done.stdout.split('JOB ')[1].splitlines()[1:]}
     assert [job for job, what in plan.items() if what == 'would run'] == ['sample', 'report']
     states = call(volume, 'status', '--set', 'stage1.epochs=2').stdout
-    assert 'stage1.epochs 1.0 -> 2.0' in states
+    assert 'stage1.epochs 0.5 -> 2.0' in states
 
 
 def test_captions_of_one_s_own(volume, tmp_path):
@@ -126,6 +132,103 @@ def test_stage1_alone_can_be_sampled(volume):
     assert done.returncode == 0, done.stdout
     assert (volume / 'runs' / 'smoke' / 'samples-stage1' / '64').exists()
     assert not (volume / 'runs' / 'smoke' / 'samples-stage1' / '256').exists()
+
+
+def scores(folder):
+    with open(os.path.join(str(folder), 'scores.jsonl')) as stream:
+        return [json.loads(line) for line in stream]
+
+
+def test_scores_of_generated_and_real_pictures(volume):
+    lines = scores(volume / 'runs' / 'smoke' / 'scores')
+    assert {(line['protocol'], line['set']) for line in lines} == {
+        (protocol, name) for name in ('generated', 'real') for protocol in (
+            'inception_score/scorer/full', 'fid/scorer', 'r_precision/top1_of_100')}
+    for line in lines:
+        assert line['images'] == (16 if line['set'] == 'generated' else
+                                  len(np.load(str(volume / 'prepared/smoke/test/class_ids.npy'))))
+        assert (line['checkpoint'] is None) == (line['set'] == 'real')
+    path = [line['checkpoint'] for line in lines if line['checkpoint']][0]
+    assert (volume / path / 'model.index').exists()
+
+
+def test_every_checkpoint(volume):
+    """Scores what is kept; nothing is stale or done again afterwards."""
+    kept = sorted(os.listdir(str(volume / 'runs/smoke/stage2/checkpoints')))
+    assert len(kept) > 1
+    before = scores(volume / 'runs/smoke/scores')
+    done = call(volume, 'score', '--every-checkpoint')
+    assert done.returncode == 0, done.stdout
+    after = scores(volume / 'runs/smoke/scores')
+    assert [line['step'] for line in after if line['protocol'] == 'fid/scorer'
+            and line['set'] == 'generated'] == [int(name) for name in kept]
+    assert [line for line in after if line in before] == [line for line in before if line in after]
+    assert all(line in after for line in before)
+    for arguments in (['score', '--every-checkpoint'], ['score']):
+        assert 'up to date' in call(volume, *arguments).stdout
+    again = call(volume, 'score', '--every-checkpoint', '--force')
+    assert again.stdout.count('score generated 100%') == len(kept), again.stdout
+    assert [line['value'] for line in scores(volume / 'runs/smoke/scores')] == [
+        line['value'] for line in after]
+    report = call(volume, 'report')
+    assert report.returncode == 0, report.stdout
+    page = (volume / 'runs/smoke/report/index.html').read_text()
+    assert '<figcaption>fid/scorer</figcaption>' in page
+
+
+def test_a_killed_score_goes_on(volume, tmp_path):
+    """What a process that was killed has seen is not looked at again; the scores are the same."""
+    shutil.copytree(str(volume), str(tmp_path / 'copy'))
+    arguments = ['score', '--set', 'score.images=400']
+    command = [sys.executable, '-m', 'jobs'] + arguments + DETERMINISTIC
+    process = subprocess.Popen(command + ['--data', str(tmp_path / 'copy')], cwd=ROOT,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    features = tmp_path / 'copy/runs/smoke/scores.partial/features'
+    while process.poll() is None and not seen_generated(features):
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    rows = seen_generated(features)
+    assert rows
+    resumed = call(tmp_path / 'copy', *arguments)
+    assert resumed.returncode == 0 and 'score generated' in resumed.stdout, resumed.stdout
+    straight = call(volume, *arguments)
+    assert straight.returncode == 0, straight.stdout
+    values = [[(line['key'], line['value'], line['splits'])
+               for line in scores(where / 'runs/smoke/scores')]
+              for where in (tmp_path / 'copy', volume)]
+    assert values[0] == values[1]
+
+
+def seen_generated(features):
+    """Bytes of rows of generated pictures, of which some but not all are there."""
+    for name in os.listdir(str(features)) if features.exists() else ():
+        try:
+            key = json.loads((features / name / 'key.json').read_text())
+            size = (features / name / 'rows.npy').stat().st_size
+        except (OSError, ValueError):
+            continue
+        if key['pictures']['set'] == 'generated' and key['network']['extractor'] == 'match':
+            return size if size > 20000 else 0
+    return 0
+
+
+@pytest.mark.parametrize('make, text', [
+    (None, 'nowhere is missing; --image-folder names a folder of pictures'),
+    (0, 'no picture there'), (1, '1 pictures, but 2 splits need at least 4')])
+def test_folders_that_cannot_be_scored(volume, tmp_path, make, text):
+    folder = tmp_path / ('nowhere' if make is None else 'images')
+    if make is not None:
+        folder.mkdir()
+        for number in range(make):
+            Image.new('RGB', (20, 20)).save(str(folder / ('%d.png' % number)))
+    done = call(volume, 'score', '--image-folder', str(folder))
+    assert done.returncode == 2 and text in done.stdout and len(done.stdout.splitlines()) == 1
+
+
+def test_missing_weights_are_named(volume):
+    done = call(volume, 'score', '--set', 'score.stackgan_weights=weights/model.ckpt')
+    assert done.returncode == 2 and 'score.stackgan_weights names it' in done.stdout
 
 
 def test_a_chain_of_separate_jobs_gives_the_same_pictures(volume, tmp_path):

@@ -15,11 +15,12 @@ from toy import ROOT, NeverStop, make_prepared, tiny_config
 from stackgan.checkpoints import Checkpoints
 from stackgan.data.prepared import Split, open_dataset
 from stackgan.errors import InputError, StackganError
+from stackgan.fitting import learning_rate
 from stackgan.text.alphabet import encode_captions
 from stackgan.text.encoder import TextEncoder, embed_dataset, link_brought_embeddings
 from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import score
-from stackgan.text.training import learning_rate, train_text_encoder
+from stackgan.text.training import train_text_encoder
 
 TEXT = ['text.filters=[12, 12, 16]', 'text.image_filters=4', 'text.batch_size=4',
         'text.learning_rate=3e-3', 'text.checkpoint_every_steps=20']

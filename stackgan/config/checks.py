@@ -35,6 +35,9 @@ def check_config(config, origin):
          'data.split.train_list', 'is read only with data.split.by: lists'),
         (config.text.source != 'pickle' or data.layout != 'folder',
          'text.source', 'layout folder brings no embeddings; must be auto or train'),
+        (config.score.images >= 2 * config.score.splits,
+         'score.images', 'each of the %d splits needs 2 pictures; must be at least %d'
+         % (config.score.splits, 2 * config.score.splits)),
         (not config.platform.deterministic or config.platform.threads in (None, 1),
          'platform.threads', 'deterministic runs on one thread; must be null or 1'),
         (not config.platform.deterministic or config.platform.device != 'gpu',

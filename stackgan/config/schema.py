@@ -138,6 +138,41 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Scorer:
+    split: str = key('whose classes it tells apart: test, as the Inception of StackGAN, or train; '
+                     'the same where the dataset is not split by class', choices=('test', 'train'))
+    side: int = key('side of the pictures it sees, in pixels', least=32, most=299)
+    filters: int = key('width of its first convolution', least=4, most=256)
+    blocks: int = key('Inception blocks; between two the sides are halved', least=1, most=5)
+    steps: int = key('training steps', least=1)
+    batch_size: int = key('pictures a step', least=2, most=4096)
+    learning_rate: float = key('of Adam at the start; falls to zero along a half cosine',
+                               above=0.0, most=1.0)
+    seed: int = key('seed of weights, pictures and what is held out', least=0, most=2 ** 31 - 1)
+    held_out_share: float = key('share of the pictures of each class that measure its '
+                                'accuracy', above=0.0, most=0.9)
+    least_accuracy: float = key('accuracy on held-out pictures below which its scores are '
+                                'refused', least=0.0, most=1.0)
+    checkpoint_every_steps: int = key('steps between two checkpoints', least=1)
+
+
+@dataclass(frozen=True)
+class Score:
+    images: int = key('pictures to draw from test captions and score', least=4)
+    splits: int = key('parts of a set; a score is the mean over them', least=1, most=1000)
+    seed: int = key('seed of captions, noise and shuffles', least=0, most=2 ** 31 - 1)
+    checkpoint: str = key('which checkpoint to score', choices=('last', 'best'))
+    stackgan_weights: Optional[str] = key(
+        'the unpacked Inception-v3 checkpoint of StackGAN-inception-model: its path, or a folder '
+        'that holds it alone, below the volume or absolute; null: none')
+    stackgan_classes: int = key('classes that checkpoint tells apart, without the background: 50 '
+                                'for its birds, 20 for its flowers', least=2, most=100000)
+    imagenet_weights: Optional[str] = key(
+        'the frozen Inception graph of 2015 (classify_image_graph_def.pb), below the volume or '
+        'absolute; null: none')
+
+
+@dataclass(frozen=True)
 class Platform:
     device: str = key('auto: a GPU when TensorFlow sees one, else the CPU',
                       choices=('auto', 'cpu', 'gpu'))
@@ -158,4 +193,6 @@ class Config:
     stage1: Stage1 = key('training of Stage-I')
     stage2: Stage2 = key('training of Stage-II')
     sample: Sample = key('pictures from captions')
+    scorer: Scorer = key('the classifier that scores pictures of the dataset')
+    score: Score = key('scores of generated and real pictures')
     platform: Platform = key('the machine; changes speed, and results only by rounding')

@@ -5,11 +5,11 @@ images at positions s * batch to (s + 1) * batch of that row, so no image is lef
 order does not depend on the batch size.
 """
 
-import queue
-import threading
+import itertools
 
 import numpy as np
 
+from stackgan.ahead import ahead
 from stackgan.data.noise import normal, random_state, truncated_normal
 from stackgan.data.prepared import HIGH, LOW
 from stackgan.errors import InputError
@@ -97,37 +97,8 @@ class Batches:
         return means
 
     def stream(self, first_step):
-        """Yields (step, Batch) from `first_step` on, made ahead by a thread."""
-        ready, ended = queue.Queue(PREFETCHED), threading.Event()
-
-        def work():
-            step = first_step
-            try:
-                while not ended.is_set():
-                    _put(ready, ended, (step, self.make(step), None))
-                    step += 1
-            except BaseException as error:       # handed to the reader, which raises it
-                _put(ready, ended, (step, None, error))
-
-        thread = threading.Thread(target=work, name='batches', daemon=True)
-        thread.start()
-        try:
-            while True:
-                step, batch, error = ready.get()
-                if error is not None:
-                    raise error
-                yield step, batch
-        finally:
-            ended.set()
-            thread.join()
-
-
-def _put(ready, ended, item):
-    while not ended.is_set():
-        try:
-            return ready.put(item, timeout=0.1)
-        except queue.Full:
-            continue
+        """(step, Batch) from `first_step` on, without end, made ahead by a thread."""
+        return ahead(((step, self.make(step)) for step in itertools.count(first_step)), PREFETCHED)
 
 
 class WrongImages:

@@ -53,9 +53,26 @@ def cut_picture(
         sides,           # sides of the squares to make, the largest first
 ):
     """`Cut` of a picture file. Raises BadPicture for one that cannot be used."""
+    return _with_image(path, lambda image: _cut(image, crop, box, sides))
+
+
+def read_picture(
+        path,            # picture file
+):
+    """The whole picture as a PIL image, upright and RGB. Raises BadPicture as `cut_picture`."""
+    return _with_image(path, _whole)
+
+
+def _whole(image):
+    _check_size(image.size)
+    image.load()
+    return _turned(to_rgb(image), _orientation(image))
+
+
+def _with_image(path, use):
     try:
         with Image.open(path, formats=FORMATS) as image:
-            return _cut(image, crop, box, sides)
+            return use(image)
     except BadPicture:
         raise
     except MemoryError:

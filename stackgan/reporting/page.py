@@ -9,6 +9,8 @@ from stackgan.config.loading import to_yaml
 from stackgan.files import atomic_write, read_json, read_json_lines
 from stackgan.progress import duration
 from stackgan.reporting.charts import line_chart
+from stackgan.reporting.scores import scores_section
+from stackgan.reporting.tables import html_table
 from stackgan.scoring.painted import describe
 
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
@@ -16,14 +18,15 @@ TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
 
 def write_report(
         folder,           # where index.html goes
-        inputs,           # {name: folder}: prepared, embeddings, stage1, stage2, samples, and
-                          # text-encoder where there is one
+        inputs,           # {name: folder}: prepared, embeddings, stage1, stage2, samples,
+                          # scores, and text-encoder where there is one
         config,           # Config
         say,              # prints a line
 ):
     """Writes the page; it stands alone with the pictures in its folder."""
     sections = [
         ('What came out', _samples(folder, inputs['samples'])),
+        ('Scores', scores_section(inputs['scores'])),
         ('What the model saw', _prepared(folder, inputs['prepared'])),
         ('Text encoder', _text_encoder(inputs.get('text-encoder'))),
         ('Stage-I training', _stage(folder, inputs['stage1'], 'stage1')),
@@ -76,7 +79,7 @@ def _text_encoder(encoder):
     rows = [(name.replace('_', ' '), '%.1f %%' % (100 * value['value']),
              '%.1f %%' % (100 * value['chance']))
             for name, value in sorted(read_json(path).items()) if isinstance(value, dict)]
-    return _table(('held-out classes', 'value', 'chance'), rows)
+    return html_table(('held-out classes', 'value', 'chance'), rows)
 
 
 def _stage(folder, stage, name):
@@ -119,12 +122,4 @@ def _times(inputs):
         rows.append((manifest['request']['job'], duration(manifest['seconds']),
                      manifest['finished'].replace('T', ' '),
                      ', '.join('%s %s' % each for each in sorted(versions.items()))))
-    return _table(('job', 'took', 'finished', 'versions'), sorted(rows, key=lambda row: row[2]))
-
-
-def _table(header, rows):
-    def cells(tag, values):
-        return '<tr>%s</tr>' % ''.join('<%s>%s</%s>' % (tag, html.escape(value), tag)
-                                       for value in values)
-    return '<table>%s%s</table>' % (cells('th', header),
-                                    '\n'.join(cells('td', row) for row in rows))
+    return html_table(('job', 'took', 'finished', 'versions'), sorted(rows, key=lambda row: row[2]))

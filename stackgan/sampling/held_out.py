@@ -1,5 +1,7 @@
 """Which held-out captions are drawn when none are given."""
 
+import itertools
+
 from stackgan.data.noise import random_state
 from stackgan.sampling.sampler import Wanted
 
@@ -11,17 +13,33 @@ def held_out_captions(
         seed,              # of the choice
 ):
     """[Wanted]: test images in a shuffled order, over and over, with a random caption each."""
+    return list(itertools.islice(stream_captions(split, embeddings, seed), count))
+
+
+def stream_captions(
+        split,             # data.prepared.Split, the test part
+        embeddings,        # data.prepared.ArrayFile of its captions
+        seed,              # of the choice
+        first=0,           # the first ones to leave out
+):
+    """`held_out_captions` without end, one by one; no embedding stays in memory."""
+    items, drawn = split.items(), {}
+    for place, (image, number) in enumerate(stream_choices(split, seed)):
+        caption = items[image]['captions'][number]
+        copy = drawn.get(caption, 0)                     # a repeated caption gets other noise
+        drawn[caption] = copy + 1
+        if place >= first:
+            yield Wanted(caption, embeddings.read(int(split.caption_starts[image]) + number), copy,
+                         {'image': items[image]['name'], 'class_id': items[image]['class_id']})
+
+
+def stream_choices(
+        split,             # data.prepared.Split, the test part
+        seed,              # of the choice
+):
+    """(image, number of its caption) without end: what `held_out_captions` draws."""
     random = random_state(seed, 'held-out captions')
-    items = split.items()
-    wanted, drawn = [], {}
-    while len(wanted) < count:
-        for image in random.permutation(len(split))[:count - len(wanted)]:
-            captions = items[image]['captions']
-            number = random.randint(0, len(captions))
-            copy = drawn.get(captions[number], 0)        # a repeated caption gets other noise
-            drawn[captions[number]] = copy + 1
-            row = int(split.caption_starts[image]) + number
-            wanted.append(Wanted(captions[number], embeddings.read(row), copy,
-                                 {'image': items[image]['name'],
-                                  'class_id': items[image]['class_id']}))
-    return wanted
+    starts = split.caption_starts
+    while True:
+        for image in random.permutation(len(split)):
+            yield int(image), int(random.randint(0, int(starts[image + 1] - starts[image])))

@@ -35,12 +35,12 @@ class Sampler:
     def __init__(
             self,
             folder,            # of a finished stage
-            which,             # 'last' or 'best' of its checkpoints
+            which,             # 'last' or 'best' of its checkpoints, or the path of one
             batch_size,
             platform,          # the `platform` section
     ):
         store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
-        self.checkpoint = store.best() if which == 'best' else store.last()
+        self.checkpoint = {'last': store.last, 'best': store.best}.get(which, lambda: which)()
         if self.checkpoint is None:
             raise InputError('%s: no checkpoint there; train that stage first' % folder)
         facts = read_facts(self.checkpoint)

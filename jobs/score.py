@@ -1,0 +1,172 @@
+"""Inception score, FID and R-precision of generated pictures, beside those of real ones."""
+
+import os
+
+from jobs.contract import Input, Job, flat, read_manifest
+from jobs.prepared import (embeddings_input, prepared_input, run_folder, scorer_folder,
+                           text_encoder_inputs)
+from jobs.training import precision
+from stackgan.config.loading import to_dict
+from stackgan.errors import InputError
+from stackgan.files import digest_of, read_json_lines
+
+WEIGHTS = {'stackgan-weights': 'stackgan_weights', 'imagenet-weights': 'imagenet_weights'}
+
+
+def _add_options(parser):
+    parser.add_argument('--image-folder', metavar='DIR',
+                        help='score the pictures below this folder instead of generated ones')
+    parser.add_argument('--every-checkpoint', action='store_true',
+                        help='score every checkpoint that is kept and has no scores yet')
+    parser.add_argument('--stage', type=int, choices=(1, 2), default=2,
+                        help='1: score the pictures of Stage-I (default: 2)')
+
+
+def _variant(job, options):
+    """The job for these options: a folder, and Stage-I, have an output of their own."""
+    if options.image_folder is not None:
+        if options.every_checkpoint:
+            raise InputError('score: --image-folder holds no checkpoints; leave out '
+                             '--every-checkpoint')
+        return _folder_job(job, os.path.abspath(options.image_folder), options.force)
+    stage = 'stage%d' % options.stage
+
+    def output(config):
+        return run_folder(config, 'scores' if options.stage == 2 else 'scores-stage1')
+
+    def inputs(config, volume):
+        return _inputs(config, volume, stage)
+
+    def run(work):
+        _score_checkpoints(work, options.stage, options.every_checkpoint, options.force)
+
+    def is_complete(folder, config, volume):
+        return not options.every_checkpoint or _has_every_checkpoint(
+            folder, os.path.join(volume, run_folder(config, stage)))
+
+    return job._replace(output=output, inputs=inputs, run=run, is_complete=is_complete)
+
+
+def _folder_job(job, folder, afresh):
+    def output(config):
+        return run_folder(config, 'scores-' + digest_of(folder)[:8])
+
+    def inputs(config, volume):
+        return [prepared_input(config), _scorer_input(config),
+                Input('pictures', folder, hint='--image-folder names a folder of pictures')
+                ] + _weights_inputs(config, volume)
+
+    def settings(config):
+        return dict(_settings(config), image_folder=folder)
+
+    return job._replace(output=output, inputs=inputs, settings=settings,
+                        run=lambda work: _score_folder(work, afresh))
+
+
+def _inputs(config, volume, stage='stage2'):
+    return [prepared_input(config), embeddings_input(config),
+            Input('stage', run_folder(config, stage), 'train-' + stage), _scorer_input(config)
+            ] + text_encoder_inputs(config, volume) + _weights_inputs(config, volume)
+
+
+def _scorer_input(config):
+    return Input('scorer', scorer_folder(config), 'train-scorer')
+
+
+def _weights_inputs(config, volume):
+    """[Input] of the weights that the user has."""
+    found = []
+    for name, key in sorted(WEIGHTS.items()):
+        path = getattr(config.score, key)
+        if path is not None:
+            if os.path.exists(os.path.join(volume, path + '.index')):    # of a checkpoint's files
+                path += '.index'
+            found.append(Input(name, path, hint='score.%s names it' % key))
+    return found
+
+
+def _settings(config):
+    score = to_dict(config.score)
+    for key in WEIGHTS.values():                     # they are inputs
+        del score[key]
+    return {'score': score, 'scorer': {'least_accuracy': config.scorer.least_accuracy},
+            'platform': precision(config)}
+
+
+def _score_checkpoints(work, stage, every, afresh=False):
+    from stackgan.checkpoints import Checkpoints, read_facts
+    from stackgan.scoring.running import CheckpointToScore, score_checkpoints
+    folder = work.inputs['stage']
+    store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
+    chosen = [store.best() if work.config.score.checkpoint == 'best' else store.last()]
+    if None in chosen:
+        raise InputError('%s: no checkpoint there; train that stage first' % folder)
+    digests, training = _digests_of_checkpoints(folder), _training(folder, stage)
+    to_score = [CheckpointToScore(
+        path, os.path.relpath(path, work.volume), read_facts(path)['step'], stage,
+        {'checkpoint': digests[os.path.basename(path)], 'training': training,
+         'platform': precision(work.config)})
+        for path in (store.all() if every else chosen)]
+    score_checkpoints(to_score, work.inputs, work.folder, _earlier(work, afresh), work.config,
+                      _digests(work), work.say)
+
+
+def _score_folder(work, afresh):
+    from stackgan.scoring.running import score_folder
+    main = os.path.join(work.volume, run_folder(work.config, 'scores'))
+    earlier = [] if afresh else [main] + _earlier(work, afresh)
+    score_folder(work.inputs['pictures'], work.inputs, work.folder, earlier, work.config,
+                 _digests(work), work.say)
+
+
+def _digests(work):
+    from stackgan.scoring.running import Digests
+    return Digests(*[read_manifest(work.inputs[name])['content'] if name in work.inputs else None
+                     for name in ('prepared', 'embeddings')])
+
+
+def _earlier(work, afresh):
+    """The finished output that this work will replace, where there is one to take from."""
+    finished = work.folder[:-len('.partial')]
+    return [finished] if read_manifest(finished) and not afresh else []
+
+
+def _digests_of_checkpoints(folder):
+    """{name: digest of the variables} of each checkpoint of a finished stage."""
+    files = {}
+    for path, facts in read_manifest(folder)['files'].items():
+        parts = path.split('/')
+        if parts[0] == 'checkpoints' and parts[-1].startswith('model.'):
+            files.setdefault(parts[1], {})[parts[2]] = facts['sha256']
+    return {name: digest_of(digests) for name, digests in files.items()}
+
+
+def _training(folder, stage):
+    """Digest of what makes trainings the same but for their length."""
+    request = read_manifest(folder)['request']
+    settings = flat(request['settings'])
+    settings.pop('stage%d.epochs' % stage)
+    return digest_of([settings, request['inputs']])
+
+
+def _has_every_checkpoint(folder, stage_folder):
+    """Whether each checkpoint of a finished stage has scores in a finished record."""
+    try:
+        scored = {os.path.basename(line['checkpoint'])
+                  for line in read_json_lines(os.path.join(folder, 'scores.jsonl'))
+                  if line['checkpoint']}
+    except (OSError, ValueError, KeyError):
+        return False
+    return scored >= set(_digests_of_checkpoints(stage_folder))
+
+
+JOB = Job(
+    name='score',
+    summary='inception score, FID and R-precision, generated and real; or of --image-folder DIR',
+    output=lambda config: run_folder(config, 'scores'),
+    inputs=_inputs,
+    settings=_settings,
+    run=lambda work: _score_checkpoints(work, 2, False),
+    add_options=_add_options,
+    variant=_variant,
+)

@@ -1,0 +1,61 @@
+"""The scores of a run: a table of the newest, charts over checkpoints, what was refused."""
+
+import html
+import os
+
+from stackgan.files import read_json, read_json_lines
+from stackgan.reporting.charts import line_chart
+from stackgan.reporting.tables import html_table
+
+
+def scores_section(
+        folder,           # of the score job
+):
+    """HTML of the section."""
+    lines = read_json_lines(os.path.join(folder, 'scores.jsonl'))
+    protocols = sorted({line['protocol'] for line in lines})
+    text = html_table(('protocol', 'generated', 'real test pictures', 'checkpoint', 'seed'),
+                      [_row(protocol, lines) for protocol in protocols])
+    accuracy = [line['scorer_accuracy'] for line in lines if line['scorer_accuracy'] is not None]
+    if accuracy:
+        text += ('<p>The scorer is right on %.1f %% of the real pictures that were held out of '
+                 'its training.</p>' % (100 * accuracy[0]))
+    text += ''.join('<p>Refused: %s of %s pictures: %s.</p>' % tuple(
+        html.escape(each[name]) for name in ('protocol', 'set', 'reason'))
+        for each in read_json(os.path.join(folder, 'refused.json')))
+    charts = [(protocol, _chart(protocol, lines)) for protocol in protocols]
+    return text + '<div class="charts">%s</div>' % ''.join(
+        '<figure>%s<figcaption>%s</figcaption></figure>' % (chart, html.escape(protocol))
+        for protocol, chart in charts if chart)
+
+
+def _row(protocol, lines):
+    newest = _generated(protocol, lines)[-1:]
+    real = [line for line in lines if line['protocol'] == protocol and line['set'] == 'real']
+    return [protocol] + [_value(line) for line in (newest, real[:1])] + [
+        str(newest[0][name]) if newest else '' for name in ('step', 'seed')]
+
+
+def _value(found):
+    if not found:
+        return 'none'
+    line = found[0]
+    deviation = '' if line['deviation'] is None else ' ± %.2g' % line['deviation']
+    return '%.4g%s (%d pictures)' % (line['value'], deviation, line['images'])
+
+
+def _generated(protocol, lines):
+    return sorted((line for line in lines if line['protocol'] == protocol
+                   and line['set'] == 'generated'), key=lambda line: line['step'])
+
+
+def _chart(protocol, lines):
+    """The score over checkpoints, with that of real pictures; empty for one checkpoint."""
+    points = [(line['step'], line['value']) for line in _generated(protocol, lines)]
+    if len(points) < 2:
+        return ''
+    real = [line['value'] for line in lines
+            if line['protocol'] == protocol and line['set'] == 'real']
+    series = [('generated', points)] + [
+        ('real', [(points[0][0], value), (points[-1][0], value)]) for value in real[:1]]
+    return line_chart(series, 'step', protocol)

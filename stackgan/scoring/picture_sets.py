@@ -1,0 +1,123 @@
+"""Sets of pictures to score: real ones, generated ones, those in a folder.
+
+A set has `name`, `count`, `facts` (all that changes its pictures) and `readers(first)`, which
+yields a function for each picture from `first` on that gives its `Picture`; any thread may call it.
+"""
+
+import itertools
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stackgan.data.noise import random_state
+from stackgan.data.pictures import BadPicture, read_picture
+from stackgan.errors import InputError
+from stackgan.files import digest_of, files_below
+from stackgan.sampling.held_out import stream_captions, stream_choices
+from stackgan.scoring.views import real_picture
+
+KINDS = ('.jpg', '.jpeg', '.png', '.gif', '.bmp', '.tif', '.tiff', '.webp', '.ppm')
+
+
+class Picture(NamedTuple):
+    pixels: Any            # [H, W, 3] uint8; None: it cannot be read
+    elongation: float      # longer side by the shorter one; 0 where it cannot be read
+
+
+class RealPictures:
+    """The test pictures of a dataset, as far as the networks see them."""
+
+    name = 'real'
+
+    def __init__(
+            self,
+            split,             # data.prepared.Split, the test part
+            content,           # digest of the prepared dataset
+            seed,              # of the captions
+    ):
+        self.split, self.count, self.seed = split, len(split), seed
+        self.facts = {'set': self.name, 'prepared': content, 'count': self.count}
+
+    def readers(self, first):
+        for index in range(first, self.count):
+            yield lambda index=index: Picture(real_picture(self.split, index), 1.0)
+
+    def captions(self):
+        """[count] row of one of its captions for each picture."""
+        starts = self.split.caption_starts
+        random = random_state(self.seed, 'captions of real pictures')
+        return np.array([random.randint(*starts[index:index + 2]) for index in range(self.count)])
+
+
+class GeneratedPictures:
+    """Pictures of random test captions, drawn as they are asked for."""
+
+    name = 'generated'
+
+    def __init__(
+            self,
+            open_sampler,      # () -> sampling.sampler.Sampler; called when pictures are drawn
+            split,             # data.prepared.Split, the test part
+            embeddings,        # data.prepared.ArrayFile of its captions
+            count,
+            seed,              # of the captions and of the noise
+            facts,             # dict: the checkpoint and all else that changes what it draws
+    ):
+        self.open_sampler, self.split, self.embeddings = open_sampler, split, embeddings
+        self.count, self.seed = count, seed
+        self.facts = dict(facts, set=self.name, count=count, seed=seed)
+
+    def readers(self, first):
+        wanted = itertools.islice(stream_captions(self.split, self.embeddings, self.seed, first),
+                                  self.count - first)
+        with self.open_sampler() as sampler:
+            size = sampler.graph.embeddings.shape.as_list()[0]
+            for part in iter(lambda: list(itertools.islice(wanted, size)), []):
+                drawn = sampler.draw(part, self.seed)
+                for pixels in drawn[max(drawn)]:
+                    yield lambda pixels=pixels: Picture(pixels, 1.0)
+
+    def captions(self):
+        """[count] row of the caption of each picture."""
+        starts = self.split.caption_starts
+        choices = itertools.islice(stream_choices(self.split, self.seed), self.count)
+        return np.array([starts[image] + number for image, number in choices])
+
+
+class FolderPictures:
+    """The picture files below a folder, in the order of their paths."""
+
+    name = 'folder'
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.paths = [name for name in files_below(folder) if name.lower().endswith(KINDS)]
+        self.count = len(self.paths)
+        if not self.count:
+            raise InputError('%s: no picture there (%s)' % (folder, ', '.join(
+                kind[1:] for kind in KINDS)))
+        states = [os.stat(os.path.join(folder, name)) for name in self.paths]
+        self.facts = {'set': self.name, 'count': self.count, 'files': digest_of(
+            [[name, state.st_size, state.st_mtime_ns] for name, state in zip(self.paths, states)])}
+
+    def readers(self, first):
+        for name in self.paths[first:]:
+            yield lambda path=os.path.join(self.folder, name): _read(path)
+
+    def fault(self, index):
+        """(path, why it cannot be read) of a picture."""
+        path = os.path.join(self.folder, self.paths[index])
+        try:
+            read_picture(path)
+        except BadPicture as error:
+            return self.paths[index], str(error)
+        return self.paths[index], 'it could not be read before'
+
+
+def _read(path):
+    try:
+        image = read_picture(path)
+    except BadPicture:
+        return Picture(None, 0.0)
+    return Picture(np.asarray(image), max(image.size) / float(min(image.size)))

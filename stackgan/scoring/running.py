@@ -1,0 +1,138 @@
+"""Scores of a run: its checkpoints, or a folder of pictures, beside the real test pictures."""
+
+import os
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import numpy as np
+
+from stackgan.data.prepared import ArrayFile, Split, open_dataset
+from stackgan.errors import InputError, StackganError
+from stackgan.files import write_json
+from stackgan.sampling.sampler import Sampler
+from stackgan.scoring.extractors import (check_learned, open_imagenet, open_match, open_scorer,
+                                         open_stackgan, read_scorer)
+from stackgan.scoring.picture_sets import FolderPictures, GeneratedPictures, RealPictures
+from stackgan.scoring.protocols import Captions, least_pictures, readable
+from stackgan.scoring.scores import Origin, Rules, Scoring
+
+UNREADABLE = 'unreadable.json'
+
+
+class CheckpointToScore(NamedTuple):
+    """A checkpoint of a stage."""
+
+    path: str              # folder
+    shown: str             # the path as the record names it
+    step: int
+    stage: int
+    facts: dict            # digests of the checkpoint and of its training
+
+
+class Digests(NamedTuple):
+    """Contents of what is read."""
+
+    prepared: str
+    embeddings: str        # None: not read
+
+
+def score_checkpoints(
+        checkpoints,       # [CheckpointToScore]
+        inputs,            # {name: folder}: prepared, embeddings, scorer; text-encoder if any
+        folder,            # to write to
+        earlier,           # folders of finished records
+        config,            # Config
+        digests,           # Digests
+        say,               # prints a line
+):
+    """Scores generated pictures of each checkpoint. See `scores` for what is written."""
+    settings = config.score
+    test = Split(open_dataset(inputs['prepared']), 'test')
+    embeddings = ArrayFile(os.path.join(inputs['embeddings'], 'test.npy'))
+    with ExitStack() as opened:
+        scoring = _open(opened, inputs, folder, earlier, config, digests, test, embeddings, say)
+        scoring.score(scoring.real, Origin())
+        for each in checkpoints:
+            def open_sampler(path=each.path):
+                return Sampler(os.path.dirname(os.path.dirname(path)), path,
+                               config.sample.batch_size, config.platform)
+            facts = dict(each.facts, prepared=digests.prepared, embeddings=digests.embeddings,
+                         stage=each.stage)
+            pictures = GeneratedPictures(open_sampler, test, embeddings, settings.images,
+                                         settings.seed, facts)
+            scoring.score(pictures, Origin(each.shown, each.step, each.stage))
+        scoring.finish()
+
+
+def score_folder(
+        image_folder,      # of pictures
+        inputs,            # {name: folder}: prepared, scorer
+        folder,            # to write to
+        earlier,           # folders of finished records
+        config,            # Config
+        digests,           # Digests
+        say,               # prints a line
+):
+    """Scores the pictures in a folder. Raises InputError when they are too few to be scored."""
+    pictures = FolderPictures(image_folder)
+    _check_count(pictures, pictures.count, config.score.splits)
+    test = Split(open_dataset(inputs['prepared']), 'test')
+    with ExitStack() as opened:
+        scoring = _open(opened, inputs, folder, earlier, config, digests, test, None, say)
+        if not scoring.protocols:
+            raise StackganError(scoring.refused[0]['reason'])
+        _report_unreadable(pictures, scoring.see(pictures), folder, config.score.splits, say)
+        scoring.score(scoring.real, Origin())
+        scoring.score(pictures, Origin())
+        scoring.finish()
+
+
+def _open(opened, inputs, folder, earlier, config, digests, test, embeddings, say):
+    """`Scoring` with every network that this configuration and run have."""
+    settings, scorer = config.score, read_scorer(inputs['scorer'])
+    extractors, not_learned = [], None
+    try:
+        check_learned(scorer, config.scorer.least_accuracy)
+        extractors.append(open_scorer(inputs['scorer'], config.platform))
+    except StackganError as error:
+        not_learned = str(error)
+    if 'stackgan-weights' in inputs:
+        extractors.append(open_stackgan(inputs['stackgan-weights'], settings.stackgan_classes,
+                                        config.platform))
+    if 'imagenet-weights' in inputs:
+        extractors.append(open_imagenet(inputs['imagenet-weights'], config.platform))
+    captions = None
+    if 'text-encoder' in inputs and embeddings is not None:
+        extractors.append(open_match(inputs['text-encoder'], config.platform))
+        captions = Captions(embeddings, np.repeat(test.class_ids, np.diff(test.caption_starts)))
+    for each in extractors:
+        opened.enter_context(each)
+    rules = Rules(settings.splits, settings.seed, captions, digests.embeddings,
+                  scorer['accuracy'])
+    scoring = Scoring(folder, earlier, extractors, rules,
+                      RealPictures(test, digests.prepared, settings.seed), say)
+    if not_learned:
+        scoring.refuse_network('scorer', not_learned)
+    return scoring
+
+
+def _check_count(pictures, count, splits):
+    if count < least_pictures(splits):
+        raise InputError('%s: %d pictures%s, but %d splits need at least %d; add pictures or '
+                         'lower score.splits'
+                         % (pictures.folder, count, ' that can be read' if
+                            count < pictures.count else '', splits, least_pictures(splits)))
+
+
+def _report_unreadable(pictures, scored, folder, splits, say):
+    """Writes and says which files cannot be read; refuses a set with too few others."""
+    features = next(iter(scored.features.values()))
+    good = np.concatenate([rows['elongation'] > 0 for rows in features.blocks()])
+    faults = [pictures.fault(int(index)) for index in np.flatnonzero(~good)]
+    write_json(os.path.join(folder, UNREADABLE),
+               [{'file': name, 'reason': reason} for name, reason in faults])
+    for name, reason in faults[:3]:
+        say('warning: %s cannot be read: %s' % (name, reason))
+    if len(faults) > 3:
+        say('warning: %d more cannot be read; all are in %s' % (len(faults) - 3, UNREADABLE))
+    _check_count(pictures, readable(features), splits)

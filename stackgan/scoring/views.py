@@ -1,0 +1,57 @@
+"""A picture of any size as a network wants to see it. NumPy and Pillow only."""
+
+import numpy as np
+from PIL import Image
+
+from stackgan.data.prepared import HIGH
+
+SEEN = 256                 # side of a real picture's crop: that of Stage-II's pictures
+CENTRE = (HIGH - SEEN) // 2
+BILINEAR = getattr(Image, 'Resampling', Image).BILINEAR
+
+
+def resized(
+        pixels,            # [H, W, 3] uint8
+        side,
+):
+    """[side, side, 3] uint8: stretched, bilinear, averaging where it shrinks.
+
+    As `scipy.misc.imresize(image, (299, 299), interp='bilinear')` in StackGAN-inception-model.
+    """
+    if pixels.shape[:2] == (side, side):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((side, side), BILINEAR))
+
+
+def resized_as_tf1(
+        pixels,            # [H, W, 3] uint8
+        side,
+):
+    """[side, side, 3] float32 in [0, 255]: `tf.image.resize_bilinear` of TensorFlow 1.
+
+    Neither half-pixel centres nor averaging, as the public Inception graph of 2015 does inside.
+    """
+    (top, bottom, down), (left, right, across) = [
+        _neighbours(length, side) for length in pixels.shape[:2]]
+    pixels, across, down = pixels.astype(np.float32), across[:, np.newaxis], \
+        down[:, np.newaxis, np.newaxis]
+    rows = [pixels[line][:, left] + (pixels[line][:, right] - pixels[line][:, left]) * across
+            for line in (top, bottom)]
+    return rows[0] + (rows[1] - rows[0]) * down
+
+
+def _neighbours(length, side):
+    """(index before, index after, share of the one after), each [side]."""
+    position = np.arange(side, dtype=np.float32) * np.float32(length / float(side))
+    before = position.astype(int)
+    return before, np.minimum(before + 1, length - 1), position - before
+
+
+def real_picture(
+        split,             # data.prepared.Split
+        index,
+        top=CENTRE,        # of the part that is seen
+        left=CENTRE,
+):
+    """[256, 256, 3] uint8: the middle of a stored picture, or another part of it."""
+    return split.picture(index, HIGH, top, SEEN)[:, left:left + SEEN]

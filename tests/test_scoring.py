@@ -1,0 +1,421 @@
+"""Scores of sets: order of good and bad sets, cache, resume, foreign folders, refusals."""
+
+import copy
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_scorer import SCORER, train
+from toy import COLOURS, NeverStop, draw_picture, make_embeddings, make_prepared, tiny_config
+
+from stackgan.data.prepared import ArrayFile, Split, open_dataset
+from stackgan.errors import InputError, StackganError
+from stackgan.sampling.sampler import Sampler
+from stackgan.scoring import features
+from stackgan.scoring.extractors import open_scorer
+from stackgan.scoring.features import Features, extract
+from stackgan.scoring.picture_sets import FolderPictures, GeneratedPictures, RealPictures
+from stackgan.scoring.protocols import (Captions, ScoredSet, least_pictures, protocols_of,
+                                        try_score)
+from stackgan.scoring.running import CheckpointToScore, Digests, score_checkpoints, score_folder
+from stackgan.scoring.scores import table
+from stackgan.training.stages import train_stage
+
+SETTINGS = SCORER + ['score.images=24', 'score.splits=2', 'score.seed=3', 'scorer.steps=100',
+                     'stage1.epochs=1', 'train.checkpoint_every_steps=2',
+                     'train.keep_checkpoints=3']
+DIGESTS = Digests('prepared', 'embeddings')
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    """{name: folder} of a tiny run: prepared, embeddings, stage1, scorer."""
+    folder = tmp_path_factory.mktemp('run')
+    found = {'prepared': make_prepared(folder / 'prepared', images=40, captions=5)}
+    found['embeddings'] = make_embeddings(folder / 'embeddings', found['prepared'])
+    for name in ('stage1', 'scorer'):
+        found[name] = str(folder / name)
+        os.makedirs(found[name])
+    train(found['scorer'], found['prepared'], 'scorer.steps=100')
+    train_stage(1, tiny_config(*SETTINGS), found['prepared'], found['embeddings'],
+                found['stage1'], print, NeverStop())
+    return found
+
+
+def real_pictures(run):
+    return RealPictures(Split(open_dataset(run['prepared']), 'test'), 'prepared', 3)
+
+
+def lines_of(folder):
+    with open(os.path.join(str(folder), 'scores.jsonl')) as stream:
+        return [json.loads(line) for line in stream]
+
+
+def value(lines, protocol, name):
+    return [line['value'] for line in lines
+            if (line['protocol'], line['set']) == (protocol, name)][-1]
+
+
+def save(folder, pictures):
+    os.makedirs(str(folder))
+    for number, pixels in enumerate(pictures):
+        Image.fromarray(pixels).save(str(folder / ('%03d.png' % number)))
+    return str(folder)
+
+
+def good_pictures(count, colours=tuple(COLOURS.values()), seed=9):
+    random = np.random.RandomState(seed)
+    return [draw_picture(random, colours[i % len(colours)], 256) for i in range(count)]
+
+
+def score(images, run, folder, *settings):
+    os.makedirs(str(folder))
+    lines = []
+    score_folder(images, run, str(folder), [], tiny_config(*(SETTINGS + list(settings))), DIGESTS,
+                 lines.append)
+    return lines_of(folder), lines
+
+
+def test_sets_come_out_in_their_order(run, tmp_path):
+    """As good as real, one kind alone, noise: the scores tell which is which."""
+    noise = np.random.RandomState(0).randint(0, 256, (24, 256, 256, 3)).astype(np.uint8)
+    sets = {'good': good_pictures(24), 'collapsed': good_pictures(24, [COLOURS['red']]),
+            'noise': list(noise)}
+    found = {}
+    for name, pictures in sets.items():
+        images = save(tmp_path / name, pictures)
+        lines, _ = score(images, run, tmp_path / (name + '-scores'))
+        found[name] = [value(lines, protocol, 'folder')
+                       for protocol in ('inception_score/scorer/full', 'fid/scorer')]
+        real = value(lines, 'inception_score/scorer/full', 'real')
+    assert found['good'][0] > 0.7 * real > 2 and found['collapsed'][0] < 1.5
+    assert found['noise'][0] < 1.5
+    assert found['good'][1] < 0.3 * min(found['collapsed'][1], found['noise'][1])
+
+
+def test_a_line_says_what_the_score_is_of(run, tmp_path):
+    images = save(tmp_path / 'images', good_pictures(20))
+    lines, said = score(images, run, tmp_path / 'scores')
+    assert [(line['protocol'], line['set']) for line in lines] == [
+        (protocol, name) for protocol in ('inception_score/scorer/full', 'fid/scorer')
+        for name in ('folder', 'real')]
+    line = lines[0]
+    assert line['images'] == 20 and line['seed'] == 3 and len(line['splits']) == 2
+    assert line['value'] == np.mean(line['splits']) and line['deviation'] == np.std(line['splits'])
+    assert line['scorer_accuracy'] > 0.8 and len(line['weights']) == 64 and line['seconds'] > 0
+    assert lines[2]['splits'] == [] and lines[2]['deviation'] is None
+    assert lines[3]['value'] > 0                         # between two halves of the real pictures
+    assert said[-3].split() == ['protocol', 'folder', 'real']
+    assert said[-2].startswith('inception_score/scorer/full  %.4g' % line['value'])
+
+
+def test_scores_are_those_of_the_features(run, tmp_path):
+    """What is written equals the definitions on what the network gives for each picture."""
+    pictures = good_pictures(21)
+    lines, _ = score(save(tmp_path / 'images', pictures), run, tmp_path / 'scores')
+    with open_scorer(run['scorer'], tiny_config().platform) as network:
+        logits, seen = network.run([network.prepare(each) for each in pictures])
+        test = Split(open_dataset(run['prepared']), 'test')
+        real = network.run([network.prepare(test.picture(i, 304)[24:280, 24:280])
+                            for i in range(40)])[1]
+    p = np.exp(logits.astype(float))
+    p = (p / p.sum(1, keepdims=True))[np.random.RandomState(3).permutation(21)]
+    parts = [p[:10], p[10:]]
+    expected = [np.exp((q * np.log(q / q.mean(0))).sum(1).mean()) for q in parts]
+    assert np.allclose(lines[0]['splits'], expected, rtol=1e-5)
+    s1, s2 = [np.cov(x.astype(float), rowvar=False) for x in (seen, real)]
+    roots = np.sqrt(np.linalg.eigvals(s1.dot(s2)).astype(complex)).real.sum()
+    distance = (((seen.mean(0) - real.mean(0)) ** 2).sum() + np.trace(s1) + np.trace(s2)
+                - 2 * roots)
+    assert value(lines, 'fid/scorer', 'folder') == pytest.approx(distance, rel=1e-3)
+
+
+# Generated pictures.
+
+def checkpoints(run, *names):
+    folder = os.path.join(run['stage1'], 'checkpoints')
+    return [CheckpointToScore(os.path.join(folder, name), 'runs/' + name, int(name), 1,
+                              {'checkpoint': name}) for name in names]
+
+
+def score_steps(run, folder, *names, **more):
+    os.makedirs(str(folder), exist_ok=True)
+    lines = []
+    score_checkpoints(checkpoints(run, *names), run, str(folder), more.get('earlier', []),
+                      tiny_config(*(SETTINGS + more.get('settings', []))), DIGESTS, lines.append)
+    return lines_of(folder)
+
+
+def test_generated_pictures_are_those_of_the_sampler(run):
+    test = Split(open_dataset(run['prepared']), 'test')
+    rows = ArrayFile(run['embeddings'] + '/test.npy')
+
+    def open_sampler():
+        return Sampler(run['stage1'], 'last', 4, tiny_config().platform)
+
+    pictures = GeneratedPictures(open_sampler, test, rows, 90, 3, {})
+    drawn = [read().pixels for read in pictures.readers(0)]
+    later = [read().pixels for read in pictures.readers(77)]
+    assert len(drawn) == 90 and drawn[0].shape == (64, 64, 3)
+    assert len(later) == 13 and all(np.array_equal(a, b) for a, b in zip(drawn[77:], later))
+    from stackgan.sampling.held_out import held_out_captions
+    wanted = held_out_captions(test, rows, 90, 3)
+    with open_sampler() as sampler:
+        assert np.array_equal(sampler.draw(wanted[40:44], 3)[64], np.stack(drawn[40:44]))
+    captions = pictures.captions()
+    embeddings = np.load(run['embeddings'] + '/test.npy')
+    assert all(np.array_equal(embeddings[row], each.embedding)
+               for row, each in zip(captions, wanted))
+
+
+def test_checkpoints_are_scored_once_and_stay_in_the_record(run, tmp_path, monkeypatch):
+    first = score_steps(run, tmp_path / 'first', '00000010')
+    assert {line['step'] for line in first if line['set'] == 'generated'} == {10}
+    drawn = []
+    readers = GeneratedPictures.readers
+    monkeypatch.setattr(GeneratedPictures, 'readers', lambda self, start: drawn.append(
+        self.facts['checkpoint']) or readers(self, start))
+    both = score_steps(run, tmp_path / 'both', '00000008', '00000010',
+                       earlier=[str(tmp_path / 'first')])
+    assert drawn == ['00000008']
+    steps = [line['step'] for line in both if line['set'] == 'generated'
+             and line['protocol'] == 'fid/scorer']
+    assert steps == [8, 10]
+    assert [line for line in both if line['step'] == 10] == [
+        line for line in first if line['step'] == 10]
+    later = score_steps(run, tmp_path / 'later', '00000010', earlier=[str(tmp_path / 'both')])
+    assert later == both                                 # that of step 8 is comparable and stays
+    assert drawn == ['00000008']
+    score_steps(run, tmp_path / 'splits', '00000010', earlier=[str(tmp_path / 'later')],
+                settings=['score.splits=3'])
+    assert drawn == ['00000008']                         # what was seen serves other splits too
+    other = score_steps(run, tmp_path / 'other', '00000010', earlier=[str(tmp_path / 'both')],
+                        settings=['score.images=20'])
+    assert {line['step'] for line in other} == {None, 10}     # and here it is not
+
+
+def test_events(run, tmp_path):
+    lines = score_steps(run, tmp_path / 'scores', '00000008', '00000010')
+    import tensorflow.compat.v1 as tf
+    folder = str(tmp_path / 'scores' / 'events')
+    found = {}
+    for name in os.listdir(folder):
+        for event in tf.train.summary_iterator(os.path.join(folder, name)):
+            for each in event.summary.value:
+                found[each.tag, event.step] = each.simple_value
+    for line in lines:
+        if line['step']:
+            stored = found['scores/' + line['protocol'], line['step']]
+            assert stored == pytest.approx(line['value'], rel=1e-6)
+    assert ('scores_of_real_pictures/fid/scorer', 10) in found
+
+
+def test_a_scorer_that_has_not_learned_is_refused(run, tmp_path):
+    weak = dict(run, scorer=str(tmp_path / 'weak'))
+    shutil.copytree(run['scorer'], weak['scorer'])
+    facts = json.load(open(weak['scorer'] + '/scorer.json'))
+    json.dump(dict(facts, accuracy=0.3), open(weak['scorer'] + '/scorer.json', 'w'))
+    assert score_steps(weak, tmp_path / 'scores', '00000010') == []
+    refused = json.load(open(str(tmp_path / 'scores' / 'refused.json')))
+    assert [each['protocol'] for each in refused] == ['inception_score/scorer/full', 'fid/scorer']
+    assert 'right on 30.0 % of held-out real pictures' in refused[0]['reason']
+    with pytest.raises(StackganError, match='right on 30.0 %'):
+        score(save(tmp_path / 'images', good_pictures(4)), weak, tmp_path / 'folder')
+
+
+# R-precision.
+
+class FakeFeatures:
+    """Rows of given features."""
+
+    def __init__(self, values):
+        self.rows = np.zeros(len(values), [('elongation', '<f4'),
+                                           ('features', '<f4', values.shape[1:])])
+        self.rows['features'], self.rows['elongation'] = values, 1
+
+    def blocks(self):
+        return [self.rows[:5], self.rows[5:]]
+
+
+class FakePictures:
+    name = 'generated'
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def captions(self):
+        return self.rows
+
+
+def test_r_precision_of_perfect_and_of_unrelated_pictures(tmp_path):
+    random = np.random.RandomState(0)
+    classes = np.repeat(np.arange(10), 20)
+    np.save(str(tmp_path / 'rows.npy'), random.standard_normal((200, 16)).astype(np.float32))
+    rows = ArrayFile(str(tmp_path / 'rows.npy'))
+    own = random.randint(0, 200, 300)
+    protocol = protocols_of(['match'], 10, 0, Captions(rows, classes))[0]
+    texts = np.load(str(tmp_path / 'rows.npy'))[own]
+    found = {}
+    for name, seen in (('own', texts * 3), ('unrelated', random.standard_normal((300, 16))),
+                       ('of its class', texts)):
+        captions = own if name != 'of its class' else own // 20 * 20
+        scored = ScoredSet(FakePictures(captions), {'match': FakeFeatures(seen)}, 0.0)
+        found[name] = protocol.score(scored, None)
+    assert found['own'].value == 1.0 and found['own'].deviation == 0.0
+    assert found['unrelated'].value < 0.05 and len(found['own'].parts) == 10
+    few = protocols_of(['match'], 10, 0, Captions(rows, np.zeros(200, int)))[0]
+    assert try_score(few, scored, None) == (
+        None, '0 captions of other classes than 0; at least 99 are needed')
+
+
+# Features on disk.
+
+class Interruption(Exception):
+    pass
+
+
+def test_an_interrupted_look_goes_on_and_gives_the_same(run, tmp_path):
+    whole, cut = str(tmp_path / 'whole'), str(tmp_path / 'cut')
+    pictures, asked = real_pictures(run), []
+
+    class FailsOnce(RealPictures):
+        def readers(self, first):
+            asked.append(first)
+            for index, read in enumerate(super().readers(first), first):
+                if index == 37 and len(asked) == 1:
+                    raise Interruption
+                yield read
+
+    failing = FailsOnce(pictures.split, 'prepared', 3)
+    with open_scorer(run['scorer'], tiny_config().platform) as network:
+        expected = np.concatenate(list(extract(pictures, [network], whole, 'x')['scorer'].blocks()))
+        with pytest.raises(Interruption):
+            extract(failing, [network], cut, 'x')
+        path = Features(cut, network, failing).path
+        with open(path, 'ab') as stream:
+            stream.write(b'half a row')
+        found = extract(failing, [network], cut, 'x')['scorer']
+        rows = np.concatenate(list(found.blocks()))
+    assert asked == [0, 32] and rows.tobytes() == expected.tobytes()
+    assert np.load(path).tobytes() == expected.tobytes()          # a plain .npy file
+
+
+def test_features_are_seen_once_and_damaged_ones_again(run, tmp_path, monkeypatch):
+    first, second = str(tmp_path / 'first'), str(tmp_path / 'second')
+    pictures, made = real_pictures(run), []
+    readers = RealPictures.readers
+    monkeypatch.setattr(RealPictures, 'readers', lambda self, start: made.append(start)
+                        or readers(self, start))
+    with open_scorer(run['scorer'], tiny_config().platform) as network:
+        rows = list(extract(pictures, [network], first, 'x')['scorer'].blocks())[0]
+        again = extract(pictures, [network], second, 'x', [first])['scorer']
+        assert made == [0] and list(again.blocks())[0].tobytes() == rows.tobytes()
+        with open(again.path, 'r+b') as stream:
+            stream.write(b'damaged header')
+        third = extract(pictures, [network], second, 'x')['scorer']
+        assert made == [0, 0] and list(third.blocks())[0].tobytes() == rows.tobytes()
+
+
+def test_whatever_changes_the_features_changes_their_key(run, tmp_path, monkeypatch):
+    pictures = real_pictures(run)
+    images = save(tmp_path / 'images', good_pictures(3))
+    test, rows = pictures.split, ArrayFile(run['embeddings'] + '/test.npy')
+
+    def generated(**changes):
+        values = dict(count=24, seed=3, facts={'checkpoint': 'a'})
+        values.update(changes)
+        return GeneratedPictures(None, test, rows, values['count'], values['seed'],
+                                 values['facts'])
+
+    with open_scorer(run['scorer'], tiny_config().platform) as network:
+        def name(pictures, **facts):
+            changed = copy.copy(network)
+            changed.facts = dict(network.facts, **facts)
+            return os.path.dirname(Features(str(tmp_path), changed, pictures).path)
+
+        names = [name(pictures), name(pictures, weights='other'), name(pictures, side=31),
+                 name(pictures, precision='bfloat16'), name(pictures, extractor='imagenet'),
+                 name(RealPictures(test, 'other', 3)), name(generated()),
+                 name(generated(count=25)), name(generated(seed=4)),
+                 name(generated(facts={'checkpoint': 'b'})), name(FolderPictures(images))]
+        monkeypatch.setattr(features, 'VERSION', 2)
+        names.append(name(pictures))
+        os.utime(os.path.join(images, '000.png'), (1, 1))
+        names.append(name(FolderPictures(images)))
+        save(tmp_path / 'images' / 'more', good_pictures(1))
+        names.append(name(FolderPictures(images)))
+    assert len(set(names)) == len(names)
+
+
+# Foreign folders.
+
+@pytest.fixture
+def foreign(tmp_path):
+    """20 pictures of all kinds, and others that cannot be read."""
+    folder = tmp_path / 'foreign'
+    pictures = [Image.fromarray(each) for each in good_pictures(20)]
+    os.makedirs(str(folder / 'deep'))
+    pictures[0].convert('L').save(str(folder / 'grey.PNG'))
+    pictures[1].resize((90, 70)).save(str(folder / 'small.jpg'))
+    shown = pictures[2].convert('RGBA')
+    shown.putalpha(Image.new('L', shown.size, 0))
+    shown.save(str(folder / 'deep' / 'clear.webp'))
+    pictures[3].convert('P').save(str(folder / 'few.gif'))
+    pictures[4].resize((600, 150)).save(str(folder / 'strip.png'))
+    for number, each in enumerate(pictures[5:], 5):
+        each.save(str(folder / 'deep' / ('%02d.bmp' % number)))
+    (folder / 'broken.png').write_bytes(b'\x89PNG\r\n\x1a\n broken')
+    (folder / 'notes.txt').write_text('no picture')
+    shutil.copyfile(str(folder / 'deep' / '05.bmp'), str(folder / 'copy.bmp'))
+    return folder
+
+
+def test_a_foreign_folder(run, foreign, tmp_path):
+    lines, said = score(str(foreign), run, tmp_path / 'scores')
+    assert {(line['images'], line['unreadable'], line['duplicates'], line['elongated'])
+            for line in lines if line['set'] == 'folder'} == {(21, 1, 1, 1)}
+    unreadable = json.load(open(str(tmp_path / 'scores' / 'unreadable.json')))
+    assert [each['file'] for each in unreadable] == ['broken.png']
+    text = '\n'.join(said)
+    for words in ('warning: broken.png cannot be read: it is', '1 of 21 folder pictures are exact '
+                  'copies of others', '1 of 21 folder pictures are at least 1.5 times as long'):
+        assert words in text, text
+
+
+def test_grey_is_grey_and_what_is_clear_is_white(foreign):
+    pictures = FolderPictures(str(foreign))
+    found = {name: read().pixels for name, read in zip(pictures.paths, pictures.readers(0))}
+    assert (found['grey.PNG'] == found['grey.PNG'][..., :1]).all()
+    assert (found['deep/clear.webp'] == 255).all()
+    assert found['strip.png'].shape == (150, 600, 3) and found['broken.png'] is None
+
+
+@pytest.mark.parametrize('count, text', [
+    (0, r'images: no picture there \(jpg, jpeg, png'),
+    (1, r'images: 1 pictures, but 2 splits need at least 4; add pictures or lower score.splits')])
+def test_too_few_pictures(run, tmp_path, count, text):
+    images = save(tmp_path / 'images', good_pictures(count))
+    with pytest.raises(InputError, match=text):
+        score(images, run, tmp_path / 'scores')
+
+
+def test_a_folder_of_what_cannot_be_read(run, tmp_path):
+    images = save(tmp_path / 'images', good_pictures(3))
+    (tmp_path / 'images' / 'x.png').write_text('text')
+    with pytest.raises(InputError, match='3 pictures that can be read, but 2 splits need at '):
+        score(images, run, tmp_path / 'scores')
+
+
+def test_pictures_that_a_split_needs():
+    assert least_pictures(10) == 20 and least_pictures(10, 'public') == 64
+    assert least_pictures(40, 'public') == 128
+
+
+def test_the_table_shows_the_newest_checkpoint():
+    lines = [{'protocol': 'fid/scorer', 'set': name, 'value': number, 'deviation': None,
+              'images': 7} for name, number in (('generated', 3.0), ('generated', 2.5),
+                                                ('real', 1.0))]
+    assert table(lines) == ['protocol    generated  real', 'fid/scorer  2.5 (7)    1 (7)']

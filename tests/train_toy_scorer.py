@@ -1,0 +1,32 @@
+"""Run by tests as a process of its own that can be killed: trains a scorer on toy data.
+
+    train_toy_scorer.py FOLDER PREPARED [key=value ...]
+"""
+
+import sys
+
+from toy import tiny_config
+
+from jobs.signals import handled
+from stackgan.errors import Interrupted, StackganError
+from stackgan.platforms.cores import prepare_environment
+
+
+def main(folder, prepared, *settings):
+    config = tiny_config(*settings)
+    prepare_environment(config.platform)
+    from stackgan.scoring.scorer_training import train_scorer        # loads TensorFlow
+    try:
+        with handled() as stop:
+            train_scorer(prepared, folder, config.scorer, config.platform, print, stop)
+    except Interrupted as signal:
+        print('interrupted', signal)
+        return 130
+    except StackganError as error:
+        print('error:', error)
+        return error.exit_code
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:]))

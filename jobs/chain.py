@@ -6,21 +6,27 @@ import subprocess
 import sys
 import time
 
-from jobs import (embed, make_dataset, preprocess, report, sample, train_stage1, train_stage2,
-                  train_text_encoder)
+from jobs import (convert_om, embed, export, make_dataset, preprocess, report, sample,
+                  train_stage1, train_stage2, train_text_encoder, verify_om)
 from jobs.contract import folder_of, read_manifest, state_of
 from jobs.locks import is_locked
 from stackgan.errors import Interrupted
 from stackgan.progress import duration
 
 JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
-        train_stage2.JOB, sample.JOB, report.JOB)
-NAMES = tuple(job.name for job in JOBS)
+        train_stage2.JOB, sample.JOB, export.JOB, report.JOB)
+ON_REQUEST = (convert_om.JOB, verify_om.JOB)      # go on from export where there is an Ascend
+NAMES = tuple(job.name for job in JOBS + ON_REQUEST)
 
 
 def until(name):
-    """The jobs up to and including `name`; all for None."""
-    return JOBS if name is None else JOBS[:NAMES.index(name) + 1]
+    """The jobs up to and including `name`; for None all but those on request."""
+    if name is None:
+        return JOBS
+    chain = JOBS
+    if name in [job.name for job in ON_REQUEST]:
+        chain = JOBS[:JOBS.index(export.JOB) + 1] + ON_REQUEST
+    return chain[:[job.name for job in chain].index(name) + 1]
 
 
 def run_chain(
@@ -78,7 +84,7 @@ def _run_process(name, arguments):
 def rows_of_status(config, volume):
     """[job, state, output, detail] of every job, as texts."""
     rows = []
-    for job in JOBS:
+    for job in JOBS + ON_REQUEST:
         folder = folder_of(job, config, volume)
         state, holder = state_of(job, config, volume), is_locked(folder)
         word, detail = ('running', holder) if holder else state

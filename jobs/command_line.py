@@ -62,7 +62,7 @@ def _parser():
     status = commands.add_parser('status', parents=[common],
                                  help='show what is done, stale or missing')
     status.set_defaults(act=_status)
-    for job in chain.JOBS:
+    for job in chain.JOBS + chain.ON_REQUEST:
         one = commands.add_parser(job.name, parents=[common, running], help=job.summary,
                                   description=job.summary)
         one.add_argument('--force', action='store_true', help='run even when up to date')
@@ -87,7 +87,11 @@ def _find_config(name):
 
 def _one(options, config, volume):
     if options.dry_run:
-        return _dry_run(config, volume, [options.job.variant(options.job, options)])
+        job = options.job.variant(options.job, options)
+        _dry_run(config, volume, [job])
+        for line in job.preview(config, volume):
+            print(line)
+        return 0
     return execute(options.job, config, volume, options)
 
 

@@ -59,6 +59,7 @@ class Job(NamedTuple):
     precious: bool = False                          # days of work: never thrown away unasked
     add_options: Optional[Callable] = None          # adds options of its own to a parser
     variant: Callable = lambda job, options: job    # the job that those options make of it
+    preview: Callable = lambda config, volume: ()   # lines that --dry-run adds
 
 
 class State(NamedTuple):

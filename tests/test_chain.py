@@ -40,6 +40,8 @@ def test_every_job_leaves_its_files(volume):
             run / 'stage1': ['checkpoints', 'options.json', 'stats.jsonl', 'samples', 'events'],
             run / 'stage2': ['checkpoints', 'options.json', 'stats.jsonl', 'samples', 'events'],
             run / 'samples': ['64', '256', 'samples.jsonl', 'grid.png', 'colours.json'],
+            run / 'export': ['export.json', 'check.json', 'stackgan-stage2-b1.pb',
+                             'stackgan-stage2-b4.onnx'],
             run / 'report': ['index.html']}.items():
         assert read_manifest(str(folder)), folder
         for name in names + ['config.yaml', 'log.txt', 'manifest.json']:
@@ -75,11 +77,11 @@ def test_a_second_run_does_nothing_and_does_not_load_tensorflow(volume, tmp_path
     done = call(volume, 'run', PYTHONPATH=trap)
     assert done.returncode == 0 and 'run: all is up to date' in done.stdout, done.stdout
     for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1',
-                'train-stage2', 'sample', 'report'):
+                'train-stage2', 'sample', 'export', 'report'):
         done = call(volume, job, PYTHONPATH=trap)
         assert done.returncode == 0 and 'up to date' in done.stdout, done.stdout
     table = call(volume, 'status', PYTHONPATH=trap).stdout.splitlines()[2:]
-    assert [line.split()[1] for line in table] == ['done'] * 8
+    assert [line.split()[1] for line in table] == ['done'] * 9 + ['missing'] * 2
 
 
 def test_a_changed_setting_runs_only_what_depends_on_it(volume):
@@ -119,6 +121,26 @@ def test_captions_of_one_s_own(volume, tmp_path):
 def test_bad_captions(volume, arguments, text):
     done = call(volume, 'sample', *arguments)
     assert done.returncode == 2 and text in done.stdout and len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize('kind', ['pb', 'onnx'])
+def test_an_exported_model_draws_what_its_checkpoint_draws(volume, kind):
+    run = volume / 'runs' / 'smoke'
+    done = call(volume, 'sample', '--model', str(run / 'export' / ('stackgan-stage2-b4.' + kind)))
+    assert done.returncode == 0, done.stdout
+    folder = done.stdout.strip().splitlines()[-1].split(': ')[-1]
+    assert (run / 'samples' / 'samples.jsonl').read_text() == open(
+        os.path.join(folder, 'samples.jsonl')).read()
+    for name in ('64/00003.png', '256/00015.png'):
+        ours, theirs = [np.asarray(Image.open(os.path.join(where, name))).astype(int)
+                        for where in (folder, str(run / 'samples'))]
+        assert np.abs(ours - theirs).max() <= 1
+
+
+def test_without_atc_the_chain_ends_with_exit_code_3_on_request_only(volume):
+    done = call(volume, 'run', '--until', 'convert-om', PATH='/usr/bin:/bin')
+    assert done.returncode == 3 and 'the frozen graph passed the check' in done.stdout
+    assert call(volume, 'run', PATH='/usr/bin:/bin').returncode == 0
 
 
 def test_stage1_alone_can_be_sampled(volume):

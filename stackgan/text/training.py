@@ -21,7 +21,7 @@ from stackgan.data.prepared import Split, open_dataset
 from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.files import atomic_write, write_json
 from stackgan.networks.layers import BATCH_NORM_DECAY, Pass
-from stackgan.platforms.session import open_session
+from stackgan.platforms.session import on_host, open_session
 from stackgan.progress import Progress
 from stackgan.text.alphabet import MAX_LENGTH, faults_of_captions
 from stackgan.text.char_cnn_rnn import text_encoder
@@ -100,7 +100,7 @@ def _training_pairs(dataset, say):
 
 def _train(pairs, checkpoints, folder, settings, options, platform, say, stop):
     network = build(options)
-    with open_session(platform, network.graph) as session:
+    with open_session(on_host(platform), network.graph) as session:
         first = _start(session, network, checkpoints, say)
         if first == settings.steps:
             return

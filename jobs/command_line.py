@@ -106,14 +106,16 @@ def _run(options, config, volume):
 
 def _dry_run(config, volume, jobs):
     print(to_yaml(config))
-    rows, will_run = [], False
+    rows, running = [], set()
     for job in jobs:
         state = state_of(job, config, volume)
-        runs = state.word not in ('done', 'not needed')
-        reason = 'after what comes before it' if state.word == 'done' and will_run else state.reason
-        will_run = will_run or runs
-        rows.append([job.name, 'would run' if runs or will_run and state.word == 'done'
-                     else state.word, state.word if state.word != 'done' else '', reason])
+        follows = state.word == 'done' and any(each.made_by in running
+                                               for each in job.inputs(config, volume))
+        if follows or state.word not in ('done', 'not needed'):
+            running.add(job.name)
+        rows.append([job.name, 'would run' if job.name in running else state.word,
+                     state.word if state.word != 'done' else '',
+                     'after what comes before it' if follows else state.reason])
     chain.print_table(['JOB', 'PLAN', 'STATE', 'WHY'], rows)
     return 0
 

@@ -151,7 +151,7 @@ def test_contradictions():
 
 # Whole trainings.
 
-STEPS = ['stage1.epochs=1', 'stage2.epochs=0.5', 'train.ema_decay=0.9']
+STEPS = ['stage1.epochs=0.6', 'stage2.epochs=0.1', 'train.ema_decay=0.9']     # 2 steps, 1 step
 NPU = ['platform.deterministic=false', 'platform.threads=1', 'platform.device=npu']
 
 
@@ -180,7 +180,7 @@ def on_cpu(data, tmp_path_factory):
                                                 str(folder / 'stage1'))
 
 
-@pytest.mark.parametrize('stage, scale', [(1, '1024'), (1, 'null'), (2, 'null')])
+@pytest.mark.parametrize('stage, scale', [(1, '1024'), (2, 'null')])
 def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path, monkeypatch,
                                                     stage, scale):
     """Adam hides a wrong scale from the weights, but its moments are sums of gradients."""
@@ -207,6 +207,17 @@ def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path,
     for name in moments:
         ratio = np.linalg.norm(ours[name]) / np.linalg.norm(theirs[name])
         assert 0.5 < ratio < 2.0, name               # rounding grows, but not a thousandfold
+    if stage == 1:
+        goes_on_on_the_cpu(data, tmp_path / 'npu')
+
+
+def goes_on_on_the_cpu(data, folder):
+    """A checkpoint of one machine is one of every machine."""
+    said = []
+    train_stage(1, tiny_config(*(STEPS + ['stage1.epochs=1'])), data[0], data[1], str(folder),
+                said.append, NeverStop())
+    assert any('goes on from step 2 of 3' in line for line in said)
+    assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000003')
 
 
 def test_a_step_that_overflows_is_skipped_and_the_scale_shrinks(npu):
@@ -254,13 +265,3 @@ def test_every_operation_of_a_step_is_known(stage):
 # Axes to sum over, constant for constant shapes; memory of CUDA's, which the adapter leaves out.
 NOT_FIXED = {('BroadcastGradientArgs', 0), ('BroadcastGradientArgs', 1), ('FusedBatchNormV3', 5),
              ('FusedBatchNormGradV3', 3), ('FusedBatchNormGradV3', 4)}
-
-
-def test_the_last_checkpoint_of_an_npu_goes_on_on_a_cpu(npu, data, tmp_path):
-    folder = tmp_path / 'stage1'
-    train(1, data, folder, NPU)
-    longer = tiny_config(*(STEPS + ['stage1.epochs=2']))
-    said = []
-    train_stage(1, longer, data[0], data[1], str(folder), said.append, NeverStop())
-    assert any('goes on from step 3 of 6' in line for line in said)
-    assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000006')

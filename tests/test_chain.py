@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from export_toy import install_fake
 from PIL import Image
 from toy import ROOT
 
@@ -137,10 +139,17 @@ def test_an_exported_model_draws_what_its_checkpoint_draws(volume, kind):
         assert np.abs(ours - theirs).max() <= 1
 
 
-def test_without_atc_the_chain_ends_with_exit_code_3_on_request_only(volume):
-    done = call(volume, 'run', '--until', 'convert-om', PATH='/usr/bin:/bin')
+def test_conversion_follows_export_on_request(volume, tmp_path):
+    shutil.copytree(str(volume / 'runs'), str(tmp_path / 'runs'))
+    for name in ('raw', 'prepared'):
+        os.symlink(str(volume / name), str(tmp_path / name))
+    done = call(tmp_path, 'run', '--until', 'convert-om', PATH='/usr/bin:/bin')
     assert done.returncode == 3 and 'the frozen graph passed the check' in done.stdout
-    assert call(volume, 'run', PATH='/usr/bin:/bin').returncode == 0
+    assert call(tmp_path, 'run', PATH='/usr/bin:/bin').returncode == 0
+    install_fake(tmp_path / 'bin', 'atc')
+    done = call(tmp_path, 'run', '--until', 'convert-om', PATH='%s:/bin' % (tmp_path / 'bin'))
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / 'runs' / 'smoke' / 'om' / 'stackgan-stage2-b4.om').exists()
 
 
 def test_stage1_alone_can_be_sampled(volume):

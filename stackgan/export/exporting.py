@@ -61,7 +61,7 @@ def export(
             progress.advance(1, entry['frozen']['file'])
     write_json(os.path.join(folder, FACTS), dict(facts, models=models))
     findings = sum(len(report['findings']) for report in reports.values())
-    say('%s, weights of %s; %d models, the check before ATC found %s; farthest from the '
+    say('checkpoint %s, weights of %s; %d models, the check before ATC found %s; farthest from the '
         'checkpoint: %.1e' % (facts['checkpoint']['name'], facts['weights'], len(models),
                               findings or 'nothing', max(_differences(models))))
 

@@ -29,9 +29,11 @@ from stackgan.files import read_json, write_json
 from stackgan.platforms.session import exact
 
 # An .om computes in float16 (ATC's default, and the only precision of convolutions on a 310), the
-# frozen graph in float32; pictures are in [-1, 1], so that 2/255 is one step of a byte.
-MEAN_TOLERANCE = 0.01
-LARGEST_TOLERANCE = 0.25
+# frozen graph in float32. Rounding every tensor of a trained painted-birds model to float16 moved
+# its pictures, which are in [-1, 1], by 2.4e-4 in the mean and 7.4e-3 at most; these are 13 times
+# as much and more, for exponentials and hyperbolic tangents that are approximated.
+MEAN_TOLERANCE = 0.005
+LARGEST_TOLERANCE = 0.1
 VERDICT = 'verify.json'
 SCRIPT = 'run-on-ascend.sh'
 

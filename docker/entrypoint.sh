@@ -7,5 +7,6 @@ done
 set -eu
 if [ -n "${NNAE:-}" ]; then export ASCEND_AICPU_PATH="${ASCEND_AICPU_PATH:-$NNAE}"; fi
 export PYTHONPATH="/app${PYTHONPATH:+:$PYTHONPATH}"
+if [ -d /opt/convert ]; then export PYTHONPATH="$PYTHONPATH:/opt/convert"; fi
 echo "stackgan: $(cat /opt/venv/versions)"
 exec /opt/venv/bin/python -m jobs "$@"

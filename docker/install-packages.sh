@@ -1,5 +1,7 @@
-# Run in a build: makes /opt/venv with the packages of /build/requirements.txt, pinned and hashed.
-# /opt/venv/versions tells in one line what is in it.
+# Run in a build: installs the packages of /build/requirements.txt, pinned and hashed.
+#   install-packages.sh           into a new virtual environment, /opt/venv; its file `versions`
+#                                 tells in one line what is in it
+#   install-packages.sh FOLDER    into a folder, beside those of /opt/venv
 set -eu
 
 # On Ascend bases `python3` may be an older one of the distribution.
@@ -12,23 +14,30 @@ if [ -z "$python" ]; then
     exit 1
 fi
 
-# TensorFlow and NumPy of an Ascend base are its own builds, and so is pip: its Python may lack
-# the module that would install one.
-own_pip=yes options=
-if [ "$PLATFORM" = ascend ]; then own_pip= options="--system-site-packages --without-pip"; fi
-"$python" -m venv $options /opt/venv
-
 if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi
 if [ -s /run/secrets/pip_conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip_conf; fi
 hashes=--require-hashes
 if ls /build/wheels/*.whl >/dev/null 2>&1; then
     # Their builder trusts them; one made from a source archive has another hash than that.
     export PIP_NO_INDEX=1 PIP_FIND_LINKS=/build/wheels
-    hashes=--no-deps
+    hashes=
     sed -i -e '/^ *--hash/d' -e 's/ *\\$//' /build/requirements.txt
 fi
-/opt/venv/bin/python -m pip install --quiet $hashes -r /build/requirements.txt
+# Every package is listed, so nothing is resolved.
+install="-m pip install --quiet --no-deps $hashes -r /build/requirements.txt"
 
+# TensorFlow and NumPy of an Ascend base are its own builds, and so is pip: its Python may lack
+# the module that would install one.
+own_pip=yes options=
+if [ "$PLATFORM" = ascend ]; then own_pip= options="--system-site-packages --without-pip"; fi
+
+if [ $# = 1 ]; then
+    "$python" -m venv $options /tmp/pip
+    /tmp/pip/bin/python $install --target "$1"
+    exit
+fi
+"$python" -m venv $options /opt/venv
+/opt/venv/bin/python $install
 /opt/venv/bin/python - > /opt/venv/versions <<'PYTHON'
 import platform
 try:

@@ -6,28 +6,40 @@ import subprocess
 import sys
 import time
 
-from jobs import (embed, make_dataset, preprocess, report, sample, score, train_scorer,
-                  train_stage1, train_stage2, train_text_encoder)
+from jobs import (convert_om, embed, export, make_dataset, preprocess, report, sample, score,
+                  train_scorer, train_stage1, train_stage2, train_text_encoder, verify_om)
 from jobs.contract import folder_of, read_manifest, state_of
 from jobs.locks import is_locked
 from stackgan.errors import Interrupted
 from stackgan.progress import duration
 
 JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
-        train_stage2.JOB, sample.JOB, train_scorer.JOB, score.JOB, report.JOB)
-NAMES = tuple(job.name for job in JOBS)
-BY_NAME = {job.name: job for job in JOBS}
+        train_stage2.JOB, sample.JOB, train_scorer.JOB, score.JOB, export.JOB, report.JOB)
+ON_REQUEST = (convert_om.JOB, verify_om.JOB)      # go on from export where there is an Ascend
+NAMES = tuple(job.name for job in JOBS + ON_REQUEST)
+BY_NAME = {job.name: job for job in JOBS + ON_REQUEST}
 
 
-def until(name):
-    """The jobs up to and including `name`; all for None."""
-    return JOBS if name is None else JOBS[:NAMES.index(name) + 1]
+def until(name, config, volume):
+    """A job and those whose outputs it needs, in order; for None all but those on request."""
+    if name is None:
+        return JOBS
+    needed = set()
+
+    def visit(name):
+        needed.add(name)
+        for each in BY_NAME[name].inputs(config, volume):
+            if each.made_by:
+                visit(each.made_by)
+
+    visit(name)
+    return tuple(job for job in JOBS + ON_REQUEST if job.name in needed)
 
 
 def run_chain(
         config,            # Config
         volume,            # absolute path of the data volume
-        last,              # name of the last job to run; None: all
+        last,              # name of the job wanted, with what it needs; None: all
         arguments,         # command-line options handed on to each job
 ):
     """Runs what is not up to date, a process for each job; stops at the first failure.
@@ -35,7 +47,7 @@ def run_chain(
     Returns the exit code: 0, or that of the job that failed.
     """
     started, ran = time.time(), []
-    for job in until(last):
+    for job in until(last, config, volume):
         state = state_of(job, config, volume)
         if state.word in ('done', 'not needed'):
             say_not_run(job, state)
@@ -89,7 +101,7 @@ def _run_process(name, arguments):
 def rows_of_status(config, volume):
     """[job, state, output, detail] of every job, as texts."""
     rows = []
-    for job in JOBS:
+    for job in JOBS + ON_REQUEST:
         folder = folder_of(job, config, volume)
         state, holder = state_of(job, config, volume), is_locked(folder)
         word, detail = ('running', holder) if holder else state

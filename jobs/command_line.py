@@ -80,7 +80,7 @@ def _parser():
                        choices=chain.NAMES + ([],),     # argparse checks the empty list too
                        help='a job whose output is removed: %s' % ', '.join(chain.NAMES))
     clean.set_defaults(act=_clean)
-    for job in chain.JOBS:
+    for job in chain.JOBS + chain.ON_REQUEST:
         one = commands.add_parser(job.name, parents=[common, running], help=job.summary,
                                   description=job.summary)
         one.add_argument('--force', action='store_true', help='run even when up to date')
@@ -113,13 +113,17 @@ def _find_config(name):
 
 def _one(options, config, volume):
     if options.dry_run:
-        return _dry_run(config, volume, [options.job.variant(options.job, options)])
+        job = options.job.variant(options.job, options)
+        _dry_run(config, volume, [job])
+        for line in job.preview(config, volume):
+            print(line)
+        return 0
     return execute(options.job, config, volume, options)
 
 
 def _run(options, config, volume):
     if options.dry_run:
-        return _dry_run(config, volume, chain.until(options.until))
+        return _dry_run(config, volume, chain.until(options.until, config, volume))
     environment = compose.variables(_find_config(options.config), options.set, volume)
     where, why = _choose(options.on, environment, options.until)
     print('run: %s%s' % (where, ', because ' + why if why else ''), flush=True)

@@ -19,7 +19,7 @@ class Project:
             environment,      # dict: variables of compose.yaml that are set for this run
     ):
         self.environment = dict(os.environ, **environment)
-        resolved = json.loads(self.call('config', '--format', 'json'))
+        resolved = json.loads(self.call('--profile', '*', 'config', '--format', 'json'))
         self.name = resolved['name']
         self.services = resolved['services']
 
@@ -37,7 +37,7 @@ class Project:
             if "'compose' is not a docker command" in done.stderr:
                 raise MissingRequirement('docker has no Compose v2; install docker-compose-plugin, '
                                          'or run with --on local')
-            raise ConfigError('docker compose %s: %s' % (arguments[0], lines[-1]))
+            raise ConfigError('docker compose %s: %s' % (' '.join(arguments), lines[-1]))
         return done.stdout
 
     def build(self, images):

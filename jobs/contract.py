@@ -63,6 +63,7 @@ class Job(NamedTuple):
     # Whether a finished output of this very request holds all that is asked of it.
     add_options: Optional[Callable] = None          # adds options of its own to a parser
     variant: Callable = lambda job, options: job    # the job that those options make of it
+    preview: Callable = lambda config, volume: ()   # lines that --dry-run adds
 
 
 class State(NamedTuple):

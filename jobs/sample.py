@@ -7,7 +7,7 @@ from jobs.prepared import (embeddings_input, prepared_input, run_folder,
                            uses_brought_embeddings)
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
-from stackgan.files import digest_of, write_json
+from stackgan.files import digest_of, digest_of_file, write_json
 
 
 def _add_options(parser):
@@ -18,17 +18,21 @@ def _add_options(parser):
                         help='pictures of each of your captions (default: 4)')
     parser.add_argument('--stage', type=int, choices=(1, 2), default=2,
                         help='1: draw with Stage-I alone (default: 2, which gives both sizes)')
+    parser.add_argument('--model', metavar='FILE',
+                        help='draw with an exported .pb or .onnx instead of a checkpoint')
 
 
 def _variant(job, options):
     """The job for these options: captions of one's own have a folder of their own."""
     captions = _captions(options)
-    stage = 'stage%d' % options.stage
+    stage = None if options.model else 'stage%d' % options.stage
+    model = _digest_of_model(options.model)
     if captions and options.copies < 1:
         raise InputError('sample: --copies %d: must be at least 1' % options.copies)
 
     def output(config):
-        kind = 'samples' if options.stage == 2 else 'samples-stage1'
+        kind = ('samples-model-' + model[:8] if model
+                else 'samples' if options.stage == 2 else 'samples-stage1')
         if captions:
             kind += '-' + digest_of([captions, options.copies, config.sample.seed])[:8]
         return run_folder(config, kind)
@@ -37,8 +41,9 @@ def _variant(job, options):
         return _inputs(config, volume, stage, bool(captions))
 
     def settings(config):
+        more = {'model': model} if model else {}
         return dict(_settings(config), captions=captions,
-                    copies=options.copies if captions else None)
+                    copies=options.copies if captions else None, **more)
 
     def not_needed(config, volume):
         if captions and uses_brought_embeddings(config, volume):
@@ -46,12 +51,24 @@ def _variant(job, options):
                              'the encoder that made them, so captions of your own cannot be '
                              'embedded; train the run with text.source=train')
 
-    return job._replace(output=output, inputs=inputs, settings=settings, not_needed=not_needed)
+    return job._replace(output=output, inputs=inputs, settings=settings, not_needed=not_needed,
+                        run=lambda work: _run(work, options.model))
+
+
+def _digest_of_model(path):
+    if not path:
+        return None
+    try:
+        return digest_of_file(path)
+    except OSError as error:
+        raise InputError('sample: --model %s: cannot be read: %s; name a .pb or .onnx that export '
+                         'wrote' % (path, error.strerror))
 
 
 def _inputs(config, volume, stage='stage2', own_captions=False):
-    inputs = [prepared_input(config),
-              Input('stage', run_folder(config, stage), 'train-' + stage)]
+    inputs = [prepared_input(config)]
+    if stage:
+        inputs.append(Input('stage', run_folder(config, stage), 'train-' + stage))
     if own_captions:
         inputs.append(Input('text-encoder', run_folder(config, 'text-encoder'),
                             'train-text-encoder'))
@@ -82,15 +99,23 @@ def _settings(config):
     return {'sample': settings}
 
 
-def _run(work):
-    from stackgan.sampling.sampler import Sampler, write_samples
-    settings = work.config.sample
+def _run(work, model=None):
+    from stackgan.sampling.sampler import write_samples
     wanted = _own(work) if work.settings['captions'] else _held_out(work)
-    with Sampler(work.inputs['stage'], settings.checkpoint, settings.batch_size,
-                 work.config.platform) as sampler:
-        index = write_samples(sampler, wanted, settings.seed, work.folder, work.say)
+    with _sampler(work, model) as sampler:
+        index = write_samples(sampler, wanted, work.config.sample.seed, work.folder, work.say)
     if 'raw' in work.inputs:
         _judge(work, index)
+
+
+def _sampler(work, model):
+    if model:
+        from stackgan.export.model_file import ModelSampler
+        return ModelSampler(model, work.config.platform)
+    from stackgan.sampling.sampler import Sampler
+    settings = work.config.sample
+    return Sampler(work.inputs['stage'], settings.checkpoint, settings.batch_size,
+                   work.config.platform)
 
 
 def _judge(work, index):

@@ -18,5 +18,8 @@ def training_settings(config, stage):
 
 def precision(config):
     """The part of the platform's settings that changes results."""
-    return {'deterministic': config.platform.deterministic,
-            'mixed_precision': config.platform.mixed_precision}
+    found = {'deterministic': config.platform.deterministic,
+             'mixed_precision': config.platform.mixed_precision}
+    if config.platform.loss_scale is not None:    # so that runs from before it had a key stay done
+        found['loss_scale'] = config.platform.loss_scale
+    return found

@@ -59,7 +59,7 @@ in_this_machine() {
         *) tensorflow=2.15 ;;
     esac
     echo "demo: in a virtual environment, lane $lane: Python $version, TensorFlow $tensorflow"
-    make_environment "$lane" "$version" "$lane"
+    make_environment "$lane" "$version" "$lane,export"
 }
 
 reason=

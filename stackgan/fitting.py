@@ -19,7 +19,7 @@ from stackgan.checkpoints import read_facts, restore
 from stackgan.errors import Interrupted, StackganError
 from stackgan.files import atomic_write
 from stackgan.networks.layers import BATCH_NORM_DECAY
-from stackgan.platforms.session import open_session
+from stackgan.platforms.session import on_host, open_session
 from stackgan.progress import Progress
 
 STATS = 'stats.jsonl'
@@ -91,7 +91,7 @@ def fit(
     Raises Interrupted, with everything saved, when a stop is requested; StackganError when the
     loss or a variable is no number any more.
     """
-    with open_session(platform, network.graph) as session:
+    with open_session(on_host(platform), network.graph) as session:
         first = _start(session, network, checkpoints, say)
         if first == plan.steps:
             return

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     'text': {'config', 'data', 'networks', 'platforms'},
     'sampling': {'config', 'data', 'networks', 'platforms'},
     'scoring': {'config', 'data', 'networks', 'platforms', 'sampling', 'text'},
+    'export': {'config', 'data', 'networks', 'platforms', 'sampling'},
     'training': {'config', 'data', 'networks', 'platforms', 'sampling', 'scoring'},
     'reporting': {'config', 'scoring'},
 }
@@ -93,4 +94,5 @@ def test_jobs_do_not_load_tensorflow_to_be_asked(path):
             module = getattr(node, 'module', '') or ''
             assert 'tensorflow' not in names + [module], path
             assert not module.startswith(('stackgan.training', 'stackgan.sampling',
-                                          'stackgan.text', 'stackgan.checkpoints')), path
+                                          'stackgan.text', 'stackgan.export',
+                                          'stackgan.checkpoints')), path

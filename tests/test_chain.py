@@ -9,10 +9,11 @@ import time
 
 import numpy as np
 import pytest
+from export_toy import install_fake
 from PIL import Image
 from toy import ROOT
 
-from jobs.chain import NAMES
+from jobs.chain import JOBS
 from jobs.contract import read_manifest
 
 DETERMINISTIC = ['--config', 'smoke', '--set', 'platform.deterministic=true']
@@ -45,6 +46,8 @@ def test_every_job_leaves_its_files(volume):
             run / 'samples': ['64', '256', 'samples.jsonl', 'grid.png', 'colours.json'],
             volume / 'prepared' / 'smoke-scorer': ['scorer.json', 'network', 'stats.jsonl'],
             run / 'scores': ['scores.jsonl', 'refused.json', 'features', 'events'],
+            run / 'export': ['export.json', 'check.json', 'stackgan-stage2-b1.pb',
+                             'stackgan-stage2-b4.onnx'],
             run / 'report': ['index.html']}.items():
         assert read_manifest(str(folder)), folder
         for name in names + ['config.yaml', 'log.txt', 'manifest.json']:
@@ -81,11 +84,11 @@ def test_a_second_run_does_nothing_and_does_not_load_tensorflow(volume, tmp_path
     done = call(volume, 'run', '--on', 'local', PYTHONPATH=trap)
     assert done.returncode == 0 and 'run: all is up to date' in done.stdout, done.stdout
     for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1',
-                'train-stage2', 'sample', 'train-scorer', 'score', 'report'):
+                'train-stage2', 'sample', 'train-scorer', 'score', 'export', 'report'):
         done = call(volume, job, PYTHONPATH=trap)
         assert done.returncode == 0 and 'up to date' in done.stdout, done.stdout
     table = call(volume, 'status', PYTHONPATH=trap).stdout.splitlines()[2:]
-    assert [line.split()[1] for line in table] == ['done'] * len(NAMES)
+    assert [line.split()[1] for line in table] == ['done'] * len(JOBS) + ['missing'] * 2
 
 
 def test_a_changed_setting_runs_only_what_depends_on_it(volume):
@@ -125,6 +128,33 @@ def test_captions_of_one_s_own(volume, tmp_path):
 def test_bad_captions(volume, arguments, text):
     done = call(volume, 'sample', *arguments)
     assert done.returncode == 2 and text in done.stdout and len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize('kind', ['pb', 'onnx'])
+def test_an_exported_model_draws_what_its_checkpoint_draws(volume, kind):
+    run = volume / 'runs' / 'smoke'
+    done = call(volume, 'sample', '--model', str(run / 'export' / ('stackgan-stage2-b4.' + kind)))
+    assert done.returncode == 0, done.stdout
+    folder = done.stdout.strip().splitlines()[-1].split(': ')[-1]
+    assert (run / 'samples' / 'samples.jsonl').read_text() == open(
+        os.path.join(folder, 'samples.jsonl')).read()
+    for name in ('64/00003.png', '256/00015.png'):
+        ours, theirs = [np.asarray(Image.open(os.path.join(where, name))).astype(int)
+                        for where in (folder, str(run / 'samples'))]
+        assert np.abs(ours - theirs).max() <= 1
+
+
+def test_conversion_follows_export_on_request(volume, tmp_path):
+    shutil.copytree(str(volume / 'runs'), str(tmp_path / 'runs'))
+    for name in ('raw', 'prepared'):
+        os.symlink(str(volume / name), str(tmp_path / name))
+    done = call(tmp_path, 'run', '--on', 'local', '--until', 'convert-om', PATH='/usr/bin:/bin')
+    assert done.returncode == 3 and 'the frozen graph passed the check' in done.stdout
+    assert call(tmp_path, 'run', PATH='/usr/bin:/bin').returncode == 0
+    install_fake(tmp_path / 'bin', 'atc')
+    done = call(tmp_path, 'run', '--on', 'local', '--until', 'convert-om', PATH='%s:/bin' % (tmp_path / 'bin'))
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / 'runs' / 'smoke' / 'om' / 'stackgan-stage2-b4.om').exists()
 
 
 def test_stage1_alone_can_be_sampled(volume):

@@ -12,9 +12,10 @@ from toy import ROOT
 
 from jobs import chain
 from jobs.compose import Project, variables
+from stackgan.config import load_config
 
 FILES = ['compose.yaml', 'compose.ascend.yaml', 'compose.ascend-runtime.yaml', 'compose.gpu.yaml']
-TRAINING = ('train-text-encoder', 'embed', 'train-stage1', 'train-stage2', 'sample')
+ON_CARDS = ('train-text-encoder', 'embed', 'train-stage1', 'train-stage2', 'sample', 'score')
 
 
 def has_compose():
@@ -53,7 +54,8 @@ def test_every_combination_is_valid():
         for overlays in platforms[platform]:
             project = resolve(*overlays, STACKGAN_PLATFORM=platform, STACKGAN_DATA=data)
             kinds = {service['image'] for service in project['services'].values()}
-            assert kinds == {'stackgan/preprocess:' + platform, 'stackgan/train:' + platform}
+            assert kinds == {'stackgan/%s:%s' % (kind, platform) for kind in (
+                'preprocess', 'train', 'score', 'convert')}
             for service in job_services(project).values():
                 volume = service['volumes'][0]
                 assert volume['type'] == ('volume' if data == 'data' else 'bind')
@@ -61,15 +63,32 @@ def test_every_combination_is_valid():
 
 
 @needs_compose
-def test_services_are_the_jobs_in_the_order_of_the_chain():
+def test_services_are_the_jobs_each_after_those_whose_outputs_it_needs(tmp_path):
     project = Project({})
-    assert set(job_services({'services': project.services})) == set(chain.NAMES)
-    assert project.order() == list(chain.NAMES)
-    assert project.order('embed') == list(chain.NAMES[:chain.NAMES.index('embed') + 1])
-    for name in chain.NAMES:
-        assert project.services[name]['entrypoint'][-1] == name
-        for condition in project.services[name].get('depends_on', {}).values():
+    config = load_config(os.path.join(ROOT, 'configs', 'smoke.yaml'), [])
+    assert set(project.order()) == {job.name for job in chain.JOBS}
+    assert set(resolve()['services']) - {'status', 'tensorboard', 'pages'} == set(chain.NAMES)
+    for name, service in job_services(resolve()).items():
+        assert service['entrypoint'][-1] == name
+        for condition in service.get('depends_on', {}).values():
             assert condition['condition'] == 'service_completed_successfully'
+    for name in project.order():
+        before = project.order(name)
+        assert before[-1] == name
+        needed = [job.name for job in chain.until(name, config, str(tmp_path))]
+        assert set(needed) <= set(before)
+        for job in needed:
+            for each in chain.BY_NAME[job].inputs(config, str(tmp_path)):
+                if each.made_by:
+                    assert before.index(each.made_by) < before.index(job)
+
+
+@needs_compose
+def test_conversion_waits_for_export_alone():
+    services = resolve()['services']
+    for name in ('convert-om', 'verify-om'):
+        assert set(services[name]['depends_on']) == {'export'}
+        assert services[name]['profiles'] == ['ascend']
 
 
 @needs_compose
@@ -95,7 +114,7 @@ def test_jobs_get_no_more_than_they_need():
 def test_the_ascend_overlay_keeps_the_contract():
     """Device nodes, mounts and variables of CANN 20.2's containers; nothing is overwritten."""
     project = resolve('compose.ascend.yaml', ASCEND_CARD='3')
-    for name in TRAINING:
+    for name in ON_CARDS:
         service = project['services'][name]
         nodes = [node['source'] if isinstance(node, dict) else node.split(':')[0]
                  for node in service['devices']]
@@ -107,6 +126,7 @@ def test_the_ascend_overlay_keeps_the_contract():
         environment = service['environment']
         assert environment['ASCEND_DEVICE_ID'] == '0' and environment['RANK_SIZE'] == '1'
         assert not {'PYTHONPATH', 'LD_LIBRARY_PATH', 'PATH', 'RANK_TABLE_FILE'} & set(environment)
+        assert environment['STACKGAN_SET'] == 'platform.device=npu '
         assert environment['STACKGAN_DATA'] == '/data'              # appended to the base's
         assert service['ipc'] == 'host' and service['group_add'] == ['1000']
         assert service['network_mode'] == 'none' and service['cap_drop'] == ['ALL']
@@ -157,12 +177,12 @@ def test_every_variable_is_in_the_example_with_its_default():
 
 @pytest.mark.parametrize('platform', ['cpu', 'cpu-tf2', 'gpu', 'ascend'])
 def test_requirements_are_pinned_and_hashed(platform):
-    for kind in ('preprocess', 'train'):
+    for kind in ('preprocess', 'train', 'convert'):
         path = os.path.join(ROOT, 'docker', 'requirements', '%s-%s.txt' % (kind, platform))
         with open(path) as stream:
             blocks = re.findall(r'^[a-z].*(?:\n[ \t].*)*', stream.read(), re.M)
         assert blocks and all('==' in block and '--hash=sha256:' in block for block in blocks)
         names = {block.split('==')[0] for block in blocks}
-        assert {'pillow', 'pyyaml'} <= names
+        assert ({'onnx', 'onnxruntime'} if kind == 'convert' else {'pillow', 'pyyaml'}) <= names
         assert bool([n for n in names if n.endswith(('tensorflow', 'tensorflow-cpu'))]) == (
             kind == 'train' and platform != 'ascend')

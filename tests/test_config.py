@@ -65,6 +65,12 @@ def test_the_paper_s_values(name):
     ('run.name=../up', r"run.name: '../up' may hold only letters"),
     ('text.filters=[1, 2]', r'text.filters: expected a list of 3 values'),
     ('text.filters=[1, 2, 0]', r'text.filters\[2\]: is 0, must be at least 1'),
+    ('export.batch_sizes=4', r'export.batch_sizes: expected a list of 1 values, found 4'),
+    ('export.batch_sizes=[]', r'export.batch_sizes: expected a list'),
+    ('export.batch_sizes=[1, 0]', r'export.batch_sizes\[1\]: is 0, must be at least 1'),
+    ('export.batch_sizes=[2, 2]', r'export.batch_sizes: a size is given twice'),
+    ('export.stage=3', r'export.stage: is 3, must be at most 2'),
+    ('platform.loss_scale=0.5', r'platform.loss_scale: is 0.5, must be at least 1'),
     ('platform.deterministic=yes please', r'expected true or false, found'),
     ('data.layout=flowers', r'data.layout: make_dataset draws the cub layout'),
     ('data.raw=elsewhere', r'data.raw: make_dataset writes raw/<data.name>'),
@@ -119,6 +125,13 @@ def test_yaml_s_textual_floats_are_numbers(tmp_path):
     config = load_config(DEFAULT, ['train.generator_learning_rate=1e-4', 'stage1.epochs=3'])
     assert config.train.generator_learning_rate == 1e-4
     assert config.stage1.epochs == 3.0 and isinstance(config.stage1.epochs, float)
+
+
+def test_off_is_a_word_where_it_is_a_choice():
+    config = load_config(DEFAULT, ['platform.mixed_precision=off'])
+    assert config.platform.mixed_precision == 'off' and "'off'" in to_yaml(config)
+    with pytest.raises(ConfigError, match='platform.device: expected text, found False'):
+        load_config(DEFAULT, ['platform.device=off'])
 
 
 def test_a_configuration_cannot_be_changed():

@@ -40,7 +40,13 @@ def check_config(config, origin):
          % (config.score.splits, 2 * config.score.splits)),
         (not config.platform.deterministic or config.platform.threads in (None, 1),
          'platform.threads', 'deterministic runs on one thread; must be null or 1'),
-        (not config.platform.deterministic or config.platform.device != 'gpu',
+        (len(set(config.export.batch_sizes)) == len(config.export.batch_sizes),
+         'export.batch_sizes', 'a size is given twice; each has one file'),
+        (not (config.stage2.finetune_stage1 and config.platform.device == 'npu'
+              and config.platform.mixed_precision == 'auto'),
+         'stage2.finetune_stage1', 'trains two networks at once, which share the overflow register '
+         'of an NPU; must be false, or platform.mixed_precision off'),
+        (not config.platform.deterministic or config.platform.device not in ('gpu', 'npu'),
          'platform.device', 'deterministic is a setting of the CPU; must be auto or cpu'),
     ]
     for holds, key, text in rules:

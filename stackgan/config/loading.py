@@ -141,11 +141,15 @@ def _value(kind, value, limits, origin, name):
         return _typed(kind, value, origin, name + '.')
     if getattr(kind, '__origin__', None) in (tuple, typing.Tuple):
         kinds = kind.__args__
+        if Ellipsis in kinds:                    # Tuple[int, ...]: any number but none
+            kinds = kinds[:1] * max(len(value) if isinstance(value, (list, tuple)) else 1, 1)
         if not isinstance(value, (list, tuple)) or len(value) != len(kinds):
             raise ConfigError('%s: %s: expected a list of %d values, found %s'
                               % (origin, name, len(kinds), _kind(value)))
         return tuple(_value(each, item, limits, origin, '%s[%d]' % (name, i))
                      for i, (each, item) in enumerate(zip(kinds, value)))
+    if value is False and 'off' in (limits['choices'] or ()):
+        value = 'off'                                        # YAML 1.1 reads off as false
     value = _scalar(kind, value, origin, name, optional)
     _check_limits(value, limits, origin, name)
     return value

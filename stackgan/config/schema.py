@@ -173,12 +173,28 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Export:
+    stage: int = key('2: both generators in one file; 1: Stage-I alone', least=1, most=2)
+    checkpoint: str = key('which checkpoint of that stage', choices=('last', 'best'))
+    weights: str = key('averages: the moving averages, where the checkpoint has them; trained: '
+                       'the weights themselves', choices=('averages', 'trained'))
+    batch_sizes: Tuple[int, ...] = key('pictures a run draws; a file each, fixed', least=1,
+                                       most=1024)
+    onnx: bool = key('write ONNX beside each frozen graph')
+    soc_version: str = key('chip that ATC converts for, in the spelling of its CANN release',
+                           pattern=NAME)
+    fusion_switch_file: Optional[str] = key('file with which ATC switches fusions off; null: none')
+
+
+@dataclass(frozen=True)
 class Platform:
-    device: str = key('auto: a GPU when TensorFlow sees one, else the CPU',
-                      choices=('auto', 'cpu', 'gpu'))
+    device: str = key('auto: a GPU when TensorFlow sees one, else the CPU; npu: an Ascend 910',
+                      choices=('auto', 'cpu', 'gpu', 'npu'))
     threads: Optional[int] = key('CPU threads; null: the cores there are', least=1, most=4096)
-    mixed_precision: str = key('auto: bfloat16 on CPUs that compute in it; off: float32',
-                               choices=('auto', 'off'))
+    mixed_precision: str = key('auto: bfloat16 on CPUs that compute in it, float16 with loss '
+                               'scaling on an NPU; off: float32', choices=('auto', 'off'))
+    loss_scale: Optional[float] = key('NPU with mixed precision: the fixed loss scale; null: one '
+                                      'that follows the overflows', least=1.0, most=2.0 ** 32)
     deterministic: bool = key('one thread and float32: every run gives the same bits')
 
 
@@ -195,4 +211,5 @@ class Config:
     sample: Sample = key('pictures from captions')
     scorer: Scorer = key('the classifier that scores pictures of the dataset')
     score: Score = key('scores of generated and real pictures')
+    export: Export = key('model files for other machines')
     platform: Platform = key('the machine; changes speed, and results only by rounding')

@@ -23,5 +23,5 @@ def augmented_condition(
     """`Condition` of the embeddings, with variables in the scope `condition`."""
     check_shape(noise, [None, condition_dim], 'conditioning noise')
     both = leaky_relu(dense(embeddings, 2 * condition_dim, 'condition'))
-    mean, log_sigma = both[:, :condition_dim], both[:, condition_dim:]
+    mean, log_sigma = tf.split(both, 2, axis=1)
     return Condition(mean + tf.exp(log_sigma) * noise, mean, log_sigma)

@@ -26,6 +26,8 @@ class Pass(NamedTuple):
     # The batch is this many batches one after the other; batch norm treats each by itself.
     ascend_port: bool = False
     # True: the two deviations of the Ascend port (see `stage1.generator`), for its checkpoints.
+    folded: bool = False
+    # True: batch norm is in the weights, and only an offset of the outputs is left (`export`).
 
 
 TESTING = Pass(training=False)
@@ -100,9 +102,11 @@ def batch_norm(
         mode,          # Pass
 ):
     """Batch norm over all axes but the last, with scale and offset, in the current scope."""
+    channels = x.shape.as_list()[-1]
+    if mode.folded:
+        return tf.nn.bias_add(x, variable('offset', [channels], tf.zeros_initializer()))
     if x.shape.ndims == 2:
-        return tf.squeeze(batch_norm(x[:, tf.newaxis, tf.newaxis, :], mode), [1, 2])
-    channels = x.shape.as_list()[3]
+        return tf.squeeze(batch_norm(tf.reshape(x, [-1, 1, 1, channels]), mode), [1, 2])
     gamma = variable('gamma', [channels], tf.random_normal_initializer(1.0, WEIGHT_STDDEV))
     beta = variable('beta', [channels], tf.zeros_initializer())
     moving_mean = variable('moving_mean', [channels], tf.zeros_initializer(), False)
@@ -144,4 +148,4 @@ def spread(
         size,          # side of the square
 ):
     """Repeats each vector over a square: [N, size, size, C]."""
-    return tf.tile(vectors[:, tf.newaxis, tf.newaxis, :], [1, size, size, 1])
+    return tf.tile(tf.reshape(vectors, [-1, 1, 1, vectors.shape.as_list()[1]]), [1, size, size, 1])

@@ -41,7 +41,7 @@ def generator(
         x = conv_norm(x, width, 'up2', mode, tf.nn.relu, upsample=True)      # [N, 64, 64, gf]
         x = conv_norm(x, width // 2, 'up3', mode, tf.nn.relu, upsample=True)  # [N, 128, 128, .]
         x = conv_norm(x, width // 4, 'up4', mode, tf.nn.relu, upsample=True)  # [N, 256, 256, .]
-        images = tf.tanh(conv(x, 3, 'image'))
+        images = tf.tanh(conv(x, 3, 'image'), 'images')
     return Generated(images, condition)
 
 

@@ -1,25 +1,34 @@
 """A TensorFlow session for the machine at hand."""
 
-from typing import NamedTuple
+import dataclasses
+from contextlib import contextmanager
+from typing import NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import MissingRequirement
+from stackgan.platforms import ascend
 from stackgan.platforms.cores import cpu_computes_bfloat16, thread_count
 
 
 class Resolved(NamedTuple):
     """What the `platform` section comes to on this machine."""
 
-    device: str            # 'cpu' or 'gpu'
+    device: str            # 'cpu', 'gpu' or 'npu'
     threads: int
     bfloat16: bool
+    float16: bool = False                   # mixed precision of an NPU, with loss scaling
+    loss_scale: Optional[float] = None      # a fixed one; None: one that follows the overflows
 
 
 def resolve(
         settings,          # the `platform` section
 ):
-    """`Resolved` for this machine. Raises MissingRequirement for a GPU that is not there."""
+    """`Resolved` for this machine. Raises MissingRequirement for a GPU or NPU that is not there."""
+    if settings.device == 'npu':
+        ascend.require()
+        return Resolved('npu', thread_count(settings), False, settings.mixed_precision == 'auto',
+                        settings.loss_scale)
     gpus = [] if settings.device == 'cpu' else _gpus()
     if settings.device == 'gpu' and not gpus:
         raise MissingRequirement('platform.device: gpu, but TensorFlow %s sees none; use auto or '
@@ -43,8 +52,11 @@ def _gpus():
 
 def session_config(
         resolved,          # Resolved
+        training=True,     # False: nothing is differentiated
 ):
     """tf.ConfigProto for `resolved`."""
+    if resolved.device == 'npu':
+        return ascend.session_config(training, resolved.float16)
     config = tf.ConfigProto(
         allow_soft_placement=True,
         intra_op_parallelism_threads=resolved.threads,
@@ -61,5 +73,38 @@ def open_session(
         settings,          # the `platform` section
         graph,             # tf.Graph
 ):
-    """A session on `graph`."""
-    return tf.Session(graph=graph, config=session_config(resolve(settings)))
+    """A session on `graph`, to compute with what has been trained."""
+    return tf.Session(graph=graph, config=session_config(resolve(settings), training=False))
+
+
+def on_host(
+        settings,          # the `platform` section
+):
+    """The settings with the CPU in place of an NPU, for networks that were not made for one."""
+    return dataclasses.replace(settings, device='cpu') if settings.device == 'npu' else settings
+
+
+def exact(
+        settings,          # the `platform` section
+):
+    """The settings with float32 on the CPU, which draw the same pictures on every machine."""
+    return dataclasses.replace(settings, device='cpu', mixed_precision='off')
+
+
+@contextmanager
+def training_session(
+        resolved,          # Resolved
+):
+    """A session on the default graph in which the platform's own variables are filled."""
+    with tf.Session(config=session_config(resolved)) as session:
+        session.run(tf.local_variables_initializer())
+        yield session
+
+
+def optimizer_wrapper(
+        resolved,          # Resolved
+):
+    """(tf.train.Optimizer) -> what computes and applies gradients on this machine."""
+    if resolved.device == 'npu' and resolved.float16:
+        return lambda optimizer: ascend.with_loss_scale(optimizer, resolved.loss_scale)
+    return lambda optimizer: optimizer

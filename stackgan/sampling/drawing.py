@@ -55,13 +55,26 @@ def build_drawing(
     embeddings = floats(dims.embedding_dim, 'embeddings')
     noise = Noise(floats(dims.noise_dim, 'z'), floats(dims.condition_dim, 'noise1'),
                   floats(dims.condition_dim, 'noise2'))
+    return DrawingGraph(embeddings, noise,
+                        generate(stage, embeddings, noise, dims, TESTING, getter))
+
+
+def generate(
+        stage,            # 1 or 2
+        embeddings,       # [N, embedding_dim] float32
+        noise,            # Noise of N rows; of noise2 only Stage-II makes use
+        dims,             # the `model` section
+        mode,             # Pass
+        getter=None,      # variable getter
+):
+    """{side: [N, side, side, 3] float32 in [-1, 1]} of one stage, or of both in a row."""
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=getter):
-        low = stage1.generator(embeddings, noise.noise1, noise.z, dims, TESTING).images
+        low = stage1.generator(embeddings, noise.noise1, noise.z, dims, mode).images
         pictures = {stage1.SIZE: low}
         if stage == 2:
             pictures[stage2.SIZE] = stage2.generator(low, embeddings, noise.noise2, dims,
-                                                     TESTING).images
-    return DrawingGraph(embeddings, noise, pictures)
+                                                     mode).images
+    return pictures
 
 
 def draw(
@@ -72,16 +85,30 @@ def draw(
         advance=None,     # called with the number of pictures after each batch
 ):
     """{side: [M, side, side, 3] uint8}, any M: the last batch is filled up and cut."""
-    size = graph.embeddings.shape.as_list()[0]
-    parts = {side: [] for side in graph.pictures}
+    def run(embeddings, noise):
+        feed = {graph.embeddings: embeddings}
+        feed.update(zip(graph.noise, noise))
+        return session.run(graph.pictures, feed)
+
+    return draw_in_batches(run, graph.embeddings.shape.as_list()[0], embeddings, noise, advance)
+
+
+def draw_in_batches(
+        run,              # (embeddings, Noise), `size` rows each -> {side: float32 pictures}
+        size,             # rows of a batch
+        embeddings,       # [M, embedding_dim] float32
+        noise,            # Noise of M rows
+        advance=None,     # called with the number of pictures after each batch
+):
+    """As `draw`, with anything that draws a batch."""
+    parts = {}
     for start in range(0, len(embeddings), size):
         rows = np.arange(start, start + size)
         count = min(size, len(embeddings) - start)
         rows[count:] = start                            # filling; batch norm does not mix rows
-        feed = {graph.embeddings: embeddings[rows]}
-        feed.update({placeholder: value[rows] for placeholder, value in zip(graph.noise, noise)})
-        for side, pictures in session.run(graph.pictures, feed).items():
-            parts[side].append(to_uint8(pictures[:count]))
+        drawn = run(embeddings[rows], Noise(*[value[rows] for value in noise]))
+        for side, pictures in drawn.items():
+            parts.setdefault(side, []).append(to_uint8(pictures[:count]))
         if advance:
             advance(count)
     return {side: np.concatenate(list_of) for side, list_of in parts.items()}

@@ -38,7 +38,9 @@ class Sampler:
             which,             # 'last' or 'best' of its checkpoints, or the path of one
             batch_size,
             platform,          # the `platform` section
+            averaged=True,     # draw with the moving averages, where the checkpoint has them
     ):
+        self.batch_size = batch_size
         store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
         self.checkpoint = {'last': store.last, 'best': store.best}.get(which, lambda: which)()
         if self.checkpoint is None:
@@ -48,10 +50,14 @@ class Sampler:
         graph = tf.Graph()
         with graph.as_default():
             self.graph = build_drawing(self.stage, batch_size, self.dims)
-            names = averages_of(tf.global_variables(), self.checkpoint)
+            self.variables = {v.op.name: v for v in tf.global_variables()}
+            names = (averages_of(self.variables.values(), self.checkpoint) if averaged
+                     else self.variables)
             saver = tf.train.Saver(names)
         self.session = open_session(platform, graph)
         restore(self.session, saver, names, self.checkpoint, is_part=True)
+        self.has_averages = set(names) != set(self.variables)
+        self.label = 'checkpoint ' + os.path.basename(self.checkpoint)
 
     def __enter__(self):
         return self
@@ -73,14 +79,14 @@ class Sampler:
 
 
 def write_samples(
-        sampler,           # Sampler
+        sampler,           # Sampler, or export.model_file.ModelSampler
         wanted,            # [Wanted]
         seed,              # of the noise
         folder,            # gets 64/, 256/, samples.jsonl and grid.png
         say,               # prints a line
 ):
     """Draws and writes; returns the lines of the index."""
-    size = sampler.graph.embeddings.shape.as_list()[0]
+    size = sampler.batch_size
     index, rows = [], {}
     with Progress('sample', len(wanted), 'pictures') as progress:
         for start in range(0, len(wanted), size):
@@ -94,8 +100,8 @@ def write_samples(
             progress.advance(len(part))
     write_json_lines(os.path.join(folder, 'samples.jsonl'), index)
     _write_grid(folder, rows, sampler.stage)
-    say('%d pictures of checkpoint %s, seed %d; all in %s'
-        % (len(index), os.path.basename(sampler.checkpoint), seed, 'samples.jsonl and grid.png'))
+    say('%d pictures of %s, seed %d; all in %s'
+        % (len(index), sampler.label, seed, 'samples.jsonl and grid.png'))
     return index
 
 

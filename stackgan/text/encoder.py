@@ -22,7 +22,7 @@ from stackgan.data.prepared import SPLITS, ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
 from stackgan.files import atomic_write, read_json, write_json
 from stackgan.networks.layers import TESTING
-from stackgan.platforms.session import open_session
+from stackgan.platforms.session import on_host, open_session
 from stackgan.progress import Progress
 from stackgan.text import char_cnn_rnn, image_encoder
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions
@@ -51,8 +51,8 @@ class _Encoder:
             self._input, self._output = self._build()
             self._variables = tf.global_variables()
             saver = tf.train.Saver(self._variables)
-            self.session = open_session(dataclasses.replace(platform, mixed_precision='off'),
-                                        graph)
+            self.session = open_session(
+                on_host(dataclasses.replace(platform, mixed_precision='off')), graph)
             restore(self.session, saver, self._variables, path, is_part=True)
 
     def __enter__(self):

@@ -17,6 +17,7 @@ def build_step(
         adversaries,      # [Adversary]
         batch,            # Batch of placeholders
         train,            # the `train` section of the configuration
+        wrap=lambda optimizer: optimizer,     # of the platform (platforms.session)
 ):
     """`TrainingGraph` of one alternating update of all adversaries."""
     rates = [tf.placeholder(tf.float32, [], name + '_learning_rate')
@@ -24,13 +25,14 @@ def build_step(
     decay = tf.placeholder(tf.float32, [], 'averaging_decay')
     losses, discriminator_updates = {}, []
     for each in adversaries:
-        update, parts = _discriminator_update(each, rates[1], train)
+        update, parts = _discriminator_update(each, rates[1], train, wrap)
         discriminator_updates.append(update)
         losses.update(parts)
     with tf.control_dependencies(discriminator_updates):
         generator_losses = [_generator_loss(each, train, losses) for each in adversaries]
     updates = [_update(sum(generator_losses), each.generator_scope, each.statistics,
-                       rates[0] * each.learning_rate_ratio, train) for each in adversaries]
+                       rates[0] * each.learning_rate_ratio, train, wrap)
+               for each in adversaries]
     step, averages = tf.group(*updates), {}
     if train.ema_decay is not None:
         averages = _averages([each.generator_scope for each in adversaries])
@@ -51,14 +53,14 @@ def scope_variables(scope, trainable_only=True):
     return [v for v in tf.get_collection(collection) if v.op.name.startswith(scope + '/')]
 
 
-def _discriminator_update(adversary, learning_rate, train):
+def _discriminator_update(adversary, learning_rate, train, wrap):
     """(operation, losses) that train a discriminator on real, wrong and fake pictures."""
     statistics = []
     images = tf.concat([adversary.real, adversary.wrong, tf.stop_gradient(adversary.fake)], 0)
     logits = tf.split(adversary.discriminate(images, Pass(True, statistics, groups=3)), 3)
     loss = matching_aware_discriminator_loss(*logits)
     update = _update(loss.total, adversary.discriminator_scope, statistics,
-                     learning_rate * adversary.learning_rate_ratio, train)
+                     learning_rate * adversary.learning_rate_ratio, train, wrap)
     names = ('discriminator', 'discriminator_real', 'discriminator_wrong', 'discriminator_fake')
     return update, {'%s/%s' % (adversary.name, name): value for name, value in zip(names, loss)}
 
@@ -76,16 +78,18 @@ def _generator_loss(adversary, train, losses):
     return total
 
 
-def _update(loss, scope, statistics, learning_rate, train):
+def _update(loss, scope, statistics, learning_rate, train, wrap):
     """Adam on one network, and its batch-norm statistics: once, and by no other step."""
     variables = scope_variables(scope)
     if train.weight_decay:
         loss += train.weight_decay * tf.add_n(
             [tf.nn.l2_loss(v) for v in variables if v.op.name.endswith('/weights')])
-    gradients = tf.gradients(loss, variables)
     with tf.variable_scope('optimizer/' + scope):
-        optimizer = tf.train.AdamOptimizer(learning_rate, beta1=train.adam_beta1, name='adam')
-        update = optimizer.apply_gradients(zip(gradients, variables))
+        optimizer = wrap(tf.train.AdamOptimizer(learning_rate, beta1=train.adam_beta1,
+                                                name='adam'))
+        gradients = optimizer.compute_gradients(loss, variables,
+                                                gate_gradients=tf.train.Optimizer.GATE_NONE)
+        update = optimizer.apply_gradients(gradients)
     moves = [moving.assign_sub((1.0 - BATCH_NORM_DECAY) * (moving - value))
              for moving, value in statistics]
     return tf.group(update, *moves)

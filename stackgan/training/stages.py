@@ -13,7 +13,7 @@ from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
 from stackgan.files import write_json
 from stackgan.networks import stage1
-from stackgan.platforms.session import resolve, session_config
+from stackgan.platforms.session import optimizer_wrapper, resolve, training_session
 from stackgan.training import loop
 from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
                                            stage2_adversaries)
@@ -42,28 +42,28 @@ def train_stage(
     _write_options(folder, config, dataset, resolved, len(train))
     say('%d training images, %d test images; %s, %d threads%s' % (
         len(train), len(test), resolved.device, resolved.threads,
-        ', bfloat16' if resolved.bfloat16 else ''))
+        ', bfloat16' if resolved.bfloat16 else ', float16' if resolved.float16 else ''))
     with tf.Graph().as_default():
         tf.set_random_seed(config.run.seed)
-        graph = _step_graph(stage, config)
+        graph = _step_graph(stage, config, optimizer_wrapper(resolved))
         observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
                             config.model, config.run.seed, graph.averaged)
         training = loop.Training(
             'train-stage%d' % stage, stage, batches, graph, config.train, settings,
             {'stage': stage, 'model': to_dict(config.model)},
             _warm_start(config, stage1_folder) if stage == 2 else None, observer)
-        with tf.Session(config=session_config(resolved)) as session:
+        with training_session(resolved) as session:
             return loop.run(training, folder, session, say, stop)
 
 
-def _step_graph(stage, config):
+def _step_graph(stage, config, wrap):
     batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size,
                                stage, config.model)
     if stage == 1:
         adversaries = stage1_adversaries(batch, config.model)
     else:
         adversaries = stage2_adversaries(batch, config.model, config.stage2)
-    return build_step(adversaries, batch, config.train)
+    return build_step(adversaries, batch, config.train, wrap)
 
 
 def _warm_start(config, stage1_folder):

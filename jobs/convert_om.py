@@ -1,0 +1,48 @@
+"""The exported graphs as .om files for an Ascend 310, by ATC."""
+
+import os
+
+from jobs.contract import Input, Job, folder_of
+from jobs.prepared import run_folder
+from stackgan.errors import InputError
+from stackgan.files import digest_of_file
+
+
+def _inputs(config, volume):
+    return [Input('export', run_folder(config, 'export'), 'export')]
+
+
+def _settings(config):
+    switches = config.export.fusion_switch_file
+    there = switches and os.path.isfile(switches)
+    return {'export': {'soc_version': config.export.soc_version,
+                       'fusion_switch_file': digest_of_file(switches) if there else switches}}
+
+
+def _preview(config, volume):
+    """The commands, for --dry-run."""
+    from stackgan.export.atc import as_shell, commands, find_atc
+    from stackgan.export.record import read_export
+    export = os.path.join(volume, run_folder(config, 'export'))
+    try:
+        rows = commands(read_export(export), export, folder_of(JOB, config, volume), config.export)
+    except InputError as error:
+        return ['the command is known once export is done (%s)' % error]
+    atc = find_atc(os.environ)
+    return [as_shell([atc or 'atc'] + words) for _, words, _ in rows]
+
+
+def _run(work):
+    from stackgan.export.om import convert_all
+    convert_all(work.inputs['export'], work.folder, work.config.export, work.say)
+
+
+JOB = Job(
+    name='convert-om',
+    summary='convert the exported graphs for an Ascend 310 with ATC',
+    output=lambda config: run_folder(config, 'om'),
+    inputs=_inputs,
+    settings=_settings,
+    run=_run,
+    preview=_preview,
+)

@@ -1,0 +1,62 @@
+"""Frozen graphs and ONNX of the trained generators, checked for ATC."""
+
+import os
+
+from jobs.contract import Input, Job
+from jobs.prepared import run_folder
+from stackgan.config.loading import to_dict
+from stackgan.errors import InputError
+from stackgan.files import digest_of_file, write_json
+
+
+def _add_options(parser):
+    parser.add_argument('--check', metavar='FILE',
+                        help='export nothing: check a frozen graph (.pb) for what stops ATC')
+
+
+def _variant(job, options):
+    """The job for these options: a check of one file has a folder of its own."""
+    if not options.check:
+        return job
+    path = os.path.abspath(options.check)
+    if not os.path.isfile(path):
+        raise InputError('export: --check %s: no such file' % options.check)
+    digest = digest_of_file(path)
+    return job._replace(
+        output=lambda config: run_folder(config, 'export-check-' + digest[:8]),
+        inputs=lambda config, volume: (),
+        settings=lambda config: {'file': digest},
+        run=lambda work: _check(work, path))
+
+
+def _check(work, path):
+    from stackgan.export import check
+    graph_def = check.read_graph(path)
+    findings = check.check_graph(graph_def)
+    for finding in findings:
+        work.say('%s: %s' % (finding.level, finding))
+    write_json(os.path.join(work.folder, 'check.json'), check.report_of(graph_def, findings))
+    check.require_passed(path, findings)
+    work.say('%s would pass: %d nodes, %d warnings' % (path, len(graph_def.node), len(findings)))
+
+
+def _inputs(config, volume):
+    stage = 'stage%d' % config.export.stage
+    return [Input('stage', run_folder(config, stage), 'train-' + stage)]
+
+
+def _run(work):
+    from stackgan.export.exporting import export
+    export(work.inputs['stage'], work.folder, work.config.export, work.config.platform, work.say)
+
+
+JOB = Job(
+    name='export',
+    summary='write frozen graphs and ONNX of the generators, checked against the checkpoint',
+    output=lambda config: run_folder(config, 'export'),
+    inputs=_inputs,
+    settings=lambda config: {'export': to_dict(config.export)},
+    run=_run,
+    add_options=_add_options,
+    variant=_variant,
+)

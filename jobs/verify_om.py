@@ -1,0 +1,72 @@
+"""The converted models against the frozen graphs, by msame; or all it takes to do so elsewhere."""
+
+import os
+import shutil
+
+from jobs.contract import Input, Job, listing, read_manifest
+from jobs.prepared import run_folder
+from stackgan.errors import InputError
+from stackgan.files import digest_of
+
+LOOPS, MOST_LOOPS, MOST_DEVICES = 10, 100, 255
+
+
+def _add_options(parser):
+    parser.add_argument('--loops', type=int, default=LOOPS, metavar='N',
+                        help='runs of each model, of which msame tells the mean (default: %d)'
+                             % LOOPS)
+    parser.add_argument('--device', type=int, default=0, metavar='N',
+                        help='number of the NPU (default: 0)')
+    parser.add_argument('--msame', metavar='FILE', help='the program (default: msame on PATH)')
+    parser.add_argument('--results', metavar='DIR',
+                        help='compare the results/ that run-on-ascend.sh made elsewhere')
+
+
+def _variant(job, options):
+    for name, least, most in (('loops', 1, MOST_LOOPS), ('device', 0, MOST_DEVICES)):
+        if not least <= getattr(options, name) <= most:
+            raise InputError('verify-om: --%s %d: must be from %d to %d'
+                             % (name, getattr(options, name), least, most))
+    if options.results and not os.path.isdir(options.results):
+        raise InputError('verify-om: --results %s: no such folder' % options.results)
+    results = options.results and os.path.abspath(options.results)
+    return _job(options.loops, options.device, options.msame, results)
+
+
+def _inputs(config, volume):
+    inputs = [Input('export', run_folder(config, 'export'), 'export')]
+    om = Input('om', run_folder(config, 'om'), 'convert-om')
+    if read_manifest(os.path.join(volume, om.path)):       # a machine may have no ATC
+        inputs.append(om)
+    return inputs
+
+
+def _job(loops=LOOPS, device=0, msame=None, results=None):
+    """The job for these options; it is done again where msame or results have come up."""
+    def settings(config):
+        return {'loops': loops, 'results': results and digest_of(listing(results)),
+                'msame': bool(not results and (msame or shutil.which('msame')))}
+
+    def run(work):
+        from stackgan.export.msame import find_msame, verify
+        program = None if results else find_msame(msame)
+        om = work.inputs.get('om')
+        if program and om is None:
+            raise InputError('verify-om: %s is not there yet; run convert-om first'
+                             % run_folder(work.config, 'om'))
+        verify(work.inputs['export'], om, work.folder, work.config.platform, program, results,
+               loops, device, work.say)
+
+    return Job(
+        name='verify-om',
+        summary='compare the converted models with the frozen graphs, by msame',
+        output=lambda config: run_folder(config, 'om-check'),
+        inputs=_inputs,
+        settings=settings,
+        run=run,
+        add_options=_add_options,
+        variant=lambda job, options: _variant(job, options),
+    )
+
+
+JOB = _job()

@@ -1,0 +1,167 @@
+"""The Ascend tensor compiler, ATC: where it is, its command, its run, what its errors mean.
+
+The rules are those of CANN 20.x (graphengine r1.1, ge/offline/main.cc): a flag and its value are
+one word, --output has no suffix, each of --out_nodes is name:index, and the rank of each
+--input_shape is that of its placeholder.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+
+from stackgan.errors import StackganError
+
+ROOT = '/usr/local/Ascend'
+TENSORFLOW = 3                   # --framework
+CODES = {
+    'E10001': 'a value in the command or a shape in the graph is not valid',
+    'E10002': '--input_shape is not of the form name:1,2;name:1,2',
+    'E10004': 'a flag has no value',
+    'E10007': 'a flag that ATC needs is missing',
+    'E10011': '--input_shape holds something else than positive numbers',
+    'E10013': 'the value of a flag is out of range',
+    'E10014': 'the value of a flag is not valid',
+    'E10016': 'the command names a node that is not in the graph',
+    'E10017': 'the command names a node as input that is no placeholder',
+    'E10022': '--output names a folder and no file',
+    'E12009': 'a node of the graph reads something that is not there',
+    'E12010': 'the graph has no placeholder',
+    'E12011': 'this ATC has no converter for an operation of the graph',
+    'E12029': 'the graph holds functions, which need func2graph.py',
+}
+
+
+def arguments(
+        entry,            # of export.json's models
+        model,            # path of the .pb
+        output,           # path of the .om, without its suffix
+        settings,         # the `export` section
+):
+    """The words of the command behind `atc`."""
+    words = [
+        '--framework=%d' % TENSORFLOW,
+        '--model=' + model,
+        '--output=' + output,
+        '--soc_version=' + settings.soc_version,
+        '--input_format=NHWC',
+        '--input_shape=' + ';'.join('%s:%s' % (each['name'], ','.join(map(str, each['shape'])))
+                                    for each in entry['inputs']),
+        '--out_nodes=' + ';'.join(each['name'] + ':0' for each in entry['outputs']),
+        '--output_type=FP32',         # otherwise as the network computes, in float16
+        '--log=error',
+    ]
+    if settings.fusion_switch_file:
+        words.append('--fusion_switch_file=' + os.path.abspath(settings.fusion_switch_file))
+    return words
+
+
+def commands(
+        facts,            # export.json
+        export_folder,
+        om_folder,
+        settings,         # the `export` section
+):
+    """[(entry, words after `atc`, path of the .om)] of every model."""
+    rows = []
+    for entry in facts['models']:
+        name = entry['frozen']['file']
+        om = os.path.join(om_folder, os.path.splitext(name)[0])
+        rows.append((entry, arguments(entry, os.path.join(export_folder, name), om, settings),
+                     om + '.om'))
+    return rows
+
+
+def as_shell(words):
+    return ' '.join(shlex.quote(word) for word in words)
+
+
+def candidates(
+        environ,          # as os.environ
+        root=ROOT,        # where CANN is installed
+):
+    """Paths of ATC outside PATH, in the order of search."""
+    nnae = environ.get('NNAE') or os.path.join(root, 'nnae', 'latest')
+    return [os.path.join(nnae, 'fwkacllib', 'bin', 'atc'),
+            os.path.join(root, 'ascend-toolkit', 'latest', 'atc', 'bin', 'atc'),
+            os.path.join(root, 'atc', 'bin', 'atc')]
+
+
+def find_atc(environ, root=ROOT):
+    """Path of ATC, or None."""
+    found = shutil.which('atc', path=environ.get('PATH', ''))
+    if found:
+        return found
+    return next((path for path in candidates(environ, root) if os.access(path, os.X_OK)), None)
+
+
+def environment_for(
+        atc,              # path of ATC
+        environ,          # as os.environ
+):
+    """The environment that ATC needs when it is taken from a toolkit that is not set up."""
+    environment = dict(environ)
+    base = os.path.dirname(os.path.dirname(os.path.realpath(atc)))      # .../atc
+    if os.path.basename(base) != 'atc':
+        return environment
+    install = os.path.dirname(base)
+
+    def put_before(name, *paths):
+        there = [environment[name]] if environment.get(name) else []
+        environment[name] = os.pathsep.join(list(paths) + there)
+
+    put_before('PATH', os.path.join(base, 'ccec_compiler', 'bin'), os.path.join(base, 'bin'))
+    put_before('PYTHONPATH', os.path.join(base, 'python', 'site-packages'))
+    put_before('LD_LIBRARY_PATH', os.path.join(base, 'lib64'),
+               os.path.join(install, 'acllib', 'lib64'))
+    environment.setdefault('ASCEND_OPP_PATH', os.path.join(install, 'opp'))
+    return environment
+
+
+def convert(
+        atc,              # path of ATC
+        words,            # its arguments
+        om,               # path of the .om that must come out
+        log,              # path of a file for what ATC says
+):
+    """Runs ATC; returns the seconds it took. Raises StackganError where no new .om comes out."""
+    for old in (om, log):
+        if os.path.exists(old):
+            os.unlink(old)
+    scratch = om + '.work'                 # kernel_meta/ and more are written where ATC runs
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.makedirs(scratch)
+    started = time.time()
+    with open(log, 'wb') as stream:
+        process = subprocess.Popen([atc] + words, cwd=scratch, stdout=stream,
+                                   stderr=subprocess.STDOUT, start_new_session=True,
+                                   env=environment_for(atc, os.environ))
+        try:
+            code = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)        # atc is a script around the compiler
+            process.wait()
+            raise
+    shutil.rmtree(scratch, ignore_errors=True)
+    if code:
+        raise StackganError('ATC ended with exit code %d: %s; its log is %s'
+                            % (code, explain(log), log))
+    if not os.path.exists(om) or not os.path.getsize(om):
+        raise StackganError('ATC ended with exit code 0 but wrote no %s; its log is %s'
+                            % (os.path.basename(om), log))
+    return time.time() - started
+
+
+def explain(log):
+    """The first error code in a log as a sentence, with what ATC said of it."""
+    with open(log, errors='replace') as stream:
+        lines = [' '.join(line.split()) for line in stream if line.strip()]
+    for line in lines:
+        code = re.search(r'\bE\d{5}\b', line)
+        if code:
+            meaning = CODES.get(code.group())
+            return '%s%s ("%s")' % (code.group(), ', ' + meaning if meaning else '', line[:200])
+    return 'it said "%s"' % lines[-1][:200] if lines else 'it said nothing'

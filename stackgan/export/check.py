@@ -1,0 +1,144 @@
+"""Looks a frozen graph over before ATC does: each finding names the node and what to do.
+
+ATC stops at the first fault, minutes into a conversion, often on another machine.
+"""
+
+import os
+from collections import Counter
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+from google.protobuf.message import DecodeError
+
+from stackgan.errors import InputError
+from stackgan.files import read_json
+
+OPERATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'ascend_ops.json')
+TYPES = {tf.float16, tf.float32, tf.uint8, tf.int32, tf.int64, tf.bool}
+MOST_BYTES = 2 ** 31 - 1               # of one protocol buffer
+ERROR, WARNING = 'error', 'warning'
+
+
+class Finding(NamedTuple):
+    """Something about a graph that stops ATC, or may."""
+
+    level: str          # ERROR or WARNING
+    node: str           # its name; '' for the graph as a whole
+    text: str           # what was seen
+    remedy: str         # what to do
+
+    def __str__(self):
+        return '%s: %s; %s' % (self.node or 'the graph', self.text, self.remedy)
+
+
+def read_graph(path):
+    """The tf.GraphDef of a .pb file. Raises InputError where it is none."""
+    try:
+        with open(path, 'rb') as stream:
+            graph_def = tf.GraphDef.FromString(stream.read())
+    except OSError as error:
+        raise InputError('%s: cannot be read: %s' % (path, error.strerror))
+    except DecodeError:
+        graph_def = None
+    if graph_def is None or not graph_def.node:
+        raise InputError('%s: not a frozen TensorFlow graph; name a .pb that export wrote' % path)
+    return graph_def
+
+
+def check_graph(
+        graph_def,        # tf.GraphDef
+):
+    """[Finding], errors first."""
+    known = read_json(OPERATIONS)
+    findings = _whole(graph_def)
+    for node in graph_def.node:
+        findings += _operation(node, known) + _types(node)
+    findings += _shapes(graph_def)
+    return sorted(findings, key=lambda finding: finding.level != ERROR)
+
+
+def report_of(
+        graph_def,        # tf.GraphDef
+        findings,         # [Finding]
+):
+    """What a check says, as a dict for JSON."""
+    return {
+        'passed': not errors_of(findings),
+        'findings': [finding._asdict() for finding in findings],
+        'operations': dict(Counter(node.op for node in graph_def.node)),
+        'bytes': graph_def.ByteSize(),
+    }
+
+
+def errors_of(findings):
+    return [finding for finding in findings if finding.level == ERROR]
+
+
+def require_passed(
+        path,             # what the message calls the graph
+        findings,         # [Finding]
+):
+    """Raises InputError with the first error, if there is one."""
+    errors = errors_of(findings)
+    if errors:
+        more = ' (and %d more)' % (len(errors) - 1) if len(errors) > 1 else ''
+        raise InputError('%s: would not pass ATC: %s%s' % (path, errors[0], more))
+
+
+def _whole(graph_def):
+    findings = []
+    if graph_def.ByteSize() > MOST_BYTES:
+        findings.append(Finding(ERROR, '', '%d bytes, more than the 2 GiB of a protocol buffer'
+                                % graph_def.ByteSize(), 'export a smaller model'))
+    if graph_def.library.function:
+        findings.append(Finding(ERROR, '', 'holds functions, such as %s, which need func2graph.py '
+                                '(E12029)' % graph_def.library.function[0].signature.name,
+                                'inline them when the graph is built'))
+    if not any(node.op == 'Placeholder' for node in graph_def.node):
+        findings.append(Finding(ERROR, '', 'has no placeholder (E12010)',
+                                'make embedding and noise inputs of the graph'))
+    return findings
+
+
+def _operation(node, known):
+    findings = []
+    if node.op in known['fails']:
+        source, remedy = known['fails'][node.op]
+        findings.append(Finding(ERROR, node.name, '%s does not convert (%s)' % (node.op, source),
+                                remedy))
+    elif node.op not in known['converts']:
+        findings.append(Finding(WARNING, node.name, '%s is not known to convert' % node.op,
+                                'try it, or build the graph of other operations'))
+    if any(name.startswith('^') for name in node.input):
+        findings.append(Finding(ERROR, node.name, 'has a control input, which orders what has no '
+                                'side effects', 'build the graph without control dependencies'))
+    return findings
+
+
+def _types(node):
+    for name, value in sorted(node.attr.items()):
+        if value.type and tf.as_dtype(value.type).base_dtype not in TYPES:
+            return [Finding(ERROR, node.name, '%s is %s' % (name, tf.as_dtype(value.type).name),
+                            'ATC takes %s only' % ', '.join(sorted(t.name for t in TYPES)))]
+    return []
+
+
+def _shapes(graph_def):
+    graph = tf.Graph()
+    with graph.as_default():
+        try:
+            tf.import_graph_def(graph_def, name='')
+        except (ValueError, KeyError, tf.errors.OpError) as error:
+            return [Finding(ERROR, '', 'TensorFlow cannot read it: %s'
+                            % ' '.join(str(error).split())[:200], 'export it anew')]
+    findings = []
+    for operation in graph.get_operations():
+        for tensor in operation.outputs:
+            sides = tensor.shape.as_list() if tensor.shape.ndims is not None else None
+            if sides is None or None in sides:
+                findings.append(Finding(ERROR, operation.name, 'its shape %s is not fixed (E10001)'
+                                        % tensor.shape, 'export with a fixed batch'))
+            elif 0 in sides:
+                findings.append(Finding(ERROR, operation.name, 'its shape %s has a side of 0'
+                                        % tensor.shape, 'every side must be at least 1'))
+    return findings

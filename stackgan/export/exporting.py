@@ -1,0 +1,157 @@
+"""A checkpoint to files that other machines run, each compared with the checkpoint itself.
+
+    export.json                   what the files are: inputs, outputs, checkpoint, ATC commands
+    check.json                    what `check` found in each graph
+    stackgan-stage2-b1.pb         both generators, one picture at once
+    stackgan-stage2-b1.onnx
+    stackgan-stage2-b64.pb, ...
+"""
+
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+import stackgan
+from stackgan.checkpoints import read_facts
+from stackgan.config.loading import to_dict
+from stackgan.data.noise import normal, random_state, truncated_normal
+from stackgan.errors import StackganError
+from stackgan.export import check
+from stackgan.export.atc import arguments, as_shell
+from stackgan.export.freezing import EMBEDDING, INPUTS, Z, freeze
+from stackgan.export.model_file import open_model
+from stackgan.export.onnx_graph import IR_VERSION, OPSET, import_onnx, to_onnx
+from stackgan.export.record import CHECK, FACTS, FORM
+from stackgan.files import atomic_write, digest_of, digest_of_file, files_below, write_json
+from stackgan.platforms.session import exact
+from stackgan.progress import Progress
+from stackgan.sampling.sampler import Sampler
+
+LARGEST_DIFFERENCE = 1e-4     # of a file's pictures in [-1, 1] from those of the checkpoint
+MEANINGS = {
+    EMBEDDING: 'embeddings of captions, by the text encoder of the run',
+    Z: 'unit normal',
+    'noise1': 'unit normal cut at 2 sigma: conditioning augmentation of Stage-I',
+    'noise2': 'unit normal cut at 2 sigma: conditioning augmentation of Stage-II',
+}
+
+
+def export(
+        stage_folder,      # of a finished stage
+        folder,            # gets the files
+        settings,          # the `export` section
+        platform,          # the `platform` section
+        say,               # prints a line
+):
+    """Writes and checks every file. Raises where one would not pass ATC or draws otherwise."""
+    host = exact(platform)
+    if settings.onnx:
+        import_onnx()                          # before the work, not after
+    models, reports, facts = [], {}, None
+    with Progress('export', len(settings.batch_sizes), 'models') as progress:
+        for batch_size in settings.batch_sizes:
+            with Sampler(stage_folder, settings.checkpoint, batch_size, host,
+                         settings.weights == 'averages') as live:
+                entry, report = _export_one(live, folder, settings, host)
+                facts = facts or _facts(live)
+            models.append(entry)
+            reports[entry['frozen']['file']] = report
+            write_json(os.path.join(folder, CHECK), reports)
+            progress.advance(1, entry['frozen']['file'])
+    write_json(os.path.join(folder, FACTS), dict(facts, models=models))
+    findings = sum(len(report['findings']) for report in reports.values())
+    say('checkpoint %s, weights of %s; %d models, the check before ATC found %s; farthest from the '
+        'checkpoint: %.1e' % (facts['checkpoint']['name'], facts['weights'], len(models),
+                              findings or 'nothing', max(_differences(models))))
+
+
+def _export_one(live, folder, settings, host):
+    """(entry of export.json, report of the check) of one batch size."""
+    frozen = freeze(live.stage, live.batch_size, live.dims, live.session.run(live.variables))
+    stem = 'stackgan-stage%d-b%d' % (live.stage, live.batch_size)
+    path = os.path.join(folder, stem + '.pb')
+    _write(path, frozen.graph_def.SerializeToString(deterministic=True))
+    graph_def = check.read_graph(path)
+    findings = check.check_graph(graph_def)
+    check.require_passed(path, findings)
+    arrays = random_inputs(frozen.inputs)
+    expected = _live_pictures(live, arrays)
+    entry = {
+        'batch_size': live.batch_size,
+        'inputs': [{'name': name, 'shape': shape, 'type': 'float32', 'values': MEANINGS[name]}
+                   for name, shape in frozen.inputs.items()],
+        'outputs': [{'name': name, 'shape': [live.batch_size, side, side, 3], 'type': 'float32',
+                     'values': 'pictures in [-1, 1], red, green and blue last'}
+                    for side, name in sorted(frozen.outputs.items())],
+        'frozen': _described(path, arrays, expected, host),
+    }
+    if settings.onnx:
+        path = os.path.join(folder, stem + '.onnx')
+        _write(path, to_onnx(frozen).SerializeToString())
+        entry['onnx'] = dict(_described(path, arrays, expected, host), opset=OPSET,
+                             ir_version=IR_VERSION)
+    command = arguments(entry, stem + '.pb', stem, settings)
+    entry['atc'] = {'arguments': command, 'command': as_shell(['atc'] + command)}
+    return entry, check.report_of(graph_def, findings)
+
+
+def random_inputs(
+        shapes,            # {name: shape} of inputs
+        seed=0,
+):
+    """{name: array} of the distributions that the inputs come from."""
+    random = random_state(seed, 'export', len(shapes))
+    return {name: (normal if name in (EMBEDDING, Z) else truncated_normal)(random, shape)
+            for name, shape in shapes.items()}
+
+
+def _live_pictures(live, arrays):
+    """{side: pictures} of the graph with variables and separate batch norm."""
+    holders = dict(zip(INPUTS, (live.graph.embeddings,) + tuple(live.graph.noise)))
+    return live.session.run(live.graph.pictures,
+                            {holders[name]: array for name, array in arrays.items()})
+
+
+def _write(path, data):
+    with atomic_write(path) as stream:
+        stream.write(data)
+
+
+def _described(path, arrays, expected, host):
+    """What a file is, and how far its pictures are from the checkpoint's."""
+    model = open_model(path, host)
+    try:
+        drawn = model.run(arrays)
+    finally:
+        model.close()
+    difference = max(float(np.abs(drawn[side] - expected[side]).max()) for side in expected)
+    if not difference <= LARGEST_DIFFERENCE:                       # also when it is no number
+        raise StackganError('%s: draws pictures that differ by %g from the checkpoint\'s, more '
+                            'than %g; please report this' % (path, difference,
+                                                             LARGEST_DIFFERENCE))
+    return {'file': os.path.basename(path), 'bytes': os.path.getsize(path),
+            'sha256': digest_of_file(path), 'largest_difference': difference}
+
+
+def _differences(models):
+    return [model[kind]['largest_difference'] for model in models for kind in ('frozen', 'onnx')
+            if kind in model]
+
+
+def _facts(live):
+    """What export.json says of all files."""
+    path = live.checkpoint
+    versions = {'stackgan': stackgan.__version__, 'tensorflow': tf.__version__,
+                'numpy': np.__version__}
+    return {
+        'form': FORM,
+        'stage': live.stage,
+        'checkpoint': {
+            'name': os.path.basename(path), 'step': read_facts(path)['step'],
+            'sha256': digest_of({name: digest_of_file(os.path.join(path, name))
+                                 for name in files_below(path)})},
+        'weights': 'the moving averages' if live.has_averages else 'the training itself',
+        'model': to_dict(live.dims),
+        'versions': versions,
+    }

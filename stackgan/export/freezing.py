@@ -1,0 +1,86 @@
+"""A trained generator as one graph of constants: fixed batch, no variable, no random op.
+
+The graph is not cut out of a training's but built anew, with a constant wherever the networks
+ask for a variable. Batch norm in inference mode multiplies and shifts each channel, which the
+weights before it can do as well:
+
+    scale = gamma / sqrt(moving_variance + epsilon)
+    norm(x * weights + biases) = x * (weights * scale) + biases * scale + (beta - mean * scale)
+"""
+
+from typing import Any, Dict, NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from stackgan.networks import stage1, stage2
+from stackgan.networks.layers import BATCH_NORM_EPSILON, TESTING
+from stackgan.sampling.drawing import Noise, generate
+
+EMBEDDING, Z, NOISE1, NOISE2 = INPUTS = ('embedding', 'z', 'noise1', 'noise2')
+OUTPUTS = {stage1.SIZE: stage1.GENERATOR + '/images', stage2.SIZE: stage2.GENERATOR + '/images'}
+FORMAT_OF_1_15 = 134               # GraphDef version of TensorFlow 1.15, which ATC was made for
+NEWER_ATTRIBUTES = {'grad_a', 'grad_b'}   # of MatMul; without a meaning for inference
+
+
+class Frozen(NamedTuple):
+    """A graph of constants."""
+
+    graph_def: Any                 # tf.GraphDef
+    inputs: Dict[str, list]        # name -> shape, float32, in the order of INPUTS
+    outputs: Dict[int, str]        # side of the pictures -> node [batch, side, side, 3] float32
+
+
+def freeze(
+        stage,            # 1 or 2
+        batch_size,
+        dims,             # the `model` section of the checkpoint
+        weights,          # {name of a variable: array}, of the generators
+):
+    """`Frozen` generators."""
+    widths = {EMBEDDING: dims.embedding_dim, Z: dims.noise_dim, NOISE1: dims.condition_dim}
+    if stage == 2:
+        widths[NOISE2] = dims.condition_dim
+    inputs = {name: [batch_size, width] for name, width in widths.items()}
+    with tf.Graph().as_default() as graph:
+        holders = {name: tf.placeholder(tf.float32, shape, name) for name, shape in inputs.items()}
+        noise = Noise(holders[Z], holders[NOISE1], holders.get(NOISE2))
+        pictures = generate(stage, holders[EMBEDDING], noise, dims, TESTING._replace(folded=True),
+                            _constants(weights))
+        outputs = {side: tensor.op.name for side, tensor in pictures.items()}
+        graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), list(outputs.values()))
+    return Frozen(_as_in_1_15(graph_def), inputs, outputs)
+
+
+def _constants(weights):
+    """A variable getter that gives constants."""
+    def constant(getter, name, *arguments, **options):
+        return tf.constant(folded(name, weights), tf.float32, name=name.rpartition('/')[2])
+
+    return constant
+
+
+def folded(
+        name,             # of a variable, or of the `offset` that stands for a batch norm
+        weights,          # {name: array}
+):
+    """Its value with the batch norm of its layer, if there is one, multiplied in: float32."""
+    layer, _, leaf = name.rpartition('/')
+    if layer + '/gamma' not in weights:
+        return weights[name]
+    norm = {part: weights['%s/%s' % (layer, part)].astype(np.float64)
+            for part in ('gamma', 'beta', 'moving_mean', 'moving_variance')}
+    scale = norm['gamma'] / np.sqrt(norm['moving_variance'] + BATCH_NORM_EPSILON)
+    if leaf == 'offset':
+        return (norm['beta'] - norm['moving_mean'] * scale).astype(np.float32)
+    return (weights[name] * scale).astype(np.float32)     # outputs are the last axis of all
+
+
+def _as_in_1_15(graph_def):
+    """The same graph, readable by TensorFlow 1.15 and what was built with it."""
+    for node in graph_def.node:
+        for name in [n for n in node.attr if n in NEWER_ATTRIBUTES or n.startswith('_')]:
+            del node.attr[name]
+    graph_def.versions.Clear()
+    graph_def.versions.producer = FORMAT_OF_1_15
+    return graph_def

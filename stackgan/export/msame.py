@@ -1,0 +1,208 @@
+"""Converted models against their frozen graphs, by msame, the vendor's runner of .om files.
+
+    inputs/stackgan-stage2-b1/embedding.bin, ...     float32 in C order, no header
+    expected/stackgan-stage2-b1/0.bin, 1.bin         what the frozen graph makes of them
+    results/stackgan-stage2-b1/<time>/..._output_0.bin, ..._output_1.bin
+    run-on-ascend.sh                                 makes results/ on an Ascend host
+    verify.json
+
+msame (Ascend/tools, before CANN 5) takes its inputs in the order of the model's, checks no size,
+and may leave with exit code 0 after a failure: what counts is the files it leaves.
+"""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import numpy as np
+
+from stackgan.errors import InputError, StackganError
+from stackgan.export.atc import as_shell
+from stackgan.export.exporting import random_inputs
+from stackgan.export.model_file import open_model
+from stackgan.export.om import RECORD
+from stackgan.export.record import read_export
+from stackgan.files import read_json, write_json
+from stackgan.platforms.session import exact
+
+# An .om computes in float16 (ATC's default, and the only precision of convolutions on a 310), the
+# frozen graph in float32. Rounding every tensor of a trained painted-birds model to float16 moved
+# its pictures, which are in [-1, 1], by 2.4e-4 in the mean and 7.4e-3 at most; these are 13 times
+# as much and more, for exponentials and hyperbolic tangents that are approximated.
+MEAN_TOLERANCE = 0.005
+LARGEST_TOLERANCE = 0.1
+VERDICT = 'verify.json'
+SCRIPT = 'run-on-ascend.sh'
+
+
+def find_msame(
+        given,            # a path, or None: the one on PATH
+):
+    """Path of msame, or None. Raises InputError for a given one that cannot be run."""
+    if given is None:
+        return shutil.which('msame')
+    if not os.access(given, os.X_OK) or os.path.isdir(given):
+        raise InputError('--msame %s: not a program that can be run' % given)
+    return os.path.abspath(given)
+
+
+def verify(
+        export_folder,
+        om_folder,        # None: nothing was converted here
+        folder,           # gets the files above
+        platform,         # the `platform` section
+        msame,            # path of it, or None
+        results,          # results/ that was made elsewhere, or None
+        loops,            # runs of each model, 1 to 100
+        device,           # number of the NPU
+        say,              # prints a line
+):
+    """Prepares, runs where it can, and compares. Raises StackganError for a model that fails."""
+    models = read_export(export_folder)['models']
+    for entry in models:
+        _prepare(entry, export_folder, om_folder, folder, platform)
+    _write_script(models, folder, loops, device)
+    verdict = {'loops': loops, 'tolerances': {'mean': MEAN_TOLERANCE, 'largest': LARGEST_TOLERANCE},
+               'models': {}}
+    for entry in models if msame or results else ():
+        name = stem(entry)
+        facts = {}
+        if results is None:
+            facts = run_msame(msame, _command(entry, folder, loops, device), entry,
+                              os.path.join(folder, 'results', name))
+        facts.update(compare(entry, os.path.join(results or folder + '/results', name),
+                             os.path.join(folder, 'expected', name)))
+        verdict['models'][name] = facts
+        say('%s: %s' % (name, _sentence(facts)))
+    write_json(os.path.join(folder, VERDICT), verdict)
+    if not (msame or results):
+        say('prepared, not run: no msame here; copy this folder to an Ascend host, run %s there, '
+            'bring results/ back and pass it with --results' % SCRIPT)
+    failed = [name for name, facts in verdict['models'].items() if not facts['passed']]
+    if failed:
+        raise StackganError('%s: farther from the frozen graph than float16 explains; see %s'
+                            % (', '.join(failed), os.path.join(folder, VERDICT)))
+
+
+def stem(entry):
+    return os.path.splitext(entry['frozen']['file'])[0]
+
+
+def _prepare(entry, export_folder, om_folder, folder, platform):
+    """Writes inputs and expected outputs of a model, and brings the model itself."""
+    name = stem(entry)
+    arrays = random_inputs({each['name']: each['shape'] for each in entry['inputs']})
+    model = open_model(os.path.join(export_folder, entry['frozen']['file']), exact(platform))
+    try:
+        pictures = model.run(arrays)
+    finally:
+        model.close()
+    _write_bins(os.path.join(folder, 'inputs', name), arrays)
+    _write_bins(os.path.join(folder, 'expected', name),
+                {str(i): pictures[each['shape'][1]] for i, each in enumerate(entry['outputs'])})
+    if om_folder is None:
+        shutil.copyfile(model.path, os.path.join(folder, entry['frozen']['file']))
+        return
+    made = read_json(os.path.join(om_folder, RECORD))['models'].get(name + '.om')
+    if made is None or made['frozen_sha256'] != entry['frozen']['sha256']:
+        raise InputError('%s: was not made from the present %s; run convert-om'
+                         % (os.path.join(om_folder, name + '.om'), entry['frozen']['file']))
+    shutil.copyfile(os.path.join(om_folder, name + '.om'), os.path.join(folder, name + '.om'))
+
+
+def _write_bins(folder, arrays):
+    os.makedirs(folder, exist_ok=True)
+    for name, array in arrays.items():
+        np.ascontiguousarray(array, '<f4').tofile(os.path.join(folder, name + '.bin'))
+
+
+def _command(entry, folder, loops, device):
+    """The words after `msame`."""
+    name = stem(entry)
+    inputs = [os.path.join(folder, 'inputs', name, each['name'] + '.bin')
+              for each in entry['inputs']]
+    return ['--model', os.path.join(folder, name + '.om'), '--input', ','.join(inputs),
+            '--output', os.path.join(folder, 'results', name), '--outfmt', 'BIN',
+            '--loop', str(loops), '--device', str(device)]
+
+
+def _write_script(models, folder, loops, device):
+    """A script that makes results/ where msame, and ATC for what is not converted yet, are."""
+    lines = ['#!/usr/bin/env bash', '# Runs the models beside it on an NPU; needs msame, and ATC '
+             'for a model that is no .om yet.', 'set -euo pipefail', 'cd "$(dirname "$0")"']
+    for entry in models:
+        name = stem(entry)
+        lines += ['[ -f %s.om ] || %s' % (name, entry['atc']['command']),
+                  'rm -rf results/%s' % name, 'mkdir -p results',
+                  as_shell(['msame'] + _command(entry, '.', loops, device))]
+    path = os.path.join(folder, SCRIPT)
+    with open(path, 'w') as stream:
+        stream.write('\n'.join(lines) + '\n')
+    os.chmod(path, 0o755)
+
+
+def run_msame(msame, words, entry, results):
+    """Runs msame; returns its latency. Raises StackganError where it leaves too few files."""
+    shutil.rmtree(results, ignore_errors=True)
+    os.makedirs(os.path.dirname(results), exist_ok=True)      # msame makes only the last folder
+    started = time.time()
+    done = subprocess.run([msame] + words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    seconds = time.time() - started
+    text = done.stdout.decode('utf-8', 'replace')
+    os.makedirs(results, exist_ok=True)
+    log = os.path.join(results, 'msame.log')
+    with open(log, 'w') as stream:
+        stream.write(text)
+    if done.returncode or not _found(results, 0):
+        raise StackganError('msame ended with exit code %d and left %d outputs, expected %d; its '
+                            'log is %s' % (done.returncode, len(_outputs(results)),
+                                           len(entry['outputs']), log))
+    average = re.findall(r'average time[^:]*:\s*([0-9.]+)\s*ms', text)
+    return {'seconds': round(seconds, 3),
+            'milliseconds_a_run': float(average[-1]) if average else None}
+
+
+def _outputs(results):
+    return sorted(glob.glob(os.path.join(glob.escape(results), '*', '*_output_*.bin')))
+
+
+def _found(results, number):
+    return [path for path in _outputs(results) if path.endswith('_output_%d.bin' % number)]
+
+
+def compare(
+        entry,            # of export.json's models
+        results,          # folder that msame wrote to
+        expected,         # folder of the frozen graph's outputs
+):
+    """How far a model's outputs are from the frozen graph's.
+
+    Raises StackganError for outputs that are missing, too many or of another size.
+    """
+    if len(_outputs(results)) != len(entry['outputs']):
+        raise StackganError('%s: holds %d outputs of msame, expected %d'
+                            % (results, len(_outputs(results)), len(entry['outputs'])))
+    facts = {'outputs': {}, 'passed': True}
+    for number, each in enumerate(entry['outputs']):
+        wanted = np.fromfile(os.path.join(expected, '%d.bin' % number), '<f4')
+        paths = _found(results, number)
+        if not paths or os.path.getsize(paths[0]) != wanted.nbytes:
+            raise StackganError('%s: output %d has %s bytes, expected %d (%s float32)' % (
+                results, number, os.path.getsize(paths[0]) if paths else 'no', wanted.nbytes,
+                each['shape']))
+        difference = np.abs(np.fromfile(paths[0], '<f4') - wanted)
+        mean, largest = float(difference.mean()), float(difference.max())
+        facts['outputs'][each['name']] = {'mean_difference': mean, 'largest_difference': largest}
+        facts['passed'] &= bool(mean <= MEAN_TOLERANCE and largest <= LARGEST_TOLERANCE)
+    return facts
+
+
+def _sentence(facts):
+    worst = max(each['mean_difference'] for each in facts['outputs'].values())
+    text = 'mean difference from the frozen graph %.2e' % worst
+    if facts.get('milliseconds_a_run'):
+        text += ', %.2f ms a run' % facts['milliseconds_a_run']
+    return text + ('' if facts['passed'] else ', which is too far')

@@ -1,0 +1,68 @@
+"""Conversion of the frozen graphs of an export to .om files, one after the other."""
+
+import os
+import shutil
+
+from stackgan.errors import InputError, MissingRequirement
+from stackgan.export import atc, check
+from stackgan.export.record import read_export
+from stackgan.files import digest_of_file, read_json, write_json
+
+RECORD = 'convert.json'
+
+
+def convert_all(
+        export_folder,
+        folder,           # gets the .om files, their logs and convert.json
+        settings,         # the `export` section
+        say,              # prints a line
+):
+    """Checks and converts every model; those that an interrupted job converted are kept."""
+    rows = atc.commands(read_export(export_folder), export_folder, folder, settings)
+    for entry, _, _ in rows:
+        path = os.path.join(export_folder, entry['frozen']['file'])
+        check.require_passed(path, check.check_graph(check.read_graph(path)))
+    compiler = atc.find_atc(os.environ)
+    if compiler is None:
+        raise MissingRequirement(no_atc(export_folder, rows, settings))
+    if settings.fusion_switch_file and not os.path.isfile(settings.fusion_switch_file):
+        raise InputError('export.fusion_switch_file: %s is not there' % settings.fusion_switch_file)
+    done = _record(folder)
+    for number, (entry, words, om) in enumerate(rows):
+        name = os.path.basename(om)
+        if name in done and os.path.exists(om) and digest_of_file(om) == done[name]['sha256']:
+            continue
+        say('converting %d of %d, %s, for %s; minutes; its log is %s'
+            % (number + 1, len(rows), name, settings.soc_version, _log(om)))
+        seconds = atc.convert(compiler, words, om, _log(om))
+        done[name] = {'batch_size': entry['batch_size'], 'frozen_sha256': entry['frozen']['sha256'],
+                      'bytes': os.path.getsize(om), 'sha256': digest_of_file(om),
+                      'seconds': round(seconds, 1), 'command': atc.as_shell([compiler] + words)}
+        write_json(os.path.join(folder, RECORD), {
+            'atc': compiler, 'soc_version': settings.soc_version, 'models': done})
+    say('%d models for %s by %s' % (len(done), settings.soc_version, compiler))
+
+
+def no_atc(export_folder, rows, settings):
+    """The line for a machine without ATC."""
+    here = [atc.as_shell(['atc'] + atc.arguments(
+        entry, entry['frozen']['file'], os.path.splitext(entry['frozen']['file'])[0], settings))
+        for entry, _, _ in rows]
+    return ('no ATC on this machine: looked on PATH and at %s; the frozen graph passed the check; '
+            'on an Ascend host run: cd %s && %s'
+            % (', '.join(atc.candidates(os.environ)), export_folder, ' && '.join(here)))
+
+
+def _log(om):
+    return os.path.splitext(om)[0] + '.atc.log'
+
+
+def _record(folder):
+    """What an interrupted job has converted: {name of the .om: its line of convert.json}."""
+    for name in os.listdir(folder):
+        if name.endswith('.work'):
+            shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+    try:
+        return dict(read_json(os.path.join(folder, RECORD))['models'])
+    except (OSError, ValueError, KeyError):
+        return {}

@@ -1,0 +1,90 @@
+"""Checkpoints of untrained generators for tests: fast to make, with statistics of every kind."""
+
+import os
+import stat
+import sys
+from argparse import Namespace
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from toy import ROOT, tiny_config
+
+from jobs.contract import Job
+from jobs.execution import execute
+from jobs.prepared import run_folder
+from stackgan.checkpoints import AVERAGES, Checkpoints
+from stackgan.config.loading import to_dict
+from stackgan.sampling.drawing import build_drawing
+
+RANGES = {'gamma': 0.1, 'beta': 0.3, 'moving_mean': 0.5, 'biases': 0.3}
+FAKES = os.path.join(ROOT, 'tests', 'fakes')
+
+
+def make_stage(
+        folder,           # made here, as of a finished training
+        stage,            # 1 or 2
+        dims,             # the `model` section
+        averages=True,    # with moving averages that are other weights
+        step=12,
+):
+    """Writes a checkpoint of random generators; returns the folder."""
+    random = np.random.RandomState([stage, dims.generator_filters])
+    with tf.Graph().as_default(), tf.Session() as session:
+        build_drawing(stage, 1, dims)
+        variables = tf.global_variables()
+        if averages:
+            variables = variables + [
+                tf.get_variable('%s/%s' % (AVERAGES, v.op.name), v.shape.as_list(),
+                                use_resource=True) for v in variables]
+        for variable in variables:
+            variable.load(_values(random, variable), session)
+        Checkpoints(os.path.join(str(folder), 'checkpoints'), None).save(
+            session, tf.train.Saver(variables), step,
+            {'stage': stage, 'model': to_dict(dims), 'distance': 1.0})
+    return str(folder)
+
+
+def _values(random, variable):
+    leaf, shape = variable.op.name.rpartition('/')[2], variable.shape.as_list()
+    if leaf == 'moving_variance':
+        return random.uniform(0.3, 2.0, shape)
+    if leaf == 'weights':
+        return random.standard_normal(shape) / np.sqrt(np.prod(shape[:-1]))
+    return (leaf == 'gamma') + RANGES[leaf] * random.standard_normal(shape)
+
+
+def finished_stage(volume, stage, config=None):
+    """The same as the output of a finished job on a volume."""
+    config = config or tiny_config()
+    name = 'stage%d' % stage
+    job = Job('train-' + name, 'makes', lambda config: run_folder(config, name),
+              lambda config, volume: (), lambda config: {},
+              lambda work: make_stage(work.folder, stage, config.model))
+    assert run(job, volume, config) == 0
+
+
+def run(job, volume, config=None, **options):
+    given = dict(dict(force=False, restart=False, check=None, loops=3, device=0, msame=None,
+                      results=None), **options)
+    return execute(job, config or tiny_config(), str(volume), Namespace(**given))
+
+
+def install_fake(folder, name):
+    """An executable `name` in a folder that runs the fake of that name; returns its path."""
+    os.makedirs(str(folder), exist_ok=True)
+    path = os.path.join(str(folder), name)
+    with open(path, 'w') as stream:
+        stream.write('#!/bin/sh\nexec "%s" -S -E "%s" "$@"\n'
+                     % (sys.executable, os.path.join(FAKES, 'fake_%s.py' % name)))
+    os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
+    return path
+
+
+def graph_of(build):
+    with tf.Graph().as_default() as graph:
+        build()
+    return graph.as_graph_def()
+
+
+def placeholder(shape=(1, 2), dtype=tf.float32):
+    return tf.placeholder(dtype, shape, 'x')

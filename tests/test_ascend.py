@@ -1,0 +1,267 @@
+"""The NPU platform against a fake of npu_bridge: requirements, options, trainings, loss scale."""
+
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
+
+from stackgan.checkpoints import Checkpoints, variables_of
+from stackgan.config.schema import Platform
+from stackgan.errors import ConfigError, InputError, MissingRequirement, StackganError
+from stackgan.export.check import OPERATIONS
+from stackgan.platforms import ascend, session
+from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
+                                           stage2_adversaries)
+from stackgan.training.graph import build_step
+from stackgan.training.stages import train_stage
+
+VARIABLES = ('ASCEND_DEVICE_ID', 'DEVICE_ID', 'RANK_SIZE', 'RANK_TABLE_FILE', 'JOB_ID',
+             'ASCEND_OPP_PATH', 'FAKE_NPU')
+
+
+@pytest.fixture
+def npu(tmp_path, monkeypatch):
+    """A machine with an NPU: driver, OPP package, and the fake npu_bridge. Gives the module."""
+    for name in VARIABLES:
+        monkeypatch.setenv(name, '')                 # so that what the code sets is undone
+        monkeypatch.delenv(name)
+    root = tmp_path / 'Ascend'
+    (root / 'driver').mkdir(parents=True)
+    operations = root / 'opp' / 'framework' / 'built-in' / 'tensorflow'
+    operations.mkdir(parents=True)
+    (operations / 'npu_supported_ops.json').write_text('{"Conv2D": {"isGray": false}}')
+    monkeypatch.setattr(ascend, 'ROOT', str(root))
+    monkeypatch.setattr(ascend, '_first_options', {})
+    monkeypatch.syspath_prepend(os.path.join(ROOT, 'tests', 'fakes', 'npu'))
+    forget_adapter()
+    yield root
+    forget_adapter()
+
+
+def forget_adapter():
+    for name in [name for name in sys.modules if name.split('.')[0] == 'npu_bridge']:
+        del sys.modules[name]
+
+
+def platform(**values):
+    return Platform(**dict(dict(device='npu', threads=1, mixed_precision='auto', loss_scale=None,
+                                deterministic=False), **values))
+
+
+# What must be there.
+
+def test_a_machine_with_everything(npu):
+    resolved = session.resolve(platform(loss_scale=8.0))
+    assert (resolved.device, resolved.float16, resolved.loss_scale) == ('npu', True, 8.0)
+    assert {name: os.environ[name] for name in ascend.ONE_CARD} == ascend.ONE_CARD
+    assert not session.resolve(platform(mixed_precision='off')).float16
+
+
+def test_a_chosen_card_is_left(npu, monkeypatch):
+    monkeypatch.setenv('DEVICE_ID', '5')                     # a physical number
+    ascend.require()
+    assert 'ASCEND_DEVICE_ID' not in os.environ
+    monkeypatch.setenv('ASCEND_DEVICE_ID', '3')
+    ascend.require()
+    assert os.environ['ASCEND_DEVICE_ID'] == '3'
+
+
+def break_machine(what, root, monkeypatch):
+    operations = root.joinpath('opp', *ascend.OPERATIONS)
+    if what == 'no driver':
+        (root / 'driver').rmdir()
+    elif what == 'no list':
+        operations.unlink()
+    elif what == 'cut list':
+        operations.write_text('{"Conv2D": ')
+    elif what == 'empty list':
+        operations.write_text('{}')
+    elif what == 'other opp':
+        monkeypatch.setenv('ASCEND_OPP_PATH', '/nowhere/opp')
+    elif what == 'no bridge':
+        monkeypatch.setattr(sys, 'path', [path for path in sys.path if 'fakes' not in path])
+    else:
+        monkeypatch.setenv('FAKE_NPU', what)
+
+
+@pytest.mark.parametrize('what, text', [
+    ('no driver', 'no Ascend driver at .*Ascend/driver; in a container mount it'),
+    ('no list', r'npu_supported_ops.json cannot be used \(.*No such file'),
+    ('cut list', r'npu_supported_ops.json cannot be used'),
+    ('empty list', r'it lists no operation.*everything on the CPU'),
+    ('other opp', r'/nowhere/opp/framework/built-in/tensorflow/npu_supported_ops.json'),
+    ('no bridge', r"npu_bridge cannot be imported \(No module named 'npu_bridge'"),
+    ('no library', r'could not load its library _tf_adapter.so'),
+    ('no hccl', r"npu_init fails \(No module named 'hccl'\)")])
+def test_what_is_missing_is_named(npu, monkeypatch, what, text):
+    break_machine(what, npu, monkeypatch)
+    with pytest.raises(MissingRequirement, match=text):
+        session.resolve(platform())
+
+
+@pytest.mark.parametrize('name, value, text', [
+    ('ASCEND_DEVICE_ID', 'npu0', "ASCEND_DEVICE_ID is 'npu0'; must be the number of a card"),
+    ('RANK_SIZE', '8', 'asks for several cards'),
+    ('RANK_TABLE_FILE', '/etc/rank.json', 'asks for several cards')])
+def test_an_environment_that_would_abort_is_named(npu, monkeypatch, name, value, text):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=text):
+        ascend.require()
+
+
+# Options of a session.
+
+@pytest.mark.parametrize('training, float16, mode, precision', [
+    (True, True, 1, 'allow_mix_precision'), (True, False, 1, 'allow_fp32_to_fp16'),
+    (False, True, 0, 'allow_mix_precision'), (False, False, 0, 'allow_fp32_to_fp16')])
+def test_options_are_those_of_cann_20_2(npu, training, float16, mode, precision):
+    from npu_bridge import npu_init
+    config = ascend.session_config(training, float16)
+    assert npu_init.check_config(config) == {
+        'use_off_line': True, 'graph_run_mode': mode, 'precision_mode': precision,
+        'enable_data_pre_proc': False, 'iterations_per_loop': 1, 'mix_compile_mode': False}
+    assert config.graph_options.rewrite_options.memory_optimization == 1      # NO_MEM_OPT
+    assert config.allow_soft_placement
+
+
+def test_a_process_has_one_kind_of_session(npu):
+    resolved = session.resolve(platform())
+    session.session_config(resolved)
+    session.session_config(resolved)
+    with pytest.raises(StackganError, match='train and draw in separate processes'):
+        session.session_config(resolved, training=False)
+
+
+def test_the_text_encoder_stays_on_the_host():
+    assert session.on_host(platform()).device == 'cpu'
+    assert session.on_host(platform(device='gpu')).device == 'gpu'
+
+
+def test_contradictions():
+    with pytest.raises(ConfigError, match='platform.device: deterministic is a setting of the CPU'):
+        tiny_config('platform.device=npu')
+    with pytest.raises(ConfigError, match='share the overflow register'):
+        tiny_config('platform.device=npu', 'platform.deterministic=false',
+                    'stage2.finetune_stage1=true')
+
+
+# Whole trainings.
+
+STEPS = ['stage1.epochs=0.6', 'stage2.epochs=0.1', 'train.ema_decay=0.9']     # 2 steps, 1 step
+NPU = ['platform.deterministic=false', 'platform.threads=1', 'platform.device=npu']
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('data')
+    prepared = make_prepared(folder / 'prepared')
+    return prepared, make_embeddings(folder / 'embeddings', prepared)
+
+
+def train(stage, data, folder, settings, *more):
+    os.makedirs(str(folder))
+    path = train_stage(stage, tiny_config(*(STEPS + settings)), data[0], data[1], str(folder),
+                       print, NeverStop(), *more)
+    reader = tf.train.load_checkpoint(path + '/model')
+    return {name: reader.get_tensor(name) for name in variables_of(path)}
+
+
+@pytest.fixture(scope='module')
+def on_cpu(data, tmp_path_factory):
+    """(folder of Stage-I, variables of Stage-I, of Stage-II), trained on the CPU."""
+    folder = tmp_path_factory.mktemp('cpu')
+    settings = ['platform.mixed_precision=off']
+    first = train(1, data, folder / 'stage1', settings)
+    return str(folder / 'stage1'), first, train(2, data, folder / 'stage2', settings,
+                                                str(folder / 'stage1'))
+
+
+@pytest.mark.parametrize('stage, scale', [(1, '1024'), (2, 'null')])
+def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path, monkeypatch,
+                                                    stage, scale):
+    """Adam hides a wrong scale from the weights, but its moments are sums of gradients."""
+    opened = []
+    real = tf.Session
+
+    def recording(*arguments, **options):
+        opened.append(options['config'])
+        config = session.session_config(session.Resolved('cpu', 1, False))   # fuses as the CPU does
+        return real(*arguments, **dict(options, config=config))
+
+    monkeypatch.setattr(session.tf, 'Session', recording)
+    more = [on_cpu[0]] if stage == 2 else []
+    ours = train(stage, data, tmp_path / 'npu', NPU + ['platform.loss_scale=' + scale], *more)
+    from npu_bridge import npu_init
+    assert npu_init.check_config(opened[-1])['graph_run_mode'] == 1
+    assert len(npu_init.wrapped) == 2                        # discriminator and generator
+    assert {each.manager.__class__.__name__ for each in npu_init.wrapped} == {
+        'FixedLossScaleManager' if scale == '1024' else 'ExponentialUpdateLossScaleManager'}
+    theirs = on_cpu[stage]
+    assert set(ours) == set(theirs)                          # no variable of the scale
+    moments = [name for name in theirs if name.endswith(('/weights/adam', '/weights/adam_1'))]
+    assert len(moments) > 30
+    for name in moments:
+        ratio = np.linalg.norm(ours[name]) / np.linalg.norm(theirs[name])
+        assert 0.5 < ratio < 2.0, name               # rounding grows, but not a thousandfold
+    if stage == 1:
+        goes_on_on_the_cpu(data, tmp_path / 'npu')
+
+
+def goes_on_on_the_cpu(data, folder):
+    """A checkpoint of one machine is one of every machine."""
+    said = []
+    train_stage(1, tiny_config(*(STEPS + ['stage1.epochs=1'])), data[0], data[1], str(folder),
+                said.append, NeverStop())
+    assert any('goes on from step 2 of 3' in line for line in said)
+    assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000003')
+
+
+def test_a_step_that_overflows_is_skipped_and_the_scale_shrinks(npu):
+    from npu_bridge import npu_init
+    with tf.Graph().as_default(), tf.Session() as one:
+        weight = tf.get_variable('w', [], use_resource=True, initializer=tf.ones_initializer())
+        factor = tf.placeholder(tf.float32, [])
+        optimizer = ascend.with_loss_scale(tf.train.AdamOptimizer(0.5), None)
+        step = optimizer.apply_gradients(optimizer.compute_gradients(weight * factor, [weight]))
+        assert {v.op.name for v in tf.global_variables()} == {
+            'w', 'w/Adam', 'w/Adam_1', 'beta1_power', 'beta2_power'}
+        one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        values = []
+        for value in (1e38, 1e38, 1.0):                      # times 2 ** 32: too large
+            one.run(step, {factor: value})
+            values.append(one.run([weight, npu_init.wrapped[-1].manager.scale]))
+    assert values[0] == [1.0, 2.0 ** 32] and values[1] == [1.0, 2.0 ** 31]
+    assert abs(values[2][0] - 0.5) < 1e-6                    # Adam's first step: the rate's length
+
+
+# What the NPU would have to compute.
+
+@pytest.mark.parametrize('stage', [1, 2])
+def test_every_operation_of_a_step_is_known(stage):
+    config = tiny_config('train.weight_decay=0.1', 'stage2.likeness_coefficient=1.0')
+    with tf.Graph().as_default() as graph:
+        batch = batch_placeholders(2, stage, config.model)
+        adversaries = (stage1_adversaries(batch, config.model) if stage == 1 else
+                       stage2_adversaries(batch, config.model, config.stage2))
+        step = build_step(adversaries, batch, config.train)
+        fetched = [step.step.name] + [loss.op.name for loss in step.losses.values()]
+        needed = tf.graph_util.extract_sub_graph(graph.as_graph_def(), fetched).node
+        with open(OPERATIONS) as stream:
+            known = json.load(stream)
+        unknown = {node.op for node in needed} - set(known['converts']) - set(known['trains'])
+        assert not unknown
+        assert not [node.op for node in needed if 'Random' in node.op or 'Normal' in node.op
+                    and 'BatchNorm' not in node.op]
+        for node in needed:
+            for i, tensor in enumerate(graph.get_operation_by_name(node.name).outputs):
+                if tensor.dtype.base_dtype.name != 'resource' and (node.op, i) not in NOT_FIXED:
+                    assert tensor.shape.is_fully_defined(), (node.op, i, node.name)
+
+
+# Axes to sum over, constant for constant shapes; memory of CUDA's, which the adapter leaves out.
+NOT_FIXED = {('BroadcastGradientArgs', 0), ('BroadcastGradientArgs', 1), ('FusedBatchNormV3', 5),
+             ('FusedBatchNormGradV3', 3), ('FusedBatchNormGradV3', 4)}

@@ -151,14 +151,14 @@ def test_contradictions():
 
 # Whole trainings.
 
-STEPS = ['stage1.epochs=0.6', 'stage2.epochs=0.1', 'train.ema_decay=0.9']     # 2 steps, 1 step
+STEPS = ['stage1.epochs=1.2', 'stage2.epochs=0.3', 'train.ema_decay=0.9']     # 2 steps, 1 step
 NPU = ['platform.deterministic=false', 'platform.threads=1', 'platform.device=npu']
 
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data')
-    prepared = make_prepared(folder / 'prepared')
+    prepared = make_prepared(folder / 'prepared', images=6)
     return prepared, make_embeddings(folder / 'embeddings', prepared)
 
 
@@ -214,7 +214,7 @@ def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path,
 def goes_on_on_the_cpu(data, folder):
     """A checkpoint of one machine is one of every machine."""
     said = []
-    train_stage(1, tiny_config(*(STEPS + ['stage1.epochs=1'])), data[0], data[1], str(folder),
+    train_stage(1, tiny_config(*(STEPS + ['stage1.epochs=2'])), data[0], data[1], str(folder),
                 said.append, NeverStop())
     assert any('goes on from step 2 of 3' in line for line in said)
     assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000003')

@@ -250,3 +250,20 @@ def test_the_images_build_on_a_stand_in_for_the_ascend_base(volume):
         assert code == 0, text
         assert ('(3, 7) /app:/usr/local/Ascend/tfplugin /usr/local/Ascend/nnae/latest '
                 '/usr/local/Ascend/nnae/latest/fwkacllib/lib64 ' + USER) in text
+
+
+def test_conversion_with_a_fake_atc_and_without(volume, tmp_path):
+    """The fake of tests/fakes, mounted where the program would be."""
+    program = tmp_path / 'atc'
+    program.write_text('#!/bin/sh\nexec /opt/venv/bin/python -S -E /fakes/fake_atc.py "$@"\n')
+    program.chmod(0o755)
+    with Compose(volume, 'convert') as compose:
+        compose.environment['STACKGAN_SET'] = ''
+        code, text = compose.call('run', '--rm', 'convert-om')
+        assert code == 3 and 'the frozen graph passed the check' in text, text
+        assert 'atc --framework=3' in text
+        code, text = compose.call(
+            'run', '--rm', '--no-deps', '-v', '%s:/usr/local/bin/atc:ro' % program,
+            '-v', os.path.join(ROOT, 'tests', 'fakes') + ':/fakes:ro', 'convert-om')
+        assert code == 0, text
+    assert (volume / 'runs' / 'smoke' / 'om' / 'stackgan-stage2-b1.om').exists()

@@ -5,11 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 
-set -a
-eval "$(scripts/configure.sh cpu)"
-STACKGAN_CONFIG=smoke
-COMPOSE_PROJECT_NAME=stackgan-ci
-set +a
+scripts/configure.sh cpu
+export STACKGAN_CONFIG=smoke COMPOSE_PROJECT_NAME=stackgan-ci
 
 docker compose build --quiet
 docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' | grep -E '^stackgan'

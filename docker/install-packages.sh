@@ -14,6 +14,14 @@ if [ -z "$python" ]; then
     exit 1
 fi
 
+wanted=$(sed -n '1s/^# Python \([0-9.]*\);.*/\1/p' /build/requirements.txt)
+have=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+if [ "$wanted" != "$have" ]; then
+    echo "error: platform $PLATFORM needs Python $wanted, the base has $have; STACKGAN_PLATFORM" \
+         "and STACKGAN_BASE go together" >&2
+    exit 1
+fi
+
 if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi
 if [ -s /run/secrets/pip_conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip_conf; fi
 hashes=--require-hashes

@@ -12,7 +12,7 @@ from stackgan.errors import MissingRequirement
 def clean_containers(environment):
     """Removes the project's containers; says so. Without an engine there are none."""
     try:
-        Project(environment).call('down', '--remove-orphans')
+        Project(environment).call('--profile', '*', 'down', '--remove-orphans')
     except MissingRequirement as error:
         print('clean: no containers: %s' % error)
     else:
@@ -22,7 +22,7 @@ def clean_containers(environment):
 def clean_output(job, config, volume):
     """Removes a job's output, finished or not. Raises StackganError while the job runs."""
     folder = folder_of(job, config, volume)
-    kinds = [folder + ending for ending in ('', '.partial', '.previous')]
+    kinds = [folder + ending for ending in ('', '.partial', '.partial.copy', '.previous')]
     if not any(os.path.isdir(path) for path in kinds):
         print('clean: %s has no output in %s' % (job.name, volume))
         return
@@ -31,4 +31,3 @@ def clean_output(job, config, volume):
             if os.path.isdir(path):
                 shutil.rmtree(path)
                 print('clean: removed %s' % path)
-    os.unlink(folder + '.lock')

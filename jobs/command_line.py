@@ -7,7 +7,7 @@ import sys
 
 from jobs import chain, cleaning, compose, docker_chain, logs
 from jobs.contract import state_of
-from jobs.execution import execute
+from jobs.execution import execute, explain
 from stackgan.config import load_config
 from stackgan.config.loading import to_yaml
 from stackgan.errors import ConfigError, StackganError
@@ -35,6 +35,10 @@ def main(arguments=None):
     except StackganError as error:
         print('%s: error: %s' % (options.command, error), file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print('%s: error: %s' % (options.command, explain(error, options.data, None)),
+              file=sys.stderr)
+        return 1
 
 
 def _parser():
@@ -125,7 +129,7 @@ def _run(options, config, volume):
     if options.dry_run:
         return _dry_run(config, volume, chain.until(options.until, config, volume))
     environment = compose.variables(_find_config(options.config), options.set, volume)
-    where, why = _choose(options.on, environment, options.until)
+    where, why = _choose(options, environment, config, volume)
     print('run: %s%s' % (where, ', because ' + why if why else ''), flush=True)
     if where == 'docker':
         return docker_chain.run_chain(config, volume, options.until, environment)
@@ -135,13 +139,18 @@ def _run(options, config, volume):
     return chain.run_chain(config, volume, options.until, arguments)
 
 
-def _choose(on, environment, last):
+def _choose(options, environment, config, volume):
     """('docker' or 'local', why; None when it was asked for)."""
-    if on != 'auto':
-        return on, None
+    if options.on != 'auto':
+        return options.on, None
+    jobs = chain.until(options.until, config, volume)
+    hidden = docker_chain.out_of_sight(jobs, config, volume)
+    if hidden:
+        return 'local', '%s lies outside of the volume' % hidden
     try:
         client, project = docker_chain.connect(), compose.Project(environment)
-        reason = docker_chain.can_have_images(client, project, project.order(last))
+        with docker_chain.engine_errors('the look for images'):
+            reason = docker_chain.can_have_images(client, project, [job.name for job in jobs])
     except StackganError as error:
         reason = str(error)
     if reason:

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 
 from stackgan.errors import ConfigError, MissingRequirement
+from stackgan.files import digest_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -78,14 +79,22 @@ def variables(
         settings,         # ['section.key=value']
         volume,           # absolute path of the data volume
 ):
-    """The variables of compose.yaml for a run on a folder of this machine."""
+    """The variables of compose.yaml for a run on a folder of this machine.
+
+    Each folder is a project of its own, so that runs on two of them do not meet; who owns the
+    folder, or would make it, is the user of the containers, unless that is root.
+    """
     folder, name = os.path.split(os.path.abspath(config_path))
     found = {'STACKGAN_CONFIG': '/app/configs/' + name, 'STACKGAN_CONFIGS': folder,
              'STACKGAN_SET': ' '.join(shlex.quote(text) for text in settings),
              'STACKGAN_DATA': volume}
-    if not is_set('STACKGAN_UID') and os.path.isdir(volume) and os.stat(volume).st_uid:
-        facts = os.stat(volume)              # who owns the pictures shall own what is made of them
-        found.update(STACKGAN_UID=str(facts.st_uid), STACKGAN_GID=str(facts.st_gid))
+    if not is_set('COMPOSE_PROJECT_NAME'):
+        found['COMPOSE_PROJECT_NAME'] = 'stackgan-' + digest_of(volume)[:8]
+    owner, group = os.getuid(), os.getgid()
+    if os.path.isdir(volume):
+        owner, group = os.stat(volume).st_uid, os.stat(volume).st_gid
+    if owner and not is_set('STACKGAN_UID'):
+        found.update(STACKGAN_UID=str(owner), STACKGAN_GID=str(group))
     return found
 
 

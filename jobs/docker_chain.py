@@ -5,14 +5,16 @@ import shutil
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 from jobs import chain
 from jobs.compose import Project
 from jobs.contract import folder_of, state_of
 from jobs.signals import handled
-from stackgan.errors import ConfigError, Interrupted, MissingRequirement
+from stackgan.errors import ConfigError, Interrupted, MissingRequirement, StackganError
 from stackgan.progress import duration
 
+ENGINE_SECONDS = 60           # how long the engine may take to answer
 REGISTRY_SECONDS = 15         # how long a registry may take to answer
 LEAST_FREE_BYTES = 1 << 30    # a checkpoint of the paper's dimensions is 0.9 GB
 
@@ -20,8 +22,9 @@ LEAST_FREE_BYTES = 1 << 30    # a checkpoint of the paper's dimensions is 0.9 GB
 def connect():
     """A client of the engine. Raises MissingRequirement where none answers."""
     try:
-        import docker
-        client = docker.from_env(timeout=60)
+        from docker import DockerClient      # not `import docker`: a folder here has that name
+        client = DockerClient.from_env(timeout=ENGINE_SECONDS)
+        client.ping()
     except ImportError:
         raise MissingRequirement("the Docker SDK is not installed: pip install '.[docker]', or "
                                  'run with --on local')
@@ -45,7 +48,7 @@ def can_have_images(client, project, services):
             return 'the base image %s is not here and no registry gives it (%s)' % (
                 base, _short(error))
         finally:
-            client.api.timeout = 60
+            client.api.timeout = ENGINE_SECONDS
     return None
 
 
@@ -66,15 +69,23 @@ def _find_image(client, name):
 def run_chain(
         config,            # Config
         volume,            # absolute path of the data volume
-        last,              # name of the last job to run; None: all
+        last,              # name of the job wanted, with what it needs; None: all
         environment,       # variables of compose.yaml
 ):
     """As `chain.run_chain`, in containers. Leaves no container behind. Raises StackganError."""
     client, project = connect(), Project(environment)
-    services = project.order(last)
-    check(client, project, services, volume)
+    jobs = [chain.BY_NAME[name] for name in project.order(last)]
+    try:
+        with handled():
+            check(client, project, jobs, config, volume)
+            return _run_jobs(client, project, jobs, config, volume)
+    except Interrupted:
+        return Interrupted.exit_code
+
+
+def _run_jobs(client, project, jobs, config, volume):
     started, ran = time.time(), []
-    for job in (chain.BY_NAME[name] for name in services):
+    for job in jobs:
         state = state_of(job, config, volume)
         if state.word in ('done', 'not needed'):
             chain.say_not_run(job, state)
@@ -89,8 +100,14 @@ def run_chain(
     return 0
 
 
-def check(client, project, services, volume):
+def check(client, project, jobs, config, volume):
     """What a chain needs: room, rights, device nodes, images (built where they are missing)."""
+    hidden = out_of_sight(jobs, config, volume)
+    if hidden:
+        raise ConfigError('%s lies outside of the volume, where containers do not see it; copy it '
+                          'below %s and name it from there, or run with --on local'
+                          % (hidden, volume))
+    services = [job.name for job in jobs]
     make_volume(project, services[0], volume)
     free = shutil.disk_usage(volume).free
     if free < LEAST_FREE_BYTES:
@@ -102,10 +119,21 @@ def check(client, project, services, volume):
     if absent:
         raise MissingRequirement('device %s is not on this machine; is its driver loaded?'
                                  % ', '.join(absent))
-    missing = missing_images(client, project, services)
+    with engine_errors('the check before the chain'):
+        missing = missing_images(client, project, services)
     if missing:
         print('run: building %s' % ', '.join(missing), flush=True)
         project.build(missing)
+
+
+def out_of_sight(jobs, config, volume):
+    """A path that the user named and containers do not see, or None."""
+    for job in jobs:
+        for each in job.inputs(config, volume):
+            path = os.path.join(volume, each.path)
+            if not each.made_by and os.path.relpath(path, volume).startswith(os.pardir):
+                return path
+    return None
 
 
 def make_volume(project, service, volume):
@@ -116,41 +144,57 @@ def make_volume(project, service, volume):
         if os.getuid() == 0:
             os.chown(volume, user, group)
     facts = os.stat(volume)
-    if user not in (0, facts.st_uid) and not facts.st_mode & 0o002:
+    by_group = facts.st_gid == group and facts.st_mode & 0o020
+    if user not in (0, facts.st_uid) and not by_group and not facts.st_mode & 0o002:
         raise ConfigError('%s belongs to user %d, the containers run as %d and cannot write it: '
                           'chown -R %d:%d %s, or set STACKGAN_UID'
                           % (volume, facts.st_uid, user, user, group, volume))
 
 
 def run_service(client, project, name):
-    """Runs one service to its end, showing its output; returns its exit code."""
-    project.call('up', '--no-start', '--no-deps', '--no-build', '--force-recreate', name)
+    """Runs one service to its end, showing its output; returns its exit code.
+
+    Raises Interrupted after the job has been stopped, StackganError when the engine refuses it.
+    """
+    with engine_errors(name):
+        for other in containers_of(client, project, name):
+            if other.status == 'running':
+                raise StackganError('%s: runs already, in container %s; wait for it or stop it'
+                                    % (name, other.name))
+        project.call('up', '--no-start', '--no-deps', '--no-build', '--force-recreate', name)
+        container = containers_of(client, project, name)[0]
+        try:
+            return _follow(container, name)
+        except Interrupted:
+            grace = _seconds(project.services[name].get('stop_grace_period', '10s'))
+            print('run: stopping %s, which saves what it has (up to %s)'
+                  % (name, duration(grace)), file=sys.stderr, flush=True)
+            container.stop(timeout=grace)
+            raise
+        finally:
+            container.remove(force=True)
+
+
+@contextmanager
+def engine_errors(what):
+    """Turns what the engine refuses, and its silence, into a StackganError."""
+    from docker.errors import APIError
     try:
-        container = container_of(client, project, name)
-        with handled():
-            try:
-                return _follow(container, name)
-            except Interrupted:
-                grace = _seconds(project.services[name].get('stop_grace_period', '10s'))
-                print('run: stopping %s, which saves what it has (up to %s)'
-                      % (name, duration(grace)), file=sys.stderr, flush=True)
-                container.stop(timeout=grace)
-                raise
-            finally:
-                container.remove(force=True)
-    except Interrupted:
-        return Interrupted.exit_code
-    except _engine_errors() as error:
-        raise MissingRequirement('the Docker engine went away while %s ran (%s); what is done is '
+        yield
+    except APIError as error:
+        raise StackganError('%s: the Docker engine refuses: %s'
+                            % (what, _short(error.explanation or error)))
+    except _engine_failures() as error:
+        raise MissingRequirement('the Docker engine went away during %s (%s); what is done is '
                                  'kept: start the engine and give the same command again'
-                                 % (name, _short(error)))
+                                 % (what, _short(error)))
 
 
-def container_of(client, project, name):
-    """The container that Compose made for a service."""
+def containers_of(client, project, name):
+    """The containers that Compose has made for a service."""
     labels = ['com.docker.compose.project=' + project.name, 'com.docker.compose.service=' + name,
               'com.docker.compose.oneoff=False']
-    return client.containers.list(all=True, filters={'label': labels})[0]
+    return client.containers.list(all=True, filters={'label': labels})
 
 
 def _follow(container, name):
@@ -175,11 +219,11 @@ def _print_output(container):
         for block in container.logs(stream=True, follow=True):
             sys.stdout.write(block.decode('utf-8', 'replace'))
             sys.stdout.flush()
-    except _engine_errors():
+    except _engine_failures():
         pass                                  # the thread that waits reports it
 
 
-def _engine_errors():
+def _engine_failures():
     from docker.errors import DockerException
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError

@@ -8,6 +8,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 
+if [ -n "${SUDO_USER:-}" ]; then              # whose Python it is that is copied
+    PYENV_ROOT=${PYENV_ROOT:-$(getent passwd "$SUDO_USER" | cut -d: -f6)/.pyenv}
+fi
 version=${1:-3.7}
 image=stackgan-base:$version
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
@@ -33,7 +36,7 @@ for tool in debootstrap docker; do
 done
 
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
 echo "debootstrap of bookworm from $mirror" >&2
 debootstrap --variant=minbase --include="$packages" bookworm "$root" "$mirror" > "$root.log" || {
     tail -n 5 "$root.log" >&2; exit 1; }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prints the variables of compose.yaml for this machine: scripts/configure.sh PLATFORM > .env
+# Writes the variables of compose.yaml that depend on this machine to .env; other lines stay.
+# Usage: scripts/configure.sh PLATFORM
 # PLATFORM: cpu      TensorFlow 1.15 on Python 3.7 (the default)
 #           cpu-tf2  TensorFlow 2.15 on Python 3.11; twice as fast where the CPU has bfloat16
 #           gpu      the same on an NVIDIA GPU, with the NVIDIA container toolkit
@@ -61,11 +62,18 @@ case $platform in
     *) files=compose.yaml ;;
 esac
 
-cat <<VARIABLES
+new=$(mktemp .env.XXXXXX)
+trap 'rm -f "$new"' EXIT
+names='COMPOSE_FILE|STACKGAN_PLATFORM|STACKGAN_BASE|STACKGAN_UID|STACKGAN_GID|STACKGAN_CA_BUNDLE'
+if [ -f .env ]; then grep -Ev "^($names)=" .env > "$new" || true; fi
+cat >> "$new" <<VARIABLES
 COMPOSE_FILE=$files
 STACKGAN_PLATFORM=$platform
 STACKGAN_BASE=$base
 STACKGAN_UID=$user
 STACKGAN_GID=$group
 VARIABLES
-if [ -n "$certificates" ]; then echo "STACKGAN_CA_BUNDLE=$certificates"; fi
+if [ -n "$certificates" ]; then echo "STACKGAN_CA_BUNDLE='$certificates'" >> "$new"; fi
+chmod 644 "$new"
+mv "$new" .env
+echo "wrote .env: platform $platform on $base" >&2

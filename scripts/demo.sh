@@ -19,24 +19,18 @@ case $way in ''|docker|local) ;; *)
     echo "error: STACKGAN_ON is '$way', must be docker or local" >&2; exit 2 ;;
 esac
 
-# Sets the variables of compose.yaml; fails, with the reason in $reason, where there is no way.
+# Sees to it that .env names a platform; fails, with the reason in $reason, where there is no way.
 in_containers() {
-    local platform=cpu-tf2 variables
+    local platform=cpu-tf2
     if [ "$lane" = tf1 ]; then platform=cpu; fi
-    if [ -f .env ]; then                # this machine is configured already
+    if [ -s .env ]; then                # this machine is configured already
         reason="no Docker engine answers 'docker info'"
         docker info >/dev/null 2>&1
         return
     fi
     echo "demo: looking for a Docker engine and a base image"
-    variables=$(mktemp)
-    if ! reason=$(scripts/configure.sh "$platform" 2>&1 >"$variables" | tail -n 1) ||
-            ! grep -q COMPOSE_FILE "$variables"; then
-        rm -f "$variables"
-        return 1
-    fi
-    set -a; . "$variables"; set +a
-    rm -f "$variables"
+    reason=$(scripts/configure.sh "$platform" 2>&1 | tail -n 1)
+    [ -s .env ]
 }
 
 # Makes the virtual environment that trains, and says so.
@@ -65,7 +59,9 @@ in_this_machine() {
 reason=
 if [ "$way" != local ] && in_containers; then
     way=docker
-    echo "demo: in containers, images on ${STACKGAN_BASE:-the base in .env}"
+    platform=$(sed -n 's/^STACKGAN_PLATFORM=//p' .env)
+    case ${platform:-cpu} in cpu|ascend) lane=tf1 ;; *) lane=tf2 ;; esac
+    echo "demo: in containers, platform ${platform:-cpu} by .env"
     version=$(first_version 3.13 3.12 3.11 3.10 3.9 3.8 3.7) || {
         echo "error: the chain's runner needs a Python 3.7 or later, on PATH or in pyenv" >&2; exit 3; }
     make_environment docker "$version" docker
@@ -93,7 +89,7 @@ echo "pictures   $run/samples/grid.png (64x64 and 256x256, each caption under it
 echo "           $run/samples/64/ and $run/samples/256/, indexed by samples.jsonl"
 echo "report     $run/report/index.html"
 if [ "$way" = docker ]; then
-    echo "your words STACKGAN_DATA=\"$(cd "$data" && pwd)\" docker compose run --rm sample $words"
+    echo "your words STACKGAN_DATA=\"$(cd "$data" && pwd)\" docker compose run --rm --no-deps sample $words"
 else
     echo "your words $PYTHON -m jobs sample ${settings[*]} --data $data $words"
 fi

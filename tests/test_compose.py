@@ -15,7 +15,7 @@ from jobs.compose import Project, variables
 from stackgan.config import load_config
 
 FILES = ['compose.yaml', 'compose.ascend.yaml', 'compose.ascend-runtime.yaml', 'compose.gpu.yaml']
-ON_CARDS = ('train-text-encoder', 'embed', 'train-stage1', 'train-stage2', 'sample', 'score')
+ON_CARDS = ('train-stage1', 'train-stage2', 'sample', 'score')
 
 
 def has_compose():

@@ -132,7 +132,16 @@ def test_what_depends_on_a_failure_does_not_start(volume):
     process = runner(volume, '--on', 'docker', '--config', 'birds', STACKGAN_SET='')
     text = process.communicate()[0]
     assert process.returncode == 2 and 'preprocess ended with exit code 2' in text, text
-    assert 'its log is %s' % (volume / 'prepared') not in text        # it never got that far
+
+
+def test_a_second_runner_leaves_the_first_alone(volume):
+    first = runner(volume, '--on', 'docker', '--until', 'train-stage1')
+    wait_for(lambda: steps_done(volume) >= 2)
+    second = runner(volume, '--on', 'docker', '--until', 'train-stage1')
+    text = second.communicate()[0]
+    assert second.returncode == 1 and 'train-stage1: runs already, in container' in text, text
+    text = first.communicate()[0]
+    assert first.returncode == 0, text
 
 
 def test_two_projects_side_by_side(volume, tmp_path):

@@ -11,9 +11,13 @@ import pytest
 from toy import ROOT
 from urllib3.exceptions import ProtocolError
 
-from jobs import docker_chain
+from docker.errors import APIError
+
+from jobs import chain, docker_chain
 from jobs.command_line import main
-from stackgan.errors import MissingRequirement
+from jobs.compose import variables
+from stackgan.config import load_config
+from stackgan.errors import MissingRequirement, StackganError
 
 NO_ENGINE = {'DOCKER_HOST': 'unix:///nowhere/docker.sock'}
 
@@ -38,13 +42,16 @@ def test_without_an_engine_the_chain_runs_here_and_says_why(tmp_path):
 class FakeContainer:
     """Stands for a container of the SDK; its engine may die while it is waited for."""
 
-    def __init__(self, code=0, out_of_memory=False, dies=False):
-        self.code, self.dies = code, dies
+    name = 'stackgan-embed-1'
+
+    def __init__(self, code=0, out_of_memory=False, dies=False, refused=None, status='created'):
+        self.code, self.dies, self.refused, self.status = code, dies, refused, status
         self.attrs = {'State': {'OOMKilled': out_of_memory}}
         self.removed = False
 
     def start(self):
-        pass
+        if self.refused:
+            raise APIError('500 Server Error', explanation=self.refused)
 
     def logs(self, stream, follow):
         if self.dies:
@@ -74,7 +81,7 @@ class FakeProject:
 
 def run_service(monkeypatch, **facts):
     container = FakeContainer(**facts)
-    monkeypatch.setattr(docker_chain, 'container_of', lambda *arguments: container)
+    monkeypatch.setattr(docker_chain, 'containers_of', lambda *arguments: [container])
     return docker_chain.run_service(None, FakeProject(), 'embed'), container
 
 
@@ -92,8 +99,50 @@ def test_exit_codes(monkeypatch, capsys, facts, code, text):
 
 
 def test_an_engine_that_goes_away_is_explained(monkeypatch):
-    with pytest.raises(MissingRequirement, match='went away while embed ran .*what is done is kept'):
+    with pytest.raises(MissingRequirement, match='went away during embed .*what is done is kept'):
         run_service(monkeypatch, dies=True)
+
+
+def test_what_the_engine_refuses_is_told(monkeypatch):
+    with pytest.raises(StackganError, match='embed: the Docker engine refuses: unknown runtime'):
+        run_service(monkeypatch, refused='unknown runtime specified ascend')
+
+
+def test_a_job_that_runs_already_is_left_alone(monkeypatch):
+    with pytest.raises(StackganError, match='runs already, in container stackgan-embed-1'):
+        run_service(monkeypatch, status='running')
+
+
+def test_without_the_sdk(monkeypatch):
+    """The repository has a folder `docker`, which Python takes for a package."""
+    monkeypatch.setitem(sys.modules, 'docker', type(sys)('docker'))
+    with pytest.raises(MissingRequirement, match='SDK is not installed'):
+        docker_chain.connect()
+
+
+def test_what_containers_do_not_see(tmp_path):
+    raw = tmp_path / 'elsewhere'
+    raw.mkdir()
+    arguments = ['run', '--config', 'folder', '--data', str(tmp_path / 'volume'), '--set',
+                 'data.raw=%s' % raw, '--until', 'preprocess']
+    done = call(*arguments)
+    assert 'run: local, because %s lies outside of the volume' % raw in done.stdout
+    config = load_config(ROOT + '/configs/folder.yaml', ['data.raw=raw/mine'])
+    assert docker_chain.out_of_sight(chain.until('preprocess', config, str(tmp_path)), config,
+                                     str(tmp_path)) is None
+
+
+def test_the_user_and_project_of_a_run(tmp_path, monkeypatch):
+    monkeypatch.delenv('STACKGAN_UID', raising=False)
+    monkeypatch.delenv('COMPOSE_PROJECT_NAME', raising=False)
+    one, two = [variables('configs/smoke.yaml', [], str(tmp_path / name)) for name in 'ab']
+    assert one['COMPOSE_PROJECT_NAME'] != two['COMPOSE_PROJECT_NAME']
+    assert one.get('STACKGAN_UID') == (str(os.getuid()) if os.getuid() else None)
+    if os.getuid() == 0:
+        (tmp_path / 'a').mkdir()
+        os.chown(str(tmp_path / 'a'), 4321, 8765)
+        found = variables('configs/smoke.yaml', [], str(tmp_path / 'a'))
+        assert (found['STACKGAN_UID'], found['STACKGAN_GID']) == ('4321', '8765')
 
 
 def test_durations_of_compose():
@@ -121,4 +170,4 @@ def test_logs_and_clean(tmp_path, capsys, monkeypatch):
     assert (tmp_path / 'raw' / 'smoke').exists() and 'no containers' in capsys.readouterr().out
     assert main(['clean', 'make-dataset', 'preprocess'] + common) == 0
     assert 'preprocess has no output' in capsys.readouterr().out
-    assert list((tmp_path / 'raw').iterdir()) == []
+    assert os.listdir(str(tmp_path / 'raw')) == ['smoke.lock']     # whoever waits for it holds it

@@ -16,7 +16,7 @@ from stackgan.checkpoints import Checkpoints, restore
 from stackgan.errors import InputError, StackganError
 from stackgan.files import digest_of, digest_of_file, files_below, read_json
 from stackgan.networks.layers import TESTING
-from stackgan.platforms.session import open_session, resolve
+from stackgan.platforms.session import on_host, open_session, resolve
 from stackgan.scoring import imagenet, inception_v3
 from stackgan.scoring.features import BATCH
 from stackgan.scoring.scorer_network import Seen, scorer
@@ -43,6 +43,7 @@ class Extractor:
         self.name, self.prepare, self.pictures, self.seen = name, prepare, pictures, seen
         self.classes = seen.logits.shape.as_list()[1] if seen.logits is not None else 0
         self.dim = seen.features.shape.as_list()[1]
+        platform = on_host(platform)       # in the precision that the record names
         precision = 'bfloat16' if resolve(platform).bfloat16 else 'float32'
         self.facts = dict(facts, extractor=name, precision=precision)
         self.session = open_session(platform, pictures.graph)

@@ -23,7 +23,7 @@ from stackgan.data.prepared import HIGH, Split, open_dataset
 from stackgan.files import write_json
 from stackgan.fitting import Plan, fit, network_of
 from stackgan.networks.layers import Pass
-from stackgan.platforms.session import open_session
+from stackgan.platforms.session import on_host, open_session
 from stackgan.scoring.extractors import SCORER, open_scorer
 from stackgan.scoring.scorer_network import scorer
 from stackgan.scoring.views import SEEN, real_picture, resized
@@ -130,7 +130,7 @@ def _varied(split, image, random, side):
 
 def _keep(graph, variables, path, folder, platform):
     """Writes network/: what is left of the last checkpoint without the optimiser."""
-    with open_session(platform, graph) as session, graph.as_default():
+    with open_session(on_host(platform), graph) as session, graph.as_default():
         saver = tf.train.Saver(variables)
         restore(session, saver, variables, path, is_part=True)
         Checkpoints(os.path.join(folder, 'network'), keep=1).save(

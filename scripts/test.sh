@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the environments of both lanes and runs the whole test suite in each.
 # Usage: scripts/test.sh [pytest options, e.g. -k batches]
+# A process for each core; a file's tests share what they set up, so they stay together.
 # STACKGAN_TEST_PYTHONS picks the versions (default: "3.7 3.11 3.13", those that are there).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,7 +32,7 @@ for each in "${tested[@]}"; do
     done
     echo
     echo "== Python ${each%%=*} =="
-    STACKGAN_OTHER_PYTHON=$other "$python" -m pytest -q "$@" || failed+=("Python ${each%%=*}")
+    STACKGAN_OTHER_PYTHON=$other "$python" -m pytest -q -n auto --dist loadfile "$@" || failed+=("Python ${each%%=*}")
 done
 
 echo

@@ -92,9 +92,10 @@ def test_killed_again_and_again_it_ends_like_an_uninterrupted_run(tmp_path):
 
 
 WAITING = """
-import sys, time
+import signal, sys, time
 from collections import deque
 sys.path.insert(0, %r)
+signal.signal(signal.SIGINT, signal.default_int_handler)     # a shell's background job ignores it
 from stackgan.data.worker_pool import WorkerPool
 with WorkerPool(time.sleep, 2) as pool:
     print('started', flush=True)

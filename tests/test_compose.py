@@ -28,7 +28,7 @@ needs_compose = pytest.mark.skipif(not has_compose(), reason='no Docker Compose 
 
 
 def resolve(*overlays, **environment):
-    command = ['docker', 'compose']
+    command = ['docker', 'compose', '--env-file', os.devnull]       # not that of this checkout
     for name in ('compose.yaml',) + overlays:
         command += ['-f', name]
     clean = {name: value for name, value in os.environ.items()

@@ -89,7 +89,7 @@ echo "pictures   $run/samples/grid.png (64x64 and 256x256, each caption under it
 echo "           $run/samples/64/ and $run/samples/256/, indexed by samples.jsonl"
 echo "report     $run/report/index.html"
 if [ "$way" = docker ]; then
-    echo "your words STACKGAN_DATA=\"$(cd "$data" && pwd)\" docker compose run --rm --no-deps sample $words"
+    echo "your words STACKGAN_DATA=\"$(realpath -m "$data")\" docker compose run --rm --no-deps sample $words"
 else
     echo "your words $PYTHON -m jobs sample ${settings[*]} --data $data $words"
 fi

@@ -1,0 +1,85 @@
+"""A checkpoint of the public codes to a finished stage of a run."""
+
+import os
+
+from jobs.contract import Input, Job, read_manifest
+from jobs.imported import IMPORTER
+from jobs.prepared import run_folder
+from stackgan.errors import InputError
+
+LAYOUTS, COMPATS = ('auto', 'original', 'port'), ('ascend-port',)
+ENDINGS = ('.index', '.meta', '.data-00000-of-00001')
+
+
+def _add_options(parser):
+    parser.add_argument('--stage', type=int, choices=(1, 2), help='which stage it is of')
+    parser.add_argument('--from', dest='source', metavar='PATH',
+                        help='the checkpoint, without .index; or the folder of a single one')
+    parser.add_argument('--layout', choices=LAYOUTS, default='auto',
+                        help='whose names it has: hanzhanggit/StackGAN, or the Ascend port '
+                             '(default: auto)')
+    parser.add_argument('--compat', choices=COMPATS,
+                        help='draw as that code does, where ours draws otherwise; such a stage '
+                             'is for drawing alone')
+
+
+def _variant(job, options):
+    """The job for these options."""
+    if options.stage is None or options.source is None:
+        raise InputError('import-checkpoint: --%s is missing; say --stage 1 or 2 and --from PATH'
+                         % ('stage' if options.stage is None else 'from'))
+    path, file = _find(os.path.abspath(options.source))
+
+    def output(config):
+        return run_folder(config, 'stage%d' % options.stage)
+
+    def not_needed(config, volume):
+        """Never; but trained work is not overwritten."""
+        manifest = read_manifest(os.path.join(volume, output(config)))
+        if manifest and manifest['request']['job'] != IMPORTER:
+            raise InputError('%s was made by %s; choose another run.name, or remove it first: '
+                             'clean %s' % ((output(config),) + (manifest['request']['job'],) * 2))
+
+    def settings(config):
+        return {'stage': options.stage, 'from': path, 'layout': options.layout,
+                'compat': options.compat}
+
+    def run(work):
+        from stackgan.published.importing import import_checkpoint
+        import_checkpoint(path, options.stage, options.layout, options.compat, work.config,
+                          work.folder, work.say)
+
+    return job._replace(output=output, settings=settings, run=run, not_needed=not_needed,
+                        inputs=lambda config, volume: [Input('checkpoint', file)])
+
+
+def _find(path):
+    """(path as a Saver is given it, a file of it). Raises InputError where there is none."""
+    if os.path.isdir(path):
+        found = sorted(name for name in os.listdir(path) if name.endswith('.index'))
+        if len(found) != 1:
+            raise InputError('import-checkpoint: --from %s: a folder with %s; name one checkpoint'
+                             % (path, ', '.join(found) or 'no .index file'))
+        path = os.path.join(path, found[0])
+    for ending in ENDINGS:
+        if path.endswith(ending):
+            path = path[:-len(ending)]
+    for file in (path + '.index', path):                   # the second: the form before V2
+        if os.path.isfile(file):
+            return path, file
+    raise InputError('import-checkpoint: --from %s: no such checkpoint; its files are NAME.index '
+                     'and NAME.data-00000-of-00001, name it without these endings' % path)
+
+
+JOB = Job(
+    name=IMPORTER,
+    summary='read a checkpoint of hanzhanggit/StackGAN or of the Ascend port as a stage of a run',
+    output=lambda config: run_folder(config, 'imported'),     # asked for by options alone
+    inputs=lambda config, volume: (),
+    settings=lambda config: {},
+    run=None,
+    not_needed=lambda config, volume: 'asked for with --stage and --from',
+    precious=True,                                            # keeps what it replaces
+    add_options=_add_options,
+    variant=_variant,
+)

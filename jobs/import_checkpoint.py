@@ -1,11 +1,13 @@
 """A checkpoint of the public codes to a finished stage of a run."""
 
 import os
+import shutil
 
-from jobs.contract import Input, Job, read_manifest
+from jobs.contract import REQUEST, Input, Job, read_manifest
 from jobs.imported import IMPORTER
 from jobs.prepared import run_folder
 from stackgan.errors import InputError
+from stackgan.files import read_json
 
 LAYOUTS, COMPATS = ('auto', 'original', 'port'), ('ascend-port',)
 ENDINGS = ('.index', '.meta', '.data-00000-of-00001')
@@ -34,11 +36,11 @@ def _variant(job, options):
         return run_folder(config, 'stage%d' % options.stage)
 
     def not_needed(config, volume):
-        """Never; but trained work is not overwritten."""
-        manifest = read_manifest(os.path.join(volume, output(config)))
-        if manifest and manifest['request']['job'] != IMPORTER:
-            raise InputError('%s was made by %s; choose another run.name, or remove it first: '
-                             'clean %s' % ((output(config),) + (manifest['request']['job'],) * 2))
+        """Never; but what a training made, or has begun to make, is not overwritten."""
+        for maker in _makers(os.path.join(volume, output(config))):
+            if maker != IMPORTER:
+                raise InputError('%s was made by %s; choose another run.name, or remove it '
+                                 'first: clean %s' % (output(config), maker, maker))
 
     def settings(config):
         return {'stage': options.stage, 'from': path, 'layout': options.layout,
@@ -46,11 +48,26 @@ def _variant(job, options):
 
     def run(work):
         from stackgan.published.importing import import_checkpoint
-        import_checkpoint(path, options.stage, options.layout, options.compat, work.config,
-                          work.folder, work.say)
+        try:
+            import_checkpoint(path, options.stage, options.layout, options.compat, work.config,
+                              work.folder, work.say)
+        except InputError:
+            shutil.rmtree(work.folder)         # or a training would meet it as unfinished work
+            raise
 
     return job._replace(output=output, settings=settings, run=run, not_needed=not_needed,
                         inputs=lambda config, volume: [Input('checkpoint', file)])
+
+
+def _makers(folder):
+    """The jobs that made what is in an output's folder, and in the one it is built in."""
+    manifest = read_manifest(folder)
+    if manifest:
+        yield manifest['request']['job']
+    try:
+        yield read_json(os.path.join(folder + '.partial', REQUEST))['job']
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
 
 
 def _find(path):
@@ -79,7 +96,6 @@ JOB = Job(
     settings=lambda config: {},
     run=None,
     not_needed=lambda config, volume: 'asked for with --stage and --from',
-    precious=True,                                            # keeps what it replaces
     add_options=_add_options,
     variant=_variant,
 )

@@ -12,6 +12,7 @@ from stackgan.networks.layers import TESTING
 from stackgan.published.names import NAMES, NETWORKS, TITLES, kind_of, layout_of
 
 FEW = 3                    # names in an error
+DAMAGE = (ValueError, IndexError, RuntimeError, tf.errors.OpError)   # what the reader raises
 
 
 class Published(NamedTuple):
@@ -52,7 +53,7 @@ def values_of(
     for name, theirs in published.names.items():
         try:
             value = np.asarray(published.reader.get_tensor(theirs), np.float32)
-        except (ValueError, tf.errors.OpError) as error:
+        except DAMAGE as error:
             raise _unreadable(published.path, error)
         if not np.isfinite(value).all():
             raise InputError('%s: %s holds values that are no finite numbers; import a checkpoint '
@@ -81,7 +82,7 @@ def network_shapes(stage, dims):
 def _reader(path):
     try:
         return tf.train.load_checkpoint(path)
-    except (ValueError, tf.errors.OpError) as error:
+    except DAMAGE as error:
         raise _unreadable(path, error)
 
 

@@ -3,8 +3,8 @@
 import os
 import shutil
 
-from jobs.contract import REQUEST, Input, Job, read_manifest
-from jobs.imported import IMPORTER
+from jobs.contract import REQUEST, Input, Job
+from jobs.imported import IMPORTER, request_of_output
 from jobs.prepared import run_folder
 from stackgan.errors import InputError
 from stackgan.files import read_json
@@ -40,7 +40,8 @@ def _variant(job, options):
         for maker in _makers(os.path.join(volume, output(config))):
             if maker != IMPORTER:
                 raise InputError('%s was made by %s; choose another run.name, or remove it '
-                                 'first: clean %s' % (output(config), maker, maker))
+                                 'first: clean train-stage%d'
+                                 % (output(config), maker, options.stage))
 
     def settings(config):
         return {'stage': options.stage, 'from': path, 'layout': options.layout,
@@ -61,9 +62,8 @@ def _variant(job, options):
 
 def _makers(folder):
     """The jobs that made what is in an output's folder, and in the one it is built in."""
-    manifest = read_manifest(folder)
-    if manifest:
-        yield manifest['request']['job']
+    if os.path.isdir(folder):
+        yield request_of_output(folder).get('job', 'an unknown job')
     try:
         yield read_json(os.path.join(folder + '.partial', REQUEST))['job']
     except (OSError, ValueError, KeyError, TypeError):

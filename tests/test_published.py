@@ -295,6 +295,23 @@ def test_a_checkpoint_cut_off_is_one_line(tmp_path, capsys):
     assert bring(tmp_path, 1, path + '.index') == 2
 
 
+def test_the_form_of_before_tensorflow_0_12_is_read(tmp_path):
+    """One file of the name itself."""
+    values = small('original', 1)
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = [tf.get_variable(name, initializer=value, use_resource=True)
+                     for name, value in values.items()]
+        session.run(tf.global_variables_initializer())
+        saver = tf.train.Saver(variables, write_version=tf.train.SaverDef.V1)
+        saver.save(session, str(tmp_path / 'old.ckpt'), write_meta_graph=False, write_state=False)
+    assert os.path.isfile(str(tmp_path / 'old.ckpt'))
+    assert bring(tmp_path, 1, tmp_path / 'old.ckpt') == 0
+    ours = tf.train.load_checkpoint(
+        os.path.join(folder_of(tmp_path, 1), 'checkpoints', '00000000', 'model'))
+    for name in ('stage1/generator/condition/weights', 'stage1/generator/up1/moving_mean'):
+        assert np.array_equal(ours.get_tensor(name), values[NAMES['original'](name)])
+
+
 def test_options_that_are_missing(tmp_path, capsys):
     assert run(tmp_path, 'import-checkpoint') == 2
     assert '--stage is missing; say --stage 1 or 2 and --from PATH' in capsys.readouterr().err
@@ -314,6 +331,11 @@ def test_it_lives_with_the_trainings_of_its_run(tmp_path, capsys):
     assert read_manifest(folder_of(tmp_path, 1)) == before
     clean_output(import_checkpoint.JOB, tiny_config(), str(tmp_path))     # has none of its own
     assert read_manifest(folder_of(tmp_path, 1)) == before
+    options = os.path.join(folder_of(tmp_path, 1), 'options.json')
+    os.rename(options, options + '.away')                  # damaged: neither trained nor taken as whole
+    assert run(tmp_path, 'train-stage1') == 2
+    assert 'and is damaged; import it again' in capsys.readouterr().err
+    os.rename(options + '.away', options)
     manifest = dict(before, request=dict(before['request'], job='train-stage1'))
     with open(os.path.join(folder_of(tmp_path, 1), 'manifest.json'), 'w') as stream:
         json.dump(manifest, stream)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from export_toy import make_stage
-from published_toy import (DIMS, Original, listed_shapes, random_values, write_checkpoint)
+from published_toy import DIMS, Original, listed_shapes, random_values, write_checkpoint
 from toy import NeverStop, make_embeddings, make_prepared, tiny_config
 
 from jobs import import_checkpoint
@@ -332,7 +332,7 @@ def test_it_lives_with_the_trainings_of_its_run(tmp_path, capsys):
     clean_output(import_checkpoint.JOB, tiny_config(), str(tmp_path))     # has none of its own
     assert read_manifest(folder_of(tmp_path, 1)) == before
     options = os.path.join(folder_of(tmp_path, 1), 'options.json')
-    os.rename(options, options + '.away')                  # damaged: neither trained nor taken as whole
+    os.rename(options, options + '.away')         # damaged: not trained over, nor taken as whole
     assert run(tmp_path, 'train-stage1') == 2
     assert 'and is damaged; import it again' in capsys.readouterr().err
     os.rename(options + '.away', options)

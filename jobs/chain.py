@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 
-from jobs import (convert_om, embed, export, make_dataset, preprocess, report, sample, score,
-                  train_scorer, train_stage1, train_stage2, train_text_encoder, verify_om)
+from jobs import (convert_om, embed, export, import_checkpoint, make_dataset, preprocess, report,
+                  sample, score, train_scorer, train_stage1, train_stage2, train_text_encoder,
+                  verify_om)
 from jobs.contract import folder_of, read_manifest, state_of
 from jobs.locks import is_locked
 from stackgan.errors import Interrupted
@@ -15,7 +16,8 @@ from stackgan.progress import duration
 
 JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
         train_stage2.JOB, sample.JOB, train_scorer.JOB, score.JOB, export.JOB, report.JOB)
-ON_REQUEST = (convert_om.JOB, verify_om.JOB)      # go on from export where there is an Ascend
+ON_REQUEST = (convert_om.JOB, verify_om.JOB,      # go on from export where there is an Ascend
+              import_checkpoint.JOB)              # stands in for a training
 NAMES = tuple(job.name for job in JOBS + ON_REQUEST)
 BY_NAME = {job.name: job for job in JOBS + ON_REQUEST}
 

@@ -12,10 +12,17 @@ from stackgan.files import digest_of_file, write_json
 def _add_options(parser):
     parser.add_argument('--check', metavar='FILE',
                         help='export nothing: check a frozen graph (.pb) for what stops ATC')
+    parser.add_argument('--names', choices=('original', 'port'),
+                        help='write a checkpoint under the names of hanzhanggit/StackGAN or of '
+                             'the Ascend port instead')
 
 
 def _variant(job, options):
-    """The job for these options: a check of one file has a folder of its own."""
+    """The job for these options: what is not the models has a folder of its own."""
+    if options.names and options.check:
+        raise InputError('export: --names and --check do different things; give one of them')
+    if options.names:
+        return _names_job(job, options.names)
     if not options.check:
         return job
     path = os.path.abspath(options.check)
@@ -27,6 +34,21 @@ def _variant(job, options):
         inputs=lambda config, volume: (),
         settings=lambda config: {'file': digest},
         run=lambda work: _check(work, path))
+
+
+def _names_job(job, layout):
+    def settings(config):
+        export = config.export
+        return {'names': layout, 'checkpoint': export.checkpoint, 'weights': export.weights}
+
+    def run(work):
+        from stackgan.published.writing import write_published
+        write_published(work.inputs['stage'], work.folder, work.config.export, layout, work.say)
+
+    return job._replace(
+        output=lambda config: run_folder(config, 'export-%s-stage%d' % (layout,
+                                                                        config.export.stage)),
+        settings=settings, run=run)
 
 
 def _check(work, path):

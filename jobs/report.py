@@ -1,6 +1,7 @@
 """One page that shows what a run has made so far."""
 
 from jobs.contract import Input, Job
+from jobs.imported import brings_stage1
 from jobs.prepared import embeddings_input, prepared_input, run_folder, text_encoder_inputs
 
 
@@ -9,18 +10,22 @@ def _run(work):
     write_report(work.folder, work.inputs, work.config, work.say)
 
 
+def _inputs(config, volume):
+    stages = ('stage2',) if brings_stage1(config, volume) else ('stage1', 'stage2')
+    return [
+        prepared_input(config),
+        embeddings_input(config),
+    ] + [Input(stage, run_folder(config, stage), 'train-' + stage) for stage in stages] + [
+        Input('samples', run_folder(config, 'samples'), 'sample'),
+        Input('scores', run_folder(config, 'scores'), 'score')
+    ] + text_encoder_inputs(config, volume)
+
+
 JOB = Job(
     name='report',
     summary='write index.html: contact sheet, loss curves, sample grids, scores, timings',
     output=lambda config: run_folder(config, 'report'),
-    inputs=lambda config, volume: [
-        prepared_input(config),
-        embeddings_input(config),
-        Input('stage1', run_folder(config, 'stage1'), 'train-stage1'),
-        Input('stage2', run_folder(config, 'stage2'), 'train-stage2'),
-        Input('samples', run_folder(config, 'samples'), 'sample'),
-        Input('scores', run_folder(config, 'scores'), 'score')
-    ] + text_encoder_inputs(config, volume),
+    inputs=_inputs,
     settings=lambda config: {},
     run=_run,
     uses_tensorflow=False,

@@ -145,7 +145,7 @@ def _training(folder, stage):
     """Digest of what makes trainings the same but for their length."""
     request = read_manifest(folder)['request']
     settings = flat(request['settings'])
-    settings.pop('stage%d.epochs' % stage)
+    settings.pop('stage%d.epochs' % stage, None)     # an imported one has no such key
     return digest_of([settings, request['inputs']])
 
 

@@ -1,6 +1,7 @@
 """Trains Stage-I: 64x64 pictures from captions."""
 
 from jobs.contract import Job
+from jobs.imported import no_training
 from jobs.prepared import embeddings_input, prepared_input, run_folder
 from jobs.training import training_settings
 
@@ -17,6 +18,7 @@ JOB = Job(
     output=lambda config: run_folder(config, 'stage1'),
     inputs=lambda config, volume: [prepared_input(config), embeddings_input(config)],
     settings=lambda config: training_settings(config, 'stage1'),
+    not_needed=lambda config, volume: no_training(config, volume, 'stage1'),
     growing=('stage1.epochs',),
     precious=True,
     run=_run,

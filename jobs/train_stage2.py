@@ -1,6 +1,7 @@
 """Trains Stage-II: 256x256 pictures from Stage-I's and captions."""
 
 from jobs.contract import Input, Job
+from jobs.imported import no_training
 from jobs.prepared import embeddings_input, prepared_input, run_folder
 from jobs.training import training_settings
 
@@ -18,6 +19,7 @@ JOB = Job(
     inputs=lambda config, volume: [prepared_input(config), embeddings_input(config),
                            Input('stage1', run_folder(config, 'stage1'), 'train-stage1')],
     settings=lambda config: training_settings(config, 'stage2'),
+    not_needed=lambda config, volume: no_training(config, volume, 'stage2'),
     growing=('stage2.epochs',),
     precious=True,
     run=_run,

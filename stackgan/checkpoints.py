@@ -45,9 +45,13 @@ class Checkpoints:
         return (self.all() or [None])[-1]
 
     def best(self):
-        """Path of the one with the smallest distance (the newest of equals), or None."""
+        """Path of the one with the smallest distance (the newest of equals), or None.
+
+        Imported ones have no distance; where none has one it is the newest.
+        """
         rated = [path for path in self.all() if read_facts(path).get('distance') is not None]
-        return min(reversed(rated), key=lambda path: read_facts(path)['distance'], default=None)
+        return min(reversed(rated), key=lambda path: read_facts(path)['distance'],
+                   default=self.last())
 
     def save(
             self,

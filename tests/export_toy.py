@@ -64,8 +64,8 @@ def finished_stage(volume, stage, config=None):
 
 
 def run(job, volume, config=None, **options):
-    given = dict(dict(force=False, restart=False, check=None, loops=3, device=0, msame=None,
-                      results=None), **options)
+    given = dict(dict(force=False, restart=False, check=None, names=None, loops=3, device=0,
+                      msame=None, results=None), **options)
     return execute(job, config or tiny_config(), str(volume), Namespace(**given))
 
 

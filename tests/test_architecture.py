@@ -18,6 +18,7 @@ MAY_IMPORT = {
     'sampling': {'config', 'data', 'networks', 'platforms'},
     'scoring': {'config', 'data', 'networks', 'platforms', 'sampling', 'text'},
     'export': {'config', 'data', 'networks', 'platforms', 'sampling'},
+    'published': {'config', 'networks'},
     'training': {'config', 'data', 'networks', 'platforms', 'sampling', 'scoring'},
     'reporting': {'config', 'scoring'},
 }

@@ -88,7 +88,7 @@ def test_a_second_run_does_nothing_and_does_not_load_tensorflow(volume, tmp_path
         done = call(volume, job, PYTHONPATH=trap)
         assert done.returncode == 0 and 'up to date' in done.stdout, done.stdout
     table = call(volume, 'status', PYTHONPATH=trap).stdout.splitlines()[2:]
-    assert [line.split()[1] for line in table] == ['done'] * len(JOBS) + ['missing'] * 2
+    assert [line.split()[1] for line in table] == ['done'] * len(JOBS) + ['missing'] * 2 + ['not']
 
 
 def test_a_changed_setting_runs_only_what_depends_on_it(volume):
@@ -155,6 +155,38 @@ def test_conversion_follows_export_on_request(volume, tmp_path):
     done = call(tmp_path, 'run', '--on', 'local', '--until', 'convert-om', PATH='%s:/bin' % (tmp_path / 'bin'))
     assert done.returncode == 0, done.stdout
     assert (tmp_path / 'runs' / 'smoke' / 'om' / 'stackgan-stage2-b4.om').exists()
+
+
+def test_a_stage_that_was_imported_stands_in_for_its_training(volume, tmp_path):
+    """`run` goes on from it, and what follows trains; nothing is trained in its place."""
+    assert call(volume, 'export', '--names', 'original').returncode == 0
+    assert call(volume, 'export', '--names', 'port', '--set', 'export.stage=1').returncode == 0
+    published = volume / 'runs' / 'smoke'
+    for name in ('raw', 'prepared'):
+        os.symlink(str(volume / name), str(tmp_path / name))
+    for name in ('text-encoder', 'embeddings'):
+        shutil.copytree(str(published / name), str(tmp_path / 'runs' / 'smoke' / name))
+    done = call(tmp_path, 'import-checkpoint', '--stage', '1', '--from',
+                str(published / 'export-port-stage1' / 'model.ckpt'))
+    assert done.returncode == 0, done.stdout
+    done = call(tmp_path, 'run', '--on', 'local', '--until', 'train-stage2')
+    assert done.returncode == 0 and 'run: train-stage2 done' in done.stdout, done.stdout
+    assert 'train-stage1: not needed: runs/smoke/stage1 was imported from' in done.stdout
+    shutil.rmtree(str(tmp_path / 'runs' / 'smoke' / 'stage1'))
+    shutil.rmtree(str(tmp_path / 'runs' / 'smoke' / 'stage2'))
+    done = call(tmp_path, 'import-checkpoint', '--stage', '2', '--from',
+                str(published / 'export-original-stage2'))
+    assert done.returncode == 0, done.stdout
+    done = call(tmp_path, 'run', '--on', 'local')
+    assert done.returncode == 0 and 'run: sample, score, export, report done' in done.stdout
+    assert 'train-stage1: not needed: runs/smoke/stage2 was imported and' in done.stdout
+    assert 'run: all is up to date' in call(tmp_path, 'run', '--on', 'local').stdout
+    page = (tmp_path / 'runs' / 'smoke' / 'report' / 'index.html').read_text()
+    assert 'a checkpoint of hanzhanggit/StackGAN' in page and 'with the imported Stage-II' in page
+    for name in ('64/00003.png', '256/00015.png'):
+        pictures = [(where / 'runs' / 'smoke' / 'samples' / name).read_bytes()
+                    for where in (volume, tmp_path)]
+        assert pictures[0] == pictures[1]
 
 
 def test_stage1_alone_can_be_sampled(volume):

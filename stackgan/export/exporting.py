@@ -16,7 +16,7 @@ import stackgan
 from stackgan.checkpoints import read_facts
 from stackgan.config.loading import to_dict
 from stackgan.data.noise import normal, random_state, truncated_normal
-from stackgan.errors import StackganError
+from stackgan.errors import InputError, StackganError
 from stackgan.export import check
 from stackgan.export.atc import arguments, as_shell
 from stackgan.export.freezing import EMBEDDING, INPUTS, Z, freeze
@@ -53,6 +53,7 @@ def export(
         for batch_size in settings.batch_sizes:
             with Sampler(stage_folder, settings.checkpoint, batch_size, host,
                          settings.weights == 'averages') as live:
+                _check_can_be_frozen(live)
                 entry, report = _export_one(live, folder, settings, host)
                 facts = facts or _facts(live)
             models.append(entry)
@@ -64,6 +65,13 @@ def export(
     say('checkpoint %s, weights of %s; %d models, the check before ATC found %s; farthest from the '
         'checkpoint: %.1e' % (facts['checkpoint']['name'], facts['weights'], len(models),
                               findings or 'nothing', max(_differences(models))))
+
+
+def _check_can_be_frozen(live):
+    if live.compat:
+        raise InputError('%s: was imported with --compat %s, whose batch norm by the statistics of '
+                         'the batch no fixed graph has; import it without to export it'
+                         % (live.checkpoint, live.compat))
 
 
 def _export_one(live, folder, settings, host):

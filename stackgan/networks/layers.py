@@ -25,12 +25,27 @@ class Pass(NamedTuple):
     groups: int = 1
     # The batch is this many batches one after the other; batch norm treats each by itself.
     ascend_port: bool = False
-    # True: the two deviations of the Ascend port (see `stage1.generator`), for its checkpoints.
+    # True: the deviations of the Ascend port (see the generators), for its checkpoints.
     folded: bool = False
     # True: batch norm is in the weights, and only an offset of the outputs is left (`export`).
 
 
 TESTING = Pass(training=False)
+ASCEND_PORT = 'ascend-port'       # `compat` of a checkpoint that draws as the port does
+
+
+def drawing_pass(
+        compat,        # of a checkpoint: ASCEND_PORT or None
+):
+    """The `Pass` that draws with a checkpoint."""
+    return TESTING._replace(ascend_port=compat == ASCEND_PORT)
+
+
+def always_training(
+        mode,          # Pass
+):
+    """The `Pass` of the batch norms that the Ascend port leaves in training mode."""
+    return mode._replace(training=True) if mode.ascend_port else mode
 
 
 def check_shape(

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import tensorflow.compat.v1 as tf
 
 from stackgan.networks.conditioning import Condition, augmented_condition
-from stackgan.networks.layers import (batch_norm, check_shape, conv, conv_norm, dense,
-                                      leaky_relu, spread, upsample_conv)
+from stackgan.networks.layers import (always_training, batch_norm, check_shape, conv,
+                                      conv_norm, dense, leaky_relu, spread, upsample_conv)
 
 SIZE = 64                       # side of the pictures
 GENERATOR = 'stage1/generator'  # variable scopes
@@ -43,7 +43,7 @@ def generator(
         condition = augmented_condition(embeddings, noise, dims.condition_dim)
         x = dense(tf.concat([condition.value, z], 1), 4 * 4 * 8 * width, 'project')
         with tf.variable_scope('project'):
-            x = batch_norm(x, mode._replace(training=True) if mode.ascend_port else mode)
+            x = batch_norm(x, always_training(mode))
         x = tf.reshape(x, [-1, 4, 4, 8 * width])                        # [N, 4, 4, 8 gf]
         x = bottleneck(x, 2 * width, 'block1', mode, tf.nn.relu,
                         last=tf.nn.relu if mode.ascend_port else None)

@@ -7,7 +7,8 @@ As hanzhanggit/StackGAN `stageII/model.py`. With the paper's dimensions the gene
 import tensorflow.compat.v1 as tf
 
 from stackgan.networks.conditioning import augmented_condition
-from stackgan.networks.layers import check_shape, conv, conv_norm, leaky_relu, spread
+from stackgan.networks.layers import (always_training, check_shape, conv, conv_norm,
+                                      leaky_relu, spread)
 from stackgan.networks.stage1 import SIZE as LOW_SIZE
 from stackgan.networks.stage1 import Generated, bottleneck, match_logits
 
@@ -24,7 +25,11 @@ def generator(
         dims,             # the `model` section of the configuration
         mode,             # Pass
 ):
-    """`Generated` 256x256 pictures."""
+    """`Generated` 256x256 pictures.
+
+    `mode.ascend_port` reproduces the port: the batch norm of `join` always with the statistics of
+    the batch.
+    """
     check_shape(images, [None, LOW_SIZE, LOW_SIZE, 3], 'images')
     check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
     width = dims.generator_filters
@@ -34,7 +39,7 @@ def generator(
         x = conv_norm(x, 2 * width, 'encode2', mode, tf.nn.relu, 4, 2)       # [N, 32, 32, 2 gf]
         x = conv_norm(x, 4 * width, 'encode3', mode, tf.nn.relu, 4, 2)       # [N, 16, 16, 4 gf]
         x = tf.concat([x, spread(condition.value, 16)], 3)
-        x = conv_norm(x, 4 * width, 'join', mode, tf.nn.relu)
+        x = conv_norm(x, 4 * width, 'join', always_training(mode), tf.nn.relu)
         for i in range(1, RESIDUAL_BLOCKS + 1):
             x = _residual(x, 'block%d' % i, mode)
         x = conv_norm(x, 2 * width, 'up1', mode, tf.nn.relu, upsample=True)  # [N, 32, 32, 2 gf]

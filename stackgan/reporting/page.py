@@ -19,7 +19,8 @@ TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
 def write_report(
         folder,           # where index.html goes
         inputs,           # {name: folder}: prepared, embeddings, stage1, stage2, samples,
-                          # scores, and text-encoder where there is one
+                          # scores, and text-encoder where there is one; no stage1 where an
+                          # imported Stage-II brings it
         config,           # Config
         say,              # prints a line
 ):
@@ -29,7 +30,7 @@ def write_report(
         ('Scores', scores_section(inputs['scores'])),
         ('What the model saw', _prepared(folder, inputs['prepared'])),
         ('Text encoder', _text_encoder(inputs.get('text-encoder'))),
-        ('Stage-I training', _stage(folder, inputs['stage1'], 'stage1')),
+        ('Stage-I training', _stage(folder, inputs.get('stage1'), 'stage1')),
         ('Stage-II training', _stage(folder, inputs['stage2'], 'stage2')),
         ('Time', _times(inputs)),
         ('Configuration', '<details><summary>every key</summary><pre>%s</pre></details>'
@@ -83,6 +84,14 @@ def _text_encoder(encoder):
 
 
 def _stage(folder, stage, name):
+    """Charts and grids of a training; where an imported one is from."""
+    if stage is None:
+        return '<p>Came with the imported Stage-II.</p>'
+    imported = read_json(os.path.join(stage, 'options.json')).get('imported')
+    if imported:
+        return '<p>Imported from %s, a checkpoint of %s.%s</p>' % (
+            html.escape(imported['from']), html.escape(imported['of']),
+            ''.join(' Differs: %s.' % html.escape(text) for text in imported['differs']))
     stats = read_json_lines(os.path.join(stage, 'stats.jsonl'))
 
     def line(key):

@@ -47,6 +47,7 @@ def build_drawing(
         batch_size,       # N
         dims,             # the `model` section
         getter=None,      # variable getter (training.graph), to draw with moving averages
+        mode=TESTING,     # Pass
 ):
     """`DrawingGraph` in the current graph; its variables are those of the networks."""
     def floats(width, name):
@@ -56,7 +57,7 @@ def build_drawing(
     noise = Noise(floats(dims.noise_dim, 'z'), floats(dims.condition_dim, 'noise1'),
                   floats(dims.condition_dim, 'noise2'))
     return DrawingGraph(embeddings, noise,
-                        generate(stage, embeddings, noise, dims, TESTING, getter))
+                        generate(stage, embeddings, noise, dims, mode, getter))
 
 
 def generate(

@@ -11,6 +11,7 @@ from stackgan.checkpoints import Checkpoints, averages_of, read_facts, restore
 from stackgan.config.schema import Model
 from stackgan.errors import InputError
 from stackgan.files import atomic_write, write_json_lines
+from stackgan.networks.layers import drawing_pass
 from stackgan.platforms.session import open_session
 from stackgan.progress import Progress
 from stackgan.sampling.drawing import build_drawing, draw, noise_of
@@ -47,9 +48,11 @@ class Sampler:
             raise InputError('%s: no checkpoint there; train that stage first' % folder)
         facts = read_facts(self.checkpoint)
         self.stage, self.dims = facts['stage'], Model(**facts['model'])
+        self.compat = facts.get('compat')                  # of an imported one
         graph = tf.Graph()
         with graph.as_default():
-            self.graph = build_drawing(self.stage, batch_size, self.dims)
+            self.graph = build_drawing(self.stage, batch_size, self.dims,
+                                       mode=drawing_pass(self.compat))
             self.variables = {v.op.name: v for v in tf.global_variables()}
             names = (averages_of(self.variables.values(), self.checkpoint) if averaged
                      else self.variables)

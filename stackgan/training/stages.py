@@ -78,6 +78,10 @@ def _warm_start(config, stage1_folder):
     if path is None:
         raise InputError('%s: no checkpoint of Stage-I there; run train-stage1 --force'
                          % stage1_folder)
+    compat = checkpoints.read_facts(path).get('compat')
+    if compat:
+        raise InputError('%s: was imported with --compat %s, which only drawing has; import it '
+                         'without to train on it' % (path, compat))
     variables = scope_variables(stage1.GENERATOR, False)
     if config.stage2.finetune_stage1:
         variables += scope_variables(stage1.DISCRIMINATOR, False)

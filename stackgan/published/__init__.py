@@ -1,0 +1,1 @@
+"""Checkpoints of the public codes, read into ours and written from them."""

@@ -1,0 +1,94 @@
+"""A published checkpoint to what a finished training of ours leaves.
+
+    checkpoints/00000000/         all variables of the networks it holds, with moving statistics
+    options.json                  where it is from, what of it was not read, what it does otherwise
+    stats.jsonl                   empty: nothing was trained here
+"""
+
+import dataclasses
+import os
+
+import tensorflow.compat.v1 as tf
+
+import stackgan
+from stackgan.checkpoints import Checkpoints
+from stackgan.config.loading import to_dict
+from stackgan.files import write_json, write_json_lines
+from stackgan.published.names import ORIGINAL, PORT, TITLES
+from stackgan.published.reading import describe, open_published, values_of
+
+DIFFERENCES = {       # of what the public codes draw, from what our networks draw
+    ORIGINAL: (),
+    PORT: ('one ReLU more, at the end of the first residual branch of Stage-I',
+           "batch norm of Stage-I's dense layer and of Stage-II's joining convolution always by "
+           'the statistics of the batch: a picture depends on those drawn with it'),
+}
+
+
+def import_checkpoint(
+        path,              # as a Saver is given it
+        stage,             # 1 or 2
+        layout,            # 'original', 'port', or 'auto'
+        compat,            # networks.layers.ASCEND_PORT, or None
+        config,            # Config
+        folder,            # where to write
+        say,               # prints a line
+):
+    """Fills our networks. Raises InputError, with nothing written, for what does not fit."""
+    published = open_published(path, stage, layout)
+    facts = {'stage': stage, 'model': to_dict(published.dims)}
+    if compat:
+        facts['compat'] = compat
+    _save(published, folder, facts)
+    _write_options(published, config, folder, facts)
+    write_json_lines(os.path.join(folder, 'stats.jsonl'), [])
+    _report(published, compat, config, say)
+
+
+def _save(published, folder, facts):
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = {name: tf.get_variable(name, shape, tf.float32, use_resource=True)
+                     for name, shape in published.shapes.items()}
+        saver = tf.train.Saver(list(variables.values()))
+        holders = {name: tf.placeholder(tf.float32, shape)
+                   for name, shape in published.shapes.items()}
+        fill = tf.group(*[variables[name].assign(holders[name]) for name in variables])
+        session.run(fill, {holders[name]: value for name, value in values_of(published)})
+        Checkpoints(os.path.join(folder, 'checkpoints'), None).save(session, saver, 0, facts)
+
+
+def _write_options(published, config, folder, facts):
+    trained = dataclasses.replace(config, model=published.dims)
+    write_json(os.path.join(folder, 'options.json'), {
+        'config': to_dict(trained),
+        'imported': {
+            'from': published.path,
+            'layout': published.layout,
+            'of': TITLES[published.layout],
+            'compat': facts.get('compat'),
+            'differs': [] if facts.get('compat') else list(DIFFERENCES[published.layout]),
+            'variables': len(published.names),
+            'absent': published.absent,
+            'unread': published.unread,
+        },
+        'versions': {'stackgan': stackgan.__version__, 'tensorflow': tf.__version__},
+    })
+
+
+def _report(published, compat, config, say):
+    """Says what was read and every name that was not, but for what trainings keep besides."""
+    unread = published.unread
+    say('%d variables of %s; not read: %d of optimisers, %d of zero-debiasing, %d counters'
+        % (len(published.names), TITLES[published.layout], len(unread['optimiser']),
+           len(unread['debiasing']), len(unread['step'])))
+    for name in unread['unmatched']:
+        say('unmatched, not read: %s' % name)
+    for scope in published.absent:
+        say('without variables of %s, which going on training it needs' % scope)
+    for text in () if compat else DIFFERENCES[published.layout]:
+        say('differs from %s: there is %s' % (TITLES[published.layout], text))
+    if DIFFERENCES[published.layout] and not compat:
+        say('--compat ascend-port draws as it does; without, this can be trained on and exported')
+    if published.dims != config.model:
+        say('its dimensions are not those of the configuration; with it use --set %s'
+            % describe(published.dims).replace(' ', ' --set '))

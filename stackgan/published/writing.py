@@ -1,0 +1,56 @@
+"""A checkpoint of ours under the names of a public code."""
+
+import os
+
+import tensorflow.compat.v1 as tf
+
+import stackgan
+from stackgan.checkpoints import (Checkpoints, averages_of, read_facts, restore, variables_of)
+from stackgan.config.loading import to_dict
+from stackgan.config.schema import Model
+from stackgan.errors import InputError
+from stackgan.files import write_json
+from stackgan.published.names import NAMES, NETWORKS, ORIGINAL, TITLES
+from stackgan.published.reading import network_shapes
+
+NAME = 'model.ckpt'
+FACTS = 'published.json'
+
+
+def write_published(
+        stage_folder,      # of a finished stage
+        folder,            # gets model.ckpt.* and published.json
+        settings,          # the `export` section
+        layout,            # 'original' or 'port'
+        say,               # prints a line
+):
+    """Writes the networks that the checkpoint holds, with moving statistics, without optimisers."""
+    store = Checkpoints(os.path.join(stage_folder, 'checkpoints'), None)
+    path = store.best() if settings.checkpoint == 'best' else store.last()
+    if path is None:
+        raise InputError('%s: no checkpoint there; train that stage first' % stage_folder)
+    facts, stored = read_facts(path), variables_of(path)
+    dims = Model(**facts['model'])
+    shapes = {name: shape for name, shape in network_shapes(facts['stage'], dims).items()
+              if name in stored}
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = [tf.get_variable(name, shape, tf.float32, use_resource=True)
+                     for name, shape in shapes.items()]
+        sources = (averages_of(variables, path) if settings.weights == 'averages'
+                   else {v.op.name: v for v in variables})
+        restore(session, tf.train.Saver(sources), sources, path, is_part=True)
+        tf.train.Saver({NAMES[layout](v.op.name): v for v in variables}).save(
+            session, os.path.join(folder, NAME), write_meta_graph=False, write_state=False)
+    networks = sorted(theirs for theirs, ours in NETWORKS.items()
+                      if any(name.startswith(ours + '/') for name in shapes))
+    write_json(os.path.join(folder, FACTS), {
+        'layout': layout, 'stage': facts['stage'], 'model': to_dict(dims), 'networks': networks,
+        'checkpoint': {'name': os.path.basename(path), 'step': facts['step']},
+        'compat': facts.get('compat'),
+        'weights': 'the moving averages' if set(sources) != set(shapes) else 'the training itself',
+        'versions': {'stackgan': stackgan.__version__, 'tensorflow': tf.__version__}})
+    say('checkpoint %s as %s under the names of %s: %s, %d variables' % (
+        os.path.basename(path), NAME, TITLES[layout], ', '.join(networks), len(shapes)))
+    if facts.get('compat') and layout == ORIGINAL:
+        say('it was imported with --compat %s; that code draws with it as ours does without'
+            % facts['compat'])

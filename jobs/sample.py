@@ -127,7 +127,7 @@ def _judge(work, index):
 
 
 def _own(work):
-    from stackgan.sampling.sampler import Wanted
+    from stackgan.sampling.wanted import Wanted
     from stackgan.text.alphabet import faults_of_captions
     from stackgan.text.encoder import TextEncoder
     captions = work.settings['captions']

@@ -92,6 +92,12 @@ def test_conversion_waits_for_export_alone():
 
 
 @needs_compose
+def test_an_import_waits_for_nothing():
+    service = resolve()['services']['import-checkpoint']
+    assert 'depends_on' not in service and service['profiles'] == ['import']
+
+
+@needs_compose
 def test_jobs_get_no_more_than_they_need():
     project = resolve()
     for name, service in project['services'].items():

@@ -22,7 +22,8 @@ from stackgan.export.freezing import folded, freeze
 from stackgan.export.model_file import ModelSampler, open_model
 from stackgan.export.onnx_graph import OPSET
 from stackgan.files import digest_of_file
-from stackgan.sampling.sampler import Sampler, Wanted
+from stackgan.sampling.sampler import Sampler
+from stackgan.sampling.wanted import Wanted
 
 INPUTS = ['embedding', 'z', 'noise1', 'noise2']
 ALLOWED = {'Placeholder', 'Const', 'MatMul', 'BiasAdd', 'LeakyRelu', 'Split', 'Exp', 'Mul', 'AddV2',

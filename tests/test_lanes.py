@@ -21,7 +21,7 @@ from toy import tiny_config
 from stackgan.platforms.cores import prepare_environment
 prepare_environment(tiny_config().platform)
 from stackgan.networks import stage1
-from stackgan.sampling.drawing import noise_of
+from stackgan.sampling.wanted import noise_of
 from stackgan.sampling.sampler import Sampler
 folder, out = sys.argv[1:]
 with Sampler(folder, 'last', 4, tiny_config().platform) as sampler:

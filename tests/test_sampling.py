@@ -10,9 +10,9 @@ from toy import NeverStop, make_embeddings, make_prepared, tiny_config
 
 from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
-from stackgan.sampling.drawing import noise_of, to_uint8
+from stackgan.sampling.wanted import Wanted, noise_of, to_uint8
 from stackgan.sampling.held_out import held_out_captions
-from stackgan.sampling.sampler import Sampler, Wanted, write_samples
+from stackgan.sampling.sampler import Sampler, write_samples
 from stackgan.training.stages import train_stage
 
 CONFIG = ['stage1.epochs=1', 'stage2.epochs=0.3', 'train.ema_decay=0.5']

@@ -15,7 +15,8 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import BATCH_NORM_EPSILON, TESTING
-from stackgan.sampling.drawing import Noise, generate
+from stackgan.sampling.drawing import generate
+from stackgan.sampling.wanted import Noise
 
 EMBEDDING, Z, NOISE1, NOISE2 = INPUTS = ('embedding', 'z', 'noise1', 'noise2')
 OUTPUTS = {stage1.SIZE: stage1.GENERATOR + '/images', stage2.SIZE: stage2.GENERATOR + '/images'}

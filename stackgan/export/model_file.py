@@ -11,7 +11,7 @@ from stackgan.export.check import read_graph
 from stackgan.export.freezing import EMBEDDING, INPUTS, NOISE1, OUTPUTS, Z
 from stackgan.platforms.cores import thread_count
 from stackgan.platforms.session import open_session
-from stackgan.sampling.drawing import draw_in_batches, noise_of
+from stackgan.sampling.wanted import draw_in_batches, noise_of
 
 
 class NoiseWidths(NamedTuple):

@@ -1,21 +1,12 @@
-"""Drawing pictures with trained generators: fixed batches, noise from seed and caption."""
+"""Drawing pictures with trained generators, in batches of one size."""
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
-from stackgan.data.noise import normal, random_state, truncated_normal
 from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import TESTING
-
-
-class Noise(NamedTuple):
-    """What a picture depends on besides its caption."""
-
-    z: Any              # [N, noise_dim] float32
-    noise1: Any         # [N, condition_dim] float32, conditioning augmentation of Stage-I
-    noise2: Any         # [N, condition_dim] float32, of Stage-II
+from stackgan.sampling.wanted import Noise, draw_in_batches
 
 
 class DrawingGraph(NamedTuple):
@@ -24,22 +15,6 @@ class DrawingGraph(NamedTuple):
     embeddings: Any     # placeholder [N, embedding_dim] float32
     noise: Noise        # of placeholders
     pictures: dict      # side (64, and 256 with Stage-II) -> [N, side, side, 3] float32, [-1, 1]
-
-
-def noise_of(
-        captions,         # texts
-        copies,           # which copy each picture is: integers, one a caption
-        seed,             # of all noise
-        dims,             # the `model` section
-):
-    """`Noise` of arrays. A picture's noise depends on its caption, copy and the seed alone."""
-    rows = []
-    for caption, copy in zip(captions, copies):
-        random = random_state(seed, 'sample: ' + caption, copy)
-        rows.append((normal(random, dims.noise_dim),
-                     truncated_normal(random, dims.condition_dim),
-                     truncated_normal(random, dims.condition_dim)))
-    return Noise(*[np.stack(column) for column in zip(*rows)])
 
 
 def build_drawing(
@@ -92,31 +67,3 @@ def draw(
         return session.run(graph.pictures, feed)
 
     return draw_in_batches(run, graph.embeddings.shape.as_list()[0], embeddings, noise, advance)
-
-
-def draw_in_batches(
-        run,              # (embeddings, Noise), `size` rows each -> {side: float32 pictures}
-        size,             # rows of a batch
-        embeddings,       # [M, embedding_dim] float32
-        noise,            # Noise of M rows
-        advance=None,     # called with the number of pictures after each batch
-):
-    """As `draw`, with anything that draws a batch."""
-    parts = {}
-    for start in range(0, len(embeddings), size):
-        rows = np.arange(start, start + size)
-        count = min(size, len(embeddings) - start)
-        rows[count:] = start                            # filling; batch norm does not mix rows
-        drawn = run(embeddings[rows], Noise(*[value[rows] for value in noise]))
-        for side, pictures in drawn.items():
-            parts.setdefault(side, []).append(to_uint8(pictures[:count]))
-        if advance:
-            advance(count)
-    return {side: np.concatenate(list_of) for side, list_of in parts.items()}
-
-
-def to_uint8(
-        pictures,         # float32 in [-1, 1]
-):
-    """The nearest uint8 values."""
-    return np.clip(np.rint((pictures + 1.0) * 127.5), 0, 255).astype(np.uint8)

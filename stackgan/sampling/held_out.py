@@ -3,7 +3,7 @@
 import itertools
 
 from stackgan.data.noise import random_state
-from stackgan.sampling.sampler import Wanted
+from stackgan.sampling.wanted import Wanted
 
 
 def held_out_captions(

@@ -1,7 +1,6 @@
 """Captions to picture files: one PNG each, an index, a captioned grid. Never a real picture."""
 
 import os
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,20 +13,12 @@ from stackgan.files import atomic_write, write_json_lines
 from stackgan.networks.layers import drawing_pass
 from stackgan.platforms.session import open_session
 from stackgan.progress import Progress
-from stackgan.sampling.drawing import build_drawing, draw, noise_of
+from stackgan.sampling.drawing import build_drawing, draw
 from stackgan.sampling.grids import captioned_grid
+from stackgan.sampling.wanted import noise_of
 
 GRID_CAPTIONS = 16         # rows of the grid, at most
 SHOWN_SIDE = 192
-
-
-class Wanted(NamedTuple):
-    """One picture to draw."""
-
-    caption: str
-    embedding: np.ndarray  # [embedding_dim] float32
-    copy: int              # 0, 1, ...: pictures of one caption and seed differ by this
-    facts: dict            # more for its line of the index
 
 
 class Sampler:

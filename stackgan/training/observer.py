@@ -4,7 +4,8 @@ import numpy as np
 
 from stackgan.data.batches import CROPS
 from stackgan.networks import stage1, stage2
-from stackgan.sampling.drawing import build_drawing, draw, noise_of
+from stackgan.sampling.drawing import build_drawing, draw
+from stackgan.sampling.wanted import noise_of
 from stackgan.sampling.grids import captioned_grid
 from stackgan.files import atomic_write
 from stackgan.scoring.sliced_wasserstein import sliced_wasserstein

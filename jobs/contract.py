@@ -37,6 +37,7 @@ class Work(NamedTuple):
     settings: dict                  # what the job's `settings` gave
     say: Callable[[str], None]      # prints a line and logs it
     stop: Any                       # jobs.signals.Stop
+    notes: dict                     # of the manifest: what else a reader of the output must know
 
 
 def no_settings(config):

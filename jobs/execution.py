@@ -115,14 +115,14 @@ def _execute(job, config, volume, options, log, stop):
         log.path = os.path.join(partial, 'log.txt')
         if job.uses_tensorflow:
             load_tensorflow(config.platform)
-        started = time.time()
+        started, notes = time.time(), {}
         job.run(Work(config, volume, partial, _input_paths(job, config, volume),
-                     job.settings(config), log.say, stop))
+                     job.settings(config), log.say, stop, notes))
         with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:
             stream.write(to_yaml(config))
         seconds = time.time() - started
         log.say('done in %.1f s: %s' % (seconds, folder))
-        _write_manifest(partial, request, seconds)
+        _write_manifest(partial, request, notes, seconds)
         _commit(folder, keep_previous=job.precious)
         log.path = os.path.join(folder, 'log.txt')
 
@@ -170,7 +170,7 @@ def _changes(job, partial, request):
     return differences(old, request, job.growing)
 
 
-def _write_manifest(partial, request, seconds):
+def _write_manifest(partial, request, notes, seconds):
     files = {}
     for name in files_below(partial):
         if name not in UNRECORDED:
@@ -182,6 +182,7 @@ def _write_manifest(partial, request, seconds):
         'content': digest_of([request['job'], request['form'],
                               {name: facts['sha256'] for name, facts in files.items()
                                if name != 'config.yaml'}]),
+        'notes': notes,
         'versions': versions(),
         'seconds': round(seconds, 3),
         'finished': datetime.now().replace(microsecond=0).isoformat(),

@@ -50,8 +50,9 @@ def _variant(job, options):
     def run(work):
         from stackgan.published.importing import import_checkpoint
         try:
-            import_checkpoint(path, options.stage, options.layout, options.compat, work.config,
-                              work.folder, work.say)
+            work.notes.update(import_checkpoint(path, options.stage, options.layout,
+                                                options.compat, work.config, work.folder,
+                                                work.say))
         except InputError:
             shutil.rmtree(work.folder)         # or a training would meet it as unfinished work
             raise

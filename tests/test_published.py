@@ -127,6 +127,7 @@ def test_the_port_s_checkpoint_gives_its_outputs(reference, tmp_path, capsys):
     plain = draw(folder_of(tmp_path, 1), inputs)[64]
     assert np.abs(plain - io['test/fake_images']).max() > 1e-2
     assert len(imported(tmp_path, 1)['differs']) == 2
+    assert read_manifest(folder_of(tmp_path, 1))['notes'] == imported(tmp_path, 1)
     assert bring(tmp_path, 1, folder, '--compat', 'ascend-port') == 0
     same = draw(folder_of(tmp_path, 1), inputs)[64]
     assert np.abs(same - io['test/fake_images']).max() < 1e-4

@@ -34,15 +34,20 @@ def import_checkpoint(
         folder,            # where to write
         say,               # prints a line
 ):
-    """Fills our networks. Raises InputError, with nothing written, for what does not fit."""
+    """Fills our networks; returns what options.json tells of it.
+
+    Raises InputError, with nothing written, for what does not fit.
+    """
     published = open_published(path, stage, layout)
     facts = {'stage': stage, 'model': to_dict(published.dims)}
     if compat:
         facts['compat'] = compat
     _save(published, folder, facts)
-    _write_options(published, config, folder, facts)
+    imported = _describe(published, compat)
+    _write_options(published, config, folder, imported)
     write_json_lines(os.path.join(folder, 'stats.jsonl'), [])
     _report(published, compat, config, say)
+    return imported
 
 
 def _save(published, folder, facts):
@@ -57,20 +62,25 @@ def _save(published, folder, facts):
         Checkpoints(os.path.join(folder, 'checkpoints'), None).save(session, saver, 0, facts)
 
 
-def _write_options(published, config, folder, facts):
+def _describe(published, compat):
+    """Where it is from, what of it was not read, and what ours draws otherwise."""
+    return {
+        'from': published.path,
+        'layout': published.layout,
+        'of': TITLES[published.layout],
+        'compat': compat,
+        'differs': [] if compat else list(DIFFERENCES[published.layout]),
+        'variables': len(published.names),
+        'absent': published.absent,
+        'unread': published.unread,
+    }
+
+
+def _write_options(published, config, folder, imported):
     trained = dataclasses.replace(config, model=published.dims)
     write_json(os.path.join(folder, 'options.json'), {
         'config': to_dict(trained),
-        'imported': {
-            'from': published.path,
-            'layout': published.layout,
-            'of': TITLES[published.layout],
-            'compat': facts.get('compat'),
-            'differs': [] if facts.get('compat') else list(DIFFERENCES[published.layout]),
-            'variables': len(published.names),
-            'absent': published.absent,
-            'unread': published.unread,
-        },
+        'imported': imported,
         'versions': {'stackgan': stackgan.__version__, 'tensorflow': tf.__version__},
     })
 

@@ -12,7 +12,9 @@ from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
 from stackgan.sampling.wanted import Wanted, noise_of, to_uint8
 from stackgan.sampling.held_out import held_out_captions
-from stackgan.sampling.sampler import Sampler, write_samples
+from stackgan.sampling.plans import copies_plan
+from stackgan.sampling.sampler import Sampler
+from stackgan.sampling.writing import write_samples
 from stackgan.training.stages import train_stage
 
 CONFIG = ['stage1.epochs=1', 'stage2.epochs=0.3', 'train.ema_decay=0.5']
@@ -72,7 +74,7 @@ def test_noise_depends_on_caption_copy_and_seed_alone():
 def test_files_and_index(trained, tmp_path):
     captions = [('a red bird', 0), ('a red bird', 1), ('a blue one', 0), ('a blue one', 1)]
     with sampler(trained) as one:
-        index = write_samples(one, wanted(*captions), 7, str(tmp_path), print)
+        index = write_samples(one, copies_plan(wanted(*captions), 7), str(tmp_path), print)
         drawn = one.draw(wanted(*captions), 7)
     with open(str(tmp_path / 'samples.jsonl')) as stream:
         assert [json.loads(line) for line in stream] == index

@@ -38,7 +38,7 @@ class Wish(NamedTuple):
     def more(self):
         """What is asked for, by name, besides captions and their copies."""
         return {name: value for name, value in self._asdict().items()
-                if name not in ('captions', 'copies') and value not in (None, False)}
+                if name not in ('captions', 'copies') and value is not None and value is not False}
 
 
 NOTHING = Wish([], None)

@@ -86,7 +86,7 @@ def _texts_of(path, letters, width, place):
     """[(lines, ink)]: of two captions the nearer is the darker; what holds all the way is black."""
     lines = LINES if width > 2 * SIDES[-1] else 2 * LINES
     seeds = ['seed %d' % seed for seed in path.seeds]
-    texts = [(caption, share) for caption, share in zip(path.captions, _shares(path.captions, place))]
+    texts = list(zip(path.captions, _shares(path.captions, place)))
     if len(seeds) == 2:
         seeds = ['%s, %.0f %%' % (' to '.join(seeds), 100 * place)]
     texts += [(text, 0.5) for text in seeds]

@@ -76,23 +76,23 @@ def _summary(distances):
 
 def _describe(facts, count):
     samples, others = facts['samples'], facts['training_to_nearest_other']
-    return ('nearest of %d training pictures: median distance %.1f, least %.1f; between training '
-            'pictures themselves %.1f and %.1f (%d of them); the first %d samples are in %s'
-            % (facts['training_pictures'], samples['median'], samples['least'], others['median'],
-               others['least'], others['count'], min(count, ROWS), SHEET))
+    return ('nearest of %d training pictures: median distance %.1f, least %.1f; of %d training '
+            'pictures to their nearest other one %.1f and %.1f; %s shows %d of %d samples'
+            % (facts['training_pictures'], samples['median'], samples['least'], others['count'],
+               others['median'], others['least'], SHEET, min(count, ROWS), count))
 
 
 def _write_sheet(folder, lines, found, split, items, facts):
     columns = 1 + len(lines[0]['nearest'])
     step, height = SHOWN_SIDE + GAP, SHOWN_SIDE + GAP + LINES * LINE_HEIGHT + MARGIN
-    top = MARGIN + 3 * LINE_HEIGHT
-    sheet = Image.new('RGB', (2 * MARGIN + columns * step - GAP, top + len(lines) * height), PAPER)
+    width, letters = columns * step - GAP, font(LETTER_SIZE)
+    note = wrap('Distance: RMS difference of pixel values at 64 px. Between a training picture and '
+                'its nearest other one: median %(median).1f, least %(least).1f.'
+                % facts['training_to_nearest_other'], letters, width, LINES)
+    top = MARGIN + (len(note) + 1) * LINE_HEIGHT
+    sheet = Image.new('RGB', (2 * MARGIN + width, top + len(lines) * height), PAPER)
     pen = ImageDraw.Draw(sheet)
-    letters = font(LETTER_SIZE)
-    others = facts['training_to_nearest_other']
-    note = ('Distance: RMS of the difference of pixel values at 64 px. Between a training picture '
-            'and its nearest other one: median %(median).1f, least %(least).1f.' % others)
-    for i, line in enumerate(wrap(note, letters, sheet.size[0] - 2 * MARGIN, 2)):
+    for i, line in enumerate(note):
         pen.text((MARGIN, MARGIN // 2 + i * LINE_HEIGHT), line, INK, letters)
     for i, heading in enumerate(['sample', 'nearest in training'] + [
             '%d.' % place for place in range(2, columns)]):
@@ -100,7 +100,7 @@ def _write_sheet(folder, lines, found, split, items, facts):
     for row, (line, neighbours) in enumerate(zip(lines, found)):
         y = top + row * height
         _write_cell(sheet, pen, (MARGIN, y), read_pictures(folder, line)[-1],
-                    _noise_of(line), line['caption'])
+                    _noise_of(line), _caption_of(line))
         for i, (image, distance, turned) in enumerate(zip(*neighbours)):
             _write_cell(sheet, pen, (MARGIN + (i + 1) * step, y),
                         _training_shown(split, image, turned),
@@ -117,6 +117,11 @@ def _training_shown(split, image, turned):
     first = (HIGH - side) // 2
     picture = split.picture(image, HIGH, first, side)[:, first:first + side]
     return picture[:, ::-1] if turned else picture
+
+
+def _caption_of(line):
+    other = line.get('other_caption')
+    return line['caption'] + (' \u2192 %s' % other if other else '')
 
 
 def _noise_of(line):
@@ -141,9 +146,8 @@ def _write_cell(sheet, pen, place, picture, *texts):
     letters = font(LETTER_SIZE)
     sheet.paste(shown(np.ascontiguousarray(picture), SHOWN_SIDE), place)
     y = place[1] + SHOWN_SIDE + GAP // 2
-    used = 0
-    for number, text in enumerate(texts):
-        most = 1 if number < len(texts) - 1 else LINES - used
-        for line in wrap(text, letters, SHOWN_SIDE, most):
-            pen.text((place[0], y + used * LINE_HEIGHT), line, FAINT if number == 0 else INK, letters)
-            used += 1
+    lines = [(line, FAINT if text is texts[0] else INK) for text in texts[:-1]
+             for line in wrap(text, letters, SHOWN_SIDE, 1)]
+    lines += [(line, INK) for line in wrap(texts[-1], letters, SHOWN_SIDE, LINES - len(lines))]
+    for number, (line, ink) in enumerate(lines):
+        pen.text((place[0], y + number * LINE_HEIGHT), line, ink, letters)

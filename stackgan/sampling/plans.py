@@ -5,8 +5,6 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 from stackgan.sampling.interpolation import lerp, positions
 from stackgan.sampling.wanted import Source, Truncation, Wanted
 
-ARROW = '  \u2192  '
-
 
 class Shot(NamedTuple):
     """One picture to draw, with the noise it gets."""
@@ -108,15 +106,6 @@ def facts_of(
         if limit is not None:
             line['truncation_' + kind] = limit
     return line
-
-
-def text_under(
-        row,              # first part of one of the rows of a plan
-):
-    """What is written under it, as one text."""
-    if not isinstance(row, Path):
-        return row
-    return '%s (seed %s)' % (ARROW.join(row.captions), ARROW.join(map(str, row.seeds)))
 
 
 def _row(number, width):

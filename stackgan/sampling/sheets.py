@@ -59,9 +59,8 @@ def _path_sheet(folder, plan, index):
 
 def _texts(path):
     """What is written under a way: left, right, and before both."""
-    if len(path.captions) == 2:
-        return path.captions + ('seed %d' % path.seeds,)
-    return path.captions + ('seed %d to %d' % path.seeds, '')
+    left, right = (path.captions + ('',))[:2]
+    return left, right, 'seed ' + ' to '.join(map(str, path.seeds))
 
 
 def stage_names(

@@ -1,49 +1,38 @@
-"""Pictures of held-out captions, or of captions of your own."""
+"""Pictures of held-out captions, or of captions of your own; of seeds, and on ways between two."""
 
 import os
 
 from jobs.contract import Input, Job
 from jobs.prepared import (embeddings_input, prepared_input, run_folder,
                            uses_brought_embeddings)
+from jobs.sample_options import NOTHING, add_options, wish_of
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 from stackgan.files import digest_of, digest_of_file, write_json
 
 
-def _add_options(parser):
-    parser.add_argument('--caption', action='append', default=[], metavar='TEXT',
-                        help='draw this caption instead of held-out ones; may be repeated')
-    parser.add_argument('--captions', metavar='FILE', help='draw the captions of a file, one a line')
-    parser.add_argument('--copies', type=int, default=4, metavar='N',
-                        help='pictures of each of your captions (default: 4)')
-    parser.add_argument('--stage', type=int, choices=(1, 2), default=2,
-                        help='1: draw with Stage-I alone (default: 2, which gives both sizes)')
-    parser.add_argument('--model', metavar='FILE',
-                        help='draw with an exported .pb or .onnx instead of a checkpoint')
-
-
 def _variant(job, options):
-    """The job for these options: captions of one's own have a folder of their own."""
-    captions = _captions(options)
-    stage = None if options.model else 'stage%d' % options.stage
+    """The job for these options: each combination has a folder of its own."""
+    wish = wish_of(options)
+    captions, more = wish.captions, wish.more()
+    stage = None if options.model else 'stage%d' % (options.stage or 2)
     model = _digest_of_model(options.model)
-    if captions and options.copies < 1:
-        raise InputError('sample: --copies %d: must be at least 1' % options.copies)
 
     def output(config):
         kind = ('samples-model-' + model[:8] if model
-                else 'samples' if options.stage == 2 else 'samples-stage1')
-        if captions:
-            kind += '-' + digest_of([captions, options.copies, config.sample.seed])[:8]
+                else 'samples' if stage == 'stage2' else 'samples-stage1')
+        if captions or more:
+            kind += '-' + digest_of([captions, wish.copies, config.sample.seed]
+                                    + ([more] if more else []))[:8]
         return run_folder(config, kind)
 
     def inputs(config, volume):
-        return _inputs(config, volume, stage, bool(captions))
+        is_judged = not (wish.seeds or wish.steps)       # one picture of each held-out caption
+        return _inputs(config, volume, stage, bool(captions), is_judged)
 
     def settings(config):
-        more = {'model': model} if model else {}
-        return dict(_settings(config), captions=captions,
-                    copies=options.copies if captions else None, **more)
+        named = {'model': model} if model else {}
+        return dict(_settings(config), captions=captions, copies=wish.copies, **dict(named, **more))
 
     def not_needed(config, volume):
         if captions and uses_brought_embeddings(config, volume):
@@ -52,7 +41,7 @@ def _variant(job, options):
                              'embedded; train the run with text.source=train')
 
     return job._replace(output=output, inputs=inputs, settings=settings, not_needed=not_needed,
-                        run=lambda work: _run(work, options.model))
+                        run=lambda work: _run(work, wish, options.model))
 
 
 def _digest_of_model(path):
@@ -65,7 +54,7 @@ def _digest_of_model(path):
                          'wrote' % (path, error.strerror))
 
 
-def _inputs(config, volume, stage='stage2', own_captions=False):
+def _inputs(config, volume, stage='stage2', own_captions=False, is_judged=True):
     inputs = [prepared_input(config)]
     if stage:
         inputs.append(Input('stage', run_folder(config, stage), 'train-' + stage))
@@ -74,23 +63,9 @@ def _inputs(config, volume, stage='stage2', own_captions=False):
                             'train-text-encoder'))
     else:
         inputs.append(embeddings_input(config))
-        if config.make_dataset:                  # which knows what the captions ask for
+        if config.make_dataset and is_judged:    # which knows what the captions ask for
             inputs.append(Input('raw', config.data.raw, 'make-dataset'))
     return inputs
-
-
-def _captions(options):
-    captions = list(options.caption)
-    if options.captions:
-        try:
-            with open(options.captions, encoding='utf-8') as stream:
-                captions += stream.read().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError('sample: --captions %s: cannot be read: %s' % (options.captions, error))
-    cleaned = [' '.join(caption.split()) for caption in captions]
-    if (options.caption or options.captions) and not any(cleaned):
-        raise InputError('sample: the captions given are empty; write at least one word')
-    return [caption for caption in cleaned if caption]
 
 
 def _settings(config):
@@ -99,13 +74,29 @@ def _settings(config):
     return {'sample': settings}
 
 
-def _run(work, model=None):
-    from stackgan.sampling.sampler import write_samples
+def _run(work, wish=NOTHING, model=None):
+    from stackgan.sampling.writing import write_samples
     wanted = _own(work) if work.settings['captions'] else _held_out(work)
+    plan = _plan(wish, wanted, work.config.sample.seed)
     with _sampler(work, model) as sampler:
-        index = write_samples(sampler, wanted, work.config.sample.seed, work.folder, work.say)
+        index = write_samples(sampler, plan, work.folder, work.say)
     if 'raw' in work.inputs:
         _judge(work, index)
+    if wish.nearest:
+        _show_nearest(work, index, wish.nearest)
+
+
+def _plan(wish, wanted, seed):
+    from stackgan.sampling import plans
+    from stackgan.sampling.wanted import Truncation
+    truncation = Truncation(wish.truncation_z, wish.truncation_noise)
+    if wish.from_caption_to_caption:
+        return plans.caption_path_plan(wanted, wish.seeds or [seed], wish.steps, truncation)
+    if wish.from_seed_to_seed:
+        return plans.noise_path_plan(wanted, wish.from_seed_to_seed, wish.steps, truncation)
+    if wish.seeds:
+        return plans.seeds_plan(wanted, wish.seeds, truncation)
+    return plans.copies_plan(wanted, seed, truncation)
 
 
 def _sampler(work, model):
@@ -124,6 +115,13 @@ def _judge(work, index):
                             os.path.join(work.inputs['raw'], 'attributes.jsonl'))
     write_json(os.path.join(work.folder, 'colours.json'), reports)
     work.say(describe(reports))
+
+
+def _show_nearest(work, index, count):
+    from stackgan.data.prepared import Split, open_dataset
+    from stackgan.sampling.nearest_sheet import add_nearest
+    split = Split(open_dataset(work.inputs['prepared']), 'train')
+    add_nearest(work.folder, index, split, count, work.say)
 
 
 def _own(work):
@@ -155,6 +153,6 @@ JOB = Job(
     inputs=_inputs,
     settings=lambda config: dict(_settings(config), captions=[], copies=None),
     run=_run,
-    add_options=_add_options,
+    add_options=add_options,
     variant=_variant,
 )

@@ -189,6 +189,83 @@ def test_a_stage_that_was_imported_stands_in_for_its_training(volume, tmp_path):
         assert pictures[0] == pictures[1]
 
 
+def drawn_into(done):
+    """The folder that a `sample` names at its end."""
+    assert done.returncode == 0, done.stdout
+    return done.stdout.strip().splitlines()[-1].split(': ')[-1]
+
+
+def files_of(folder):
+    return {os.path.relpath(os.path.join(parent, name), folder):
+            open(os.path.join(parent, name), 'rb').read()
+            for parent, _, names in os.walk(folder) for name in names
+            if name not in ('log.txt', 'manifest.json')}
+
+
+def test_pictures_of_a_seed_are_those_of_sample_seed(volume):
+    seeds = ['sample', '--caption', 'a blue bird', '--caption', 'a red bird', '--seeds', '3,5']
+    folder = drawn_into(call(volume, *seeds))
+    other = drawn_into(call(volume, 'sample', '--caption', 'a blue bird', '--caption', 'a red bird',
+                            '--copies', '1', '--set', 'sample.seed=5'))
+    for mine, theirs in ((1, 0), (3, 1)):
+        for side in ('64', '256'):
+            pictures = [open(os.path.join(where, side, '%05d.png' % number), 'rb').read()
+                        for where, number in ((folder, mine), (other, theirs))]
+            assert pictures[0] == pictures[1]
+    assert 'up to date' in call(volume, *seeds).stdout
+
+
+def test_a_killed_way_goes_on(volume):
+    """Killed while it draws; what comes out is what an undisturbed process makes."""
+    arguments = ['sample', '--interpolate-captions', 'a blue bird', 'a red bird', '--steps', '60']
+    process = subprocess.Popen([sys.executable, '-m', 'jobs'] + arguments + DETERMINISTIC
+                               + ['--data', str(volume)], cwd=ROOT, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT)
+    run = volume / 'runs' / 'smoke'
+    while process.poll() is None and not list(run.glob('samples-*.partial/256/*.png')):
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    partial, = run.glob('samples-*.partial')
+    kept = {path.name: path.stat().st_mtime_ns for path in partial.glob('256/*.png')}
+    assert kept
+    folder = drawn_into(call(volume, *arguments))
+    assert len(os.listdir(os.path.join(folder, '256'))) == 60
+    times = [os.stat(os.path.join(folder, '256', name)).st_mtime_ns for name in sorted(kept)]
+    assert times[0] == kept[min(kept)] or len(kept) < 4          # a whole batch is kept
+    resumed = files_of(folder)
+    assert files_of(drawn_into(call(volume, *(arguments + ['--force'])))) == resumed
+    with Image.open(os.path.join(folder, 'animations', '00000.gif')) as image:
+        assert image.n_frames == 118
+
+
+def test_held_out_captions_truncated_beside_their_nearest_training_pictures(volume):
+    before = files_of(str(volume / 'runs' / 'smoke' / 'samples'))
+    arguments = ['sample', '--nearest', '2', '--truncation-noise', '0.5']
+    folder = drawn_into(call(volume, *arguments))
+    assert {'nearest.png', 'nearest.json', 'colours.json', 'grid.png'} <= set(os.listdir(folder))
+    assert sorted(os.listdir(os.path.join(folder, '64'))) == ['%05d.png' % i for i in range(16)]
+    with open(os.path.join(folder, 'samples.jsonl')) as stream:
+        lines = [json.loads(line) for line in stream]
+    with open(str(volume / 'prepared' / 'smoke' / 'train' / 'items.jsonl')) as stream:
+        names = {json.loads(line)['name'] for line in stream}
+    assert {each['image'] for line in lines for each in line['nearest']} <= names
+    assert all(line['truncation_noise'] == 0.5 and 'truncation_z' not in line for line in lines)
+    assert files_of(str(volume / 'runs' / 'smoke' / 'samples')) == before
+    assert 'up to date' in call(volume, *arguments).stdout
+
+
+def test_an_exported_stage1_draws_ways_between_noises(volume):
+    assert call(volume, 'export', '--set', 'export.stage=1').returncode == 0
+    model = volume / 'runs' / 'smoke' / 'export' / 'stackgan-stage1-b4.onnx'
+    folder = drawn_into(call(volume, 'sample', '--model', str(model), '--interpolate-noise', '1',
+                             '2', '--steps', '3', '--set', 'sample.images=2'))
+    assert sorted(os.listdir(os.path.join(folder, 'animations'))) == ['00000.gif', '00001.gif']
+    assert sorted(os.listdir(os.path.join(folder, '64'))) == ['%05d.png' % i for i in range(6)]
+    assert not os.path.exists(os.path.join(folder, '256'))
+    assert call(volume, 'export').returncode == 0
+
+
 def test_stage1_alone_can_be_sampled(volume):
     done = call(volume, 'sample', '--stage', '1')
     assert done.returncode == 0, done.stdout

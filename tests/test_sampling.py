@@ -10,9 +10,11 @@ from toy import NeverStop, make_embeddings, make_prepared, tiny_config
 
 from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
-from stackgan.sampling.wanted import Wanted, noise_of, to_uint8
+from stackgan.sampling.wanted import Source, Truncation, Wanted, noise_of, to_uint8
 from stackgan.sampling.held_out import held_out_captions
-from stackgan.sampling.sampler import Sampler, write_samples
+from stackgan.sampling.plans import copies_plan
+from stackgan.sampling.sampler import Sampler
+from stackgan.sampling.writing import write_samples
 from stackgan.training.stages import train_stage
 
 CONFIG = ['stage1.epochs=1', 'stage2.epochs=0.3', 'train.ema_decay=0.5']
@@ -72,7 +74,7 @@ def test_noise_depends_on_caption_copy_and_seed_alone():
 def test_files_and_index(trained, tmp_path):
     captions = [('a red bird', 0), ('a red bird', 1), ('a blue one', 0), ('a blue one', 1)]
     with sampler(trained) as one:
-        index = write_samples(one, wanted(*captions), 7, str(tmp_path), print)
+        index = write_samples(one, copies_plan(wanted(*captions), 7), str(tmp_path), print)
         drawn = one.draw(wanted(*captions), 7)
     with open(str(tmp_path / 'samples.jsonl')) as stream:
         assert [json.loads(line) for line in stream] == index
@@ -119,3 +121,25 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
 
 def test_to_uint8():
     assert to_uint8(np.array([-1.0, 1.0, 0.0, -2.0, 2.0])).tolist() == [0, 255, 128, 0, 255]
+
+
+def test_pictures_of_several_seeds_in_one_batch_are_those_of_each(trained):
+    with sampler(trained) as one:
+        captions = wanted(('a red bird', 0), ('green', 1))
+        apart = [one.draw(captions, seed) for seed in (7, 8)]
+        mixed = one.draw(captions + captions, [Source(seed) for seed in (7, 7, 8, 8)])
+    for side in (64, 256):
+        assert np.array_equal(mixed[side], np.concatenate([each[side] for each in apart]))
+
+
+@pytest.mark.parametrize('kind', ['z', 'noise'])
+def test_no_noise_makes_seeds_alike(trained, kind):
+    """All of it truncated to 0: nothing but the caption is left; one kind alone leaves the other."""
+    def pictures(truncation):
+        with sampler(trained) as one:
+            return one.draw(wanted(('green', 0), ('green', 0)),
+                            [Source(seed, truncation) for seed in (7, 8)])[64]
+    same = pictures(Truncation(0.0, 0.0))
+    assert np.array_equal(same[0], same[1])
+    other = pictures(Truncation(**{kind: 0.0}))
+    assert not np.array_equal(other[0], other[1])

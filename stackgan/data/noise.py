@@ -31,9 +31,18 @@ def truncated_normal(
         shape,
 ):
     """float32 from a unit normal cut at 2 sigma: values beyond are drawn again."""
-    values = random.standard_normal(shape)
-    beyond = np.abs(values) > 2.0
+    return drawn_again(random, random.standard_normal(shape), 2.0).astype(np.float32)
+
+
+def drawn_again(
+        random,           # RandomState
+        values,           # from a unit normal
+        limit,            # sigmas, above 0; the time this takes grows as 1 / limit
+):
+    """A copy of `values`; those further than `limit` from 0 are drawn again until they are not."""
+    values = np.array(values)
+    beyond = np.abs(values) > limit
     while beyond.any():
         values[beyond] = random.standard_normal(int(beyond.sum()))
-        beyond = np.abs(values) > 2.0
-    return values.astype(np.float32)
+        beyond = np.abs(values) > limit
+    return values

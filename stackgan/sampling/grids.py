@@ -1,4 +1,6 @@
-"""Grids of pictures, a row a caption, the caption written under its row."""
+"""Grids of pictures, a row a caption, the caption written under its row; ways as strips."""
+
+from typing import Any, List, NamedTuple
 
 from PIL import Image, ImageDraw
 
@@ -9,17 +11,28 @@ LETTER_SIZE, LINE_HEIGHT, LINES = 14, 19, 2
 PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (120, 120, 120)
 
 
+class Strips(NamedTuple):
+    """Pictures that belong together step by step, in strips one above the other."""
+
+    strips: List[Any]     # of as many pictures each
+    left: str             # written under its beginning
+    right: str            # written under its end
+    name: str             # written before both
+
+
 def captioned_grid(
         rows,             # [(caption, [picture, ...])]; pictures are [S, S, 3] uint8 of any S
         side,             # every picture is shown this large, in pixels
         headings=None,    # a text above each column; None: none
         columns=1,        # rows of the list that stand side by side
+        groups=None,      # texts above the headings, each above as many columns; None: none
 ):
     """A PIL image of all rows."""
     letters = font(LETTER_SIZE)
     width = max(len(pictures) for _, pictures in rows) * (side + GAP) - GAP
     height = side + GAP + LINES * LINE_HEIGHT + MARGIN // 2
-    top = MARGIN + (LINE_HEIGHT if headings else 0)
+    above = [texts for texts in (groups, headings) if texts]
+    top = MARGIN + LINE_HEIGHT * len(above)
     down = -(-len(rows) // columns)
     sheet = Image.new('RGB', (MARGIN + columns * (width + MARGIN), top + down * height + MARGIN // 2),
                       PAPER)
@@ -28,16 +41,61 @@ def captioned_grid(
         left = MARGIN + (number // down) * (width + MARGIN)
         y = top + (number % down) * height
         for i, picture in enumerate(pictures):
-            x = left + i * (side + GAP)
-            sheet.paste(_shown(picture, side), (x, y))
-            if headings and number % down == 0:
-                pen.text((x, MARGIN // 2), headings[i], FAINT, letters)
+            sheet.paste(shown(picture, side), (left + i * (side + GAP), y))
+        if number % down == 0:
+            for level, texts in enumerate(above):
+                _write_above(pen, texts, left, MARGIN // 2 + level * LINE_HEIGHT, width)
         for i, line in enumerate(wrap(caption, letters, width, LINES)):
             pen.text((left, y + side + GAP + i * LINE_HEIGHT), line, INK, letters)
     return sheet
 
 
-def _shown(picture, side):
+def strip_grid(
+        rows,             # [Strips]
+        side,             # every picture is shown this large, in pixels
+        headings,         # a text above each step
+        labels,           # a text before each strip
+):
+    """A PIL image of ways, each with its strips and two texts under it."""
+    letters = font(LETTER_SIZE)
+    before = MARGIN + int(max(letters.getlength(text) for text in
+                              labels + [row.name for row in rows])) + MARGIN
+    width = len(headings) * (side + GAP) - GAP
+    height = len(labels) * (side + GAP) + LINES * LINE_HEIGHT + MARGIN
+    top = MARGIN + LINE_HEIGHT
+    sheet = Image.new('RGB', (before + width + MARGIN, top + len(rows) * height), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    _write_above(pen, headings, before, MARGIN // 2, width)
+    for number, row in enumerate(rows):
+        y = top + number * height
+        for strip, label in zip(row.strips, labels):
+            pen.text((MARGIN, y + (side - LINE_HEIGHT) // 2), label, FAINT, letters)
+            for i, picture in enumerate(strip):
+                sheet.paste(shown(picture, side), (before + i * (side + GAP), y))
+            y += side + GAP
+        pen.text((MARGIN, y), row.name, FAINT, letters)
+        half = (width - MARGIN) // 2 if row.right else width
+        for i, line in enumerate(wrap(row.left, letters, half, LINES)):
+            pen.text((before, y + i * LINE_HEIGHT), line, INK, letters)
+        for i, line in enumerate(wrap(row.right, letters, half, LINES)):
+            pen.text((before + width - letters.getlength(line), y + i * LINE_HEIGHT), line, INK,
+                     letters)
+    return sheet
+
+
+def _write_above(pen, texts, left, top, width):
+    """Texts evenly spread over a width, each cut to its share."""
+    letters, share = font(LETTER_SIZE), (width + GAP) // len(texts)
+    for i, text in enumerate(texts):
+        for line in wrap(text, letters, share - GAP, 1):
+            pen.text((left + i * share, top), line, FAINT, letters)
+
+
+def shown(
+        picture,          # [S, S, 3] uint8
+        side,             # wanted, in pixels
+):
+    """The picture as a PIL image of that size."""
     image = Image.fromarray(picture)
     if image.size == (side, side):
         return image

@@ -1,0 +1,179 @@
+"""The options of `sample`: what is wished for, and which wishes go together."""
+
+import argparse
+import math
+from typing import List, NamedTuple, Optional
+
+from stackgan.errors import InputError
+
+COPIES = 4                             # of each caption of one's own, when nothing is said
+STEPS = 8                              # of a way, when nothing is said
+MOST_SEED, MOST_SEEDS = 2 ** 31 - 1, 1000
+MOST_STEPS = 60
+MOST_NEAREST = 8
+LEAST_TRUNCATION, MOST_Z, CUT = 0.01, 10.0, 2.0
+EXAMPLES = '''examples:
+  python -m jobs sample --caption "a red bird with black wings" --seeds 0-7
+  python -m jobs sample --captions mine.txt --truncation-z 0.7
+  python -m jobs sample --interpolate-captions "a red bird" "a blue bird" --steps 12
+  python -m jobs sample --caption "a red bird" --interpolate-noise 3 8
+  python -m jobs sample --nearest 4 --set sample.images=16
+
+docs/sampling.md tells what each of them writes'''
+
+
+class Wish(NamedTuple):
+    """What is asked for beyond pictures of held-out captions."""
+
+    captions: List[str]                # of one's own, or the two to lead between; []: held-out
+    copies: Optional[int]              # of each of them; None: as many as the rest asks for
+    seeds: Optional[List[int]] = None
+    from_caption_to_caption: bool = False
+    from_seed_to_seed: Optional[List[int]] = None
+    steps: Optional[int] = None        # of a way
+    truncation_z: Optional[float] = None
+    truncation_noise: Optional[float] = None
+    nearest: Optional[int] = None      # training pictures beside each sample
+
+    def more(self):
+        """What is asked for, by name, besides captions and their copies."""
+        return {name: value for name, value in self._asdict().items()
+                if name not in ('captions', 'copies') and value is not None and value is not False}
+
+
+NOTHING = Wish([], None)
+
+
+def add_options(parser):
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    what = parser.add_argument_group('captions', 'without these: held-out ones of the dataset')
+    what.add_argument('--caption', action='append', default=[], metavar='TEXT',
+                      help='draw this caption; may be repeated')
+    what.add_argument('--captions', metavar='FILE', help='draw the captions of a file, one a line')
+    noise = parser.add_argument_group('noise')
+    noise.add_argument('--copies', type=int, metavar='N',
+                       help='pictures of each of your captions (default: %d)' % COPIES)
+    noise.add_argument('--seeds', action='append', default=[], metavar='LIST',
+                       help='a picture of each caption for each of these seeds instead of '
+                            'sample.seed: 0,1,5-9; may be repeated')
+    noise.add_argument('--truncation-z', type=float, metavar='T',
+                       help='draw values of z beyond T sigmas again: plainer pictures, less '
+                            'variety; 0: no z')
+    noise.add_argument('--truncation-noise', type=float, metavar='T',
+                       help='the same for the conditioning noise, which is cut at %g anyway' % CUT)
+    ways = parser.add_argument_group('ways from one picture to another')
+    ways.add_argument('--interpolate-captions', nargs=2, metavar=('TEXT', 'TEXT'),
+                      help='from one sentence to another, with the same noise')
+    ways.add_argument('--interpolate-noise', nargs=2, type=int, metavar=('SEED', 'SEED'),
+                      help='from the noise of one seed to that of another, with the same caption')
+    ways.add_argument('--steps', type=int, metavar='N',
+                      help='pictures on the way, both ends included (default: %d)' % STEPS)
+    beside = parser.add_argument_group('memorising')
+    beside.add_argument('--nearest', type=int, metavar='K',
+                        help='show the K nearest training pictures beside each picture')
+    model = parser.add_argument_group('model')
+    model.add_argument('--stage', type=int, choices=(1, 2),
+                       help='1: draw with Stage-I alone (default: 2, which gives both sizes)')
+    model.add_argument('--model', metavar='FILE',
+                       help='draw with an exported .pb or .onnx instead of a checkpoint')
+
+
+def wish_of(
+        options,          # the parsed command line
+):
+    """`Wish`. Raises InputError for options that make no sense, alone or together."""
+    _check_together(options)
+    seeds = _seeds(options.seeds) if options.seeds else None
+    if options.interpolate_captions:
+        captions = [' '.join(text.split()) for text in options.interpolate_captions]
+        if not all(captions) or captions[0] == captions[1]:
+            raise InputError('sample: --interpolate-captions needs two different captions')
+    else:
+        captions = _captions(options)
+    copies = COPIES if options.copies is None else options.copies
+    if seeds or options.interpolate_captions or options.interpolate_noise:
+        copies = 1
+    is_way = options.interpolate_captions or options.interpolate_noise
+    return Wish(
+        captions, copies if captions else None, seeds, bool(options.interpolate_captions),
+        options.interpolate_noise, (options.steps or STEPS) if is_way else None,
+        options.truncation_z, options.truncation_noise, options.nearest)
+
+
+def _check_together(options):
+    """Raises InputError for numbers out of range and options that exclude each other."""
+    own = bool(options.caption or options.captions)
+    between = options.interpolate_captions
+    noise = options.interpolate_noise
+    rules = [
+        (not (between and own), '--interpolate-captions brings its two captions; leave out '
+                                '--caption and --captions'),
+        (not (between and noise), '--interpolate-captions and --interpolate-noise are two ways; '
+                                  'ask for one at a time'),
+        (not (noise and options.seeds), '--interpolate-noise brings its two seeds; leave out '
+                                        '--seeds'),
+        (options.copies is None or not (options.seeds or between or noise),
+         '--copies goes with captions alone; use --seeds for more pictures of each'),
+        (options.copies is None or own, '--copies is for --caption and --captions; of held-out '
+                                        'ones sample.images are drawn'),
+        (options.copies is None or options.copies >= 1,
+         '--copies %s: must be at least 1' % options.copies),
+        (options.steps is None or between or noise,
+         '--steps is for --interpolate-captions and --interpolate-noise'),
+        (options.steps is None or 2 <= options.steps <= MOST_STEPS,
+         '--steps %s: must be 2 to %d' % (options.steps, MOST_STEPS)),
+        (not noise or (noise[0] != noise[1] and 0 <= min(noise) and max(noise) <= MOST_SEED),
+         '--interpolate-noise %s: must be two different seeds of 0 to %d'
+         % (' '.join(map(str, noise or [])), MOST_SEED)),
+        (_is_limit(options.truncation_z, MOST_Z), '--truncation-z %s: must be 0, or %g to %g'
+         % (options.truncation_z, LEAST_TRUNCATION, MOST_Z)),
+        (_is_limit(options.truncation_noise, CUT), '--truncation-noise %s: must be 0, or %g to %g, '
+         'where the noise is cut in training' % (options.truncation_noise, LEAST_TRUNCATION, CUT)),
+        (options.nearest is None or 1 <= options.nearest <= MOST_NEAREST,
+         '--nearest %s: must be 1 to %d' % (options.nearest, MOST_NEAREST)),
+        (options.stage is None or not options.model, '--model has the stages it was exported with; '
+                                                     'leave out --stage'),
+    ]
+    for holds, text in rules:
+        if not holds:
+            raise InputError('sample: ' + text)
+
+
+def _is_limit(value, most):
+    return value is None or value == 0 or (math.isfinite(value)
+                                           and LEAST_TRUNCATION <= value <= most)
+
+
+def _seeds(texts):
+    """Seeds of '0,1,5-9', each once, in the order given."""
+    seeds = {}
+    for part in ','.join(texts).split(','):
+        first, dash, last = part.strip().partition('-')
+        if not (_is_seed(first) and (_is_seed(last) if dash else True)) or \
+                (dash and int(last) < int(first)):
+            raise InputError('sample: --seeds: %s is neither a seed of 0 to %d nor a range of them '
+                             'like 5-9' % (repr(part), MOST_SEED))
+        several = range(int(first), int(last if dash else first) + 1)
+        if len(seeds) + len(several) > MOST_SEEDS:
+            raise InputError('sample: --seeds: more than %d seeds' % MOST_SEEDS)
+        seeds.update(dict.fromkeys(several))
+    return list(seeds)
+
+
+def _is_seed(text):
+    return len(text) <= 10 and text.isascii() and text.isdigit() and int(text) <= MOST_SEED
+
+
+def _captions(options):
+    captions = list(options.caption)
+    if options.captions:
+        try:
+            with open(options.captions, encoding='utf-8') as stream:
+                captions += stream.read().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError('sample: --captions %s: cannot be read: %s' % (options.captions, error))
+    cleaned = [' '.join(caption.split()) for caption in captions]
+    if (options.caption or options.captions) and not any(cleaned):
+        raise InputError('sample: the captions given are empty; write at least one word')
+    return [caption for caption in cleaned if caption]

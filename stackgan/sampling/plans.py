@@ -1,0 +1,116 @@
+"""Which pictures are drawn, and how they stand in a grid: copies, seeds, ways between two."""
+
+from typing import Any, List, NamedTuple, Optional, Tuple
+
+from stackgan.sampling.interpolation import lerp, positions
+from stackgan.sampling.wanted import Source, Truncation, Wanted
+
+
+class Shot(NamedTuple):
+    """One picture to draw, with the noise it gets."""
+
+    wanted: Wanted
+    source: Source
+
+
+class Plan(NamedTuple):
+    """Pictures in the order of drawing, and the rows of their grid."""
+
+    shots: List[Shot]
+    rows: List[Tuple[Any, List[int]]]    # (what is written under it, indices of its shots)
+    headings: Optional[List[str]]        # of the columns; None: they have none
+    is_path: bool                        # whether a row is a way, step by step
+    noise: str                           # which noise, in words
+
+
+class Path(NamedTuple):
+    """What is written under a row that leads from one to another."""
+
+    captions: Tuple[str, ...]            # one, or the two that it leads between
+    seeds: Tuple[int, ...]               # likewise
+
+
+def copies_plan(
+        wanted,           # [Wanted]
+        seed,             # of all noise
+        truncation=Truncation(),
+):
+    """Each picture once; those of one caption in one row."""
+    rows = {}
+    for number, each in enumerate(wanted):
+        rows.setdefault(each.caption, []).append(number)
+    return Plan([Shot(each, Source(seed, truncation)) for each in wanted], list(rows.items()),
+                None, False, 'seed %d' % seed)
+
+
+def seeds_plan(
+        wanted,           # [Wanted]
+        seeds,            # a column each
+        truncation=Truncation(),
+):
+    """A row for each of `wanted`, a column for each seed."""
+    shots = [Shot(each, Source(seed, truncation)) for each in wanted for seed in seeds]
+    rows = [(each.caption, _row(number, len(seeds))) for number, each in enumerate(wanted)]
+    names = ['seed %d' % seed for seed in seeds]
+    return Plan(shots, rows, names, False, 'seeds ' + ', '.join(map(str, seeds)))
+
+
+def noise_path_plan(
+        wanted,           # [Wanted]
+        seeds,            # (from, to)
+        steps,            # pictures on the way, both ends included
+        truncation=Truncation(),
+):
+    """For each of `wanted`, the way from its picture of one seed to that of another."""
+    places = positions(steps)
+    shots = [Shot(each, Source(seeds[0], truncation, seeds[1], place))
+             for each in wanted for place in places]
+    rows = [(Path((each.caption,), tuple(seeds)), _row(number, steps))
+            for number, each in enumerate(wanted)]
+    return Plan(shots, rows, _percentages(places), True, 'seeds %d to %d' % tuple(seeds))
+
+
+def caption_path_plan(
+        ends,             # two Wanted
+        seeds,            # a row each
+        steps,            # pictures on the way, both ends included
+        truncation=Truncation(),
+):
+    """For each seed, the straight way between the embeddings of two captions.
+
+    The noise is that of the first caption all the way, so that nothing but the sentence changes:
+    the first picture is the one the first caption has with that seed, the last one has the second
+    caption's embedding and the first one's noise.
+    """
+    places = positions(steps)
+    first, other = ends
+    steps_of = [first._replace(embedding=lerp(first.embedding, other.embedding, place),
+                               facts={'other_caption': other.caption, 'position': place})
+                for place in places]
+    shots = [Shot(each, Source(seed, truncation)) for seed in seeds for each in steps_of]
+    rows = [(Path((first.caption, other.caption), (seed,)), _row(number, steps))
+            for number, seed in enumerate(seeds)]
+    noise = 'seed%s %s' % ('s' if len(seeds) > 1 else '', ', '.join(map(str, seeds)))
+    return Plan(shots, rows, _percentages(places), True, noise)
+
+
+def facts_of(
+        shot,             # Shot
+):
+    """Its line of the index without the files: all that it takes to draw it again."""
+    wanted, source = shot
+    line = dict(wanted.facts, caption=wanted.caption, seed=source.seed, copy=wanted.copy)
+    if source.other_seed is not None:
+        line.update(other_seed=source.other_seed, position=source.position)
+    for kind, limit in source.truncation._asdict().items():
+        if limit is not None:
+            line['truncation_' + kind] = limit
+    return line
+
+
+def _row(number, width):
+    return list(range(number * width, (number + 1) * width))
+
+
+def _percentages(places):
+    return ['%.0f %%' % (100 * place) for place in places]

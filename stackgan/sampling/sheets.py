@@ -1,0 +1,79 @@
+"""grid.png: the pictures of a plan, read back from their files, as many as can be looked at."""
+
+import os
+
+import numpy as np
+from PIL import Image
+
+from stackgan.files import atomic_write
+from stackgan.sampling.grids import Strips, captioned_grid, strip_grid
+
+GRID = 'grid.png'
+ROWS, COLUMNS = 16, 8              # of a grid, at most; Stage-I and Stage-II are one column
+PATH_ROWS, PATH_COLUMNS = 8, 12    # of a grid of ways
+SIDE, SMALL_SIDE = 192, 128        # of a picture in it: up to 8 beside each other, and more
+PATH_SIDE = 128
+
+
+def write_grid(
+        folder,           # with the files of `index`; gets grid.png
+        plan,             # Plan
+        index,            # lines of samples.jsonl, one for each shot
+):
+    """Writes the grid; returns what it shows, in words."""
+    sheet, rows, columns = (_path_sheet if plan.is_path else _sheet)(folder, plan, index)
+    with atomic_write(os.path.join(folder, GRID)) as stream:
+        sheet.save(stream, 'PNG')
+    shows = ['%d of %d %s' % (count, of, what) for count, of, what in (
+        (rows, len(plan.rows), 'rows'), (columns, len(plan.rows[0][1]), 'columns')) if count < of]
+    return GRID + (' (%s)' % ' and '.join(shows) if shows else '')
+
+
+def _sheet(folder, plan, index):
+    """Rows of copies or seeds; of copies as many as all rows have."""
+    rows = plan.rows[:ROWS]
+    columns = min([COLUMNS] + [len(shots) for _, shots in rows])
+    pictures = [(text, [picture for number in shots[:columns]
+                        for picture in read_pictures(folder, index[number])])
+                for text, shots in rows]
+    names = stage_names(index[0]) * columns
+    side_by_side = max(1, min(4, 8 // len(names))) if len(rows) > 3 else 1
+    groups = plan.headings[:columns] if plan.headings else None
+    sheet = captioned_grid(pictures, SIDE if len(names) <= 8 else SMALL_SIDE, names, side_by_side,
+                           groups)
+    return sheet, len(rows), columns
+
+
+def _path_sheet(folder, plan, index):
+    """Rows of ways, their steps evenly chosen with both ends."""
+    rows, steps = plan.rows[:PATH_ROWS], len(plan.headings)
+    chosen = np.unique(np.linspace(0, steps - 1, min(steps, PATH_COLUMNS)).round().astype(int))
+    strips = []
+    for path, shots in rows:
+        pictures = [read_pictures(folder, index[shots[step]]) for step in chosen]
+        strips.append(Strips(list(zip(*pictures)), *_texts(path)))
+    sheet = strip_grid(strips, PATH_SIDE, [plan.headings[step] for step in chosen],
+                       stage_names(index[0]))
+    return sheet, len(rows), len(chosen)
+
+
+def _texts(path):
+    """What is written under a way: left, right, and before both."""
+    left, right = (path.captions + ('',))[:2]
+    return left, right, 'seed ' + ' to '.join(map(str, path.seeds))
+
+
+def stage_names(
+        line,             # of the index
+):
+    """['Stage-I', 'Stage-II'], or the first alone."""
+    return ['Stage-I', 'Stage-II'][:len(line['files'])]
+
+
+def read_pictures(
+        folder,           # of the samples
+        line,             # of the index
+):
+    """[[S, S, 3] uint8] of its files, the smallest first."""
+    return [np.asarray(Image.open(os.path.join(folder, name)))
+            for _, name in sorted(line['files'].items(), key=lambda item: int(item[0]))]

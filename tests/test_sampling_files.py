@@ -1,0 +1,171 @@
+"""What a plan becomes: grids, animations, an index; by a sampler that needs no network."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from stackgan.files import files_below
+from stackgan.sampling import animation, sheets
+from stackgan.sampling.animation import END_MS, MOST_PIXELS, STEP_MS
+from stackgan.sampling.plans import (caption_path_plan, copies_plan, facts_of, noise_path_plan,
+                                     seeds_plan)
+from stackgan.sampling.wanted import Wanted
+from stackgan.sampling.writing import write_samples
+
+
+class FakeSampler:
+    """Draws flat pictures: red from the embedding, green from the seeds, blue from the position."""
+
+    label, batch_size = 'fake', 3
+
+    def __init__(self, stage=2, dies_after=None, is_noisy=False):
+        self.stage, self.dies_after, self.is_noisy = stage, dies_after, is_noisy
+        self.drawn = []
+
+    def draw(self, wanted, sources):
+        if self.dies_after is not None and len(self.drawn) >= self.dies_after:
+            raise KeyboardInterrupt
+        self.drawn += [(each.caption, source.seed) for each, source in zip(wanted, sources)]
+        return {side: np.stack([self._picture(each, source, side)
+                                for each, source in zip(wanted, sources)])
+                for side in (64, 256)[:self.stage]}
+
+    def _picture(self, wanted, source, side):
+        if self.is_noisy:
+            return np.random.RandomState(len(self.drawn)).randint(0, 256, (side, side, 3)).astype(
+                np.uint8)
+        colour = [int(wanted.embedding[0]), 20 * source.seed % 256, int(200 * source.position)]
+        picture = np.full((side, side, 3), colour, np.uint8)
+        picture[:side // 2, :, 2] = 250 if side == 256 else 0
+        return picture
+
+
+def wanted(*captions):
+    return [Wanted(caption, np.full(4, 60 * number, np.float32), 0, {})
+            for number, caption in enumerate(captions)]
+
+
+def write(folder, plan, **options):
+    os.makedirs(str(folder), exist_ok=True)
+    said = []
+    write_samples(FakeSampler(**options), plan, str(folder), said.append)
+    return said
+
+
+def frames(path):
+    with Image.open(str(path)) as image:
+        assert image.info['loop'] == 0                                   # without end
+        return [(frame.info['duration'], np.asarray(frame.convert('RGB')).astype(int))
+                for frame in ImageSequence.Iterator(image)]
+
+
+def test_an_animation_goes_forward_and_back(tmp_path):
+    write(tmp_path, noise_path_plan(wanted('a red bird'), [1, 5], 4))
+    assert os.listdir(str(tmp_path / 'animations')) == ['00000.gif']
+    read = frames(tmp_path / 'animations' / '00000.gif')
+    assert [time for time, _ in read] == [END_MS, STEP_MS, STEP_MS, END_MS, STEP_MS, STEP_MS]
+    assert len({frame.shape for _, frame in read}) == 1
+    for step in (1, 2):
+        assert np.abs(read[step][1] - read[-step][1]).mean() < 1
+    for step, (_, frame) in enumerate(read[:4]):
+        height = 230                                     # in the lower half of the pictures
+        for left, blue in ((100, 200 * step // 3), (400, 200 * step // 3)):
+            assert np.abs(frame[height, left] - [0, 20, blue]).max() < 12
+        assert frame[60, 100, 2] < 12 and abs(frame[60, 400, 2] - 250) < 12     # Stage-I, Stage-II
+    assert (np.abs(read[0][1] - read[3][1]).max(axis=2) > 40).any()
+
+
+def test_each_row_of_ways_has_an_animation_up_to_a_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(animation, 'ANIMATIONS', 3)
+    said = write(tmp_path, noise_path_plan(wanted(*'abcde'), [1, 5], 2))
+    assert sorted(os.listdir(str(tmp_path / 'animations'))) == [
+        '0000%d.gif' % number for number in range(3)]
+    assert 'animations/ (3 of 5 rows)' in said[0]
+
+
+@pytest.mark.parametrize('stage, steps', [(1, 3), (2, 60)])
+def test_the_size_of_an_animation_is_bounded(tmp_path, stage, steps):
+    """Even of noise, which nothing packs."""
+    write(tmp_path, caption_path_plan(wanted('a', 'b'), [1], steps), stage=stage, is_noisy=True)
+    path = tmp_path / 'animations' / '00000.gif'
+    with Image.open(str(path)) as image:
+        assert image.n_frames == 2 * steps - 2
+        assert image.n_frames * image.size[0] * image.size[1] < MOST_PIXELS
+        assert image.size[0] > 256
+    assert os.path.getsize(str(path)) < 1.2 * MOST_PIXELS
+
+
+def test_the_nearer_caption_is_the_darker_one(tmp_path):
+    write(tmp_path, caption_path_plan(wanted('first', 'second'), [1], 3))
+    read = [frame for _, frame in frames(tmp_path / 'animations' / '00000.gif')]
+    darkest = [[frame[top:top + 18, 12:80].min() for top in (296, 318)] for frame in read[:3]]
+    assert darkest[0][0] < 60 < 130 < darkest[0][1]
+    assert abs(darkest[1][0] - darkest[1][1]) < 20
+    assert darkest[2][1] < 60 < 130 < darkest[2][0]
+
+
+def test_a_grid_of_seeds(tmp_path):
+    said = write(tmp_path, seeds_plan(wanted('a', 'b'), [1, 4]))
+    with Image.open(str(tmp_path / 'grid.png')) as image:
+        grid = np.asarray(image.convert('RGB')).astype(int)
+    top = 12 + 2 * 19
+    for row in range(2):
+        for column in range(4):                                  # two seeds, two stages each
+            pixel = grid[top + row * 240 + 150, 12 + column * 196 + 90]
+            assert np.array_equal(pixel, [60 * row, (20, 80)[column // 2], 0]), (row, column)
+    assert 'seeds 1, 4; listed in samples.jsonl, shown in grid.png' in said[0]
+    assert (grid[6:20, 12:80] < 200).any()                       # headings
+    assert 'of' not in said[0].split('grid.png')[1]
+
+
+@pytest.mark.parametrize('plan, shown', [
+    (seeds_plan(wanted(*['caption %d' % i for i in range(18)]), range(9)),
+     'grid.png (16 of 18 rows and 8 of 9 columns)'),
+    (noise_path_plan(wanted(*['caption %d' % i for i in range(9)]), [1, 2], 13),
+     'grid.png (8 of 9 rows and 12 of 13 columns)')])
+def test_grids_stay_of_a_size_to_look_at(tmp_path, monkeypatch, plan, shown):
+    monkeypatch.setattr(animation, 'ANIMATIONS', 1)
+    said = write(tmp_path, plan)
+    assert shown in said[0]
+    with Image.open(str(tmp_path / 'grid.png')) as image:
+        assert image.size[0] <= 2300 and image.size[1] <= 3000
+    assert len(os.listdir(str(tmp_path / '256'))) == len(plan.shots)
+
+
+def test_a_grid_of_ways_has_both_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(sheets, 'PATH_COLUMNS', 3)
+    write(tmp_path, noise_path_plan(wanted('a'), [1, 2], 6), stage=1)
+    with Image.open(str(tmp_path / 'grid.png')) as image:
+        grid = np.asarray(image.convert('RGB')).astype(int)
+    line = grid[31 + 100]
+    assert [value for value in line[line[:, 1] == 20][::132, 2]] == [0, 80, 200]
+
+
+def test_what_an_interrupted_process_drew_is_not_drawn_again(tmp_path):
+    plan = noise_path_plan(wanted('a', 'b'), [1, 2], 5)
+    write(tmp_path / 'straight', plan)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / 'resumed', plan, dies_after=6)
+    os.unlink(str(tmp_path / 'resumed' / '256' / '00004.png'))           # of the second batch
+    sampler = FakeSampler()
+    write_samples(sampler, plan, str(tmp_path / 'resumed'), print)
+    assert sampler.drawn == [('a', 1), ('a', 1), ('b', 1)] + [('b', 1)] * 4
+    assert files_below(str(tmp_path / 'resumed')) == files_below(str(tmp_path / 'straight'))
+    for name in files_below(str(tmp_path / 'straight')):
+        assert (tmp_path / 'resumed' / name).read_bytes() == \
+            (tmp_path / 'straight' / name).read_bytes(), name
+
+
+def test_the_index_names_the_file_of_each_line(tmp_path):
+    plan = copies_plan(wanted('a', 'b', 'c', 'd'), 5)
+    write(tmp_path, plan)
+    with open(str(tmp_path / 'samples.jsonl')) as stream:
+        index = [json.loads(line) for line in stream]
+    for number, (line, shot) in enumerate(zip(index, plan.shots)):
+        files = line.pop('files')
+        assert line == facts_of(shot) and set(files) == {'64', '256'}
+        with Image.open(str(tmp_path / files['256'])) as image:
+            assert image.getpixel((0, 200)) == (60 * number, 100, 0)

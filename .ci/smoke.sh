@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 scripts/configure.sh cpu
 export STACKGAN_CONFIG=smoke COMPOSE_PROJECT_NAME=stackgan-ci
 
-docker compose build --quiet
+docker compose --profile serve build --quiet
 docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' | grep -E '^stackgan'
 docker compose run --rm preprocess
 docker compose up train-stage2

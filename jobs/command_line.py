@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 
-from jobs import chain, cleaning, compose, docker_chain, logs
+from jobs import chain, cleaning, compose, docker_chain, logs, serve
 from jobs.contract import state_of
 from jobs.execution import execute, explain
 from stackgan.config import load_config
@@ -84,6 +84,11 @@ def _parser():
                        choices=chain.NAMES + ([],),     # argparse checks the empty list too
                        help='a job whose output is removed: %s' % ', '.join(chain.NAMES))
     clean.set_defaults(act=_clean)
+    serving = commands.add_parser(
+        'serve', parents=[common], help='a page where sentences are typed and drawn, and an API',
+        description='A page and an API that draw with the runs of the volume, which is only read.')
+    serve.add_options(serving)
+    serving.set_defaults(act=serve.serve)
     for job in chain.JOBS + chain.ON_REQUEST:
         one = commands.add_parser(job.name, parents=[common, running], help=job.summary,
                                   description=job.summary)

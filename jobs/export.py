@@ -1,9 +1,9 @@
-"""Frozen graphs and ONNX of the trained generators, checked for ATC."""
+"""Frozen graphs and ONNX of the trained generators and the text encoder, checked for ATC."""
 
 import os
 
 from jobs.contract import Input, Job
-from jobs.prepared import run_folder
+from jobs.prepared import run_folder, text_encoder_inputs
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file, write_json
@@ -48,7 +48,7 @@ def _names_job(job, layout):
     return job._replace(
         output=lambda config: run_folder(config, 'export-%s-stage%d' % (layout,
                                                                         config.export.stage)),
-        settings=settings, run=run)
+        settings=settings, run=run, inputs=lambda config, volume: [_stage_input(config)])
 
 
 def _check(work, path):
@@ -62,14 +62,24 @@ def _check(work, path):
     work.say('%s would pass: %d nodes, %d warnings' % (path, len(graph_def.node), len(findings)))
 
 
-def _inputs(config, volume):
+def _stage_input(config):
     stage = 'stage%d' % config.export.stage
-    return [Input('stage', run_folder(config, stage), 'train-' + stage)]
+    return Input('stage', run_folder(config, stage), 'train-' + stage)
+
+
+def _inputs(config, volume):
+    """The text encoder is exported along where there is one: an imported stage may do without."""
+    inputs = [_stage_input(config)]
+    if config.export.onnx:
+        inputs += [each for each in text_encoder_inputs(config, volume)
+                   if os.path.isdir(os.path.join(volume, each.path))]
+    return inputs
 
 
 def _run(work):
     from stackgan.export.exporting import export
-    export(work.inputs['stage'], work.folder, work.config.export, work.config.platform, work.say)
+    export(work.inputs['stage'], work.folder, work.config.export, work.config.platform, work.say,
+           work.inputs.get('text-encoder'))
 
 
 JOB = Job(

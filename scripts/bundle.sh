@@ -18,7 +18,7 @@ case $1 in
             # A build pulls its base without storing it as an image.
             if ! docker image inspect "$image" >/dev/null 2>&1 &&
                     ! docker pull --quiet "$image" >/dev/null 2>&1; then
-                echo "error: $image is not here; run docker compose build first" >&2
+                echo "error: $image is not here; run docker compose --profile '*' build first" >&2
                 exit 2
             fi
         done

@@ -14,7 +14,10 @@ from jobs.execution import execute
 from jobs.prepared import run_folder
 from stackgan.checkpoints import AVERAGES, Checkpoints
 from stackgan.config.loading import to_dict
+from stackgan.files import write_json
 from stackgan.sampling.drawing import build_drawing
+from stackgan.text.alphabet import MAX_LENGTH
+from stackgan.text.char_cnn_rnn import text_encoder
 
 RANGES = {'gamma': 0.1, 'beta': 0.3, 'moving_mean': 0.5, 'biases': 0.3}
 FAKES = os.path.join(ROOT, 'tests', 'fakes')
@@ -60,6 +63,37 @@ def finished_stage(volume, stage, config=None):
     job = Job('train-' + name, 'makes', lambda config: run_folder(config, name),
               lambda config, volume: (), lambda config: {},
               lambda work: make_stage(work.folder, stage, config.model))
+    assert run(job, volume, config) == 0
+
+
+def make_text_encoder(
+        folder,           # made here, as of a finished training
+        dim=16,
+        cell='gru',
+        **options         # more for options.json
+):
+    """Writes a text encoder of random weights; returns the folder."""
+    random = np.random.RandomState(dim)
+    filters = [6, 7, 8]
+    with tf.Graph().as_default(), tf.Session() as session:
+        text_encoder(tf.placeholder(tf.uint8, [1, MAX_LENGTH]), cell, filters, dim)
+        variables = tf.global_variables()
+        for variable in variables:
+            variable.load(random.normal(0, 0.4, variable.shape.as_list()), session)
+        Checkpoints(os.path.join(str(folder), 'encoder'), None).save(
+            session, tf.train.Saver(variables), 1, {})
+    write_json(os.path.join(str(folder), 'options.json'),
+               dict(options, cell=cell, filters=filters, embedding_dim=dim,
+                    max_length=MAX_LENGTH))
+    return str(folder)
+
+
+def finished_text_encoder(volume, config=None, **options):
+    """The same as the output of a finished job on a volume."""
+    config = config or tiny_config()
+    job = Job('train-text-encoder', 'makes', lambda config: run_folder(config, 'text-encoder'),
+              lambda config, volume: (), lambda config: {},
+              lambda work: make_text_encoder(work.folder, config.model.embedding_dim, **options))
     assert run(job, volume, config) == 0
 
 

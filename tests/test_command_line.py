@@ -26,7 +26,7 @@ def test_the_help_names_every_job_and_exit_code():
         assert name in done.stdout
 
 
-@pytest.mark.parametrize('command', ('run', 'status', 'logs', 'clean') + chain.NAMES)
+@pytest.mark.parametrize('command', ('run', 'status', 'logs', 'clean', 'serve') + chain.NAMES)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as done:
         main([command, '--help'])

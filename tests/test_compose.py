@@ -55,7 +55,7 @@ def test_every_combination_is_valid():
             project = resolve(*overlays, STACKGAN_PLATFORM=platform, STACKGAN_DATA=data)
             kinds = {service['image'] for service in project['services'].values()}
             assert kinds == {'stackgan/%s:%s' % (kind, platform) for kind in (
-                'preprocess', 'train', 'score', 'convert')}
+                'preprocess', 'train', 'score', 'convert', 'serve')}
             for service in job_services(project).values():
                 volume = service['volumes'][0]
                 assert volume['type'] == ('volume' if data == 'data' else 'bind')
@@ -67,7 +67,7 @@ def test_services_are_the_jobs_each_after_those_whose_outputs_it_needs(tmp_path)
     project = Project({})
     config = load_config(os.path.join(ROOT, 'configs', 'smoke.yaml'), [])
     assert set(project.order()) == {job.name for job in chain.JOBS}
-    assert set(resolve()['services']) - {'status', 'tensorboard', 'pages'} == set(chain.NAMES)
+    assert set(resolve()['services']) - {'status', 'tensorboard', 'pages', 'serve'} == set(chain.NAMES)
     for name, service in job_services(resolve()).items():
         assert service['entrypoint'][-1] == name
         for condition in service.get('depends_on', {}).values():
@@ -114,6 +114,17 @@ def test_jobs_get_no_more_than_they_need():
         elif service.get('ports'):
             assert volumes['/data']['read_only']
             assert all(port['host_ip'] == '127.0.0.1' for port in service['ports'])
+
+
+@needs_compose
+def test_the_page_is_for_this_machine_and_only_reads():
+    service = resolve(STACKGAN_SERVE_PORT='8123')['services']['serve']
+    assert service['profiles'] == ['serve'] and 'depends_on' not in service
+    assert [(port['host_ip'], port['published'], port['target']) for port in service['ports']] == [
+        ('127.0.0.1', '8123', 8080)]
+    assert all(volume['read_only'] for volume in service['volumes'])
+    assert '/health' in service['healthcheck']['test'][-1]
+    assert service['entrypoint'][-2:] == ['serve', '--host=0.0.0.0']
 
 
 @needs_compose
@@ -183,12 +194,14 @@ def test_every_variable_is_in_the_example_with_its_default():
 
 @pytest.mark.parametrize('platform', ['cpu', 'cpu-tf2', 'gpu', 'ascend'])
 def test_requirements_are_pinned_and_hashed(platform):
-    for kind in ('preprocess', 'train', 'convert'):
+    must = {'preprocess': {'pillow', 'pyyaml'}, 'train': {'pillow', 'pyyaml', 'torchfile'},
+            'convert': {'onnx', 'onnxruntime'}, 'serve': {'flask', 'waitress', 'onnxruntime'}}
+    for kind in must:
         path = os.path.join(ROOT, 'docker', 'requirements', '%s-%s.txt' % (kind, platform))
         with open(path) as stream:
             blocks = re.findall(r'^[a-z].*(?:\n[ \t].*)*', stream.read(), re.M)
         assert blocks and all('==' in block and '--hash=sha256:' in block for block in blocks)
         names = {block.split('==')[0] for block in blocks}
-        assert ({'onnx', 'onnxruntime'} if kind == 'convert' else {'pillow', 'pyyaml'}) <= names
+        assert must[kind] <= names
         assert bool([n for n in names if n.endswith(('tensorflow', 'tensorflow-cpu'))]) == (
             kind == 'train' and platform != 'ascend')

@@ -6,11 +6,14 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from urllib.request import Request, urlopen
 
 import pytest
+from serve_toy import RUN, make_volume
 from toy import ROOT
 
 from stackgan.files import files_below
@@ -209,6 +212,49 @@ def test_the_runner_follows_stops_and_leaves_nothing(volume):
     text = done.communicate()[0]
     assert done.returncode == 0 and 'run: docker, because an engine answers' in text, text
     assert 'goes on from step' in text and 'embed: up to date' in text
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(('127.0.0.1', 0))
+        return one.getsockname()[1]
+
+
+def answers(url):
+    try:
+        return urlopen(url, timeout=5).status == 200
+    except OSError:
+        return False
+
+
+def test_the_page_answers_from_a_container_that_only_reads(volume):
+    """By the exported ONNX, as another user than the one who wrote the volume."""
+    make_volume(volume)
+    before = files_below(str(volume))
+    url = 'http://127.0.0.1:%d' % free_port()
+    with Compose(volume, 'page', STACKGAN_SERVE_PORT=url.split(':')[-1],
+                 STACKGAN_SERVE_OPTIONS='--rate 2') as compose:
+        code, text = compose.call('up', '--detach', 'serve')
+        assert code == 0, text
+        wait_for(lambda: answers(url + '/health'))
+        body = json.dumps({'run': RUN, 'caption': 'a red bird', 'seed': 7}).encode()
+        drawn = [json.loads(urlopen(Request(url + '/api/draw', body, {
+            'Content-Type': 'application/json'})).read().decode()) for _ in range(2)]
+        assert drawn[0] == drawn[1]
+        picture = urlopen(url + drawn[0]['pictures'][0]['stages']['2']).read()
+        assert picture.startswith(b'\x89PNG')
+        assert b'A sentence to a picture' in urlopen(url + '/').read()
+        code, text = compose.call('exec', '-T', 'serve', 'sh', '-c',
+                                  'id -u; for at in /data /app; do touch $at/x; done; '
+                                  '/opt/venv/bin/python -c "import tensorflow"')
+        assert USER in text.splitlines() and text.count('Read-only file system') == 2, text
+        assert "No module named 'tensorflow'" in text
+        wait_for(lambda: '(healthy)' in compose.call('ps')[1])
+        assert compose.call('stop', 'serve')[0] == 0
+        status = json.loads(compose.call('ps', '--all', '--format', 'json')[1])
+        logs = compose.call('logs', 'serve')[1]
+        assert status['ExitCode'] == 0 and 'serve: stopped' in logs, logs
+    assert files_below(str(volume)) == before
 
 
 def test_too_little_memory_is_named(volume):

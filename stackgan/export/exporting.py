@@ -5,6 +5,7 @@
     stackgan-stage2-b1.pb         both generators, one picture at once
     stackgan-stage2-b1.onnx
     stackgan-stage2-b64.pb, ...
+    text-encoder.onnx             captions to embeddings, where the run has a char-CNN-RNN
 """
 
 import os
@@ -19,10 +20,12 @@ from stackgan.data.noise import normal, random_state, truncated_normal
 from stackgan.errors import InputError, StackganError
 from stackgan.export import check
 from stackgan.export.atc import arguments, as_shell
-from stackgan.export.freezing import EMBEDDING, INPUTS, Z, freeze
+from stackgan.export.freezing import freeze
 from stackgan.export.model_file import open_model
 from stackgan.export.onnx_graph import IR_VERSION, OPSET, import_onnx, to_onnx
+from stackgan.export.ports import EMBEDDING, INPUTS, Z
 from stackgan.export.record import CHECK, FACTS, FORM
+from stackgan.export.text_encoder import export_text_encoder
 from stackgan.files import atomic_write, digest_of, digest_of_file, files_below, write_json
 from stackgan.platforms.session import exact
 from stackgan.progress import Progress
@@ -43,6 +46,7 @@ def export(
         settings,          # the `export` section
         platform,          # the `platform` section
         say,               # prints a line
+        text_encoder=None,    # folder of the finished text encoder, where the run has one
 ):
     """Writes and checks every file. Raises where one would not pass ATC or draws otherwise."""
     host = exact(platform)
@@ -60,6 +64,8 @@ def export(
             reports[entry['frozen']['file']] = report
             write_json(os.path.join(folder, CHECK), reports)
             progress.advance(1, entry['frozen']['file'])
+    if settings.onnx and text_encoder:
+        facts['text_encoder'] = export_text_encoder(text_encoder, folder, host, say)
     write_json(os.path.join(folder, FACTS), dict(facts, models=models))
     findings = sum(len(report['findings']) for report in reports.values())
     say('checkpoint %s, weights of %s; %d models, the check before ATC found %s; farthest from the '

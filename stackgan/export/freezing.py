@@ -13,13 +13,11 @@ from typing import Any, Dict, NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from stackgan.networks import stage1, stage2
+from stackgan.export.ports import EMBEDDING, NOISE1, NOISE2, Z
 from stackgan.networks.layers import BATCH_NORM_EPSILON, TESTING
 from stackgan.sampling.drawing import generate
 from stackgan.sampling.wanted import Noise
 
-EMBEDDING, Z, NOISE1, NOISE2 = INPUTS = ('embedding', 'z', 'noise1', 'noise2')
-OUTPUTS = {stage1.SIZE: stage1.GENERATOR + '/images', stage2.SIZE: stage2.GENERATOR + '/images'}
 FORMAT_OF_1_15 = 134               # GraphDef version of TensorFlow 1.15, which ATC was made for
 NEWER_ATTRIBUTES = {'grad_a', 'grad_b'}   # of MatMul; without a meaning for inference
 
@@ -28,8 +26,9 @@ class Frozen(NamedTuple):
     """A graph of constants."""
 
     graph_def: Any                 # tf.GraphDef
-    inputs: Dict[str, list]        # name -> shape, float32, in the order of INPUTS
-    outputs: Dict[int, str]        # side of the pictures -> node [batch, side, side, 3] float32
+    inputs: Dict[str, list]        # name of a placeholder -> shape, in the order of the file
+    outputs: Dict[Any, str]        # side of the pictures -> node [batch, side, side, 3] float32;
+                                   # of a text encoder its one output
 
 
 def freeze(
@@ -47,16 +46,23 @@ def freeze(
         holders = {name: tf.placeholder(tf.float32, shape, name) for name, shape in inputs.items()}
         noise = Noise(holders[Z], holders[NOISE1], holders.get(NOISE2))
         pictures = generate(stage, holders[EMBEDDING], noise, dims, TESTING._replace(folded=True),
-                            _constants(weights))
+                            constants(weights))
         outputs = {side: tensor.op.name for side, tensor in pictures.items()}
         graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), list(outputs.values()))
-    return Frozen(_as_in_1_15(graph_def), inputs, outputs)
+    return Frozen(as_in_1_15(graph_def), inputs, outputs)
 
 
-def _constants(weights):
-    """A variable getter that gives constants."""
+def constants(
+        weights,          # {name of a variable: array}
+):
+    """A variable getter that gives constants, one for each name."""
+    made = {}
+
     def constant(getter, name, *arguments, **options):
-        return tf.constant(folded(name, weights), tf.float32, name=name.rpartition('/')[2])
+        if name not in made:
+            made[name] = tf.constant(folded(name, weights), tf.float32,
+                                     name=name.rpartition('/')[2])
+        return made[name]
 
     return constant
 
@@ -77,7 +83,7 @@ def folded(
     return (weights[name] * scale).astype(np.float32)     # outputs are the last axis of all
 
 
-def _as_in_1_15(graph_def):
+def as_in_1_15(graph_def):
     """The same graph, readable by TensorFlow 1.15 and what was built with it."""
     for node in graph_def.node:
         for name in [n for n in node.attr if n in NEWER_ATTRIBUTES or n.startswith('_')]:

@@ -1,4 +1,4 @@
-"""A frozen generator as ONNX, node by node.
+"""A frozen generator or text encoder as ONNX, node by node.
 
 TensorFlow keeps pictures as [N, H, W, C], ONNX as [N, C, H, W]: every tensor of four dimensions
 is turned once, where it begins or leaves, and stays turned between.
@@ -15,7 +15,9 @@ PRODUCER = 'stackgan'
 TURNED = (0, 3, 1, 2)   # axes of [N, H, W, C] as [N, C, H, W]
 TURNED_BACK = (0, 2, 3, 1)
 AXIS = {0: 0, 1: 2, 2: 3, 3: 1}
-SAME_IN_BOTH = {'Relu': 'Relu', 'Tanh': 'Tanh', 'Exp': 'Exp', 'AddV2': 'Add', 'Mul': 'Mul'}
+SAME_IN_BOTH = {'Relu': 'Relu', 'Tanh': 'Tanh', 'Sigmoid': 'Sigmoid', 'Exp': 'Exp',
+                'AddV2': 'Add', 'AddN': 'Sum', 'Sub': 'Sub', 'Mul': 'Mul', 'RealDiv': 'Div',
+                'Greater': 'Greater', 'Select': 'Where', 'Identity': 'Identity'}
 
 
 def to_onnx(
@@ -27,14 +29,15 @@ def to_onnx(
     for node in frozen.graph_def.node:
         writer.write(node)
     for name in frozen.outputs.values():
-        writer.emit('Transpose', [writer.value(name)], name, perm=TURNED_BACK)
-    float32 = onnx.TensorProto.FLOAT
+        if writer.value(name) != name:
+            writer.emit('Transpose', [writer.value(name)], name, perm=TURNED_BACK)
+
+    def described(names):
+        return [onnx.helper.make_tensor_value_info(name, writer.type(name), writer.shape(name))
+                for name in names]
+
     graph = onnx.helper.make_graph(
-        writer.nodes, PRODUCER,
-        [onnx.helper.make_tensor_value_info(name, float32, shape)
-         for name, shape in frozen.inputs.items()],
-        [onnx.helper.make_tensor_value_info(name, float32, writer.shape(name))
-         for name in frozen.outputs.values()],
+        writer.nodes, PRODUCER, described(frozen.inputs), described(frozen.outputs.values()),
         [onnx.numpy_helper.from_array(array, name)
          for name, array in sorted(writer.initializers.items())])
     model = onnx.helper.make_model(graph, producer_name=PRODUCER,
@@ -67,12 +70,17 @@ class _Writer:
                           for node in graph_def.node if node.op == 'Const'}
         with tf.Graph().as_default() as self.graph:
             tf.import_graph_def(graph_def, name='')
+        for node in graph_def.node:
+            if node.op == 'Fill':
+                self.constants[node.name] = np.full(self.shape(node.name),
+                                                    self.constants[node.input[1]])
 
     def write(self, node):
-        if node.op in ('Const', 'Placeholder'):
+        if node.op in ('Placeholder', 'Const', 'Fill'):
             return
         if node.op in SAME_IN_BOTH:
-            self.emit(SAME_IN_BOTH[node.op], [self.value(name) for name in node.input],
+            rank = len(self.shape(node.name))
+            self.emit(SAME_IN_BOTH[node.op], [self.operand(name, rank) for name in node.input],
                       self.value(node.name))
         elif node.op in WRITERS:
             WRITERS[node.op](self, node)
@@ -90,14 +98,32 @@ class _Writer:
         full = name if ':' in name else name + ':0'
         return self.graph.get_tensor_by_name(full).shape.as_list()
 
+    def type(self, name):
+        """ONNX number of the type of a TensorFlow tensor."""
+        return self.number_of(self.graph.get_tensor_by_name(name + ':0').dtype)
+
+    def number_of(self, dtype):
+        """ONNX number of a tf.DType."""
+        return self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype.as_numpy_dtype))
+
     def value(self, name):
         """The ONNX name of a TensorFlow tensor: of pictures that of the turned one."""
+        turned = len(self.shape(name)) == 4
         if name in self.constants:
-            raise StackganError('%s: a constant where ONNX is written for tensors only' % name)
-        return name + '/turned' if len(self.shape(name)) == 4 else name
+            array = self.constants[name]
+            return self.constant(name, array.transpose(TURNED) if turned else array)
+        return name + '/turned' if turned else name
+
+    def operand(self, name, rank):
+        """The same of what takes part in an element-wise operation of a rank."""
+        own = len(self.shape(name))
+        if rank == 4 and own not in (0, 4):
+            raise StackganError('%s: %d axes beside the 4 of pictures are not written as ONNX'
+                                % (name, own))
+        return self.value(name)
 
     def constant(self, name, array):
-        self.initializers[name] = np.ascontiguousarray(array)
+        self.initializers[name] = np.asarray(array, order='C')
         return name
 
 
@@ -141,6 +167,7 @@ def _concat(writer, node):
 
 
 def _reshape(writer, node):
+    """Of anything that keeps the numbers and their order, as an axis of 1 more or less does."""
     x, shape = node.input[0], writer.shape(node.name)
     source = writer.value(x)
     if len(writer.shape(x)) == 4:
@@ -151,6 +178,59 @@ def _reshape(writer, node):
         return writer.emit('Reshape', [source, wanted], node.name)
     writer.emit('Reshape', [source, wanted], node.name + '/reshaped')
     writer.emit('Transpose', [node.name + '/reshaped'], writer.value(node.name), perm=TURNED)
+
+
+def _strided_slice(writer, node):
+    x, begins, ends, strides = node.input
+    before, after = writer.shape(x), writer.shape(node.name)
+    if np.prod(before) == np.prod(after):
+        return _reshape(writer, node)
+    attr = node.attr
+    if len(before) == 4 or len(before) != len(after) or attr['ellipsis_mask'].i or \
+            any(writer.constants[strides] != 1):
+        raise StackganError('%s: only a plain slice of a matrix is written as ONNX' % node.name)
+    ranges = []
+    for axis, (begin, end) in enumerate(zip(writer.constants[begins], writer.constants[ends])):
+        begin = None if attr['begin_mask'].i >> axis & 1 else begin
+        end = None if attr['end_mask'].i >> axis & 1 else end
+        ranges.append(slice(begin, end).indices(before[axis])[:2])
+    starts, stops = np.array(ranges, np.int64).T
+    writer.emit('Slice', [writer.value(x), writer.constant(node.name + '/starts', starts),
+                          writer.constant(node.name + '/ends', stops)], node.name)
+
+
+def _unpack(writer, node):
+    x, axis = writer.value(node.input[0]), node.attr['axis'].i
+    for i in range(node.attr['num'].i):
+        name = node.name if i == 0 else '%s:%d' % (node.name, i)
+        index = writer.constant('%s/index/%d' % (node.name, i), np.array(i, np.int64))
+        writer.emit('Gather', [x, index], writer.value(name), axis=axis)
+
+
+def _cast(writer, node):
+    writer.emit('Cast', [writer.value(node.input[0])], writer.value(node.name),
+                to=writer.number_of(tf.as_dtype(node.attr['DstT'].type)))
+
+
+def _one_hot(writer, node):
+    """Rows of a table. Its last row, which ONNX takes for the index -1, is that of no class."""
+    indices, depth, on, off = node.input
+    depth = int(writer.constants[depth])
+    if node.attr['axis'].i != -1:
+        raise StackganError('%s: only a OneHot along a new last axis is written as ONNX'
+                            % node.name)
+    table = np.full([depth + 1, depth], writer.constants[off])
+    np.fill_diagonal(table, writer.constants[on])
+    writer.emit('Gather', [writer.constant(node.name + '/table', table), writer.value(indices)],
+                writer.value(node.name), axis=0)
+
+
+def _max_pool(writer, node):
+    if node.attr['padding'].s != b'VALID' or node.attr['data_format'].s not in (b'', b'NHWC'):
+        raise StackganError('%s: only VALID pooling of NHWC is written as ONNX' % node.name)
+    writer.emit('MaxPool', [writer.value(node.input[0])], writer.value(node.name),
+                kernel_shape=list(node.attr['ksize'].list.i)[1:3],
+                strides=list(node.attr['strides'].list.i)[1:3])
 
 
 def _tile(writer, node):
@@ -166,9 +246,11 @@ def _conv(writer, node):
     x, kernel = node.input
     weights = writer.constants[kernel]                                  # [kh, kw, in, out]
     strides = list(node.attr['strides'].list.i)[1:3]
-    if node.attr['padding'].s != b'SAME' or node.attr['data_format'].s not in (b'', b'NHWC'):
-        raise StackganError('%s: only SAME convolutions of NHWC are written as ONNX' % node.name)
-    begins, ends = zip(*[_same_padding(size, kernel_size, stride) for size, kernel_size, stride
+    padding = {b'SAME': _same_padding, b'VALID': _no_padding}.get(node.attr['padding'].s)
+    if padding is None or node.attr['data_format'].s not in (b'', b'NHWC'):
+        raise StackganError('%s: only SAME and VALID convolutions of NHWC are written as ONNX'
+                            % node.name)
+    begins, ends = zip(*[padding(size, kernel_size, stride) for size, kernel_size, stride
                          in zip(writer.shape(x)[1:3], weights.shape[:2], strides)])
     writer.emit('Conv', [writer.value(x), writer.constant(kernel, weights.transpose(3, 2, 0, 1))],
                 writer.value(node.name), kernel_shape=list(weights.shape[:2]), strides=strides,
@@ -179,6 +261,10 @@ def _same_padding(size, kernel, stride):
     """(before, after) of TensorFlow's padding SAME along one axis."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
+
+
+def _no_padding(size, kernel, stride):
+    return 0, 0
 
 
 def _resize_nearest(writer, node):
@@ -194,4 +280,5 @@ def _resize_nearest(writer, node):
 
 WRITERS = {'MatMul': _matmul, 'BiasAdd': _bias_add, 'LeakyRelu': _leaky_relu, 'Split': _split,
            'ConcatV2': _concat, 'Reshape': _reshape, 'Tile': _tile, 'Conv2D': _conv,
-           'ResizeNearestNeighbor': _resize_nearest}
+           'ResizeNearestNeighbor': _resize_nearest, 'MaxPool': _max_pool,
+           'StridedSlice': _strided_slice, 'Unpack': _unpack, 'Cast': _cast, 'OneHot': _one_hot}

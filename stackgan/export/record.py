@@ -7,6 +7,7 @@ from stackgan.files import read_json
 
 FACTS = 'export.json'
 CHECK = 'check.json'
+TEXT_ENCODER = 'text-encoder.onnx'
 FORM = 1                  # of export.json
 
 

@@ -1,0 +1,65 @@
+"""`serve`: a page and an API over the runs of a volume, which it only reads."""
+
+import signal
+
+from jobs.contract import read_manifest
+from jobs.execution import versions
+from stackgan.errors import Interrupted, MissingRequirement
+
+GRACE_SECONDS = 25            # for the drawing under way, once a signal has come
+SIGNALS = {signal.SIGINT, signal.SIGTERM}
+
+
+def add_options(parser):
+    parser.add_argument('--host', default='127.0.0.1', metavar='ADDRESS',
+                        help='where to listen (default: 127.0.0.1, this machine alone; there is '
+                             'no authentication)')
+    parser.add_argument('--port', type=int, default=8080, metavar='N',
+                        help='default: 8080; 0: any that is free')
+    parser.add_argument('--rate', type=int, default=30, metavar='N',
+                        help='drawings of one address in a minute (default: 30)')
+    parser.add_argument('--queue', type=int, default=16, metavar='N',
+                        help='drawings that wait at once; more are refused (default: 16)')
+    parser.add_argument('--behind-proxy', metavar='ADDRESS',
+                        help='take the word of the reverse proxy at this address on where '
+                             'visitors come from')
+
+
+def serve(
+        options,           # the parsed command line
+        config,            # Config
+        volume,            # absolute path of the data volume
+):
+    """Serves until SIGTERM, then 0, or SIGINT, then 130; the drawing under way is finished."""
+    try:
+        import flask       # noqa: F401
+        import waitress    # noqa: F401
+    except ImportError as error:
+        raise MissingRequirement('serve needs packages that are not installed (%s); install the '
+                                 'extra `serve` of pyproject.toml' % error)
+    from stackgan.serving.app import create_app
+    from stackgan.serving.limits import Limits
+    from stackgan.serving.runs import Runs
+    from stackgan.serving.server import Server
+    from stackgan.serving.service import make_service
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)     # all threads: sigwait has them
+    try:
+        service = make_service(Runs(volume, read_manifest), config.platform,
+                               Limits(rate=options.rate, queue=options.queue), versions(),
+                               config.run.name, say)
+        server = Server(create_app(service), service, options.host, options.port,
+                        options.behind_proxy)
+        server.start()
+        say('http://%s:%d shows the runs of %s' % (options.host, server.port, volume))
+        number = signal.sigwait(SIGNALS)
+        say('stopping after %s; what is being drawn is finished' % signal.Signals(number).name)
+        server.stop(GRACE_SECONDS)
+        say('stopped')
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return Interrupted.exit_code if number == signal.SIGINT else 0
+
+
+def say(text):
+    print('serve: ' + text, flush=True)

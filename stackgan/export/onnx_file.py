@@ -1,0 +1,83 @@
+"""Running ONNX files that export wrote, by ONNX Runtime. Imports no TensorFlow."""
+
+import os
+
+import numpy as np
+
+from stackgan.errors import InputError, MissingRequirement
+from stackgan.export.ports import ModelFile, ports
+from stackgan.platforms.cores import thread_count
+from stackgan.text.alphabet import MAX_LENGTH, encode_captions
+
+CODES, EMBEDDINGS = 'codes', 'embeddings'     # what a text encoder is given, and gives
+
+
+def open_onnx(
+        path,             # of a generator's .onnx
+        platform,         # the `platform` section
+):
+    """`ModelFile`. Raises InputError where the file is none."""
+    session = _open_session(path, platform)
+    inputs, outputs = ports(path, _shapes(session.get_inputs()),
+                            {each.name for each in session.get_outputs()})
+
+    def run(arrays):
+        return dict(zip(outputs, session.run(list(outputs.values()), arrays)))
+
+    return ModelFile(path, inputs, outputs, run, lambda: None)
+
+
+class OnnxTextEncoder:
+    """Captions to embeddings, as `text.encoder.TextEncoder`. Use as a context manager."""
+
+    def __init__(
+            self,
+            path,              # of the text encoder's .onnx
+            platform,          # the `platform` section
+    ):
+        self.session = _open_session(path, platform)
+        inputs, outputs = [_shapes(each) for each in (self.session.get_inputs(),
+                                                      self.session.get_outputs())]
+        if inputs != {CODES: [1, MAX_LENGTH]} or list(outputs) != [EMBEDDINGS]:
+            raise InputError('%s: not a text encoder that export wrote: its inputs are %s, '
+                             'expected %s [1, %d]'
+                             % (path, ', '.join('%s %s' % item for item in sorted(inputs.items())),
+                                CODES, MAX_LENGTH))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def close(self):
+        """Nothing to give back."""
+
+    def embed(
+            self,
+            captions,          # list of N str
+    ):
+        """Embeddings: [N, embedding_dim] float32, a caption's independent of the others."""
+        return np.concatenate([self.session.run([EMBEDDINGS], {CODES: codes[np.newaxis]})[0]
+                               for codes in encode_captions(captions)])
+
+
+def _open_session(path, platform):
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingRequirement('running %s needs the onnxruntime package (%s); install the extra '
+                                 '`export` of pyproject.toml' % (path, error))
+    if not os.path.isfile(path):
+        raise InputError('%s: no such file; name an .onnx that export wrote' % path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = thread_count(platform)
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    except Exception as error:            # its own exceptions share no other base
+        raise InputError('%s: not a readable ONNX model: %s'
+                         % (path, ' '.join(str(error).split())[:200]))
+
+
+def _shapes(values):
+    return {each.name: list(each.shape) for each in values}

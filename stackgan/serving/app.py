@@ -1,0 +1,74 @@
+"""The web application: page and API with the headers of every answer and the form of errors."""
+
+import traceback
+from urllib.parse import urlsplit
+
+from flask import Flask, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from stackgan.serving.api import api
+from stackgan.serving.pages import pages
+from stackgan.serving.refusals import Refusal
+
+POLICY = ("default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
+          "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+HEADERS = {
+    'Content-Security-Policy': POLICY,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'same-origin',       # with less, browsers hide the origin of our own form
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cache-Control': 'no-store',
+}
+PLAIN = {404: 'There is nothing of that name here', 405: 'This cannot be asked that way',
+         413: 'The request is too large'}
+
+
+def create_app(
+        service,           # Service
+):
+    """The WSGI application."""
+    app = Flask('stackgan.serving')
+    app.config['MAX_CONTENT_LENGTH'] = service.limits.body_bytes
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.register_blueprint(api(service))
+    app.register_blueprint(pages(service))
+
+    @app.before_request
+    def refuse_forms_of_others():
+        """Another site's page may not draw by the browser of a visitor."""
+        origin = request.headers.get('Origin')
+        if request.method == 'POST' and origin and urlsplit(origin).netloc != request.host:
+            raise Refusal(403, 'This request comes from another site')
+
+    @app.after_request
+    def add_headers(answer):
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
+        return answer
+
+    @app.errorhandler(Refusal)
+    def refuse(refusal):
+        return _error(refusal.status, str(refusal), refusal.retry_after)
+
+    @app.errorhandler(HTTPException)
+    def refuse_by_framework(error):
+        if error.code is None or error.code < 400:           # a redirection
+            return error
+        return _error(error.code, PLAIN.get(error.code, error.name))
+
+    @app.errorhandler(Exception)
+    def fail(error):
+        service.say('error: ' + ''.join(traceback.format_exception(
+            type(error), error, error.__traceback__)).rstrip())
+        return _error(500, 'Something went wrong here; its owner finds it in the log')
+
+    return app
+
+
+def _error(status, message, retry_after=None):
+    answer = jsonify(error=message)
+    answer.status_code = status
+    if retry_after:
+        answer.headers['Retry-After'] = str(retry_after)
+    return answer

@@ -1,0 +1,85 @@
+"""What a visitor asks for, checked: a caption, a run, a seed, a number of pictures."""
+
+import json
+import unicodedata
+from typing import NamedTuple
+
+from stackgan.serving.refusals import Refusal
+
+LARGEST_SEED = 2 ** 31 - 1        # as of sample.seed
+TYPES = {'run': str, 'caption': str, 'seed': int, 'count': int}
+
+
+class Asked(NamedTuple):
+    """A request to draw."""
+
+    run: str
+    caption: str        # words with single spaces
+    seed: int           # 0 to LARGEST_SEED
+    count: int          # pictures that differ by their noise
+
+
+def from_json(
+        body,             # bytes
+        limits,           # Limits
+):
+    """`Asked`. Raises Refusal for anything else than a whole and sensible request."""
+    try:
+        values = json.loads(body.decode('utf-8'))
+    except (ValueError, RecursionError):
+        raise Refusal(400, 'The body is not JSON; send {"run": ..., "caption": ..., "seed": ...}')
+    if not isinstance(values, dict):
+        raise Refusal(400, 'The body must be a JSON object with run, caption and seed')
+    unknown = sorted(set(values) - set(TYPES))
+    if unknown:
+        raise Refusal(400, 'There is no %s; a request has %s'
+                      % (_shown(unknown[0]), ', '.join(TYPES)))
+    values = dict({'seed': 0, 'count': 1}, **values)
+    for name, kind in TYPES.items():
+        if name not in values:
+            raise Refusal(400, 'The %s is missing' % name)
+        if type(values[name]) is not kind:                   # bool is an int of another kind
+            raise Refusal(400, 'The %s must be a %s'
+                          % (name, 'text' if kind is str else 'whole number'))
+    return checked(values['run'], values['caption'], values['seed'], values['count'], limits)
+
+
+def from_form(
+        form,             # {name: text} of an HTML form
+        limits,           # Limits
+):
+    """The same of a form, which draws one picture."""
+    try:
+        seed = int(form.get('seed', '').strip() or '0')
+    except ValueError:
+        raise Refusal(400, 'The seed must be a whole number from 0 to %d' % LARGEST_SEED)
+    return checked(form.get('run', ''), form.get('caption', ''), seed, 1, limits)
+
+
+def checked(
+        run,
+        caption,
+        seed,
+        count,
+        limits,           # Limits
+):
+    """`Asked`. Raises Refusal with what is wrong."""
+    if len(caption) > limits.caption_characters:
+        raise Refusal(400, 'The caption has %d characters; at most %d are read'
+                      % (len(caption), limits.caption_characters))
+    words = ' '.join(caption.split())                        # as sample does
+    if not words:
+        raise Refusal(400, 'The caption is empty; write at least one word')
+    if any(unicodedata.category(character) in ('Cc', 'Cs') for character in words):
+        raise Refusal(400, 'The caption holds characters that are no text')
+    if not 0 <= seed <= LARGEST_SEED:
+        raise Refusal(400, 'The seed must be a whole number from 0 to %d' % LARGEST_SEED)
+    if not 1 <= count <= limits.count:
+        raise Refusal(400, 'The count must be from 1 to %d' % limits.count)
+    return Asked(run, words, seed, count)
+
+
+def _shown(text):
+    """A name of a visitor's, short and without what is no text."""
+    shown = ''.join(c for c in text[:40] if unicodedata.category(c) not in ('Cc', 'Cs', 'Cf'))
+    return repr(shown)

@@ -1,0 +1,158 @@
+"""Drawing with the models of runs, which are loaded when they are first asked for.
+
+TensorFlow is loaded only for a run that is drawn by its checkpoint.
+"""
+
+import io
+import os
+from collections import OrderedDict
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from stackgan.errors import StackganError
+from stackgan.export.model_file import ModelSampler
+from stackgan.export.onnx_file import OnnxTextEncoder
+from stackgan.files import digest_of
+from stackgan.sampling.wanted import Wanted
+from stackgan.serving.gallery import Picture
+from stackgan.serving.refusals import Refusal
+from stackgan.serving.runs import CHAR_CNN_RNN
+from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions, has_word
+
+
+class Drawn(NamedTuple):
+    """What came of a request."""
+
+    pictures: list      # [Picture]
+    notices: list       # what the encoder could not read, a sentence each
+
+
+class _Models(NamedTuple):
+    digest: str         # of the run they were loaded from
+    encoder: Any        # .embed(captions), .close()
+    sampler: Any        # .draw(wanted, seed), context manager
+
+
+class Models:
+    """The models of the runs asked for last. For one thread."""
+
+    def __init__(
+            self,
+            runs,             # Runs
+            platform,         # the `platform` section
+            limits,           # Limits
+            say,              # prints a line
+    ):
+        self._runs, self._platform, self._limits, self._say = runs, platform, limits, say
+        self._loaded = OrderedDict()
+
+    def draw(
+            self,
+            asked,            # Asked
+    ):
+        """`Drawn`. The pictures are those of `sample` with the same seed. Raises Refusal."""
+        run = find_run(self._runs, asked.run)
+        notices = _notices(asked.caption) if run.encoder_kind == CHAR_CNN_RNN else []
+        try:
+            models = self._open(run)
+            embedding, = models.encoder.embed([asked.caption])
+            wanted = [Wanted(asked.caption, embedding, copy, {}) for copy in range(asked.count)]
+            drawn = models.sampler.draw(wanted, asked.seed)
+        except (StackganError, OSError) as error:    # its files change, or are damaged
+            self._say('run %s cannot be drawn with: %s' % (run.name, error))
+            raise Refusal(503, 'The run %s cannot be drawn with at the moment; its owner finds the '
+                          'reason in the log' % run.name, 30)
+        pictures = [_picture(run, asked, copy, {side: drawn[side][copy] for side in drawn})
+                    for copy in range(asked.count)]
+        return Drawn(pictures, notices)
+
+    def _open(self, run):
+        models = self._loaded.pop(run.name, None)
+        if models and models.digest != run.digest:
+            _close(models)
+            models = None
+        if models is None:
+            while len(self._loaded) >= self._limits.runs:
+                _close(self._loaded.popitem(last=False)[1])
+            models = _Models(run.digest, open_encoder(run, self._platform),
+                             open_sampler(run, self._platform))
+            self._say('loaded %s: %s' % (run.name, models.sampler.label))
+        self._loaded[run.name] = models
+        return models
+
+
+def find_run(
+        runs,             # Runs
+        name,
+):
+    """The `Run` to draw with. Raises Refusal where there is none."""
+    run = runs.get(name)
+    if run is None:
+        drawable = [each.name for each in runs.all() if each.stages]
+        raise Refusal(404, 'There is no run of that name; %s'
+                      % ('there are ' + ', '.join(drawable) if drawable
+                         else 'and none that can be drawn with'))
+    if not run.stages:
+        raise Refusal(409, 'The run %s cannot be drawn with: %s' % (run.name, run.why_not))
+    return run
+
+
+def open_encoder(
+        run,              # Run
+        platform,         # the `platform` section
+):
+    """The text encoder of a run: `.embed(captions)` and `.close()`."""
+    if os.path.isfile(run.encoder):
+        return OnnxTextEncoder(run.encoder, platform)
+    _load_tensorflow(platform)
+    from stackgan.text.encoder import TextEncoder
+    return TextEncoder(run.encoder, platform)
+
+
+def open_sampler(
+        run,              # Run
+        platform,         # the `platform` section
+):
+    """What draws with the generators of a run: `.draw(wanted, seed)`, a context manager."""
+    if run.model:
+        return ModelSampler(run.model, platform)
+    _load_tensorflow(platform)
+    from stackgan.sampling.sampler import Sampler
+    return Sampler(run.stage_folder, 'last', 1, platform)
+
+
+def _load_tensorflow(platform):
+    from stackgan.platforms.cores import load_tensorflow
+    load_tensorflow(platform)
+
+
+def _close(models):
+    models.encoder.close()
+    models.sampler.__exit__(None, None, None)
+
+
+def _notices(caption):
+    """What the char-CNN-RNN leaves out of a caption. Raises Refusal where it is everything."""
+    codes, = encode_captions([caption])
+    if not has_word(codes):
+        raise Refusal(400, 'The text encoder reads Latin letters and digits, and finds none in this '
+                      'caption; describe the picture in English')
+    notices = []
+    if faults_of_captions([caption]):
+        notices.append('Only the first %d characters are read.' % MAX_LENGTH)
+    if not codes[:min(len(caption.encode('utf-8')), MAX_LENGTH)].all():
+        notices.append('Some characters are unknown to the text encoder and are passed over.')
+    return notices
+
+
+def _picture(run, asked, copy, pixels):
+    return Picture(digest_of([run.digest, asked.caption, asked.seed, copy])[:20], run.name,
+                   asked.caption, asked.seed, copy,
+                   {stage: _png(pixels[side]) for stage, side in enumerate(sorted(pixels), 1)})
+
+
+def _png(pixels):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, 'PNG')
+    return stream.getvalue()

@@ -1,0 +1,78 @@
+"""What a visitor sees: the page, which works without JavaScript too, and the reports of runs."""
+
+import mimetypes
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+
+from stackgan.serving import asked
+from stackgan.serving.refusals import Refusal
+from stackgan.serving.service import draw
+
+# A report is one page with its style and its charts inside, written by the job `report`.
+REPORT_POLICY = ("default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
+                 "form-action 'none'; frame-ancestors 'none'")
+
+
+def pages(
+        service,           # Service
+):
+    """Blueprint of the pages."""
+    routes = Blueprint('pages', __name__)
+
+    @routes.route('/')
+    def index():
+        id = request.args.get('picture')
+        shown = service.gallery.get(id) if id else None
+        message = '' if shown or not id else 'This picture is not kept any more; draw it again.'
+        return page(service, shown, message, _values(shown))
+
+    @routes.route('/', methods=['POST'])
+    def draw_by_form():
+        try:
+            wanted = asked.from_form(request.form, service.limits)
+            drawn = draw(service, wanted, request.remote_addr)
+        except Refusal as refusal:
+            answer = Response(page(service, None, str(refusal), request.form),
+                              status=refusal.status)
+            if refusal.retry_after:
+                answer.headers['Retry-After'] = str(refusal.retry_after)
+            return answer
+        return redirect(url_for('pages.index', picture=drawn.pictures[0].id), 303)
+
+    @routes.route('/runs/<run>/report/')
+    @routes.route('/runs/<run>/report/<path:name>')
+    def report(run, name='index.html'):
+        path = service.runs.report_file(run, name)
+        if path is None:
+            raise Refusal(404, 'There is no such file of a report')
+        with open(path, 'rb') as stream:
+            answer = Response(stream.read(), mimetype=mimetypes.guess_type(name)[0]
+                              or 'application/octet-stream')
+        answer.headers['Content-Security-Policy'] = REPORT_POLICY
+        return answer
+
+    return routes
+
+
+def page(
+        service,           # Service
+        shown,             # Picture to show, or None
+        message,           # what to tell the visitor; '' for nothing
+        values,            # {name: text} of the form
+):
+    """The page as text."""
+    runs = service.runs.all()
+    drawable = [run.name for run in runs if run.stages]
+    chosen = values.get('run')
+    if chosen not in drawable:
+        chosen = service.preferred if service.preferred in drawable else ''.join(drawable[:1])
+    return render_template('page.html', runs=runs, drawable=drawable, chosen=chosen, shown=shown,
+                           message=message, caption=values.get('caption', ''),
+                           seed=values.get('seed', '0'), pictures=service.gallery.recent(),
+                           limits=service.limits, largest_seed=asked.LARGEST_SEED)
+
+
+def _values(shown):
+    if shown is None:
+        return {}
+    return {'run': shown.run, 'caption': shown.caption, 'seed': str(shown.seed)}

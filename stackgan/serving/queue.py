@@ -1,0 +1,72 @@
+"""Drawing one request after the other, in a thread of its own."""
+
+import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError
+
+from stackgan.serving.refusals import Refusal
+
+
+class DrawingQueue:
+    """A bounded queue before one thread. For any number of threads that ask."""
+
+    def __init__(
+            self,
+            draw,             # called with what was asked, by the one thread
+            limits,           # Limits
+    ):
+        self._draw, self._limits = draw, limits
+        self._lock = threading.Lock()
+        self._futures = set()
+        self._is_open = True
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='drawing')
+
+    def __len__(self):
+        return len(self._futures)
+
+    def draw(
+            self,
+            asked,            # what `draw` is called with
+    ):
+        """What `draw` returned. Raises what it raised, or Refusal where it is not its turn in time.
+        """
+        with self._lock:
+            if not self._is_open:
+                raise _stopping()
+            if len(self._futures) >= self._limits.queue:
+                raise Refusal(503, 'Too many people draw at the moment; try again in a few seconds',
+                              5)
+            future = self._thread.submit(self._draw, asked)
+            self._futures.add(future)
+        future.add_done_callback(self._forget)       # outside the lock: may be called at once
+        try:
+            return future.result(self._limits.seconds)
+        except TimeoutError:
+            future.cancel()                          # without effect on one that is under way
+            raise Refusal(503, 'This took longer than %g seconds; try again later'
+                          % self._limits.seconds, 30)
+        except CancelledError:
+            raise _stopping()
+
+    def close(
+            self,
+            seconds,          # to wait for what is being drawn
+    ):
+        """Refuses what comes and what waits, lets the drawing under way finish."""
+        with self._lock:
+            self._is_open = False
+            futures = list(self._futures)
+        under_way = [future for future in futures if not future.cancel()]
+        for future in under_way:
+            try:
+                future.exception(seconds)
+            except (TimeoutError, CancelledError):
+                pass
+        self._thread.shutdown(wait=False)
+
+    def _forget(self, future):
+        with self._lock:
+            self._futures.discard(future)
+
+
+def _stopping():
+    return Refusal(503, 'The server is stopping; try again later', 10)

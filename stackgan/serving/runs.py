@@ -1,0 +1,138 @@
+"""The runs of a volume: what can be drawn with each, by what, or why not. Only reads."""
+
+import importlib.util
+import os
+from typing import NamedTuple, Optional, Tuple
+
+from stackgan.errors import InputError
+from stackgan.export.record import read_export
+from stackgan.files import digest_of, read_json
+
+CHAR_CNN_RNN = 'char-cnn-rnn'
+HELD_BACK = ('its embeddings came with the dataset, without the encoder that made them, so a '
+             'sentence of yours cannot be embedded')
+
+
+class Run(NamedTuple):
+    """What a run has to draw with."""
+
+    name: str
+    stages: int = 0                        # 1 or 2; 0: it cannot be drawn with
+    why_not: str = ''                      # then why, and what to do
+    note: str = ''                         # what a visitor may want to know
+    digest: str = ''                       # of what it draws with
+    model: Optional[str] = None            # an .onnx; None: the checkpoint of a stage
+    stage_folder: Optional[str] = None     # of that checkpoint
+    encoder: Optional[str] = None          # an .onnx, or the folder of a text encoder
+    encoder_kind: str = CHAR_CNN_RNN
+    report: Tuple[str, ...] = ()           # files of its report
+
+    @property
+    def sides(self):
+        """Sides of its pictures, in pixels."""
+        return [64, 256][:self.stages]
+
+
+class Runs:
+    """The runs of a volume as they are now."""
+
+    def __init__(
+            self,
+            volume,            # folder of the data volume
+            read_manifest,     # (folder) -> manifest of a finished output, or None
+    ):
+        self._folder = os.path.join(volume, 'runs')
+        self._read_manifest = read_manifest
+        self._has_tensorflow = importlib.util.find_spec('tensorflow') is not None
+
+    def all(self):
+        """[Run], by name."""
+        return [self._read(name) for name in self._names()]
+
+    def get(self, name):
+        """The `Run` of a name, or None. What a visitor sends is only compared with the names."""
+        return self._read(name) if name in self._names() else None
+
+    def report_file(
+            self,
+            run,               # its name
+            name,              # of a file, relative to the report
+    ):
+        """Path of a file that the job `report` wrote, or None for anything else."""
+        found = self.get(run)
+        if found is None or name not in found.report:
+            return None
+        folder = os.path.join(self._folder, run, 'report')
+        path = os.path.join(folder, name)
+        if os.path.realpath(path) != os.path.join(os.path.realpath(folder), name):
+            return None                                      # a link that leads elsewhere
+        return path
+
+    def _names(self):
+        try:
+            with os.scandir(self._folder) as entries:
+                return sorted(each.name for each in entries
+                              if each.is_dir() and not each.name.startswith('.'))
+        except OSError:
+            return []
+
+    def _read(self, name):
+        folder = os.path.join(self._folder, name)
+        report = self._read_manifest(os.path.join(folder, 'report'))
+        run = Run(name, report=tuple(report['files']) if report else ())
+        made = {part: self._read_manifest(os.path.join(folder, part))
+                for part in ('export', 'stage1', 'stage2', 'text-encoder')}
+        encoder = made['text-encoder'] and os.path.join(folder, 'text-encoder')
+        if encoder:
+            run = run._replace(encoder=encoder, encoder_kind=_kind_of(encoder))
+        if made['export']:
+            exported = _by_export(run, os.path.join(folder, 'export'), made)
+            if exported:
+                return exported
+        stage = 2 if made['stage2'] else 1
+        trained = made['stage%d' % stage]
+        if not trained:
+            return run._replace(why_not='it has no finished training and no export')
+        if not encoder:
+            return run._replace(why_not=HELD_BACK)
+        if not self._has_tensorflow:
+            return run._replace(why_not='it has no export to draw with here, where there is no '
+                                'TensorFlow; run export: python -m jobs export --set run.name=%s'
+                                % name)
+        return run._replace(
+            stages=stage, stage_folder=os.path.join(folder, 'stage%d' % stage),
+            digest=digest_of([trained['content'], made['text-encoder']['content']]))
+
+
+def _by_export(run, folder, made):
+    """The `Run` that draws by its ONNX files, or None where they are not complete."""
+    try:
+        facts = read_export(folder)
+    except InputError:
+        return None
+    models = [each for each in facts['models'] if 'onnx' in each]
+    if not models:
+        return None
+    if facts.get('text_encoder'):
+        encoder, kind = os.path.join(folder, facts['text_encoder']['file']), CHAR_CNN_RNN
+    elif run.encoder and run.encoder_kind != CHAR_CNN_RNN:       # which need no TensorFlow
+        encoder, kind = run.encoder, run.encoder_kind
+    else:
+        return None
+    smallest = min(models, key=lambda each: each['batch_size'])
+    trained = made['stage%d' % facts['stage']]
+    asked = made['export']['request']['inputs']
+    is_old = trained and trained['content'] != asked.get('stage')
+    return run._replace(
+        stages=facts['stage'], model=os.path.join(folder, smallest['onnx']['file']),
+        encoder=encoder, encoder_kind=kind,
+        note='its export is older than its training' if is_old else '',
+        digest=digest_of([made['export']['content'],
+                          (made['text-encoder'] or {}).get('content')]))
+
+
+def _kind_of(folder):
+    try:
+        return read_json(os.path.join(folder, 'options.json')).get('kind', CHAR_CNN_RNN)
+    except (OSError, ValueError, AttributeError):
+        return CHAR_CNN_RNN

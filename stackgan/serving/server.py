@@ -1,0 +1,75 @@
+"""The server: waitress, and its end without an answer that is cut off."""
+
+import logging
+import socket
+import threading
+import time
+
+from waitress import create_server
+
+from stackgan.errors import InputError
+
+SPARE_THREADS = 8           # beside those that wait for their drawing: pages, pictures, refusals
+LARGEST_BODY = 1 << 20      # that is read at all; the application refuses less than that
+
+
+class Server:
+    """An application on a port, in threads of its own."""
+
+    def __init__(
+            self,
+            app,               # of app.create_app
+            service,           # its Service
+            host,              # to listen at
+            port,              # 0: any that is free
+            proxy=None,        # address of the reverse proxy whose word on addresses is taken
+    ):
+        logging.getLogger('waitress').setLevel(logging.CRITICAL)    # a full queue is no news
+        trust = {'trusted_proxy': proxy, 'trusted_proxy_headers': {
+            'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'}} if proxy else {}
+        self._service = service
+        self._in_flight, self._counter = 0, threading.Lock()
+        try:
+            address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0][4][0]
+            self._server = create_server(
+                self._counted(app), host=address, port=port, ident=None,
+                threads=service.limits.queue + SPARE_THREADS, connection_limit=500,
+                channel_timeout=30, max_request_header_size=16384,
+                max_request_body_size=LARGEST_BODY, clear_untrusted_proxy_headers=True,
+                asyncore_use_poll=True, **trust)
+            self.port = int(self._server.effective_port)
+        except (OSError, OverflowError, ValueError) as error:
+            raise InputError('serve: cannot listen at %s, port %s: %s; name others with --host and '
+                             '--port' % (host, port, error))
+        self._thread = threading.Thread(target=self._server.run, daemon=True, name='server')
+
+    def start(self):
+        self._thread.start()
+
+    def stop(
+            self,
+            seconds,           # to wait for what is being drawn, and for its answer
+    ):
+        """Takes no more connections, lets the drawing under way finish and be sent."""
+        end = time.monotonic() + seconds
+        listener = self._server
+        listener.trigger.pull_trigger(lambda: listener.asyncore.dispatcher.close(listener))
+        self._service.queue.close(seconds)
+        while time.monotonic() < end and (self._in_flight or self._has_unsent()):
+            time.sleep(0.02)
+
+    def _has_unsent(self):
+        return any(channel.total_outbufs_len or channel.requests
+                   for channel in list(self._server.active_channels.values()))
+
+    def _counted(self, app):
+        """The application, with the number of requests under way."""
+        def run(environ, start_response):
+            with self._counter:
+                self._in_flight += 1
+            try:
+                return app(environ, start_response)
+            finally:
+                with self._counter:
+                    self._in_flight -= 1
+        return run

@@ -1,0 +1,109 @@
+// Draws without loading the page anew. What comes from others is only ever set as text.
+'use strict';
+
+const form = document.getElementById('ask');
+const field = name => document.getElementById(name);
+const largestSeed = Number(field('seed').max);
+
+field('dice').addEventListener('click', () => {
+  field('seed').value = Math.floor(Math.random() * 1000000) % (largestSeed + 1);
+});
+
+field('caption').addEventListener('keydown', event => {
+  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    form.requestSubmit();
+  }
+});
+
+form.addEventListener('submit', async event => {
+  event.preventDefault();
+  if (field('draw').disabled) return;
+  field('message').textContent = '';
+  const seed = field('seed').value.trim();
+  const wanted = {run: field('run').value, caption: field('caption').value,
+                  seed: seed === '' ? 0 : Number(seed)};
+  const end = showProgress();
+  try {
+    const answer = await ask(wanted);
+    await show(answer);
+    field('seed').value = answer.seed;
+    end('Done.');
+  } catch (error) {
+    end('');
+    field('message').textContent = error.message;
+  }
+});
+
+function showProgress() {
+  const started = Date.now();
+  const tell = () => {
+    const seconds = Math.round((Date.now() - started) / 1000);
+    field('progress').textContent = seconds < 2 ? 'Drawing…' : `Drawing… ${seconds} s`;
+  };
+  tell();
+  const timer = setInterval(tell, 5000);
+  field('draw').disabled = true;
+  field('progress').classList.add('busy');
+  field('result').setAttribute('aria-busy', 'true');
+  return text => {
+    clearInterval(timer);
+    field('draw').disabled = false;
+    field('progress').classList.remove('busy');
+    field('progress').textContent = text;
+    field('result').setAttribute('aria-busy', 'false');
+  };
+}
+
+async function ask(wanted) {
+  let response;
+  try {
+    response = await fetch(form.dataset.draw, {
+      method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(wanted)});
+  } catch (error) {
+    throw new Error('The server cannot be reached; try again.');
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.error || 'The server cannot draw at the moment.');
+  return answer;
+}
+
+async function show(answer) {
+  const [picture] = answer.pictures;
+  field('empty').hidden = true;
+  field('said').textContent = picture.caption;
+  field('notices').textContent = answer.notices.join(' ');
+  for (const [stage, name] of [['1', 'Stage-I'], ['2', 'Stage-II']]) {
+    const figure = field('stage' + stage), image = figure.querySelector('img');
+    figure.hidden = !(stage in picture.stages);
+    if (figure.hidden) continue;
+    image.src = picture.stages[stage];
+    image.alt = `${name}: ${picture.caption}`;
+    await image.decode();
+  }
+  remember(picture);
+}
+
+function remember(picture) {
+  const gallery = field('gallery'), link = document.createElement('a');
+  const image = new Image(256, 256), words = document.createElement('span');
+  const facts = document.createElement('span'), item = document.createElement('li');
+  link.className = 'card';
+  link.href = form.getAttribute('action') + '?picture=' + encodeURIComponent(picture.id);
+  image.className = 'drawn';
+  image.alt = picture.caption;
+  image.src = picture.stages['2'] || picture.stages['1'];
+  words.className = 'words';
+  words.dir = 'auto';
+  words.textContent = picture.caption;
+  facts.className = 'facts';
+  facts.textContent = `${picture.run}, seed ${picture.seed}`;
+  link.append(image, words, facts);
+  item.append(link);
+  for (const other of [...gallery.querySelectorAll('a')]) {
+    if (other.href === link.href) other.parentElement.remove();
+  }
+  gallery.prepend(item);
+  while (gallery.children.length > Number(gallery.dataset.size)) gallery.lastElementChild.remove();
+  field('none').hidden = true;
+}

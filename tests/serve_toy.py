@@ -1,0 +1,90 @@
+"""A volume with an exported run for the tests of `serve`, and the server as a process."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+
+from export_toy import finished_stage, finished_text_encoder, run
+from toy import ROOT, TINY, make_prepared, tiny_config
+
+from jobs import export
+from jobs.contract import Job
+from jobs.prepared import prepared_folder, run_folder
+
+SETTINGS = TINY + ['export.batch_sizes=[1]']
+RUN = 'painted-birds'
+REPORT = '<!doctype html><title>A report</title><style>p { color: red }</style><p>of a run'
+
+
+def make_volume(
+        folder,           # made here
+):
+    """A finished volume with random weights: dataset, text encoder, Stage-II, export, report."""
+    config = tiny_config(*SETTINGS[len(TINY):])
+    finish(folder, 'preprocess', prepared_folder, lambda work: make_prepared(work.folder))
+    finished_text_encoder(folder)
+    finished_stage(folder, 2)
+    assert run(export.JOB, folder, config) == 0
+    finish(folder, 'report', lambda config: run_folder(config, 'report'), write_report)
+    return folder
+
+
+def finish(volume, name, output, make):
+    """Makes the output of a job as a finished one."""
+    job = Job(name, 'makes', output, lambda config, volume: (), lambda config: {}, make)
+    assert run(job, volume) == 0
+
+
+def write_report(work):
+    for name, text in (('index.html', REPORT), ('a b.svg', '<svg/>')):
+        with open(os.path.join(work.folder, name), 'w') as stream:
+            stream.write(text)
+
+
+class Served:
+    """`python -m jobs serve` on a free port. Use as a context manager."""
+
+    def __init__(self, volume, *arguments, **environment):
+        command = [sys.executable, '-u', '-m', 'jobs', 'serve', '--data', str(volume), '--port', '0']
+        for text in SETTINGS:
+            command += ['--set', text]
+        self.process = subprocess.Popen(
+            command + list(arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            universal_newlines=True, env=dict(os.environ, **environment))
+        self.first_line = self.process.stdout.readline()
+        assert 'http://127.0.0.1:' in self.first_line, \
+            self.first_line + self.process.communicate()[0]
+        self.port = int(self.first_line.split('127.0.0.1:')[1].split()[0])
+        self.url = 'http://127.0.0.1:%d' % self.port
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.process.kill()
+        self.process.communicate()
+
+    def ask(self, path, body=None):
+        """(status, headers, bytes) of a GET, or of a POST of JSON."""
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
+        try:
+            if body is None:
+                connection.request('GET', path)
+            else:
+                connection.request('POST', path, json.dumps(body),
+                                   {'Content-Type': 'application/json'})
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def draw(self, caption='a red bird', seed=0, **more):
+        return self.ask('/api/draw', dict(more, run=RUN, caption=caption, seed=seed))
+
+    def stop(self, number):
+        """Sends a signal; (exit code, what it printed)."""
+        self.process.send_signal(number)
+        text = self.process.communicate(timeout=60)[0]
+        return self.process.returncode, text

@@ -1,0 +1,516 @@
+"""The API and the page of `serve`, asked within this process."""
+
+import io
+import json
+import os
+import re
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from export_toy import run
+from PIL import Image
+from serve_toy import RUN, SETTINGS, make_volume
+from toy import ROOT, tiny_config
+
+from jobs import export
+from jobs.command_line import main
+from jobs.contract import read_manifest
+from stackgan.files import files_below, write_json
+from stackgan.serving.app import POLICY, create_app
+from stackgan.serving.gallery import Gallery, Picture
+from stackgan.serving.limits import Limits, Rates
+from stackgan.serving.queue import DrawingQueue
+from stackgan.serving.refusals import Refusal
+from stackgan.serving.runs import Runs
+from stackgan.serving.service import make_service
+
+jsonschema = pytest.importorskip('jsonschema')
+CAPTION = 'a small red bird with black wings'
+
+
+@pytest.fixture(scope='module')
+def volume(tmp_path_factory):
+    return make_volume(tmp_path_factory.mktemp('volume'))
+
+
+def client_of(volume, has_tensorflow=True, **limits):
+    """A client of the application; `lines` has what it says."""
+    lines = []
+    runs = Runs(str(volume), read_manifest)
+    runs._has_tensorflow = has_tensorflow
+    service = make_service(runs, tiny_config().platform, Limits(**dict({'rate': 10000}, **limits)),
+                           {'stackgan': '0'}, RUN, lines.append)
+    app = create_app(service)
+    client = app.test_client()
+    client.lines, client.service, client.app = lines, service, app
+    return client
+
+
+@pytest.fixture(scope='module')
+def client(volume):
+    return client_of(volume)
+
+
+def draw(client, caption=CAPTION, seed=0, **more):
+    return client.post('/api/draw', json=dict(more, run=RUN, caption=caption, seed=seed))
+
+
+def pixels(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 200 and answer.mimetype == 'image/png'
+    return np.asarray(Image.open(io.BytesIO(answer.data))).astype(int)
+
+
+def one_line(answer, *statuses):
+    """The message of a refusal: one plain sentence, as described."""
+    assert answer.status_code in statuses, answer.data
+    assert list(answer.get_json()) == ['error']
+    message = answer.get_json()['error']
+    assert message and '\n' not in message and 'Traceback' not in message and '<' not in message
+    return message
+
+
+# Pictures.
+
+def test_pictures_are_those_of_sample(client, volume, tmp_path, capsys):
+    """Same run, caption, seed and copy: the checkpoint by TensorFlow against ONNX."""
+    (tmp_path / 'volume').mkdir()
+    shutil.copytree(str(volume), str(tmp_path / 'volume' / 'of'))
+    arguments = ['sample', '--caption', '  a small   red bird with black wings', '--copies', '2',
+                 '--data', str(tmp_path / 'volume' / 'of'), '--set', 'sample.seed=7']
+    for text in SETTINGS:
+        arguments += ['--set', text]
+    assert main(arguments) == 0
+    folder = capsys.readouterr().out.strip().splitlines()[-1].split(': ')[-1]
+    answer = draw(client, seed=7, count=2).get_json()
+    assert [each['copy'] for each in answer['pictures']] == [0, 1]
+    for number, picture in enumerate(answer['pictures']):
+        for stage, side in (('1', 64), ('2', 256)):
+            ours = pixels(client, picture['stages'][stage])
+            theirs = np.asarray(Image.open(os.path.join(folder, '%d/%05d.png' % (side, number))))
+            assert ours.shape == (side, side, 3) and np.abs(ours - theirs).max() <= 1
+            assert ours.std() > 3                                 # there is something to compare
+
+
+def test_a_picture_depends_on_run_caption_seed_and_copy_alone(client, volume):
+    def bytes_of(client, **asked):
+        return [client.get(each['stages']['2']).data
+                for each in draw(client, **asked).get_json()['pictures']]
+
+    first = bytes_of(client)
+    other = client_of(volume)                                     # another process, as it were
+    assert bytes_of(other, caption='x', count=3) and bytes_of(other, count=2)[:1] == first
+    assert bytes_of(client, seed=1) != first and bytes_of(client, caption='a bird') != first
+    assert bytes_of(client, count=2)[1] != first[0]
+
+
+def test_a_run_without_export_is_drawn_by_its_checkpoint(client, volume, tmp_path):
+    shutil.copytree(str(volume), str(tmp_path / 'volume'))
+    shutil.rmtree(str(tmp_path / 'volume' / 'runs' / RUN / 'export'))
+    other = client_of(tmp_path / 'volume')
+    assert other.get('/api/runs').get_json()['runs'][0]['by'] == 'checkpoint'
+    ours, theirs = [pixels(each, draw(each, seed=5).get_json()['pictures'][0]['stages']['2'])
+                    for each in (client, other)]
+    assert np.abs(ours - theirs).max() <= 1
+    without = client_of(tmp_path / 'volume', has_tensorflow=False)
+    facts = without.get('/api/runs').get_json()['runs'][0]
+    assert not facts['drawable'] and 'run export: python -m jobs export' in facts['why_not']
+    assert 'run export' in one_line(draw(without), 409)
+
+
+# The description.
+
+def schema_of(document, schema):
+    return dict(schema, components=document['components'])
+
+
+def check_answer(document, path, method, answer):
+    described = document['paths'][path][method]['responses'][str(answer.status_code)]
+    if '$ref' in described:
+        described = document['components']['responses'][described['$ref'].split('/')[-1]]
+    assert answer.mimetype in described['content']
+    for name in described.get('headers', ()):
+        assert name in answer.headers
+    if answer.mimetype == 'application/json':
+        schema = described['content']['application/json']['schema']
+        jsonschema.validate(answer.get_json(), schema_of(document, schema))
+
+
+def test_every_answer_is_as_described(client):
+    document = client.get('/openapi.json').get_json()
+    picture = draw(client).get_json()['pictures'][0]
+    tight = client_of(os.devnull, rate=1)
+    hurried = client_of(client.service.runs._folder[:-len('/runs')], rate=1)
+    draw(hurried)
+    answers = [
+        ('/health', 'get', client.get('/health')),
+        ('/api/runs', 'get', client.get('/api/runs')),
+        ('/api/runs', 'get', tight.get('/api/runs')),
+        ('/api/gallery', 'get', client.get('/api/gallery')),
+        ('/openapi.json', 'get', client.get('/openapi.json')),
+        ('/api/pictures/{id}/{stage}.png', 'get', client.get(picture['stages']['1'])),
+        ('/api/pictures/{id}/{stage}.png', 'get', client.get('/api/pictures/0/1.png')),
+        ('/runs/{run}/report/', 'get', client.get('/runs/%s/report/' % RUN)),
+        ('/runs/{run}/report/', 'get', client.get('/runs/nowhere/report/')),
+        ('/api/draw', 'post', draw(client, count=3)),
+        ('/api/draw', 'post', draw(client, caption='\U0001f426 bird ' * 40)),   # with notices
+        ('/api/draw', 'post', draw(client, caption='')),
+        ('/api/draw', 'post', draw(tight)),
+        ('/api/draw', 'post', draw(hurried)),
+        ('/api/draw', 'post', client.post('/api/draw', data='{}')),
+        ('/api/draw', 'post', client.post('/api/draw', data='x' * 20000,
+                                          content_type='application/json')),
+        ('/api/draw', 'post', client.post('/api/draw', json={}, headers={'Origin': 'http://a.b'})),
+    ]
+    for path, method, answer in answers:
+        check_answer(document, path, method, answer)
+    assert {path for path, _, _ in answers} == set(document['paths'])
+    seen = {answer.status_code for path, _, answer in answers if path == '/api/draw'}
+    assert seen == {200, 400, 403, 404, 413, 415, 429}
+    paths = {re.sub(r'<(?:\w+:)?(\w+)>', r'{\1}', rule.rule)
+             for rule in client.app.url_map.iter_rules()}
+    assert paths - set(document['paths']) == {'/', '/static/{filename}',
+                                              '/runs/{run}/report/{name}'}
+
+
+def test_the_description_admits_what_is_served_and_no_more(client):
+    document = client.get('/openapi.json').get_json()
+    asked = schema_of(document, document['components']['schemas']['Asked'])
+    limits = client.service.limits
+    properties = document['components']['schemas']['Asked']['properties']
+    assert properties['caption']['maxLength'] == limits.caption_characters
+    assert properties['count']['maximum'] == limits.count
+    jsonschema.validate(document['components']['schemas']['Asked']['example'], asked)
+    for body in ({'caption': 'a'}, {'run': RUN}, {'run': RUN, 'caption': 'a', 'seed': -1},
+                 {'run': RUN, 'caption': 'a', 'count': 9}, {'run': RUN, 'caption': 'a', 'x': 1}):
+        assert client.post('/api/draw', json=body).status_code == 400
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(body, asked)
+
+
+# What cannot be served.
+
+@pytest.mark.parametrize('change, text', [
+    ({'caption': ''}, 'empty'),
+    ({'caption': ' \t\n '}, 'empty'),
+    ({'caption': 'a' * 501}, '501 characters; at most 500'),
+    ({'caption': 'a ' * 5000}, '10000 characters'),
+    ({'caption': '\U0001f426\U0001f426'}, 'Latin letters'),
+    ({'caption': '\u9ce5'}, 'Latin letters'),
+    ({'caption': 'a \x00 bird'}, 'no text'),
+    ({'caption': 'a \x1b[31m bird'}, 'no text'),
+    ({'caption': 'a \ud800 bird'}, 'no text'),
+    ({'caption': None}, 'caption must be a text'),
+    ({'caption': ['a']}, 'caption must be a text'),
+    ({'seed': -1}, 'from 0 to 2147483647'),
+    ({'seed': 2 ** 31}, 'from 0 to 2147483647'),
+    ({'seed': 10 ** 300}, 'from 0 to 2147483647'),
+    ({'seed': 1.5}, 'seed must be a whole number'),
+    ({'seed': True}, 'seed must be a whole number'),
+    ({'seed': '7'}, 'seed must be a whole number'),
+    ({'count': 0}, 'count must be from 1 to 8'),
+    ({'count': 9}, 'count must be from 1 to 8'),
+    ({'run': 7}, 'run must be a text'),
+    ({'copies': 2}, "no 'copies'; a request has run, caption, seed, count"),
+    ({'<b>\x07': 2}, 'a request has')])
+def test_nonsense_gets_one_plain_sentence(client, change, text):
+    body = dict({'run': RUN, 'caption': CAPTION, 'seed': 0}, **change)
+    answer = client.post('/api/draw', data=json.dumps(body), content_type='application/json')
+    if '<' in ''.join(change):
+        assert answer.status_code == 400 and text in answer.get_json()['error']
+    else:
+        assert text in one_line(answer, 400)
+
+
+@pytest.mark.parametrize('body', [b'', b'{', b'\xff', b'[' * 16000, b'[1]', b'"a"', b'1' * 5000,
+                                  b'{"seed": ' + b'9' * 9000 + b'}', b'null'])
+def test_what_is_not_json_is_refused(client, body):
+    one_line(client.post('/api/draw', data=body, content_type='application/json'), 400)
+
+
+@pytest.mark.parametrize('run', ['nowhere', '', '.', '..', '../../etc', '/etc', 'a\x00b',
+                                 RUN + '/export', RUN + '/'])
+def test_unknown_runs_are_refused(client, run):
+    answer = client.post('/api/draw', json={'run': run, 'caption': CAPTION})
+    assert 'there are ' + RUN in one_line(answer, 404)
+
+
+def test_what_the_encoder_passes_over_is_said(client):
+    def notices(caption):
+        return draw(client, caption=caption).get_json()['notices']
+
+    assert notices(CAPTION) == []
+    assert 'first 201 characters' in notices('long ' * 60)[0] and len(notices('long ' * 60)) == 1
+    assert 'unknown to the text encoder' in notices('a red \U0001f426')[0]
+
+
+def test_other_paths_methods_and_sites(client):
+    for path in ('/nowhere', '/api', '/static/../app.py', '/static/page.py', '/runs/', '/data'):
+        one_line(client.get(path), 404)
+    one_line(client.get('/api/draw'), 405)
+    one_line(client.post('/health'), 405)
+    for origin in ('http://elsewhere.example', 'null', 'http://localhost:1'):
+        answer = client.post('/api/draw', json={'run': RUN, 'caption': CAPTION},
+                             headers={'Origin': origin})
+        assert 'another site' in one_line(answer, 403)
+    assert client.post('/api/draw', json={'run': RUN, 'caption': CAPTION},
+                       headers={'Origin': 'http://localhost'}).status_code == 200
+
+
+def test_damaged_files_fail_alone_and_recover(volume, tmp_path):
+    shutil.copytree(str(volume), str(tmp_path / 'volume'))
+    path = tmp_path / 'volume' / 'runs' / RUN / 'export' / 'text-encoder.onnx'
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000] + bytes(len(whole) - 1000))
+    client = client_of(tmp_path / 'volume')
+    message = one_line(draw(client), 503)
+    assert 'owner finds the reason' in message and str(tmp_path) not in message
+    assert 'text-encoder.onnx: not a readable ONNX model' in client.lines[0]
+    path.write_bytes(whole)
+    assert draw(client).status_code == 200
+
+
+def test_a_failure_of_the_server_itself_is_logged_and_not_shown(volume):
+    client = client_of(volume)
+    client.service.runs.all = lambda: 1 // 0
+    assert 'Something went wrong' in one_line(client.get('/api/runs'), 500)
+    assert 'ZeroDivisionError' in client.lines[0]
+
+
+# Limits.
+
+def test_rates_by_address():
+    now = [0.0]
+    rates = Rates(Limits(rate=2, rate_seconds=10, addresses=2), lambda: now[0])
+    rates.admit('a')
+    now[0] = 4.0
+    rates.admit('a')
+    rates.admit('b')
+    with pytest.raises(Refusal, match='at most 2 in 10 seconds; try again in 6') as refused:
+        rates.admit('a')
+    assert (refused.value.status, refused.value.retry_after) == (429, 6)
+    now[0] = 10.5
+    rates.admit('a')                                            # its first is forgotten
+    rates.admit('c')                                            # and with it all of b, the oldest
+    assert set(rates._times) == {'a', 'c'}
+
+
+def test_a_mistake_costs_nothing(volume):
+    client = client_of(volume, rate=1)
+    assert draw(client, caption='').status_code == 400
+    assert client.post('/api/draw', json={'run': 'x', 'caption': 'a'}).status_code == 404
+    assert draw(client).status_code == 200
+    answer = draw(client)
+    assert answer.status_code == 429 and 0 < int(answer.headers['Retry-After']) <= 60
+
+
+class Gate:
+    """A slow drawing, named fake: waits until it is let through."""
+
+    def __init__(self):
+        self.began, self.open, self.drawn = threading.Semaphore(0), threading.Event(), []
+
+    def draw(self, asked):
+        self.began.release()
+        assert self.open.wait(30)
+        self.drawn.append(asked)
+        return asked
+
+
+def in_threads(call, values):
+    """Starts `call` for each value; (threads, outcomes by value)."""
+    outcomes = {}
+
+    def run(value):
+        try:
+            outcomes[value] = call(value)
+        except Refusal as refusal:
+            outcomes[value] = refusal
+
+    threads = [threading.Thread(target=run, args=(value,)) for value in values]
+    for thread in threads:
+        thread.start()
+    return threads, outcomes
+
+
+def test_the_queue_is_bounded_and_draws_one_at_a_time():
+    gate = Gate()
+    queue = DrawingQueue(gate.draw, Limits(queue=2, seconds=30))
+    threads, outcomes = in_threads(queue.draw, ['first'])
+    assert gate.began.acquire(timeout=30)
+    more, more_outcomes = in_threads(queue.draw, ['second'])
+    while len(queue) < 2:
+        pass
+    with pytest.raises(Refusal, match='Too many people') as refused:
+        queue.draw('third')
+    assert refused.value.status == 503 and refused.value.retry_after
+    assert not gate.began.acquire(blocking=False)                # the second has not begun
+    gate.open.set()
+    for thread in threads + more:
+        thread.join()
+    assert outcomes == {'first': 'first'} and more_outcomes == {'second': 'second'}
+    assert gate.drawn == ['first', 'second'] and len(queue) == 0
+
+
+def test_what_takes_too_long_is_given_up():
+    gate = Gate()
+    queue = DrawingQueue(gate.draw, Limits(seconds=0.05))
+    for caption in ('under way', 'waiting'):
+        with pytest.raises(Refusal, match='longer than 0.05 seconds') as refused:
+            queue.draw(caption)
+        assert refused.value.status == 503
+    gate.open.set()
+    queue.close(30)
+    assert gate.drawn == ['under way']                           # the other was never begun
+
+
+def test_closing_finishes_what_is_under_way_and_refuses_the_rest():
+    gate = Gate()
+    queue = DrawingQueue(gate.draw, Limits(seconds=30))
+    threads, outcomes = in_threads(queue.draw, ['under way'])
+    assert gate.began.acquire(timeout=30)
+    waiting, waited = in_threads(queue.draw, ['waiting'])
+    while len(queue) < 2:
+        pass
+    threading.Timer(0.1, gate.open.set).start()
+    queue.close(30)
+    for thread in threads + waiting:
+        thread.join()
+    assert outcomes == {'under way': 'under way'} and gate.drawn == ['under way']
+    assert waited['waiting'].status == 503
+    with pytest.raises(Refusal, match='is stopping'):
+        queue.draw('late')
+
+
+def test_the_gallery_keeps_the_newest():
+    gallery = Gallery(3)
+
+    def pictures(names):
+        return [Picture(name, RUN, 'a', 0, 0, {1: b''}) for name in names]
+
+    gallery.add(pictures('ab'))
+    assert [each.id for each in gallery.recent()] == ['a', 'b']
+    gallery.add(pictures('c'))
+    gallery.add(pictures('b'))                                   # drawn again: first again
+    gallery.add(pictures('d'))
+    assert [each.id for each in gallery.recent()] == ['d', 'b', 'c']
+    assert gallery.get('a') is None and gallery.get('b').id == 'b'
+
+
+def test_models_are_kept_for_a_few_runs(volume, tmp_path):
+    for name in ('one', 'two', 'three'):
+        shutil.copytree(str(volume / 'runs' / RUN), str(tmp_path / 'runs' / name))
+    client = client_of(tmp_path, runs=2)
+    for name in ('one', 'two', 'one', 'three', 'one', 'two'):
+        assert client.post('/api/draw', json={'run': name, 'caption': 'a'}).status_code == 200
+    assert [line.split(':')[0] for line in client.lines] == [
+        'loaded one', 'loaded two', 'loaded three', 'loaded two']
+
+
+# Runs and their reports.
+
+def test_a_new_export_is_drawn_with_at_once(volume, tmp_path):
+    shutil.copytree(str(volume), str(tmp_path / 'volume'))
+    client = client_of(tmp_path / 'volume')
+    before = client.get(draw(client).get_json()['pictures'][0]['stages']['2']).data
+    config = tiny_config('export.batch_sizes=[1]', 'export.weights=trained')
+    assert run(export.JOB, tmp_path / 'volume', config) == 0
+    after = client.get(draw(client).get_json()['pictures'][0]['stages']['2']).data
+    assert before != after
+    assert len(client.get('/api/gallery').get_json()['pictures']) == 2     # two pictures, two names
+
+
+def test_runs_say_what_they_lack(tmp_path, volume):
+    runs = tmp_path / 'runs'
+    (runs / 'empty').mkdir(parents=True)
+    (runs / '.hidden').mkdir()
+    (runs / 'a file').write_text('')
+    shutil.copytree(str(volume / 'runs' / RUN / 'stage2'), str(runs / 'brought' / 'stage2'))
+    shutil.copytree(str(volume / 'runs' / RUN), str(runs / 'old'))
+    manifest = read_manifest(str(runs / 'old' / 'stage2'))
+    write_json(str(runs / 'old' / 'stage2' / 'manifest.json'),      # as of a later training
+               dict(manifest, content='another'))
+    facts = {each['name']: each for each in
+             client_of(tmp_path).get('/api/runs').get_json()['runs']}
+    assert set(facts) == {'brought', 'empty', 'old'}
+    assert facts['empty']['why_not'] == 'it has no finished training and no export'
+    assert 'embeddings came with the dataset' in facts['brought']['why_not']
+    assert facts['old']['drawable'] and facts['old']['note'] == (
+        'its export is older than its training')
+    page = client_of(tmp_path).get('/').get_data(as_text=True)
+    assert 'its export is older' in page and 'Not to draw with: it has no finished' in page
+    nothing = client_of(tmp_path / 'nowhere')
+    assert nothing.get('/api/runs').get_json() == {'runs': []}
+    assert 'There is no run on this volume' in nothing.get('/').get_data(as_text=True)
+
+
+def test_reports_and_nothing_else_of_the_volume(volume, tmp_path):
+    shutil.copytree(str(volume), str(tmp_path / 'volume'))
+    report = tmp_path / 'volume' / 'runs' / RUN / 'report'
+    client = client_of(tmp_path / 'volume')
+    assert client.get('/runs/%s/report' % RUN).status_code == 308        # to that with a slash
+    answer = client.get('/runs/%s/report/' % RUN)
+    assert answer.status_code == 200 and b'of a run' in answer.data
+    assert "style-src 'unsafe-inline'" in answer.headers['Content-Security-Policy']
+    assert 'script-src' not in answer.headers['Content-Security-Policy']
+    assert client.get('/runs/%s/report/a%%20b.svg' % RUN).mimetype == 'image/svg+xml'
+    (report / 'new.txt').write_text('not recorded')
+    for name in ('manifest.json', 'log.txt', 'config.yaml/..', 'new.txt', '../export/export.json',
+                 '..%2fexport%2fexport.json', '%2e%2e/export/export.json', '/etc/passwd',
+                 '%2fetc%2fpasswd', '..', '.', 'index.html/', 'index.html%00', '....//index.html'):
+        answer = client.get('/runs/%s/report/%s' % (RUN, name))
+        assert answer.status_code in (404, 308), name
+    for run_name in ('..', '%2e%2e', '.', 'nowhere', '..%2f..'):
+        assert client.get('/runs/%s/report/index.html' % run_name).status_code == 404
+    secret = tmp_path / 'secret'
+    secret.write_text((report / 'index.html').read_text())
+    (report / 'index.html').unlink()
+    (report / 'index.html').symlink_to(secret)
+    assert client.get('/runs/%s/report/index.html' % RUN).status_code == 404
+
+
+# The page.
+
+def test_the_page_works_without_javascript(client):
+    answer = client.post('/', data={'run': RUN, 'caption': 'a <i>red</i> "bird"', 'seed': '4'})
+    assert answer.status_code == 303
+    page = client.get(answer.headers['Location']).get_data(as_text=True)
+    assert 'a &lt;i&gt;red&lt;/i&gt; &#34;bird&#34;' in page and '<i>' not in page
+    assert 'value="4"' in page
+    assert len(re.findall(r'<img class="drawn" alt="Stage-II?: a &lt;i&gt;[^>]* src="/api/', page)) == 2
+    answer = client.post('/', data={'run': RUN, 'caption': '<script>x</script>\x00', 'seed': '4'})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 400 and 'characters that are no text' in page
+    assert '<script>x' not in page and '&lt;script&gt;x&lt;/script&gt;' in page
+    for seed in ('x', '-1', '9' * 5000):
+        answer = client.post('/', data={'run': RUN, 'caption': 'a', 'seed': seed})
+        assert answer.status_code == 400 and 'whole number' in answer.get_data(as_text=True)
+    assert 'not kept any more' in client.get('/?picture=gone').get_data(as_text=True)
+    assert client.post('/', data={'x': 'y' * 20000}).status_code == 413
+
+
+def test_headers_and_nothing_inline_or_from_elsewhere(client):
+    for answer in (client.get('/'), client.get('/health'), client.get('/nowhere'),
+                   client.get('/static/page.css'), draw(client, caption='')):
+        assert answer.headers['Content-Security-Policy'] == POLICY
+        assert answer.headers['X-Content-Type-Options'] == 'nosniff'
+        assert answer.headers['Referrer-Policy'] == 'same-origin'
+    for part in POLICY.split('; '):
+        assert part.split(' ', 1)[1] in ("'self'", "'none'")
+    folder = os.path.join(ROOT, 'stackgan', 'serving')
+    for name in files_below(folder):
+        if name.endswith(('.html', '.css', '.js', '.svg')):
+            with open(os.path.join(folder, name), encoding='utf-8') as stream:
+                text = stream.read().replace('http://www.w3.org/2000/svg', '')
+            assert '//' not in re.sub(r'(?m)^//.*$', '', text), name
+            assert not re.search(r'style=|\son\w+=|innerHTML|<script>|eval', text), name
+
+
+def test_fields_have_labels(client):
+    page = client.get('/').get_data(as_text=True)
+    for id in re.findall(r'<(?:textarea|select|input)[^>]* id="([^"]+)"|<(?:textarea|select|input) '
+                         r'id="([^"]+)"', page):
+        assert '<label for="%s">' % ''.join(id) in page
+    assert 'role="status"' in page and 'role="alert"' in page and 'lang="en"' in page

@@ -135,6 +135,16 @@ def test_grids_stay_of_a_size_to_look_at(tmp_path, monkeypatch, plan, shown):
     assert len(os.listdir(str(tmp_path / '256'))) == len(plan.shots)
 
 
+def test_a_long_caption_is_not_cut_under_few_pictures(tmp_path):
+    heights = []
+    for words in (5, 40):
+        write(tmp_path, copies_plan(wanted('feather ' * words), 1))
+        with Image.open(str(tmp_path / 'grid.png')) as image:
+            heights.append(image.size[1])
+            ends = np.asarray(image.convert('L'))[-30:].min()
+    assert heights[1] >= heights[0] + 4 * 19 and ends < 60       # the last line is there
+
+
 def test_a_grid_of_ways_has_both_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(sheets, 'PATH_COLUMNS', 3)
     write(tmp_path, noise_path_plan(wanted('a'), [1, 2], 6), stage=1)

@@ -75,15 +75,19 @@ def test_more_neighbours_than_pictures(split):
     assert nearest(samples(2), split, 50).images.shape == (2, 37)
 
 
-def test_of_equal_distances_the_earlier_image_is_nearer(prepared, tmp_path, monkeypatch):
-    folder = make_prepared(tmp_path / 'twins', images=8)
-    path = os.path.join(folder, 'train', 'images-076-00000.npy')
-    twins = np.load(path)
-    twins[[0, 3]] = twins[2]
-    np.save(path, twins)
-    monkeypatch.setattr(module, 'BLOCK', 2)
-    found = nearest(twins[2:3, 6:70, 6:70], Split(open_dataset(folder), 'train'), 3)
-    assert list(found.images[0]) == [0, 2, 3] and not found.distances.any()
+@pytest.mark.parametrize('block', [2, 128])
+def test_of_equal_distances_the_earlier_image_is_nearer(tmp_path, monkeypatch, block):
+    folder = make_prepared(tmp_path / 'twins', images=70)
+    for shard in range(2):
+        path = os.path.join(folder, 'train', 'images-076-0000%d.npy' % shard)
+        twins = np.load(path)
+        twins[:] = 100
+        twins[shard:len(twins):3] = 90                    # images 0, 3, 6, ... and 37, 40, ...
+        np.save(path, twins)
+    monkeypatch.setattr(module, 'BLOCK', block)
+    found = nearest(twins[1:2, 6:70, 6:70], Split(open_dataset(folder), 'train'), 16)
+    assert list(found.images[0]) == list(range(0, 36, 3)) + [37, 40, 43, 46]
+    assert not found.distances.any()
 
 
 def test_an_image_is_not_its_own_neighbour(prepared, split, monkeypatch):

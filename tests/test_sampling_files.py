@@ -9,7 +9,7 @@ from PIL import Image, ImageSequence
 
 from stackgan.files import files_below
 from stackgan.sampling import animation, sheets
-from stackgan.sampling.animation import END_MS, MOST_PIXELS, STEP_MS
+from stackgan.sampling.animation import END_MS, MOST_PIXELS, STEP_MS, write_gif
 from stackgan.sampling.plans import (caption_path_plan, copies_plan, facts_of, noise_path_plan,
                                      seeds_plan)
 from stackgan.sampling.wanted import Wanted
@@ -78,6 +78,21 @@ def test_an_animation_goes_forward_and_back(tmp_path):
     assert (np.abs(read[0][1] - read[3][1]).max(axis=2) > 40).any()
 
 
+def test_an_animation_keeps_soft_shades_and_small_spots(tmp_path):
+    """Means of 16 x 16 pixels: 256 colours without dithering would be off by several values."""
+    y, x = np.mgrid[0:256, 0:512] / 512.0
+    sources = []
+    for turn in (0.0, 1.0):
+        picture = np.stack([90 + 80 * x, 110 + 90 * y, 170 - 90 * x * turn], axis=2)
+        picture[100:116, 304:320] = (250, 200, 20)
+        sources.append(np.rint(picture).astype(np.uint8))
+    write_gif(str(tmp_path / 'soft.gif'), [Image.fromarray(each) for each in sources])
+    for (_, frame), source in zip(frames(tmp_path / 'soft.gif'), sources):
+        off = (frame - source).reshape(16, 16, 32, 16, 3).mean(axis=(1, 3))
+        assert np.sqrt(np.mean(off ** 2)) < 1.5
+        assert np.abs(frame[108, 312] - (250, 200, 20)).max() < 16
+
+
 def test_each_row_of_ways_has_an_animation_up_to_a_number(tmp_path, monkeypatch):
     monkeypatch.setattr(animation, 'ANIMATIONS', 3)
     said = write(tmp_path, noise_path_plan(wanted(*'abcde'), [1, 5], 2))
@@ -133,6 +148,16 @@ def test_grids_stay_of_a_size_to_look_at(tmp_path, monkeypatch, plan, shown):
     with Image.open(str(tmp_path / 'grid.png')) as image:
         assert image.size[0] <= 2300 and image.size[1] <= 3000
     assert len(os.listdir(str(tmp_path / '256'))) == len(plan.shots)
+
+
+def test_a_long_caption_is_not_cut_under_few_pictures(tmp_path):
+    heights = []
+    for words in (5, 40):
+        write(tmp_path, copies_plan(wanted('feather ' * words), 1))
+        with Image.open(str(tmp_path / 'grid.png')) as image:
+            heights.append(image.size[1])
+            ends = np.asarray(image.convert('L'))[-30:].min()
+    assert heights[1] >= heights[0] + 4 * 19 and ends < 60       # the last line is there
 
 
 def test_a_grid_of_ways_has_both_ends(tmp_path, monkeypatch):

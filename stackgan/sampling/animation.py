@@ -6,6 +6,7 @@ from PIL import Image, ImageDraw
 
 from stackgan.files import atomic_write
 from stackgan.lettering import font, wrap
+from stackgan.progress import Progress
 from stackgan.sampling.grids import (FAINT, GAP, INK, LETTER_SIZE, LINE_HEIGHT, LINES, MARGIN,
                                      PAPER, shown)
 from stackgan.sampling.sheets import read_pictures, stage_names
@@ -26,10 +27,12 @@ def write_animations(
     """Writes a GIF for each of the first rows; returns what there is, in words."""
     os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
     rows = plan.rows[:ANIMATIONS]
-    for number, (path, shots) in enumerate(rows):
-        frames = frames_of(path, [read_pictures(folder, index[shot]) for shot in shots],
-                           stage_names(index[0]))
-        write_gif(os.path.join(folder, FOLDER, '%05d.gif' % number), frames)
+    with Progress('animations', len(rows), 'files') as progress:
+        for number, (path, shots) in enumerate(rows):
+            frames = frames_of(path, [read_pictures(folder, index[shot]) for shot in shots],
+                               stage_names(index[0]))
+            write_gif(os.path.join(folder, FOLDER, '%05d.gif' % number), frames)
+            progress.advance()
     return '%s/%s' % (FOLDER, ' (%d of %d rows)' % (len(rows), len(plan.rows))
                       if len(rows) < len(plan.rows) else '')
 

@@ -26,11 +26,12 @@ def captioned_grid(
         headings=None,    # a text above each column; None: none
         columns=1,        # rows of the list that stand side by side
         groups=None,      # texts above the headings, each above as many columns; None: none
+        lines=LINES,      # that a caption may take
 ):
     """A PIL image of all rows."""
     letters = font(LETTER_SIZE)
     width = max(len(pictures) for _, pictures in rows) * (side + GAP) - GAP
-    height = side + GAP + LINES * LINE_HEIGHT + MARGIN // 2
+    height = side + GAP + lines * LINE_HEIGHT + MARGIN // 2
     above = [texts for texts in (groups, headings) if texts]
     top = MARGIN + LINE_HEIGHT * len(above)
     down = -(-len(rows) // columns)
@@ -45,7 +46,7 @@ def captioned_grid(
         if number % down == 0:
             for level, texts in enumerate(above):
                 _write_above(pen, texts, left, MARGIN // 2 + level * LINE_HEIGHT, width)
-        for i, line in enumerate(wrap(caption, letters, width, LINES)):
+        for i, line in enumerate(wrap(caption, letters, width, lines)):
             pen.text((left, y + side + GAP + i * LINE_HEIGHT), line, INK, letters)
     return sheet
 
@@ -81,6 +82,16 @@ def strip_grid(
             pen.text((before + width - letters.getlength(line), y + i * LINE_HEIGHT), line, INK,
                      letters)
     return sheet
+
+
+def lines_of(
+        captions,         # texts
+        pictures,         # beside each other
+        side,             # each is shown this large, in pixels
+):
+    """Lines that the longest of them takes under so many pictures, at least 2 and at most 8."""
+    width = pictures * (side + GAP) - GAP
+    return max([LINES] + [len(wrap(text, font(LETTER_SIZE), width, 4 * LINES)) for text in captions])
 
 
 def _write_above(pen, texts, left, top, width):

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from stackgan.files import atomic_write
-from stackgan.sampling.grids import Strips, captioned_grid, strip_grid
+from stackgan.sampling.grids import LINES, Strips, captioned_grid, lines_of, strip_grid
 
 GRID = 'grid.png'
 ROWS, COLUMNS = 16, 8              # of a grid, at most; Stage-I and Stage-II are one column
@@ -39,8 +39,9 @@ def _sheet(folder, plan, index):
     names = stage_names(index[0]) * columns
     side_by_side = max(1, min(4, 8 // len(names))) if len(rows) > 3 else 1
     groups = plan.headings[:columns] if plan.headings else None
-    sheet = captioned_grid(pictures, SIDE if len(names) <= 8 else SMALL_SIDE, names, side_by_side,
-                           groups)
+    side = SIDE if len(names) <= 8 else SMALL_SIDE
+    lines = LINES if side_by_side > 1 else lines_of([text for text, _ in rows], len(names), side)
+    sheet = captioned_grid(pictures, side, names, side_by_side, groups, lines)
     return sheet, len(rows), columns
 
 

@@ -171,8 +171,8 @@ def test_every_answer_is_as_described(client):
     assert seen == {200, 400, 403, 404, 413, 415, 429}
     paths = {re.sub(r'<(?:\w+:)?(\w+)>', r'{\1}', rule.rule)
              for rule in client.app.url_map.iter_rules()}
-    assert paths - set(document['paths']) == {'/', '/static/{filename}',
-                                              '/runs/{run}/report/{name}'}
+    assert paths - set(document['paths']) == {
+        '/', '/favicon.ico', '/static/{filename}', '/runs/{run}/report/{name}'}
 
 
 def test_the_description_admits_what_is_served_and_no_more(client):

@@ -246,7 +246,9 @@ def test_half_requests_and_garbage_do_no_harm(served):
     for one in sockets:
         one.close()
     connection = http.client.HTTPConnection('127.0.0.1', served.port, timeout=30)
-    connection.request('POST', '/api/draw', b'x' * (1 << 21), {'Content-Type': 'application/json'})
+    connection.putrequest('POST', '/api/draw')
+    connection.putheader('Content-Length', str(1 << 21))
+    connection.endheaders(b'x' * 1000)                  # refused before the rest of it is sent
     assert connection.getresponse().status == 413
     connection.close()
     assert served.draw()[0] == 200

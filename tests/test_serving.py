@@ -78,13 +78,13 @@ def test_pictures_are_those_of_sample(client, volume, tmp_path, capsys):
     """Same run, caption, seed and copy: the checkpoint by TensorFlow against ONNX."""
     (tmp_path / 'volume').mkdir()
     shutil.copytree(str(volume), str(tmp_path / 'volume' / 'of'))
-    arguments = ['sample', '--caption', '  a small   red bird with black wings', '--copies', '2',
+    arguments = ['sample', '--caption', CAPTION, '--copies', '2',
                  '--data', str(tmp_path / 'volume' / 'of'), '--set', 'sample.seed=7']
     for text in SETTINGS:
         arguments += ['--set', text]
     assert main(arguments) == 0
     folder = capsys.readouterr().out.strip().splitlines()[-1].split(': ')[-1]
-    answer = draw(client, seed=7, count=2).get_json()
+    answer = draw(client, '  a small   red bird with black wings', 7, count=2).get_json()
     assert [each['copy'] for each in answer['pictures']] == [0, 1]
     for number, picture in enumerate(answer['pictures']):
         for stage, side in (('1', 64), ('2', 256)):

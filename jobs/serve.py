@@ -4,7 +4,7 @@ import signal
 
 from jobs.contract import read_manifest
 from jobs.execution import versions
-from stackgan.errors import Interrupted, MissingRequirement
+from stackgan.errors import InputError, Interrupted, MissingRequirement
 
 GRACE_SECONDS = 25            # for the drawing under way, once a signal has come
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
@@ -31,6 +31,9 @@ def serve(
         volume,            # absolute path of the data volume
 ):
     """Serves until SIGTERM, then 0, or SIGINT, then 130; the drawing under way is finished."""
+    for name in ('rate', 'queue'):
+        if getattr(options, name) < 1:
+            raise InputError('serve: --%s %d: must be at least 1' % (name, getattr(options, name)))
     try:
         import flask       # noqa: F401
         import waitress    # noqa: F401

@@ -56,6 +56,11 @@ class Browser:
 
     def call(self, method, **parameters):
         """The result of a command of the protocol."""
+        answer = self._ask(method, parameters)
+        assert 'error' not in answer, (method, answer['error'])
+        return answer['result']
+
+    def _ask(self, method, parameters):
         self.number += 1
         message = {'id': self.number, 'method': method, 'params': parameters}
         if self.session:
@@ -66,8 +71,7 @@ class Browser:
         while True:
             answer = self._read()
             if answer.get('id') == self.number:
-                assert 'error' not in answer, (method, answer['error'])
-                return answer['result']
+                return answer
 
     def _read(self):
         while b'\0' not in self.rest:
@@ -88,7 +92,8 @@ class Browser:
         elif method == 'Runtime.consoleAPICalled' and parameters['type'] in ('error', 'warning'):
             self.complaints.append(str(parameters['args']))
         elif method == 'Log.entryAdded' and parameters['entry']['level'] in ('error', 'warning'):
-            self.complaints.append(parameters['entry']['text'])
+            entry = parameters['entry']
+            self.complaints.append('%s: %s' % (entry.get('url'), entry['text']))
 
     def open(self, url):
         """Opens a page and waits until it is loaded."""
@@ -105,11 +110,12 @@ class Browser:
     def wait(self, script):
         """Waits until JavaScript gives something true; its value."""
         end = time.time() + SECONDS
-        while True:
-            value = self.evaluate(script)
+        while True:                             # an error: the page is being left
+            answer = self._ask('Runtime.evaluate', {'expression': script, 'returnByValue': True})
+            value = answer.get('result', {}).get('result', {}).get('value')
             if value:
                 return value
-            assert time.time() < end, 'never true: %s' % script
+            assert time.time() < end, ('never true: %s' % script, answer)
             time.sleep(0.02)
 
     def type(self, text):

@@ -78,13 +78,13 @@ def test_pictures_are_those_of_sample(client, volume, tmp_path, capsys):
     """Same run, caption, seed and copy: the checkpoint by TensorFlow against ONNX."""
     (tmp_path / 'volume').mkdir()
     shutil.copytree(str(volume), str(tmp_path / 'volume' / 'of'))
-    arguments = ['sample', '--caption', '  a small   red bird with black wings', '--copies', '2',
+    arguments = ['sample', '--caption', CAPTION, '--copies', '2',
                  '--data', str(tmp_path / 'volume' / 'of'), '--set', 'sample.seed=7']
     for text in SETTINGS:
         arguments += ['--set', text]
     assert main(arguments) == 0
     folder = capsys.readouterr().out.strip().splitlines()[-1].split(': ')[-1]
-    answer = draw(client, seed=7, count=2).get_json()
+    answer = draw(client, '  a small   red bird with black wings', 7, count=2).get_json()
     assert [each['copy'] for each in answer['pictures']] == [0, 1]
     for number, picture in enumerate(answer['pictures']):
         for stage, side in (('1', 64), ('2', 256)):
@@ -171,8 +171,8 @@ def test_every_answer_is_as_described(client):
     assert seen == {200, 400, 403, 404, 413, 415, 429}
     paths = {re.sub(r'<(?:\w+:)?(\w+)>', r'{\1}', rule.rule)
              for rule in client.app.url_map.iter_rules()}
-    assert paths - set(document['paths']) == {'/', '/static/{filename}',
-                                              '/runs/{run}/report/{name}'}
+    assert paths - set(document['paths']) == {
+        '/', '/favicon.ico', '/static/{filename}', '/runs/{run}/report/{name}'}
 
 
 def test_the_description_admits_what_is_served_and_no_more(client):

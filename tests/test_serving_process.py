@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -12,6 +13,7 @@ import pytest
 from browser import PROGRAM, Browser
 from serve_toy import RUN, Served, make_volume
 
+from jobs.command_line import main
 from stackgan.files import digest_of_file, files_below
 
 CAPTION = 'a small red bird with black wings'
@@ -246,7 +248,9 @@ def test_half_requests_and_garbage_do_no_harm(served):
     for one in sockets:
         one.close()
     connection = http.client.HTTPConnection('127.0.0.1', served.port, timeout=30)
-    connection.request('POST', '/api/draw', b'x' * (1 << 21), {'Content-Type': 'application/json'})
+    connection.putrequest('POST', '/api/draw')
+    connection.putheader('Content-Length', str(1 << 21))
+    connection.endheaders(b'x' * 1000)                  # refused before the rest of it is sent
     assert connection.getresponse().status == 413
     connection.close()
     assert served.draw()[0] == 200
@@ -291,12 +295,23 @@ def test_the_word_of_a_proxy_counts_only_where_it_is_named(volume):
     assert statuses('--behind-proxy', '127.0.0.1') == [200, 200]
 
 
-def test_a_port_in_use_is_named(volume, served, capsys):
-    from jobs.command_line import main
-    assert main(['serve', '--data', str(volume), '--port', str(served.port)]) == 2
-    text = capsys.readouterr().err
-    assert 'cannot listen at 127.0.0.1, port %d: ' % served.port in text
-    assert len(text.splitlines()) == 1
+def test_what_cannot_be_started_is_one_line(volume, served, capsys, monkeypatch):
+    def refused(*arguments):
+        code = main(['serve', '--data', str(volume)] + list(arguments))
+        text = capsys.readouterr().err
+        assert len(text.splitlines()) == 1
+        return code, text
+
+    for arguments, text in ((['--port', str(served.port)], 'cannot listen at 127.0.0.1, port '),
+                            (['--port', '70000'], 'cannot listen at 127.0.0.1, port 70000: '),
+                            (['--host', '192.0.2.1'], 'cannot listen at 192.0.2.1, port 8080: '),
+                            (['--rate', '0'], '--rate 0: must be at least 1'),
+                            (['--queue', '-1'], '--queue -1: must be at least 1')):
+        code, seen = refused(*arguments)
+        assert code == 2 and text in seen
+    monkeypatch.setitem(sys.modules, 'waitress', None)
+    code, seen = refused()
+    assert code == 3 and 'install the extra `serve` of pyproject.toml' in seen
 
 
 def test_the_volume_is_only_read(volume, served):

@@ -180,7 +180,7 @@ class Export:
                        'the weights themselves', choices=('averages', 'trained'))
     batch_sizes: Tuple[int, ...] = key('pictures a run draws; a file each, fixed', least=1,
                                        most=1024)
-    onnx: bool = key('write ONNX beside each frozen graph')
+    onnx: bool = key('write ONNX beside each frozen graph, and of the text encoder')
     soc_version: str = key('chip that ATC converts for, in the spelling of its CANN release',
                            pattern=NAME)
     fusion_switch_file: Optional[str] = key('file with which ATC switches fusions off; null: none')

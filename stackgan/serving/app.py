@@ -4,7 +4,7 @@ import traceback
 from urllib.parse import urlsplit
 
 from flask import Flask, jsonify, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from stackgan.serving.api import api
 from stackgan.serving.pages import pages
@@ -29,14 +29,15 @@ def create_app(
 ):
     """The WSGI application."""
     app = Flask('stackgan.serving')
-    app.config['MAX_CONTENT_LENGTH'] = service.limits.body_bytes
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(api(service))
     app.register_blueprint(pages(service))
 
     @app.before_request
-    def refuse_forms_of_others():
-        """Another site's page may not draw by the browser of a visitor."""
+    def refuse_at_once():
+        """Too much, and the page of another site that would draw by a visitor's browser."""
+        if (request.content_length or 0) > service.limits.body_bytes:
+            raise RequestEntityTooLarge()
         origin = request.headers.get('Origin')
         if request.method == 'POST' and origin and urlsplit(origin).netloc != request.host:
             raise Refusal(403, 'This request comes from another site')

@@ -137,7 +137,7 @@ def _notices(caption):
     codes, = encode_captions([caption])
     if not has_word(codes):
         raise Refusal(400, 'The text encoder reads Latin letters and digits, and finds none in this '
-                      'caption; describe the picture in English')
+                      'caption; describe the picture with them')
     notices = []
     if faults_of_captions([caption]):
         notices.append('Only the first %d characters are read.' % MAX_LENGTH)

@@ -2,7 +2,7 @@
 
 import mimetypes
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 
 from stackgan.serving import asked
 from stackgan.serving.refusals import Refusal
@@ -38,6 +38,10 @@ def pages(
                 answer.headers['Retry-After'] = str(refusal.retry_after)
             return answer
         return redirect(url_for('pages.index', picture=drawn.pictures[0].id), 303)
+
+    @routes.route('/favicon.ico')           # asked for by browsers that show a report
+    def icon():
+        return current_app.send_static_file('icon.svg')
 
     @routes.route('/runs/<run>/report/')
     @routes.route('/runs/<run>/report/<path:name>')

@@ -4,8 +4,8 @@ import json
 import os
 
 import pytest
-from raw_toy import (CLASSES, captions_of, folder_settings, make_cub, make_folder, picture,
-                     settings, write, write_pickle)
+from raw_toy import (CLASSES, captions_of, flowers_settings, folder_settings, make_cub,
+                     make_flowers, make_folder, picture, settings, write, write_pickle)
 
 from stackgan.data.layouts import read_plan
 from stackgan.data.layouts.captions import read_caption_file
@@ -132,21 +132,6 @@ def test_only_the_embeddings_that_are_wanted_are_named(tmp_path):
 
 
 # ---- flowers
-
-def make_flowers(raw, images=6):
-    for number in range(1, images + 1):
-        picture(os.path.join(str(raw), 'jpg', 'image_%05d.jpg' % number), number)
-        write(os.path.join(str(raw), 'text_c10', 'class_%05d' % (number % 3 + 1),
-                           'image_%05d.txt' % number), '\n'.join(captions_of(number)))
-    for split, numbers in (('train', (1, 2, 4)), ('test', (3, 6))):
-        write_pickle(raw / split / 'filenames.pickle', ['jpg/image_%05d' % n for n in numbers])
-        write_pickle(raw / split / 'class_info.pickle', [n % 3 + 1 for n in numbers])
-    return str(raw)
-
-
-def flowers_settings(**changes):
-    return settings(**dict(dict(layout='flowers', crop='stretch'), **changes))
-
 
 def test_flowers_are_read_with_their_own_lists(tmp_path):
     plan = read_plan(make_flowers(tmp_path), flowers_settings())

@@ -111,8 +111,10 @@ def make_flowers(raw, images=6):
         write(os.path.join(str(raw), 'text_c10', 'class_%05d' % (number % 3 + 1),
                            'image_%05d.txt' % number), '\n'.join(captions_of(number)))
     for split, numbers in (('train', (1, 2, 4)), ('test', (3, 6))):
-        write_pickle(os.path.join(str(raw), split, 'filenames.pickle'), ['jpg/image_%05d' % n for n in numbers])
-        write_pickle(os.path.join(str(raw), split, 'class_info.pickle'), [n % 3 + 1 for n in numbers])
+        write_pickle(os.path.join(str(raw), split, 'filenames.pickle'),
+                     ['jpg/image_%05d' % n for n in numbers])
+        write_pickle(os.path.join(str(raw), split, 'class_info.pickle'),
+                     [n % 3 + 1 for n in numbers])
     return str(raw)
 
 

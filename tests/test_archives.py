@@ -1,4 +1,4 @@
-"""Published archives are read like the folders they hold; what is wrong with one is said by name."""
+"""Published archives are read like the folders they hold; what is wrong is said by name."""
 
 import io
 import os

@@ -59,7 +59,7 @@ def _stackgan_pieces(settings, archive):
     pieces = [Piece('text_c10', 'the captions', archive, CAPTIONS, r'[^/]+/[^/]+\.txt', 2)]
     for split in SPLITS:
         for name, what, is_needed in (
-                (NAMES, 'the images of the split (or choose them with data.split.by: class)', lists),
+                (NAMES, 'the images of the split (or use data.split.by: class)', lists),
                 (CLASSES, 'their classes', False),
                 (EMBEDDINGS % settings.brought_embeddings, 'the embeddings', False)):
             path = '%s/%s' % (split, name)

@@ -114,7 +114,7 @@ def test_any_archive_with_any_top_folder(cub, tmp_path, form, top):
     [('CUB_200_2011', 'Data/birds/CUB_200_2011')],
     [('CUB_200_2011/images', 'images'), ('text_c10', 'text')],
 ])
-def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves):
+def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves, capsys):
     raw = tmp_path / 'raw'
     shutil.copytree(cub, str(raw))
     for old, new in moves:
@@ -124,6 +124,8 @@ def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves):
     write(raw / 'cvpr2016_cub' / 'images' / '001.Red.t7', 'x')
     before = state(str(raw))
     assert_same(raw, tmp_path, cub)
+    said = capsys.readouterr().out
+    assert said.startswith('read where they lie: %s' % raw) and str(raw / moves[0][1]) in said
     shutil.rmtree(str(tmp_path / 'scratch'))                 # of links: what they lead to stays
     assert state(str(raw)) == before
 
@@ -428,8 +430,8 @@ def test_the_job_on_archives(published, tmp_path):
     assert not (tmp_path / 'volume').exists()
     code, out, error = command(tmp_path, published)
     assert code == 0, error
-    assert ('9 images for training and 3 for testing; CUB-200-2011 as StackGAN splits it has 8855 '
-            'and 2933 in 200 classes') in out
+    assert ('9 images for training and 3 for testing, in 3 and 1 classes; CUB-200-2011 as StackGAN '
+            'splits it has 8855 and 2933 in 150 and 50: ') in out
     assert read_json(str(tmp_path / 'volume' / 'prepared' / 'birds' / 'dataset.json'))[
         'embedding_dim'] == 6
     assert sorted(os.listdir(str(tmp_path / 'volume' / 'prepared'))) == ['birds', 'birds.lock']

@@ -81,7 +81,8 @@ def python_2_pickle(arrays):
         kind = b'h\x03' if number else (b'cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ'
                                        b'\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tbq\x03')
         data = array.astype('<f4').tobytes()
-        parts += [b'cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01',
+        parts += [b'cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R',
+                  b'(K\x01',
                   b''.join(b'J' + struct.pack('<i', size) for size in array.shape), b'\x86',
                   kind, b'\x89T', struct.pack('<i', len(data)), data,
                   b'r', struct.pack('<i', number + 4), b'tb']         # kept for a second mention

@@ -47,14 +47,16 @@ def view_raw(
         raise InputError('%s: must be a folder that holds the dataset, or its archives' % raw)
     found = {piece.path: _find(raw, piece) for piece in pieces}
     origins = {path: place for path, place in found.items() if place}
+    deeper = [place for path, place in origins.items() if place != os.path.join(raw, path)]
+    if deeper:
+        say('read where they lie: ' + ', '.join(deeper))
     missing = [piece for piece in pieces if not found[piece.path]]
     for name in _archives_of(raw) if missing else ():
         folder = os.path.join(scratch, 'archives', name)
         if not os.path.isdir(folder):
             unpack(os.path.join(raw, name), missing, folder, say)
         _add_unpacked(found, origins, os.path.join(raw, name), folder, missing, say)
-    here = os.path.join(raw, '')
-    if all(place in (None, here + path) for path, place in found.items()):
+    if all(place in (None, os.path.join(raw, path)) for path, place in found.items()):
         return View(raw, raw, {})
     folder = os.path.join(scratch, 'raw')
     shutil.rmtree(folder, ignore_errors=True)          # of links: what they lead to stays

@@ -6,9 +6,9 @@ from stackgan.data.prepared import HIGH, SPLITS
 from stackgan.files import write_json
 
 BAD_IMAGES = 'bad-images.jsonl'
-PUBLISHED = {                # images for training and testing, classes of both
-    'cub': ('CUB-200-2011 as StackGAN splits it', 8855, 2933, 200),
-    'flowers': ('Oxford 102 flowers as StackGAN splits them', 7034, 1155, 102),
+PUBLISHED = {                # images for training and for testing, classes of each
+    'cub': ('CUB-200-2011 as StackGAN splits it', (8855, 2933, 150, 50)),
+    'flowers': ('Oxford 102 flowers as StackGAN splits it', (7034, 1155, 82, 20)),
 }
 
 
@@ -56,10 +56,11 @@ def remark_on_counts(report, layout):
     """A line for a dataset whose counts are not those published for its layout, or None."""
     if layout not in PUBLISHED:
         return None
-    name, train, test, classes = PUBLISHED[layout]
-    counts = [report['train']['images'], report['test']['images']]
-    if counts == [train, test]:
+    name, counts = PUBLISHED[layout]
+    parts = [report[split] for split in SPLITS]
+    found = tuple(part['images'] for part in parts) + tuple(part['classes'] for part in parts)
+    if found == counts:
         return None
-    return ('%d images for training and %d for testing; %s has %d and %d in %d classes: right for '
-            'a part of it or a dataset of your own' % (counts[0], counts[1], name, train, test,
-                                                       classes))
+    return ('%d images for training and %d for testing, in %d and %d classes; %s has %d and %d in '
+            '%d and %d: as it should be for a part of it or a dataset of your own'
+            % (found + (name,) + counts))

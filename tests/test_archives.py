@@ -12,7 +12,9 @@ import zipfile
 import pytest
 from raw_toy import (content, flowers_settings, make_cub, make_flowers, pack, pack_published, run,
                      settings, write)
+from toy import make_prepared, tiny_config
 
+from jobs.prepared import uses_brought_embeddings
 from stackgan.data import archives, raw_view
 from stackgan.data.archives import unpack
 from stackgan.data.layouts import read_plan
@@ -173,8 +175,8 @@ def test_what_is_in_no_archive_is_named_with_the_archive_that_has_it(published, 
     with pytest.raises(InputError) as caught:
         run(published, tmp_path / 'out', settings())
     text = str(caught.value)
-    assert text.startswith(published + ': text_c10/ is missing: the captions, from birds.zip; ')
-    assert 'train/filenames.pickle is missing' in text and 'test/filenames' in text
+    assert text.startswith(published + ': missing, of birds.zip: text_c10/ (the captions), train/')
+    assert 'train/filenames.pickle' in text and 'test/filenames.pickle' in text
     assert 'CUB_200_2011' not in text
 
 
@@ -420,6 +422,14 @@ def command(tmp_path, raw, *arguments):
         cwd=os.path.dirname(HERE), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         universal_newlines=True)
     return done.returncode, done.stdout, done.stderr
+
+
+def test_embeddings_that_did_not_come_are_named_by_the_kind_that_is_wanted(tmp_path):
+    make_prepared(tmp_path / 'prepared' / 'painted-birds')
+    for kind in ('char-CNN-RNN', 'skip-thought'):
+        config = tiny_config('text.source=pickle', 'data.brought_embeddings=' + kind)
+        with pytest.raises(InputError, match='came without .train,test./%s-embeddings' % kind):
+            uses_brought_embeddings(config, str(tmp_path))
 
 
 def test_the_job_on_archives(published, tmp_path):

@@ -44,17 +44,18 @@ def test_cub_is_read_with_its_own_lists(tmp_path):
 def test_what_cub_lacks_is_named(tmp_path, missing):
     raw = make_cub(tmp_path / 'raw', 4)
     os.rename(os.path.join(raw, missing), str(tmp_path / 'elsewhere'))
-    fails(missing + '/? is missing: the .*, from (CUB_200_2011.tgz|birds.zip)', raw, settings())
+    fails(': missing, of (CUB_200_2011.tgz|birds.zip): %s/? [(]the .*[)]. Put' % missing, raw,
+          settings())
 
 
 def test_all_that_cub_lacks_is_named_at_once(tmp_path):
     raw = make_cub(tmp_path / 'raw', 4, lists=False)
     for name in ('CUB_200_2011/images', 'CUB_200_2011/bounding_boxes.txt', 'text_c10'):
         os.rename(os.path.join(raw, name), str(tmp_path / name.split('/')[-1]))
-    fails('images/ is missing.*bounding_boxes.txt is missing.*text_c10/ is missing.*'
-          'train/filenames.pickle is missing.*test/filenames.pickle is missing', raw, settings())
-    fails('raw: CUB_200_2011/images/ is missing: the photographs, from CUB_200_2011.tgz; '
-          'text_c10/ is missing: the captions, from birds.zip. Put', raw,
+    fails('tgz: CUB_200_2011/images/ .*, CUB_200_2011/bounding_boxes.txt .*; of birds.zip: '
+          'text_c10/ .*, train/filenames.pickle .*, test/filenames.pickle ', raw, settings())
+    fails('raw: missing, of CUB_200_2011.tgz: CUB_200_2011/images/ .the photographs.; of '
+          'birds.zip: text_c10/ .the captions.. Put', raw,
           settings(crop='centre', split_by='class'))
 
 
@@ -147,7 +148,7 @@ def test_flowers_without_lists_are_split_by_class(tmp_path):
         os.unlink(os.path.join(raw, split, 'filenames.pickle'))
     plan = read_plan(raw, flowers_settings(split_by='class'))
     assert len({item.class_name for item in plan.splits['test']}) == 1
-    fails('train/filenames.pickle is missing: .*data.split.by: class.*, from flowers.zip', raw,
+    fails('missing, of flowers.zip: train/filenames.pickle .*data.split.by: class', raw,
           flowers_settings())
 
 
@@ -162,7 +163,7 @@ def test_flowers_lacking_or_contradicting_are_named(tmp_path):
     os.unlink(os.path.join(raw, 'text_c10', 'class_00002', 'image_00004.txt'))
     assert 'no captions' in problems(read_plan(raw, flowers_settings()))['jpg/image_00004']
     os.unlink(os.path.join(raw, 'test', 'filenames.pickle'))
-    fails(r'\d: test/filenames.pickle is missing', raw, flowers_settings())
+    fails(r'missing, of flowers.zip: test/filenames.pickle', raw, flowers_settings())
     fails('test/filenames.pickle is missing, but .*train/filenames.pickle is there', raw,
           flowers_settings(split_by='class'))
 

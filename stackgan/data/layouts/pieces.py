@@ -59,7 +59,7 @@ def _stackgan_pieces(settings, archive):
     pieces = [Piece('text_c10', 'the captions', archive, CAPTIONS, r'[^/]+/[^/]+\.txt', 2)]
     for split in SPLITS:
         for name, what, is_needed in (
-                (NAMES, 'the images of the split (or use data.split.by: class)', lists),
+                (NAMES, 'its images; else data.split.by: class', lists),
                 (CLASSES, 'their classes', False),
                 (EMBEDDINGS % settings.brought_embeddings, 'the embeddings', False)):
             path = '%s/%s' % (split, name)
@@ -69,12 +69,13 @@ def _stackgan_pieces(settings, archive):
 
 def require_pieces(raw, pieces):
     """Raises InputError that names all needed pieces that are not in their places."""
-    missing = [piece for piece in pieces
-               if piece.is_needed and not os.path.exists(os.path.join(raw, piece.path))]
+    missing = {}                     # archive -> what of it is missing
+    for piece in pieces:
+        if piece.is_needed and not os.path.exists(os.path.join(raw, piece.path)):
+            missing.setdefault(piece.archive, []).append('%s%s (%s)' % (
+                piece.path, '/' if piece.content else '', piece.what))
     if missing:
-        said = ['%s is missing: %s, from %s' % (
-            piece.path + ('/' if piece.content else ''), piece.what, piece.archive)
-            for piece in missing]
-        raise InputError('%s: %s. Put there what is named, or the archives as they were '
+        said = ['of %s: %s' % (archive, ', '.join(lines)) for archive, lines in missing.items()]
+        raise InputError('%s: missing, %s. Put the files there, or the archives as they were '
                          'downloaded; docs/datasets.md tells where they come from'
                          % (raw, '; '.join(said)))

@@ -45,6 +45,6 @@ def uses_brought_embeddings(config, volume):
     brought = open_dataset(folder).embedding_dim is not None
     if config.text.source == 'pickle' and not brought:
         raise InputError('text.source: pickle, but the dataset in %s came without '
-                         'char-CNN-RNN-embeddings.pickle; put the files there or use train'
-                         % config.data.raw)
+                         '{train,test}/%s-embeddings.pickle; put the files there or use train'
+                         % (config.data.raw, config.data.brought_embeddings))
     return brought

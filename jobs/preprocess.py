@@ -1,24 +1,37 @@
 """Raw pictures and captions to fixed-size arrays."""
 
+import os
+
 from jobs.contract import Input, Job
 from stackgan.config.loading import to_dict
+from stackgan.files import read_json
 
 
 def _inputs(config, volume):
     maker = 'make-dataset' if config.make_dataset else None
-    return [Input('raw', config.data.raw, maker)]
+    return [Input('raw', config.data.raw, maker,
+                  'put the raw dataset there, as archives or unpacked (docs/datasets.md, '
+                  'docs/own-data.md), or name its folder with data.raw')]
 
 
 def _settings(config):
     settings = to_dict(config.data)
     for machine_only in ('raw', 'workers'):       # change nothing of the output
         del settings[machine_only]
+    if settings['brought_embeddings'] == 'char-CNN-RNN':     # so that datasets from before it had
+        del settings['brought_embeddings']                   # a key stay done
     return {'data': settings}
 
 
 def _run(work):
     from stackgan.data.preprocessing import preprocess
+    from stackgan.data.report import remark_on_counts
     preprocess(work.inputs['raw'], work.folder, work.config.data, work.say)
+    if not work.config.make_dataset:              # the embedded dataset is none of the published
+        remark = remark_on_counts(read_json(os.path.join(work.folder, 'report.json')),
+                                  work.config.data.layout)
+        if remark:
+            work.say(remark)
 
 
 JOB = Job(

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import tarfile
+import zipfile
 
 import numpy as np
 from PIL import Image
@@ -16,7 +18,8 @@ CLASSES = ('001.Red', '002.Green', '003.Blue', '004.Grey')
 def settings(**changes):
     """config Data for the CUB layout; `split_by` and so on change its `split`."""
     split = dict(by='lists', test_share=0.25, seed=0, train_list=None, test_list=None)
-    data = dict(name='toy', raw=None, layout='cub', captions_file=None, crop='box', box_scale=0.75,
+    data = dict(name='toy', raw=None, layout='cub', captions_file=None,
+                brought_embeddings='char-CNN-RNN', crop='box', box_scale=0.75,
                 on_bad_image='fail', max_bad_share=0.5, shard_images=8, workers=2)
     for key, value in changes.items():
         if key.startswith('split_'):
@@ -29,6 +32,10 @@ def settings(**changes):
 def folder_settings(**changes):
     changes = dict(dict(layout='folder', crop='centre', split_by='ratio'), **changes)
     return settings(**changes)
+
+
+def flowers_settings(**changes):
+    return settings(**dict(dict(layout='flowers', crop='stretch'), **changes))
 
 
 def write(path, data=''):
@@ -97,6 +104,20 @@ def embedding_of(number, dim, captions=3):
     return rows
 
 
+def make_flowers(raw, images=6):
+    """Layout of Oxford flowers: pictures in three classes, some of them in neither list."""
+    for number in range(1, images + 1):
+        picture(os.path.join(str(raw), 'jpg', 'image_%05d.jpg' % number), number)
+        write(os.path.join(str(raw), 'text_c10', 'class_%05d' % (number % 3 + 1),
+                           'image_%05d.txt' % number), '\n'.join(captions_of(number)))
+    for split, numbers in (('train', (1, 2, 4)), ('test', (3, 6))):
+        write_pickle(os.path.join(str(raw), split, 'filenames.pickle'),
+                     ['jpg/image_%05d' % n for n in numbers])
+        write_pickle(os.path.join(str(raw), split, 'class_info.pickle'),
+                     [n % 3 + 1 for n in numbers])
+    return str(raw)
+
+
 def make_folder(raw, images=8, classes=2):
     """Plain folder with a .txt beside each picture; classes 0: all in images/ itself."""
     for number in range(images):
@@ -121,3 +142,29 @@ def content(folder):
         with open(os.path.join(str(folder), name), 'rb') as stream:
             found[name] = stream.read()
     return found
+
+
+def pack(archive, folder, top='', but=()):
+    """Packs all files below a folder, except those in folders named in `but`, under `top`."""
+    archive = str(archive)
+    os.makedirs(os.path.dirname(archive), exist_ok=True)
+    names = [name for name in files_below(str(folder)) if not name.startswith(tuple(but))]
+    if archive.endswith('.zip'):
+        with zipfile.ZipFile(archive, 'w', zipfile.ZIP_DEFLATED) as stream:
+            for name in names:
+                stream.write(os.path.join(str(folder), name), top + name)
+    else:
+        with tarfile.open(archive, 'w' if archive.endswith('.tar') else 'w:gz') as stream:
+            for name in names:
+                stream.add(os.path.join(str(folder), name), top + name)
+    return archive
+
+
+def pack_published(raw, folder):
+    """Packs a folder in the CUB layout as its two archives are published; returns `raw`."""
+    write(os.path.join(str(folder), 'CUB_200_2011', 'attributes', 'attributes.txt'), 'not read')
+    write(os.path.join(str(folder), 'text_c10', '001.Red.t7'), 'not read')
+    write(os.path.join(str(folder), 'train', '76images.pickle'), 'not read')
+    pack(os.path.join(str(raw), 'CUB_200_2011.tgz'), folder, but=('text_c10', 'train', 'test'))
+    pack(os.path.join(str(raw), 'birds.zip'), folder, 'birds/', but=('CUB_200_2011',))
+    return str(raw)

@@ -122,7 +122,8 @@ def test_embeddings_of_another_dataset_are_refused(parts, tmp_path):
     with pytest.raises(InputError, match='18 embeddings for 30 captions'):
         batches((parts[0], wrong))
     short = ArrayFile(make_embeddings(tmp_path / 'se', parts[0].folder[:-6], dim=8) + '/train.npy')
-    with pytest.raises(InputError, match='size 8, but model.embedding_dim is 16'):
+    with pytest.raises(InputError, match='size 8, but model.embedding_dim is 16; use --set '
+                                         'model.embedding_dim=8'):
         batches((parts[0], short))
 
 

@@ -4,8 +4,8 @@ import json
 import os
 
 import pytest
-from raw_toy import (CLASSES, captions_of, folder_settings, make_cub, make_folder, picture,
-                     settings, write, write_pickle)
+from raw_toy import (CLASSES, captions_of, flowers_settings, folder_settings, make_cub,
+                     make_flowers, make_folder, picture, settings, write, write_pickle)
 
 from stackgan.data.layouts import read_plan
 from stackgan.data.layouts.captions import read_caption_file
@@ -44,7 +44,19 @@ def test_cub_is_read_with_its_own_lists(tmp_path):
 def test_what_cub_lacks_is_named(tmp_path, missing):
     raw = make_cub(tmp_path / 'raw', 4)
     os.rename(os.path.join(raw, missing), str(tmp_path / 'elsewhere'))
-    fails(missing + ' is missing: ', raw, settings())
+    fails(': missing, of (CUB_200_2011.tgz|birds.zip): %s/? [(]the .*[)]. Put' % missing, raw,
+          settings())
+
+
+def test_all_that_cub_lacks_is_named_at_once(tmp_path):
+    raw = make_cub(tmp_path / 'raw', 4, lists=False)
+    for name in ('CUB_200_2011/images', 'CUB_200_2011/bounding_boxes.txt', 'text_c10'):
+        os.rename(os.path.join(raw, name), str(tmp_path / name.split('/')[-1]))
+    fails('tgz: CUB_200_2011/images/ .*, CUB_200_2011/bounding_boxes.txt .*; of birds.zip: '
+          'text_c10/ .*, train/filenames.pickle .*, test/filenames.pickle ', raw, settings())
+    fails('raw: missing, of CUB_200_2011.tgz: CUB_200_2011/images/ .the photographs.; of '
+          'birds.zip: text_c10/ .the captions.. Put', raw,
+          settings(crop='centre', split_by='class'))
 
 
 def test_boxes_are_needed_for_the_box_crop_only(tmp_path):
@@ -83,22 +95,44 @@ def test_images_of_cub_without_box_or_captions_have_a_problem(tmp_path):
             'it has no captions: text_c10/003.Blue/picture_0002.txt is empty'}
 
 
+@pytest.mark.parametrize('numbers, words', [
+    ([1, 2, 3, 1, 2, 3], None),
+    (['1', '2', '3'] * 2, None),
+    ([7, 5, 6, 7, 5, 6], None),                     # numbers of its own, the same classes
+    ([1, 2, 3, 1, 3, 2], 'class of 002.Green/picture_0005 is 3, but the dataset has it in '
+                         '002.Green; images before it have 2 for 002.Green'),
+    ([1, 2, 2, 1, 2, 2], 'class of 003.Blue/picture_0002 is 2, but the dataset has it in '
+                         '003.Blue; images before it have 2 for 002.Green'),
+    ([1, 2, 3, 1, 2], 'must be a list of 6 class numbers.* it holds 5'),
+    ([1, 2, 3, 1, 2, [3]], 'must hold whole numbers only'),
+    ('123', 'holds a str; must be a list of class numbers'),
+])
+def test_class_info_of_cub_must_be_in_the_order_of_the_names(tmp_path, numbers, words):
+    raw = make_cub(tmp_path, 8)
+    write_pickle(tmp_path / 'train' / 'class_info.pickle', numbers)
+    if words:
+        fails('train/class_info.pickle: ' + words, raw, settings())
+    else:
+        assert len(read_plan(raw, settings()).splits['train']) == 6
+
+
+def test_only_the_embeddings_that_are_wanted_are_named(tmp_path):
+    raw = make_cub(tmp_path, 8, embeddings=4)
+    os.rename(os.path.join(raw, 'test', 'char-CNN-RNN-embeddings.pickle'),
+              os.path.join(raw, 'test', 'skip-thought-embeddings.pickle'))
+    fails('test/char-CNN-RNN-embeddings.pickle is missing, but', raw, settings())
+    os.rename(os.path.join(raw, 'train', 'char-CNN-RNN-embeddings.pickle'),
+              os.path.join(raw, 'train', 'skip-thought-embeddings.pickle'))
+    plan = read_plan(raw, settings())
+    assert not plan.embedding_files and plan.remarks == [
+        'char-CNN-RNN-embeddings.pickle is not there; left out: skip-thought-embeddings.pickle '
+        '(data.brought_embeddings names the kind to use)']
+    plan = read_plan(raw, settings(brought_embeddings='skip-thought'))
+    assert [file for file, _ in plan.embedding_files] == [
+        'train/skip-thought-embeddings.pickle', 'test/skip-thought-embeddings.pickle']
+
+
 # ---- flowers
-
-def make_flowers(raw, images=6):
-    for number in range(1, images + 1):
-        picture(os.path.join(str(raw), 'jpg', 'image_%05d.jpg' % number), number)
-        write(os.path.join(str(raw), 'text_c10', 'class_%05d' % (number % 3 + 1),
-                           'image_%05d.txt' % number), '\n'.join(captions_of(number)))
-    for split, numbers in (('train', (1, 2, 4)), ('test', (3, 6))):
-        write_pickle(raw / split / 'filenames.pickle', ['jpg/image_%05d' % n for n in numbers])
-        write_pickle(raw / split / 'class_info.pickle', [n % 3 + 1 for n in numbers])
-    return str(raw)
-
-
-def flowers_settings(**changes):
-    return settings(**dict(dict(layout='flowers', crop='stretch'), **changes))
-
 
 def test_flowers_are_read_with_their_own_lists(tmp_path):
     plan = read_plan(make_flowers(tmp_path), flowers_settings())
@@ -114,7 +148,8 @@ def test_flowers_without_lists_are_split_by_class(tmp_path):
         os.unlink(os.path.join(raw, split, 'filenames.pickle'))
     plan = read_plan(raw, flowers_settings(split_by='class'))
     assert len({item.class_name for item in plan.splits['test']}) == 1
-    fails('brings no lists of its own', raw, flowers_settings())
+    fails('missing, of flowers.zip: train/filenames.pickle .*data.split.by: class', raw,
+          flowers_settings())
 
 
 def test_flowers_lacking_or_contradicting_are_named(tmp_path):
@@ -128,8 +163,9 @@ def test_flowers_lacking_or_contradicting_are_named(tmp_path):
     os.unlink(os.path.join(raw, 'text_c10', 'class_00002', 'image_00004.txt'))
     assert 'no captions' in problems(read_plan(raw, flowers_settings()))['jpg/image_00004']
     os.unlink(os.path.join(raw, 'test', 'filenames.pickle'))
+    fails(r'missing, of flowers.zip: test/filenames.pickle', raw, flowers_settings())
     fails('test/filenames.pickle is missing, but .*train/filenames.pickle is there', raw,
-          flowers_settings())
+          flowers_settings(split_by='class'))
 
 
 # ---- folder

@@ -13,6 +13,7 @@ from raw_toy import (CLASSES, captions_of, content, embedding_of, folder_setting
 from stackgan.data import preprocessing
 from stackgan.data.contact_sheet import choose
 from stackgan.data.prepared import HIGH, LOW, Split, open_dataset
+from stackgan.data.report import remark_on_counts
 from stackgan.data.shards import BlockDone, npy_header
 from stackgan.errors import InputError
 from stackgan.files import files_below, read_json, read_json_lines
@@ -79,6 +80,14 @@ def test_the_report_is_said(prepared):
         'test: 6 images, 18 captions (3 an image), 1 classes',
         'sizes: width 60, height 44 px; 24 crops smaller than 304 px were enlarged',
         'bad images: none']
+
+
+def test_counts_are_compared_with_those_published():
+    report = {'train': {'images': 8855, 'classes': 150}, 'test': {'images': 2933, 'classes': 50}}
+    assert remark_on_counts(report, 'cub') is None and remark_on_counts(report, 'folder') is None
+    assert '8855 images for training and 2933' in remark_on_counts(report, 'flowers')
+    report['test']['images'] = 2932
+    assert '2932 for testing, in 150 and 50 classes; CUB-200' in remark_on_counts(report, 'cub')
 
 
 def test_the_contact_sheet_shows_the_stored_pictures(prepared):

@@ -1,7 +1,12 @@
 """Pickles are data here, never a program."""
 
+import base64
+import json
 import os
 import pickle
+import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -47,6 +52,60 @@ def test_a_pickle_of_python_2_is_read(tmp_path):
              b'I00\nS\'\\x00\\x00\\x80?\\x00\\x00\\x00@\'\ntb.')
     np.testing.assert_array_equal(load_pickle(_store(tmp_path, array)), [[1, 2]])
     assert load_pickle(_store(tmp_path, b"(lp0\nS'caf\\xe9'\np1\na.")) == [u'caf\xe9']
+
+
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                       'python2_pickles.json')) as stream:
+    PYTHON_2 = json.load(stream)['base64']
+
+
+@pytest.mark.parametrize('writer', sorted(PYTHON_2))
+@pytest.mark.parametrize('strings', ['latin1', 'bytes'])
+def test_what_a_real_python_2_wrote(tmp_path, writer, strings):
+    found = load_pickle(_store(tmp_path, base64.b64decode(PYTHON_2[writer])), strings)
+    found = {key if strings == 'latin1' else key.decode(): value for key, value in found.items()}
+    first = np.arange(6, dtype='f4').reshape(2, 3)
+    arrays = found['embeddings'] + [found['one array'][1], found['ids']]
+    for array, wanted in zip(arrays, [first, 2 * first.T, first, np.array([2, 3, 3])]):
+        assert array.dtype == wanted.dtype
+        np.testing.assert_array_equal(array, wanted)
+    assert found['numbers'] == [2, 3, 5, 6]
+    name = '002.Laysan_Albatross/Laysan_Albatross_0002_1027'
+    assert found['names'] == [name if strings == 'latin1' else name.encode(), 'jpg/image_00001']
+
+
+def python_2_pickle(arrays):
+    """Protocol 2 of a list of float32 arrays, opcode by opcode as cPickle writes it."""
+    parts = [b'\x80\x02]q\x01(']
+    for number, array in enumerate(arrays):
+        kind = b'h\x03' if number else (b'cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ'
+                                       b'\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tbq\x03')
+        data = array.astype('<f4').tobytes()
+        parts += [b'cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R',
+                  b'(K\x01',
+                  b''.join(b'J' + struct.pack('<i', size) for size in array.shape), b'\x86',
+                  kind, b'\x89T', struct.pack('<i', len(data)), data,
+                  b'r', struct.pack('<i', number + 4), b'tb']         # kept for a second mention
+    return b''.join(parts) + b'e.'
+
+
+MEMORY = """
+import resource, sys
+sys.path.insert(0, %r)
+from stackgan.data.brought_embeddings import _load
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+arrays = _load(sys.argv[1], 1000)
+assert arrays[7][3, 5] == 7 and arrays[999].shape == (10, 1024)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+""" % os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def test_embeddings_of_python_2_take_their_own_size_in_memory(tmp_path):
+    path = _store(tmp_path, python_2_pickle([np.full((10, 1024), number) for number in
+                                             range(1000)]))
+    assert os.path.getsize(path) > 40960000                             # bytes: 40000 KiB
+    said = subprocess.run([sys.executable, '-c', MEMORY, path], stdout=subprocess.PIPE, check=True)
+    assert int(said.stdout) < 55000                                     # KiB; with a copy: 80000
 
 
 @pytest.mark.parametrize('protocol', range(5))

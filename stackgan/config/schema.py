@@ -56,6 +56,9 @@ class Data:
     captions_file: Optional[str] = key('layout folder: a .csv or .jsonl with captions; '
                                        'null: captions.csv or captions.jsonl when there, '
                                        'else a .txt beside each image')
+    brought_embeddings: str = key('layouts cub and flowers: which embeddings of the dataset are '
+                                  'used when they are there, <this>-embeddings.pickle',
+                                  choices=('char-CNN-RNN', 'skip-thought'))
     crop: str = key('box: around the bounding box; centre: largest centred square; '
                     'stretch: the whole picture', choices=('box', 'centre', 'stretch'))
     box_scale: float = key('half side of the crop as a share of the longer side of the box',

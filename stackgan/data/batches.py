@@ -36,8 +36,10 @@ class Batches:
             raise InputError('%s: %d embeddings for %d captions; run embed again'
                              % (embeddings.path, len(embeddings), split.caption_starts[-1]))
         if embeddings.shape[1] != dims.embedding_dim:
-            raise InputError('%s: embeddings of size %d, but model.embedding_dim is %d'
-                             % (embeddings.path, embeddings.shape[1], dims.embedding_dim))
+            raise InputError('%s: embeddings of size %d, but model.embedding_dim is %d; use '
+                             '--set model.embedding_dim=%d'
+                             % (embeddings.path, embeddings.shape[1], dims.embedding_dim,
+                                embeddings.shape[1]))
         self.split, self.embeddings = split, embeddings
         self.side, self.crop = CROPS[stage]
         self.stage, self.batch_size, self.dims = stage, batch_size, dims

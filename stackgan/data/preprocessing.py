@@ -15,11 +15,13 @@ import numpy as np
 
 from stackgan.data.brought_embeddings import gather, write_embeddings
 from stackgan.data.contact_sheet import write_contact_sheet
-from stackgan.data.layouts import read_plan
+from stackgan.data.layouts import PIECES, read_plan
 from stackgan.data.layouts.common import SHOWN
 from stackgan.data.layouts.splits import check_splits
 from stackgan.data.pictures import Crop
 from stackgan.data.prepared import HIGH, LOW, SPLITS, shard_name
+from stackgan.data.raw_view import view_raw
+from stackgan.data.report import BAD_IMAGES, report_lines, write_report
 from stackgan.data.shards import (Block, BlockDone, Closing, Target, perform, shard_bytes)
 from stackgan.data.worker_pool import WorkerPool
 from stackgan.errors import InputError
@@ -29,7 +31,6 @@ from stackgan.progress import Progress
 
 BLOCK_IMAGES = 32            # images in one task of a worker
 UNFINISHED = 'unfinished'    # folder of the records of finished shards, until all is done
-BAD_IMAGES = 'bad-images.jsonl'
 
 
 class Shard(NamedTuple):
@@ -49,23 +50,26 @@ def preprocess(
         say,           # prints a line
 ):
     """Prepares a dataset. Raises InputError where the raw dataset or too much of it is bad."""
-    plan = read_plan(raw, settings)
-    for remark in plan.remarks:
-        say(remark)
-    os.makedirs(os.path.join(folder, UNFINISHED), exist_ok=True)
-    plan, brought = gather(raw, plan, os.path.join(folder, UNFINISHED, 'embeddings'))
+    scratch = os.path.join(folder, UNFINISHED)
+    os.makedirs(scratch, exist_ok=True)
+    view = view_raw(raw, PIECES[settings.layout](settings), scratch, say)
+    with view.named():
+        plan = read_plan(raw, settings, view.folder)
+        for remark in plan.remarks:
+            say(remark)
+        plan, brought = gather(view.folder, plan, os.path.join(scratch, 'embeddings'))
     digest = _digest(plan, settings)
     if not _is_finished(folder, digest):
         shards = _plan_shards(plan, settings)
-        records = _make_shards(shards, raw, folder, settings, say)
+        records = _make_shards(shards, view.folder, folder, settings, say)
         good, bad = _sort_out(plan, shards, records)
         _judge(plan, good, bad, folder, settings, say)
         _write_tables(folder, plan, good, brought)
-        _write_report(folder, plan, good, records, bad, digest)
+        write_report(os.path.join(folder, 'report.json'), plan, good, records, bad, digest)
         write_contact_sheet(os.path.join(folder, 'contact-sheet.png'), folder, settings.name,
                             plan.classes)
         _write_description(folder, plan, settings, good, shards, records, brought)
-    shutil.rmtree(os.path.join(folder, UNFINISHED))
+    shutil.rmtree(scratch)
     for line in report_lines(read_json(os.path.join(folder, 'report.json'))):
         say(line)
 
@@ -254,25 +258,6 @@ def _save(path, values):
         np.save(stream, np.asarray(values, np.int32), allow_pickle=False)
 
 
-def _write_report(folder, plan, good, records, bad, digest):
-    """report.json. It holds no times: equal datasets have equal files."""
-    sizes = np.array([size for record in records for size in record['sizes']])
-    report = {'made_from': digest, 'bad_images': len(bad), 'remarks': plan.remarks,
-              'enlarged': int((sizes[:, 2] < HIGH).sum()),
-              'width': _spread(sizes[:, 0]), 'height': _spread(sizes[:, 1])}
-    for split in SPLITS:
-        counts = [len(item.captions) for item in good[split]]
-        report[split] = {'images': len(counts), 'captions': sum(counts),
-                         'captions_an_image': _spread(counts),
-                         'classes': len({item.class_name for item in good[split]})}
-    write_json(os.path.join(folder, 'report.json'), report)
-
-
-def _spread(values):
-    return {'least': int(np.min(values)), 'mean': round(float(np.mean(values)), 2),
-            'most': int(np.max(values))}
-
-
 def _write_description(folder, plan, settings, good, shards, records, brought):
     splits = {split: {'images': len(good[split]),
                       'captions': sum(len(item.captions) for item in good[split]),
@@ -281,24 +266,3 @@ def _write_description(folder, plan, settings, good, shards, records, brought):
     write_json(os.path.join(folder, 'dataset.json'), {
         'name': settings.name, 'layout': settings.layout, 'classes': plan.classes,
         'embedding_dim': brought.dim if brought else None, 'splits': splits})
-
-
-def report_lines(report):
-    """report.json as lines for people."""
-    lines = []
-    for split in SPLITS:
-        facts = report[split]
-        lines.append('%-5s %d images, %d captions (%s an image), %d classes'
-                     % (split + ':', facts['images'], facts['captions'],
-                        _range(facts['captions_an_image']), facts['classes']))
-    lines.append('sizes: width %s, height %s px; %d crops smaller than %d px were enlarged'
-                 % (_range(report['width']), _range(report['height']), report['enlarged'], HIGH))
-    lines.append('bad images: %s' % (('%d, listed in %s' % (report['bad_images'], BAD_IMAGES))
-                                     if report['bad_images'] else 'none'))
-    return lines
-
-
-def _range(spread):
-    if spread['least'] == spread['most']:
-        return '%d' % spread['least']
-    return '%d to %d, mean %g' % (spread['least'], spread['most'], spread['mean'])

@@ -24,15 +24,19 @@ class _Refusal(Exception):
     """The pickle wants something that is not admitted."""
 
 
-def load_pickle(path):
+def load_pickle(
+        path,
+        strings='latin1',    # what strings of Python 2 become: 'latin1': str; 'bytes': bytes.
+                             # Arrays then use the bytes they are made of, without a copy.
+):
     """What a pickle of protocol 0 to 4 holds: lists, tuples, dicts, str, bytes, numbers, arrays.
 
-    Strings that Python 2 wrote are read as Latin-1. Raises InputError for a file that is missing,
-    damaged, or holds anything else; nothing that the file names is imported or called.
+    Raises InputError for a file that is missing, damaged, or holds anything else; nothing that the
+    file names is imported or called.
     """
     try:
         with open(path, 'rb') as stream:
-            return _plain(_Reader(stream, encoding='latin1').load(), {}, 0)
+            return _plain(_Reader(stream, encoding=strings).load(), {}, 0)
     except _Refusal as refusal:
         raise InputError('%s: refused to open this pickle: it holds %s; %s'
                          % (path, refusal, ONLY))
@@ -81,12 +85,13 @@ class _Type:
     __slots__ = ('value',)
 
     def __init__(self, text):
+        text = _text(text)
         if not isinstance(text, str) or not re.match(PLAIN_TYPE, text):
             raise _Refusal('an array of type %r' % (text,))
         self.value = np.dtype(text)
 
     def __setstate__(self, state):
-        order = state[1]
+        order = _text(state[1])
         if order not in ('<', '>', '=', '|') or state[2:5] != (None, None, None):
             raise _Refusal('an array of structured type')
         self.value = self.value.newbyteorder(order)
@@ -107,6 +112,10 @@ class _Array:
             raise _Refusal('an array of objects')
         order = 'F' if is_fortran else 'C'
         self.value = np.frombuffer(data, kind.value).reshape(shape, order=order)
+
+
+def _text(value):
+    return value.decode('latin1') if isinstance(value, bytes) else value
 
 
 def _new_array(*arguments):

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from stackgan.data.layouts import cub, flowers, folder
+from stackgan.data.layouts.pieces import cub_pieces, flowers_pieces, require_pieces
 from stackgan.data.layouts.splits import choose_splits
 from stackgan.errors import InputError
 
@@ -11,6 +12,7 @@ READERS = {
     'flowers': (flowers.read_flowers, flowers.PREFIXES),
     'folder': (folder.read_folder, folder.PREFIXES),
 }
+PIECES = {'cub': cub_pieces, 'flowers': flowers_pieces, 'folder': lambda settings: ()}
 
 
 class Plan(NamedTuple):
@@ -25,13 +27,15 @@ class Plan(NamedTuple):
 def read_plan(
         raw,           # folder of the raw dataset
         settings,      # config Data
+        view=None,     # folder in which all pieces are in their places; None: raw itself
 ):
     """`Plan` of a raw dataset. Raises InputError where it lacks something as a whole.
 
     What is wrong with a single image is not raised: it is that item's `problem`.
     """
     read, prefixes = READERS[settings.layout]
-    dataset = read(raw, settings)
+    require_pieces(view or raw, PIECES[settings.layout](settings))
+    dataset = read(view or raw, settings)
     if not dataset.items:
         raise InputError('%s: holds no images in the layout %s' % (raw, settings.layout))
     splits, remarks = choose_splits(dataset, raw, settings.split, prefixes)

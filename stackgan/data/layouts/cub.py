@@ -7,35 +7,33 @@
     CUB_200_2011/images/<class>/<image>.jpg
     text_c10/<class>/<image>.txt          captions, one a line
     {train,test}/filenames.pickle         optional: the zero-shot split
+    {train,test}/class_info.pickle        optional: checked against the classes above
     {train,test}/char-CNN-RNN-embeddings.pickle    optional: one (captions, D) array an image
 """
 
 import os
 
 from stackgan.data.layouts.captions import remarks_on, with_captions
-from stackgan.data.layouts.common import Item, Raw, is_plain_name, require, without_extension
-from stackgan.data.layouts.own_lists import read_own_lists
+from stackgan.data.layouts.common import Item, Raw, is_plain_name, without_extension
+from stackgan.data.layouts.own_lists import check_class_info, read_own_lists
+from stackgan.data.layouts.pieces import CUB_TOP
 from stackgan.errors import InputError
 
-TOP = 'CUB_200_2011'
-PREFIXES = (TOP + '/images/', 'images/')
+PREFIXES = (CUB_TOP + '/images/', 'images/')
 
 
 def read_cub(raw, settings):
     """`Raw` of a folder in the CUB layout. Raises InputError for what it lacks."""
-    def table(name, what):
-        path = os.path.join(raw, TOP, name)
-        return path, _read_numbered(require(path, what))
+    def table(name):
+        path = os.path.join(raw, CUB_TOP, name)
+        return path, _read_numbered(path)
 
-    images_path, images = table('images.txt', 'layout cub lists its images there')
-    labels_path, labels = table('image_class_labels.txt', 'it gives the class of each image')
-    classes_path, classes = table('classes.txt', 'it names the classes')
-    boxes_path, boxes = (table('bounding_boxes.txt', 'data.crop: box cuts around these boxes')
-                         if settings.crop == 'box' else ('', {}))
-    require(os.path.join(raw, TOP, 'images'), 'the photographs of layout cub belong there')
-    require(os.path.join(raw, 'text_c10'), 'captions belong there, text_c10/<class>/<image>.txt')
+    images_path, images = table('images.txt')
+    labels_path, labels = table('image_class_labels.txt')
+    classes_path, classes = table('classes.txt')
+    boxes_path, boxes = table('bounding_boxes.txt') if settings.crop == 'box' else ('', {})
     _check_names(images_path, images)
-    lists, embedding_files = read_own_lists(raw)
+    lists, embedding_files, remarks = read_own_lists(raw, settings)
     boxes = {number: _parse_box(boxes_path, number, text) for number, text in boxes.items()}
     items, odd = [], []
     for number, file in images.items():
@@ -44,12 +42,13 @@ def read_cub(raw, settings):
             raise InputError('%s: image %d (%s) has %s' % (
                 (labels_path, number, file, 'no line') if number not in labels else
                 (classes_path, number, file, 'class %s, which is not there' % labels[number])))
-        item = Item(without_extension(file), '%s/images/%s' % (TOP, file), class_name,
+        item = Item(without_extension(file), '%s/images/%s' % (CUB_TOP, file), class_name,
                     boxes.get(number), [])
         if settings.crop == 'box' and item.box is None:
             item = item.with_problem('it has no line in bounding_boxes.txt')
         items.append(with_captions(item, raw, 'text_c10/%s.txt' % item.name, odd))
-    return Raw(items, list(classes.values()), lists, embedding_files, remarks_on(odd))
+    check_class_info(raw, lists, items, PREFIXES)
+    return Raw(items, list(classes.values()), lists, embedding_files, remarks + remarks_on(odd))
 
 
 def _read_numbered(path):

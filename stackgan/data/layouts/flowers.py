@@ -10,7 +10,7 @@
 import os
 
 from stackgan.data.layouts.captions import remarks_on, with_captions
-from stackgan.data.layouts.common import PICTURES, Item, NameIndex, Raw, require
+from stackgan.data.layouts.common import PICTURES, Item, NameIndex, Raw
 from stackgan.data.layouts.own_lists import read_class_numbers, read_own_lists
 from stackgan.errors import InputError
 
@@ -19,13 +19,10 @@ PREFIXES = ('jpg/',)
 
 def read_flowers(raw, settings):
     """`Raw` of a folder in the layout of Oxford flowers. Raises InputError for what it lacks."""
-    pictures = require(os.path.join(raw, 'jpg'), 'the photographs of layout flowers belong there')
-    captions = require(os.path.join(raw, 'text_c10'),
-                       'captions belong there, text_c10/class_00001/image_00001.txt')
-    class_of = _read_tree(captions)
-    lists, embedding_files = read_own_lists(raw)
+    class_of = _read_tree(os.path.join(raw, 'text_c10'))
+    lists, embedding_files, remarks = read_own_lists(raw, settings)
     items, odd = [], []
-    for file in sorted(os.listdir(pictures)):
+    for file in sorted(os.listdir(os.path.join(raw, 'jpg'))):
         stem, extension = os.path.splitext(file)
         if extension.lower() not in PICTURES:
             continue
@@ -37,7 +34,8 @@ def read_flowers(raw, settings):
             item = with_captions(item, raw, 'text_c10/%s/%s.txt' % (class_name, stem), odd)
         items.append(item)
     _check_classes(raw, items, lists)
-    return Raw(items, sorted(set(class_of.values())), lists, embedding_files, remarks_on(odd))
+    return Raw(items, sorted(set(class_of.values())), lists, embedding_files,
+               remarks + remarks_on(odd))
 
 
 def _read_tree(captions):

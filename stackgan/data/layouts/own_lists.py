@@ -2,25 +2,25 @@
 
 import os
 
-from stackgan.data.layouts.common import SPLITS
+from stackgan.data.layouts.common import SPLITS, NameIndex
+from stackgan.data.layouts.pieces import CLASSES, EMBEDDINGS, NAMES
 from stackgan.data.safe_pickle import load_pickle
 from stackgan.errors import InputError
 
-NAMES = 'filenames.pickle'
-EMBEDDINGS = 'char-CNN-RNN-embeddings.pickle'
 
-
-def read_own_lists(raw):
-    """({'train': names, 'test': names} or None, [(embeddings pickle, names)]) of a raw folder."""
+def read_own_lists(raw, settings):
+    """({'train': names, 'test': names} or None, [(embeddings pickle, names)], remarks)."""
+    wanted = EMBEDDINGS % settings.brought_embeddings
     there = [split for split in SPLITS if os.path.exists(os.path.join(raw, split, NAMES))]
     _check_both(raw, there, NAMES)
     lists = {split: read_names(os.path.join(raw, split, NAMES)) for split in there} or None
-    brought = [split for split in SPLITS if os.path.exists(os.path.join(raw, split, EMBEDDINGS))]
-    _check_both(raw, brought, EMBEDDINGS)
+    brought = [split for split in SPLITS if os.path.exists(os.path.join(raw, split, wanted))]
+    _check_both(raw, brought, wanted)
     if brought and not there:
         raise InputError('%s is missing: %s beside it holds embeddings in its order'
-                         % (os.path.join(raw, brought[0], NAMES), EMBEDDINGS))
-    return lists, [(os.path.join(split, EMBEDDINGS), lists[split]) for split in brought]
+                         % (os.path.join(raw, brought[0], NAMES), wanted))
+    remarks = [] if brought else _remarks_on_others(raw, wanted)
+    return lists, [(os.path.join(split, wanted), lists[split]) for split in brought], remarks
 
 
 def _check_both(raw, there, name):
@@ -30,13 +30,18 @@ def _check_both(raw, there, name):
                          % (os.path.join(raw, missing, name), os.path.join(raw, there[0], name)))
 
 
+def _remarks_on_others(raw, wanted):
+    """What to tell people whose embeddings are not of the kind that is used."""
+    ending = EMBEDDINGS % ''
+    others = sorted({name for split in SPLITS if os.path.isdir(os.path.join(raw, split))
+                     for name in os.listdir(os.path.join(raw, split)) if name.endswith(ending)})
+    return ['%s is not there; left out: %s (data.brought_embeddings names the kind to use)'
+            % (wanted, ', '.join(others))] if others else []
+
+
 def read_names(path):
     """The image names in a filenames.pickle."""
-    value = load_pickle(path)
-    names = value.tolist() if hasattr(value, 'tolist') else value
-    if not isinstance(names, (list, tuple)):
-        raise InputError('%s: holds a %s; must be a list of image names'
-                         % (path, type(names).__name__))
+    names = _read_list(path, 'image names')
     names = [name.decode('utf-8', 'replace') if isinstance(name, bytes) else name
              for name in names]
     for number, name in enumerate(names):
@@ -48,12 +53,43 @@ def read_names(path):
 
 def read_class_numbers(raw, split, count):
     """Class numbers in class_info.pickle, one for each of `count` names; None without the file."""
-    path = os.path.join(raw, split, 'class_info.pickle')
+    path = os.path.join(raw, split, CLASSES)
     if not os.path.exists(path):
         return None
+    numbers = _read_list(path, 'class numbers')
+    if len(numbers) != count:
+        raise InputError('%s: must be a list of %d class numbers, one for each name in %s; it '
+                         'holds %d' % (path, count, NAMES, len(numbers)))
+    try:
+        return [int(number) for number in numbers]
+    except (TypeError, ValueError):
+        raise InputError('%s: must hold whole numbers only' % path)
+
+
+def _read_list(path, what):
     value = load_pickle(path)
-    numbers = value.tolist() if hasattr(value, 'tolist') else value
-    if not isinstance(numbers, (list, tuple)) or len(numbers) != count:
-        raise InputError('%s: must be a list of %d class numbers, one for each name in %s'
-                         % (path, count, NAMES))
-    return [int(number) for number in numbers]
+    values = value.tolist() if hasattr(value, 'tolist') else value
+    if not isinstance(values, (list, tuple)):
+        raise InputError('%s: holds a %s; must be a list of %s'
+                         % (path, type(value).__name__, what))
+    return values
+
+
+def check_class_info(raw, lists, items, prefixes):
+    """Raises InputError where class_info.pickle puts images together that are of two classes.
+
+    How it numbers the classes is its own affair: what would do harm is another order of images.
+    """
+    index = NameIndex(items, prefixes)
+    for split, names in (lists or {}).items():
+        classes, numbers = {}, {}        # of each number, and of each class
+        for name, number in zip(names, read_class_numbers(raw, split, len(names)) or ()):
+            item = items[index.position(name, os.path.join(raw, split, NAMES))]
+            others = (classes.setdefault(number, item.class_name),
+                      numbers.setdefault(item.class_name, number))
+            if others != (item.class_name, number):
+                raise InputError(
+                    '%s: class of %s is %d, but the dataset has it in %s; images before it have '
+                    '%d for %s. The file must be in the order of %s'
+                    % (os.path.join(raw, split, CLASSES), name, number, item.class_name,
+                       others[1], others[0] if others[1] == number else item.class_name, NAMES))

@@ -1,0 +1,130 @@
+"""A raw folder as its layout reads it, whatever it lies in: folders, archives, or both.
+
+A piece is taken from the first of: its place in the raw folder; a place deeper in it, as where
+birds.zip was unpacked with its own folders; an archive in the raw folder. When all are in their
+places, the raw folder is read itself; otherwise a folder of links to the pieces.
+"""
+
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from stackgan.data.archives import SUFFIXES, unpack
+from stackgan.errors import InputError
+
+DEPTH = 3                    # folders between the raw folder and a piece, at most
+
+
+class View(NamedTuple):
+    """A folder in which each piece is in its place."""
+
+    folder: str
+    raw: str
+    origins: dict            # path of a piece -> where it comes from, for people
+
+    @contextmanager
+    def named(self):
+        """Within the block, messages name what the user has in the place of links to it."""
+        try:
+            yield
+        except InputError as error:
+            text = str(error)
+            for path in sorted(self.origins, key=len, reverse=True):
+                text = text.replace(os.path.join(self.folder, path), self.origins[path])
+            raise InputError(text.replace(self.folder, self.raw))
+
+
+def view_raw(
+        raw,           # raw folder; nothing is written there
+        pieces,        # layouts.pieces.Piece
+        scratch,       # folder for what is unpacked; may hold what an interrupted call left
+        say,           # prints a line
+):
+    """`View` of a raw folder. What is found nowhere is not in it. Raises InputError."""
+    if not os.path.isdir(raw):
+        raise InputError('%s: must be a folder that holds the dataset, or its archives' % raw)
+    found = {piece.path: _find(raw, piece) for piece in pieces}
+    origins = {path: place for path, place in found.items() if place}
+    deeper = [place for path, place in origins.items() if place != os.path.join(raw, path)]
+    if deeper:
+        say('read where they lie: ' + ', '.join(deeper))
+    missing = [piece for piece in pieces if not found[piece.path]]
+    for name in _archives_of(raw) if missing else ():
+        folder = os.path.join(scratch, 'archives', name)
+        if not os.path.isdir(folder):
+            unpack(os.path.join(raw, name), missing, folder, say)
+        _add_unpacked(found, origins, os.path.join(raw, name), folder, missing, say)
+    if all(place in (None, os.path.join(raw, path)) for path, place in found.items()):
+        return View(raw, raw, {})
+    folder = os.path.join(scratch, 'raw')
+    shutil.rmtree(folder, ignore_errors=True)          # of links: what they lead to stays
+    for path, place in found.items():
+        if place:
+            os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+            os.symlink(os.path.abspath(place), os.path.join(folder, path))
+    return View(folder, raw, origins)
+
+
+def _archives_of(raw):
+    return sorted(name for name in os.listdir(raw) if name.lower().endswith(SUFFIXES)
+                  and not name.startswith('.') and os.path.isfile(os.path.join(raw, name)))
+
+
+def _add_unpacked(found, origins, archive, folder, missing, say):
+    """Notes which of the missing pieces came from an archive."""
+    taken = [piece.path for piece in missing if os.path.exists(os.path.join(folder, piece.path))]
+    for path in taken:
+        if found[path]:
+            raise InputError('%s and %s both hold %s; remove the one that is not wanted'
+                             % (origins[path].split(': ')[0], archive, path))
+        found[path] = os.path.join(folder, path)
+        origins[path] = '%s: %s' % (archive, path)
+    say('%s: %s' % (os.path.basename(archive), 'used for ' + ', '.join(taken) if taken else
+                    'nothing in it is needed'))
+
+
+def _find(raw, piece):
+    """Path of a piece that lies in the raw folder as a file or folder, or None."""
+    place = os.path.join(raw, piece.path)
+    if _is_piece(place, piece):
+        return place
+    for end in piece.ends:
+        there = [os.path.join(folder, end) for folder in _folders(raw)]
+        there = [path for path in there if _is_piece(path, piece)]
+        if len(there) > 1:
+            raise InputError('%s and %s could both be %s (%s); move the one that is not wanted out '
+                             'of %s' % (there[0], there[1], piece.path, piece.what, raw))
+        if there:
+            return there[0]
+    return place if os.path.exists(place) and not _archives_of(raw) else None
+
+
+def _folders(raw):
+    """The raw folder and those below it down to DEPTH, the upper ones first."""
+    level = [raw]
+    for _ in range(DEPTH):
+        yield from level
+        level = [entry.path for folder in level for entry in sorted(
+            os.scandir(folder), key=lambda entry: entry.name)
+            if not entry.name.startswith(('.', '__MACOSX')) and entry.is_dir()]
+    yield from level
+
+
+def _is_piece(path, piece):
+    """Whether a path holds what a piece is made of, not only its name."""
+    if not piece.content:
+        return os.path.isfile(path)
+    return os.path.isdir(path) and any(re.fullmatch(piece.content, name)
+                                       for name in _names_below(path, piece.depth))
+
+
+def _names_below(folder, depth):
+    """Names of the entries `depth` levels down, with forward slashes."""
+    for name in sorted(os.listdir(folder)):
+        if depth == 1:
+            yield name
+        elif os.path.isdir(os.path.join(folder, name)):
+            for deeper in _names_below(os.path.join(folder, name), depth - 1):
+                yield '%s/%s' % (name, deeper)

@@ -15,7 +15,7 @@ import sys
 
 import yaml
 from export_toy import install_fake
-from raw_toy import make_folder
+from raw_toy import captions_of, picture, write
 from toy import ROOT
 
 from jobs import chain, cleaning, command_line
@@ -30,14 +30,24 @@ PLACEHOLDERS = {          # what the documents call files and folders of the rea
     'model.pb': PAINTED + '/export/stackgan-stage2-b1.pb',
     'model_82000.ckpt': PAINTED + '/export-original-stage1/model.ckpt',
     'results': PAINTED + '/om-check/results',
+    '/path/to/my-birds': 'brought/my-birds',
     'JOB': 'report',
     'PLATFORM': 'cpu',
 }
-RAW = {'folder': 'folder', 'folder-cpu': 'folder-cpu', 'my-birds': 'my-birds'}
 SMALL = ('text', 'model', 'train', 'stage1', 'stage2', 'sample', 'scorer', 'score', 'export',
          'platform')                                # sections that smoke.yaml gives the sizes of
-KEPT = (('scorer', 'split'), ('score', 'stackgan_weights'), ('score', 'imagenet_weights'))
-ELSEWHERE = ('birds', 'flowers', 'docker', '/srv/birds', 'platform.device=npu')
+SMALLER = {                                         # and these are smaller still
+    'text': {'steps': 2},
+    'train': {'log_every_steps': 1, 'sample_every_steps': 2, 'checkpoint_every_steps': 100},
+    'stage1': {'epochs': 0.1},
+    'stage2': {'epochs': 0.03},
+    'sample': {'images': 8},
+    'scorer': {'steps': 2},
+    'export': {'batch_sizes': [1]},
+    'platform': {'threads': 1, 'mixed_precision': 'off'},
+}
+KEPT = (('scorer', 'split'),)
+ELSEWHERE = ('birds', 'flowers', 'folder', 'folder-cpu', 'docker', '/srv/birds', 'platform.device=npu')
 AS_THEY_ARE = ('cp', 'mkdir', 'sed', 'ls', 'cat')   # commands of a shell that are simply run
 
 
@@ -80,27 +90,35 @@ class Reader:
         return output.getvalue()
 
 
+def read_yaml(name):
+    with open(os.path.join(ROOT, name)) as stream:
+        return yaml.safe_load(stream)
+
+
+def small(config, smoke):
+    """A configuration of the repository with sizes that run in seconds."""
+    sizes = {section: dict(smoke[section], **SMALLER.get(section, {}))
+             for section in SMALL + ('make_dataset',)}
+    for section, key in KEPT:
+        sizes[section][key] = config[section][key]
+    if config['make_dataset'] is None:
+        del sizes['make_dataset']
+    return dict(config, data=dict(config['data'], workers=1), **sizes)
+
+
 def settle(folder, monkeypatch):
     """Makes what a reader has who went through the README; returns the `Reader`."""
     folder = str(folder)
     os.makedirs(os.path.join(folder, 'configs'))
-    with open(os.path.join(ROOT, 'configs', 'smoke.yaml')) as stream:
-        smoke = yaml.safe_load(stream)
+    smoke = read_yaml('configs/smoke.yaml')
     for name in os.listdir(os.path.join(ROOT, 'configs')):
-        with open(os.path.join(ROOT, 'configs', name)) as stream:
-            config = yaml.safe_load(stream)
-        kept = {key: config[key[0]][key[1]] for key in KEPT}
-        config.update({section: dict(smoke[section]) for section in SMALL})
-        for (section, key), value in kept.items():
-            config[section][key] = value
-        if config['make_dataset']:
-            config['make_dataset'] = smoke['make_dataset']
-        config['data']['workers'] = 1
-        config['platform']['deterministic'] = True
         with open(os.path.join(folder, 'configs', name), 'w') as stream:
-            yaml.safe_dump(config, stream)
-    for name in RAW:
-        make_folder(os.path.join(folder, 'data', 'raw', name), images=30, classes=3)
+            yaml.safe_dump(small(read_yaml('configs/' + name), smoke), stream)
+    brought = os.path.join(folder, PLACEHOLDERS['/path/to/my-birds'], 'images')
+    for number in range(40):                        # R-precision needs 99 captions of others
+        path = os.path.join(brought, 'kind%d' % (number % 3), 'picture%02d' % number)
+        picture(path + '.png', number, **{'width': 400, 'height': 320} if number == 0 else {})
+        write(path + '.txt', '\n'.join(captions_of(number, 40)))
     for name in ('atc', 'msame'):
         install_fake(os.path.join(folder, 'bin'), name)
     reader = Reader(folder, monkeypatch)
@@ -125,8 +143,7 @@ def job(reader, words):
 
 def compose(reader, words):
     """Options must be those of Compose, services those of compose.yaml, the rest a job's."""
-    with open(os.path.join(ROOT, 'compose.yaml')) as stream:
-        project = yaml.safe_load(stream)
+    project = read_yaml('compose.yaml')
     words, profiles = words[2:], {name for service in project['services'].values()
                                   for name in service.get('profiles', ())}
     while words[0] == '--profile':
@@ -196,7 +213,8 @@ def conversion(reader, words):
               ('noise1', dims.condition_dim), ('noise2', dims.condition_dim)]
     entry = {'inputs': [{'name': each, 'shape': [1, size]} for each, size in inputs],
              'outputs': [{'name': 'stage%d/generator/images' % stage} for stage in (1, 2)]}
-    assert words[1:] == atc.arguments(entry, name + '.pb', name, config.export)
+    wanted = atc.arguments(entry, name + '.pb', name, config.export)
+    assert words[1:] == wanted, 'convert-om says: %s' % ' '.join(wanted)
     return ''
 
 

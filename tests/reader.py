@@ -47,7 +47,8 @@ SMALLER = {                                         # and these are smaller stil
     'platform': {'threads': 1, 'mixed_precision': 'off'},
 }
 KEPT = (('scorer', 'split'),)
-ELSEWHERE = ('birds', 'flowers', 'folder', 'folder-cpu', 'docker', '/srv/birds', 'platform.device=npu')
+ELSEWHERE = ('birds', 'flowers', 'folder', 'folder-cpu', '/srv/birds',       # no such data here
+             'docker', 'platform.device=npu')                               # no such machine
 AS_THEY_ARE = ('cp', 'mkdir', 'sed', 'ls', 'cat')   # commands of a shell that are simply run
 
 

@@ -45,6 +45,7 @@ def reader(folder, monkeypatch):
 def skeleton(line):
     """A line without what differs between machines, sizes and runs: numbers, folders, threads."""
     line = re.sub(r'\S*/data\b', 'data', line)
+    line = re.sub(r'-[0-9a-f]{8}\b', '-#', line)
     line = re.sub(r'\d+ (thread|process)(e?s)?(, bfloat16)?', r'\1', line)
     line = re.sub(r'\d+(h\d+m|m\d+s|s)\b', '#', line)
     line = re.sub(r'\d[\d.,]*(e[-+]\d+)?', '#', line)

@@ -18,7 +18,8 @@ SHIPPED = sorted(glob.glob(os.path.join(ROOT, 'configs', '*.yaml')))
 
 def test_shipped_files():
     assert [os.path.basename(path) for path in SHIPPED] == [
-        'birds.yaml', 'flowers.yaml', 'folder.yaml', 'painted-birds.yaml', 'smoke.yaml']
+        'birds.yaml', 'flowers.yaml', 'folder-cpu.yaml', 'folder.yaml', 'painted-birds.yaml',
+        'smoke.yaml']
 
 
 @pytest.mark.parametrize('path', SHIPPED, ids=os.path.basename)

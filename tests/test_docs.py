@@ -1,23 +1,20 @@
 """The documents name what exists, and all of it."""
 
+import ast
 import dataclasses
 import os
 import re
 import typing
 
 import pytest
+from documents import NAMES as DOCUMENTS
+from documents import read
+from test_architecture import SOURCES
 from toy import ROOT
 
 from jobs import chain
 from stackgan.config import schema
 from stackgan.config.loading import _strip_optional
-
-DOCUMENTS = ['README.md'] + ['docs/' + name for name in sorted(os.listdir(ROOT + '/docs'))]
-
-
-def read(name):
-    with open(os.path.join(ROOT, name), encoding='utf-8') as stream:
-        return stream.read()
 
 
 def keys(kind, prefix=''):
@@ -39,12 +36,21 @@ def test_the_readme_names_every_job():
     assert all('| `%s` |' % name in text for name in chain.NAMES)
 
 
+def headings(text):
+    """The names by which headings are linked to."""
+    return {re.sub(r'[^\w -]', '', line).strip().lower().replace(' ', '-')
+            for line in re.findall(r'^#+ (.*)$', text, re.M)}
+
+
 @pytest.mark.parametrize('name', DOCUMENTS)
 def test_links_and_configurations_exist(name):
     text = read(name)
     for target in re.findall(r'\]\(([^)]+)\)', text):
         if not target.startswith('http'):
-            assert os.path.exists(os.path.join(ROOT, os.path.dirname(name), target)), target
+            file, _, heading = target.partition('#')
+            path = os.path.join(os.path.dirname(name), file) if file else name
+            assert os.path.exists(os.path.join(ROOT, path)), target
+            assert not heading or heading in headings(read(path)), target
     for config in re.findall(r'configs/([\w-]+)\.yaml', text):
         assert config == 'mine' or os.path.exists(ROOT + '/configs/%s.yaml' % config), config
 
@@ -62,3 +68,18 @@ def test_keys_in_the_text_exist(name):
 def test_no_unfinished_places(name):
     text = re.sub(r'(STACKGAN|PIP|CUB|COMPOSE|ASCEND|DEBIAN|DOCKER|LD)_\w+', '', read(name))
     assert not re.search(r'\b[A-Z]{3,}_[A-Z]{3,}\b|@[A-Z]+@', text)
+
+
+def test_messages_that_are_explained_are_those_of_the_code():
+    """Code spans in a first column under "it says", with `...` for what a message fills in."""
+    nodes = [node for path in SOURCES for node in ast.walk(ast.parse(read(path)))]
+    texts = [node.value if hasattr(node, 'value') else getattr(node, 's', None)    # 3.7: s
+             for node in nodes]
+    texts = [text for text in texts if isinstance(text, str)]
+    rows = re.findall(r'^\| (`[^|]*) \|', read('docs/troubleshooting.md'), re.M)
+    quoted = [span for row in rows for span in re.findall('`([^`]+)`', row)
+              if span != 'ResourceExhaustedError']                      # TensorFlow's
+    assert len(quoted) > 30
+    for message in quoted:
+        parts = [re.escape(part) for part in re.split(r' ?\.\.\. ?', message.strip('. '))]
+        assert any(re.search('.*'.join(parts), text) for text in texts), message

@@ -1,4 +1,4 @@
-"""An embedding for every caption: by the trained encoder, or those the dataset brought."""
+"""An embedding for every caption: by the text encoder, or those the dataset brought."""
 
 from jobs.contract import Job
 from jobs.prepared import prepared_input, run_folder, text_encoder_inputs

@@ -28,16 +28,45 @@ def embeddings_input(config):
 
 
 def text_encoder_inputs(config, volume):
-    """[Input] of the text encoder, or none where the dataset brought its embeddings."""
+    """[Input] of what embeds the captions of the dataset; none where it brought embeddings."""
     if uses_brought_embeddings(config, volume):
         return []
-    return [Input('text-encoder', run_folder(config, 'text-encoder'), 'train-text-encoder')]
+    return text_encoder_of_own_captions(config)
+
+
+def text_encoder_of_own_captions(config):
+    """[Input] of what embeds other captions than those of the dataset."""
+    return [Input('text-encoder', run_folder(config, 'text-encoder'), 'train-text-encoder')
+            ] + skip_thought_inputs(config)
+
+
+def judge_inputs(config, volume):
+    """[Input] of the text encoder that has an image encoder beside it, which a trained one has."""
+    if config.text.weights is not None:
+        return []
+    return text_encoder_inputs(config, volume)
+
+
+def skip_thought_inputs(config):
+    """[Input] of the skip-thought files, which are read where they are; a .t7 file is converted."""
+    if config.text.weights is None or is_torch7(config.text.weights):
+        return []
+    return [weights_input(config)]
+
+
+def weights_input(config):
+    return Input('published', config.text.weights, hint='text.weights names it')
+
+
+def is_torch7(path):
+    """Whether text.weights names a .t7 file, and not the folder of the skip-thought files."""
+    return path.endswith('.t7')
 
 
 def uses_brought_embeddings(config, volume):
     """Whether the embeddings are those that came with the dataset (`text.source`)."""
     from stackgan.data.prepared import open_dataset
-    if config.text.source == 'train':
+    if config.text.source in ('train', 'published'):
         return False
     folder = os.path.join(volume, prepared_folder(config))
     if not os.path.isdir(folder):

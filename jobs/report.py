@@ -18,7 +18,7 @@ def _inputs(config, volume):
     ] + [Input(stage, run_folder(config, stage), 'train-' + stage) for stage in stages] + [
         Input('samples', run_folder(config, 'samples'), 'sample'),
         Input('scores', run_folder(config, 'scores'), 'score')
-    ] + text_encoder_inputs(config, volume)
+    ] + [each for each in text_encoder_inputs(config, volume) if each.made_by]
 
 
 JOB = Job(

@@ -4,7 +4,7 @@ import os
 
 from jobs.contract import Input, Job
 from jobs.prepared import (embeddings_input, prepared_input, run_folder,
-                           uses_brought_embeddings)
+                           text_encoder_of_own_captions, uses_brought_embeddings)
 from jobs.sample_options import NOTHING, add_options, wish_of
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
@@ -35,10 +35,12 @@ def _variant(job, options):
         return dict(_settings(config), captions=captions, copies=wish.copies, **dict(named, **more))
 
     def not_needed(config, volume):
-        if captions and uses_brought_embeddings(config, volume):
+        if (captions and config.text.weights is None
+                and uses_brought_embeddings(config, volume)):
             raise InputError('sample: the embeddings of this run came with the dataset, without '
                              'the encoder that made them, so captions of your own cannot be '
-                             'embedded; train the run with text.source=train')
+                             'embedded; name the published encoder with text.weights, or train '
+                             'the run with text.source=train')
 
     return job._replace(output=output, inputs=inputs, settings=settings, not_needed=not_needed,
                         run=lambda work: _run(work, wish, options.model))
@@ -59,8 +61,7 @@ def _inputs(config, volume, stage='stage2', own_captions=False, is_judged=True):
     if stage:
         inputs.append(Input('stage', run_folder(config, stage), 'train-' + stage))
     if own_captions:
-        inputs.append(Input('text-encoder', run_folder(config, 'text-encoder'),
-                            'train-text-encoder'))
+        inputs += text_encoder_of_own_captions(config)
     else:
         inputs.append(embeddings_input(config))
         if config.make_dataset and is_judged:    # which knows what the captions ask for
@@ -126,12 +127,11 @@ def _show_nearest(work, index, count):
 
 def _own(work):
     from stackgan.sampling.wanted import Wanted
-    from stackgan.text.alphabet import faults_of_captions
-    from stackgan.text.encoder import TextEncoder
+    from stackgan.text.encoder import open_text_encoder
     captions = work.settings['captions']
-    for fault in faults_of_captions(captions):
-        work.say(fault)
-    with TextEncoder(work.inputs['text-encoder'], work.config.platform) as encoder:
+    with open_text_encoder(work.inputs['text-encoder'], work.config.platform) as encoder:
+        for fault in encoder.faults(captions):
+            work.say(fault)
         embeddings = encoder.embed(captions)
     return [Wanted(caption, embedding, copy, {}) for caption, embedding in zip(captions, embeddings)
             for copy in range(work.settings['copies'])]

@@ -3,8 +3,8 @@
 import os
 
 from jobs.contract import Input, Job, flat, read_manifest
-from jobs.prepared import (embeddings_input, prepared_input, run_folder, scorer_folder,
-                           text_encoder_inputs)
+from jobs.prepared import (embeddings_input, judge_inputs, prepared_input, run_folder,
+                           scorer_folder)
 from jobs.training import precision
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
@@ -66,7 +66,7 @@ def _folder_job(job, folder, afresh):
 def _inputs(config, volume, stage='stage2'):
     return [prepared_input(config), embeddings_input(config),
             Input('stage', run_folder(config, stage), 'train-' + stage), _scorer_input(config)
-            ] + text_encoder_inputs(config, volume) + _weights_inputs(config, volume)
+            ] + judge_inputs(config, volume) + _weights_inputs(config, volume)
 
 
 def _scorer_input(config):

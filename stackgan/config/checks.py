@@ -34,7 +34,12 @@ def check_config(config, origin):
         (split.train_list is None or split.by == 'lists',
          'data.split.train_list', 'is read only with data.split.by: lists'),
         (config.text.source != 'pickle' or data.layout != 'folder',
-         'text.source', 'layout folder brings no embeddings; must be auto or train'),
+         'text.source', 'layout folder brings no embeddings; must be auto, train or published'),
+        (config.text.source != 'published' or config.text.weights is not None,
+         'text.weights', 'text.source: published needs the .t7 file or the folder of the '
+         'skip-thought files here'),
+        (config.text.source != 'train' or config.text.weights is None,
+         'text.weights', 'is not read with text.source: train; must be null'),
         (config.score.images >= 2 * config.score.splits,
          'score.images', 'each of the %d splits needs 2 pictures; must be at least %d'
          % (config.score.splits, 2 * config.score.splits)),

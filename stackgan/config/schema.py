@@ -74,8 +74,12 @@ class Data:
 @dataclass(frozen=True)
 class Text:
     source: str = key('train: train an encoder on the captions; pickle: embeddings that came '
-                      'with the dataset; auto: pickle when it is there, else train',
-                      choices=('auto', 'train', 'pickle'))
+                      'with the dataset; published: the encoder that text.weights names; auto: '
+                      'pickle when it is there, else published where text.weights names one, else '
+                      'train', choices=('auto', 'train', 'pickle', 'published'))
+    weights: Optional[str] = key('a published encoder: a .t7 file of reedscot/icml2016 or '
+                                 'cvpr2016, or the folder of the skip-thought files; below the '
+                                 'volume or absolute; null: none')
     cell: str = key('recurrent part: gru (standard, the fastest), published-gru (birds) or '
                     'published-rnn (flowers)', choices=('gru', 'published-gru', 'published-rnn'))
     filters: Tuple[int, int, int] = key('outputs of the three convolutions; the last is also the '

@@ -74,9 +74,15 @@ def _prepared(folder, prepared):
 
 def _text_encoder(encoder):
     """A table of retrieval on held-out classes against chance."""
-    path = encoder and os.path.join(encoder, 'retrieval.json')
-    if not path or not os.path.exists(path):
+    if not encoder:
         return '<p>The embeddings came with the dataset.</p>'
+    path = os.path.join(encoder, 'retrieval.json')
+    if not os.path.exists(path):
+        options = read_json(os.path.join(encoder, 'options.json'))
+        return ('<p>A published encoder that was not trained here: %s%s, embeddings of %d numbers.'
+                '</p>' % (options['kind'], html.escape(
+                    ' of ' + options['source']['file'] if 'source' in options else ''),
+                    options['embedding_dim']))
     rows = [(name.replace('_', ' '), '%.1f %%' % (100 * value['value']),
              '%.1f %%' % (100 * value['chance']))
             for name, value in sorted(read_json(path).items()) if isinstance(value, dict)]

@@ -1,12 +1,16 @@
-"""Use of a trained text encoder: captions, or all captions of a dataset, to embeddings.
+"""Use of a text encoder: captions, or all captions of a dataset, to embeddings.
 
     text-encoder/
-        options.json        what the encoder is: cell, widths, ...
-        encoder/            the variables of both encoders, as `finishing` leaves them
+        options.json        what the encoder is: kind, cell, widths, ...
+        encoder/            of a trained one: the variables of both encoders, as `finishing` leaves
+                            them
+        weights.npz         of a published char-CNN-RNN, as `published` converts it
 
-Over the training captions each dimension of an embedding has mean 0 and variance 1. So the GAN,
-whose first layer starts from small fixed weights, gets numbers of the same size whatever the
-training came to.
+(Of the skip-thought encoder there is options.json alone: see `skip_thought`.)
+
+Over the training captions each dimension of a trained encoder's embedding has mean 0 and
+variance 1. So the GAN, whose first layer starts from small fixed weights, gets numbers of the same
+size whatever the training came to. Published encoders give what they gave when they were published.
 """
 
 import dataclasses
@@ -20,15 +24,17 @@ import tensorflow.compat.v1 as tf
 from stackgan.checkpoints import Checkpoints, restore
 from stackgan.data.prepared import SPLITS, ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
-from stackgan.files import atomic_write, read_json, write_json
+from stackgan.files import atomic_write, digest_of_file, read_json, write_json
 from stackgan.networks.layers import TESTING
 from stackgan.platforms.session import on_host, open_session
 from stackgan.progress import Progress
 from stackgan.text import char_cnn_rnn, image_encoder
-from stackgan.text.alphabet import MAX_LENGTH, encode_captions
+from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions
 from stackgan.text.image_encoder import SIZE, as_floats
+from stackgan.text.npz import Archive
+from stackgan.text.published import CHAR_CNN_RNN, OPTIONS
+from stackgan.text.skip_thought import SKIP_THOUGHT, SkipThought
 
-OPTIONS = 'options.json'
 ENCODER = 'encoder'
 BATCH = 64                 # rows a run, always: a row's bits then do not depend on the others
 
@@ -43,17 +49,16 @@ class _Encoder:
             checkpoint=None,     # folder of other variables than those of encoder/
     ):
         self.options = read_options(folder)
-        path = checkpoint or Checkpoints(os.path.join(folder, ENCODER), keep=None).last()
-        if path is None:
-            raise InputError('%s: not a finished text encoder; run train-text-encoder' % folder)
         graph = tf.Graph()
         with graph.as_default():
             self._input, self._output = self._build()
             self._variables = tf.global_variables()
-            saver = tf.train.Saver(self._variables)
+            fill = (_from_archive(folder, self.options['weights'], self._variables)
+                    if 'weights' in self.options
+                    else _from_checkpoint(folder, checkpoint, self._variables))
             self.session = open_session(
                 on_host(dataclasses.replace(platform, mixed_precision='off')), graph)
-            restore(self.session, saver, self._variables, path, is_part=True)
+            fill(self.session)
 
     def __enter__(self):
         return self
@@ -85,6 +90,11 @@ class TextEncoder(_Encoder):
     """Captions to embeddings. Closes its session at the end of a `with` block."""
 
     SCOPE = char_cnn_rnn.SCOPE
+    AT_ONCE = BATCH            # captions that `embed_dataset` hands over at once
+
+    def faults(self, captions):
+        """One line for each thing that keeps the encoder from reading all of all captions."""
+        return faults_of_captions(captions)
 
     def _build(self):
         codes = tf.placeholder(tf.uint8, [BATCH, MAX_LENGTH], 'codes')
@@ -121,11 +131,53 @@ class ImageEncoder(_Encoder):
         return self._run(pictures)
 
 
+def open_text_encoder(
+        folder,            # a finished text encoder of any kind
+        platform,          # the `platform` section
+):
+    """What has `options`, `embed(captions)` and `faults(captions)`, for a `with` block."""
+    if read_options(folder).get('kind') == SKIP_THOUGHT:
+        return SkipThought(folder)
+    return TextEncoder(folder, platform)
+
+
+def _from_checkpoint(folder, checkpoint, variables):
+    """(session): fills the variables from a checkpoint; None: the finished one."""
+    path = checkpoint or Checkpoints(os.path.join(folder, ENCODER), keep=None).last()
+    if path is None:
+        raise InputError('%s: not a finished text encoder; run train-text-encoder' % folder)
+    saver = tf.train.Saver(variables)
+    return lambda session: restore(session, saver, variables, path, is_part=True)
+
+
+def _from_archive(folder, weights, variables):
+    """(session): fills the variables from a converted encoder's archive, which must be as it was.
+    """
+    path = os.path.join(folder, weights['file'])
+    try:
+        digest = digest_of_file(path)
+    except OSError as error:
+        raise InputError('%s: cannot be read (%s); run train-text-encoder --force'
+                         % (path, error.strerror))
+    if digest != weights['sha256']:
+        raise InputError('%s: has changed since it was converted; run train-text-encoder --force'
+                         % path)
+    with Archive(path) as archive:
+        values = {v: archive.read(v.op.name[len(char_cnn_rnn.SCOPE) + 1:]) for v in variables}
+
+    def fill(session):
+        for variable, value in values.items():
+            variable.load(value, session)
+    return fill
+
+
 def read_options(folder):
     """What options.json of a text encoder says. Raises InputError where there is none."""
     path = os.path.join(folder, OPTIONS)
     try:
         options = read_json(path)
+        if options.get('kind', CHAR_CNN_RNN) != CHAR_CNN_RNN:
+            return options
         if options['max_length'] != MAX_LENGTH:
             raise ValueError('max_length %s, expected %d' % (options['max_length'], MAX_LENGTH))
         return options
@@ -145,13 +197,13 @@ def embed_dataset(
     dataset = open_dataset(prepared_folder)
     splits = {name: Split(dataset, name) for name in SPLITS}
     total = sum(int(split.caption_starts[-1]) for split in splits.values())
-    with TextEncoder(encoder_folder, platform) as encoder:
+    with open_text_encoder(encoder_folder, platform) as encoder:
         dim = encoder.options['embedding_dim']
         with Progress('embed', total, 'captions') as progress:
             for name, split in splits.items():
                 _embed_split(split, encoder, os.path.join(out_folder, name + '.npy'), dim,
                              progress)
-    _describe(out_folder, dim, 'char-CNN-RNN')
+    _describe(out_folder, dim, encoder.options.get('kind', CHAR_CNN_RNN))
     say('%d captions as embeddings of %d numbers' % (total, dim))
 
 
@@ -161,7 +213,7 @@ def _embed_split(split, encoder, path, dim, progress):
     written = 0
     with atomic_write(path) as stream:
         np.lib.format.write_array_header_1_0(stream, header)
-        for captions in _caption_batches(split.folder):
+        for captions in _caption_batches(split.folder, encoder.AT_ONCE):
             stream.write(encoder.embed(captions).astype('<f4').tobytes())
             written += len(captions)
             progress.advance(len(captions))
@@ -170,14 +222,14 @@ def _embed_split(split, encoder, path, dim, progress):
                              'preprocess --force' % (split.folder, written, rows))
 
 
-def _caption_batches(folder):
-    """Lists of up to BATCH captions of a split, read as they are needed."""
+def _caption_batches(folder, size):
+    """Lists of up to `size` captions of a split, read as they are needed."""
     batch = []
     with open(os.path.join(folder, 'items.jsonl'), encoding='utf-8') as stream:
         for line in stream:
             for caption in json.loads(line)['captions']:
                 batch.append(caption)
-                if len(batch) == BATCH:
+                if len(batch) == size:
                     yield batch
                     batch = []
     if batch:

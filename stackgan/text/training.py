@@ -17,11 +17,12 @@ from stackgan.fitting import Plan, fit, network_of
 from stackgan.networks.layers import Pass
 from stackgan.text.alphabet import MAX_LENGTH, faults_of_captions
 from stackgan.text.char_cnn_rnn import text_encoder
-from stackgan.text.encoder import OPTIONS, ImageEncoder, TextEncoder
+from stackgan.text.encoder import ImageEncoder, TextEncoder
 from stackgan.text.finishing import finish
 from stackgan.text.image_encoder import SIZE, as_floats, image_encoder
 from stackgan.text.joint_embedding import joint_embedding_loss
 from stackgan.text.pairs import Pairs
+from stackgan.text.published import CHAR_CNN_RNN, OPTIONS
 from stackgan.text.retrieval import evaluate
 
 LABEL = 'train-text-encoder'
@@ -49,7 +50,7 @@ def train_text_encoder(
     pairs = _training_pairs(dataset, say)
     batch_size = min(settings.batch_size, len(pairs.members))
     options = {
-        'cell': settings.cell, 'filters': list(settings.filters),
+        'kind': CHAR_CNN_RNN, 'cell': settings.cell, 'filters': list(settings.filters),
         'image_filters': settings.image_filters, 'embedding_dim': embedding_dim,
         'max_length': MAX_LENGTH, 'seed': seed, 'steps': settings.steps, 'batch_size': batch_size,
         'tensorflow': tf.__version__,

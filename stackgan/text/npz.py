@@ -1,0 +1,65 @@
+"""Arrays of .npz archives, with sizes checked before anything is allocated and without pickles."""
+
+import zipfile
+import zlib
+
+import numpy as np
+
+from stackgan.errors import InputError
+
+MAX_BYTES = 1 << 30            # of one array
+
+
+class Archive:
+    """An open .npz file. Closes at the end of a `with` block."""
+
+    def __init__(self, path):
+        self.path = path
+        try:
+            self.zip = zipfile.ZipFile(path)
+            self.sizes = {info.filename[:-len('.npy')]: info.file_size
+                          for info in self.zip.infolist() if info.filename.endswith('.npy')}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError('%s: not a readable .npz archive (%s)' % (path, error))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.zip.close()
+
+    def read(self, name):
+        """An array of numbers as float32. Raises InputError for anything else."""
+        if name not in self.sizes:
+            raise InputError('%s: the array %s is missing; it holds %s'
+                             % (self.path, name, ', '.join(sorted(self.sizes)[:12])))
+        try:
+            with self.zip.open(name + '.npy') as stream:
+                shape, is_fortran, dtype = _header(stream)
+                if dtype.kind not in 'fiu':
+                    raise ValueError('it is of type %s, only numbers are read' % dtype)
+                count = int(np.prod(shape, dtype=object))
+                if not 0 <= count * dtype.itemsize <= min(self.sizes[name], MAX_BYTES):
+                    raise ValueError('shape %s does not fit its %d bytes'
+                                     % (shape, self.sizes[name]))
+                data = stream.read(count * dtype.itemsize)
+                array = np.frombuffer(data, dtype).reshape(shape, order='FC'[not is_fortran])
+        except (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError,
+                SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputError('%s: the array %s cannot be read (%s)'
+                             % (self.path, name, ' '.join(str(error).split())[:200]))
+        array = array.astype(np.float32, order='C')
+        if not np.isfinite(array).all():
+            raise InputError('%s: the array %s holds values that are no finite numbers'
+                             % (self.path, name))
+        return array
+
+
+def _header(stream):
+    """(shape, whether columns come first, dtype) of a .npy stream."""
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(stream)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(stream)
+    raise ValueError('form %d.%d of .npy' % version)

@@ -1,0 +1,216 @@
+"""Published char-CNN-RNN encoders (reedscot/icml2016, cvpr2016) to weights of ours.
+
+A .t7 file holds an nngraph network: a Sequential of convolutions, a recurrent graph that repeats
+its linear layers at each step, and a linear layer. Which form it is, and all widths, are seen from
+the network; a file name tells nothing here.
+"""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from stackgan.errors import InputError
+from stackgan.files import atomic_write, digest_of_file, write_json
+from stackgan.text.alphabet import ALPHABET, MAX_LENGTH
+from stackgan.text.torch7 import field, items, load_torch7, type_of
+
+CHAR_CNN_RNN = 'char-CNN-RNN'    # kind of text encoder
+OPTIONS = 'options.json'
+WEIGHTS = 'weights.npz'
+KERNEL = 4                       # positions that a convolution spans
+POOL_STEPS = (3, 3, 2)
+
+
+class Form(NamedTuple):
+    """One of the two published forms."""
+
+    steps: int                   # of the recurrent part
+    pools: int                   # poolings among the convolutions
+    order: tuple                 # linear layers of a step after the first, in nngraph's order
+
+
+FORMS = {
+    'published-rnn': Form(8, 3, ('i2h', 'h2h')),
+    'published-gru': Form(18, 2, ('i2h_update', 'h2h_update', 'i2h', 'i2h_reset', 'h2h_reset',
+                                  'h2h')),
+}
+
+
+def convert_published(
+        path,              # the .t7 file
+        folder,            # gets options.json and weights.npz
+        embedding_dim,     # that the configuration asks for
+        say,               # prints a line
+):
+    """Reads a published encoder into a folder of `TextEncoder`. Raises InputError."""
+    cell, weights = read_published(path)
+    filters = [len(weights['conv%d/biases' % number]) for number in (1, 2, 3)]
+    check_embedding_dim(path, len(weights['project/biases']), embedding_dim)
+    target = os.path.join(folder, WEIGHTS)
+    with atomic_write(target) as stream:
+        np.savez(stream, **weights)
+    write_json(os.path.join(folder, OPTIONS), {
+        'kind': CHAR_CNN_RNN, 'cell': cell, 'filters': filters, 'embedding_dim': embedding_dim,
+        'max_length': MAX_LENGTH, 'weights': {'file': WEIGHTS, 'sha256': digest_of_file(target)},
+        'source': {'file': os.path.basename(path), 'bytes': os.path.getsize(path),
+                   'sha256': digest_of_file(path)},
+    })
+    say('nothing is trained: converted the published encoder %s (%s, %d steps, widths %s, '
+        'embeddings of %d numbers)' % (os.path.basename(path), cell, FORMS[cell].steps,
+                                       ', '.join(map(str, filters)), embedding_dim))
+
+
+def check_embedding_dim(path, found, wanted):
+    """Raises InputError where an encoder's embeddings are not of the size configured."""
+    if found != wanted:
+        raise InputError('%s: gives embeddings of %d numbers, but model.embedding_dim is %d; pass '
+                         '--set model.embedding_dim=%d' % (path, found, wanted, found))
+
+
+def read_published(path):
+    """(cell, {name below text_encoder/: float32 array in our layout}) of a .t7 file."""
+    root = load_torch7(path)
+    network = field(field(root, 'protos'), 'enc_doc') or root
+    if not type_of(network):
+        raise _unknown(path, 'it holds %s and no network at protos.enc_doc'
+                       % (_keys(root) or 'no table'))
+    stack, recurrent, last = _parts(path, network)
+    convolutions = _of_type(stack, 'nn.TemporalConvolution')
+    pools = _of_type(stack, 'nn.TemporalMaxPooling')
+    linears = [each for module in _modules(recurrent) for each in _linears(module)]
+    cell = _cell(path, convolutions, pools, linears)
+    _check_constants(path, convolutions, pools, recurrent, FORMS[cell])
+    weights = {}
+    for number, module in enumerate(convolutions, 1):
+        weights.update(_convolution(path, module, 'conv%d' % number))
+    weights.update(_recurrent(path, linears, FORMS[cell]))
+    weights.update(_linear(path, last, 'project'))
+    _check_widths(path, weights, FORMS[cell])
+    return cell, weights
+
+
+def _unknown(path, seen):
+    return InputError('%s: not a char-CNN-RNN of reedscot/icml2016 or cvpr2016: %s' % (path, seen))
+
+
+def _keys(table):
+    """Names of the fields of a table, as text for people."""
+    names = sorted(key.decode('utf-8', 'replace') for key in table
+                   if isinstance(key, bytes)) if isinstance(table, dict) else []
+    return ', '.join(names[:8])
+
+
+def _modules(container):
+    """Modules of a container. A graph that an old nngraph saved has only its nodes."""
+    found = items(field(container, 'modules'))
+    nodes = items(field(container, 'forwardnodes'))
+    return found or [module for module in (field(field(node, 'data'), 'module') for node in nodes)
+                     if module is not None]
+
+
+def _of_type(modules, name):
+    return [module for module in modules if type_of(module) == name]
+
+
+def _linears(module):
+    """A linear layer, also one alone in a Sequential, as a list; [] for anything else."""
+    inner = _modules(module) if type_of(module) == 'nn.Sequential' else [module]
+    return inner if [type_of(each) for each in inner] == ['nn.Linear'] else []
+
+
+def _parts(path, network):
+    """(modules of the convolutions, recurrent graph, last linear layer)."""
+    modules = _modules(network)
+    stacks = [stack for stack in map(_modules, _of_type(modules, 'nn.Sequential'))
+              if _of_type(stack, 'nn.TemporalConvolution')]
+    graphs, lasts = _of_type(modules, 'nn.gModule'), _of_type(modules, 'nn.Linear')
+    if (len(stacks), len(graphs), len(lasts)) != (1, 1, 1):
+        raise _unknown(path, 'it is a %s of %s' % (
+            type_of(network), ', '.join(map(type_of, modules[:8])) or 'nothing'))
+    return stacks[0], graphs[0], lasts[0]
+
+
+def _cell(path, convolutions, pools, linears):
+    seen = len(convolutions), len(pools), len(linears)
+    for cell, form in FORMS.items():
+        if seen == (3, form.pools, 1 + (form.steps - 1) * len(form.order)):
+            return cell
+    raise _unknown(path, '%d convolutions, %d poolings and %d linear layers over the steps; the '
+                   'known ones have 3, 2, 103 (GRU) or 3, 3, 15 (RNN)' % seen)
+
+
+def _check_constants(path, convolutions, pools, recurrent, form):
+    """What is not in the shapes of weights: strides, and that states are averaged."""
+    for module in convolutions:
+        if (field(module, 'kW'), field(module, 'dW')) != (KERNEL, 1):
+            raise _unknown(path, 'a convolution over %s positions, %s apart'
+                           % (field(module, 'kW'), field(module, 'dW')))
+    for module, step in zip(pools, POOL_STEPS):
+        if (field(module, 'kW'), field(module, 'dW')) != (3, step):
+            raise _unknown(path, 'a pooling over %s positions, %s apart'
+                           % (field(module, 'kW'), field(module, 'dW')))
+    scales = [field(module, 'constant_scalar')
+              for module in _of_type(_modules(recurrent), 'nn.MulConstant')]
+    if not any(isinstance(scale, float) and abs(scale * form.steps - 1.0) < 1e-3
+               for scale in scales):
+        raise _unknown(path, 'it gives its last state and not the mean of its states')
+
+
+def _recurrent(path, linears, form):
+    """Weights of the linear layers by name; every step must have the same ones."""
+    names = ('i2h',) + form.order * (form.steps - 1)
+    weights, first = {}, {}
+    for step, (module, name) in enumerate(zip(linears, names)):
+        found = _linear(path, module, name)
+        if name not in first:
+            first[name] = step
+            weights.update(found)
+        elif not all(np.array_equal(value, weights[key]) for key, value in found.items()):
+            raise _unknown(path, 'linear layers %d and %d of the recurrent part should share the '
+                           'weights of %s but differ' % (first[name] + 1, step + 1, name))
+    return weights
+
+
+def _convolution(path, module, name):
+    """Torch keeps (out, position * in), we keep (1, position, in, out)."""
+    weight, bias = _arrays(path, module, name)
+    if weight.shape[1] % KERNEL:
+        raise _unknown(path, '%s has weights of shape %s' % (name, weight.shape))
+    kernel = weight.reshape(len(weight), KERNEL, -1).transpose(1, 2, 0)[np.newaxis]
+    return {name + '/weights': np.ascontiguousarray(kernel), name + '/biases': bias}
+
+
+def _linear(path, module, name):
+    weight, bias = _arrays(path, module, name)
+    return {name + '/weights': np.ascontiguousarray(weight.T), name + '/biases': bias}
+
+
+def _arrays(path, module, name):
+    """(weight, bias): float32 copies of a module's arrays."""
+    arrays = [field(module, key) for key in ('weight', 'bias')]
+    shapes = [value.shape if isinstance(value, np.ndarray) else None for value in arrays]
+    if None in shapes or len(shapes[0]) != 2 or shapes[1] != shapes[0][:1]:
+        raise _unknown(path, '%s has weights of shape %s and biases of shape %s'
+                       % (name, shapes[0], shapes[1]))
+    weight, bias = [np.array(value, np.float32) for value in arrays]
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise InputError('%s: %s holds values that are no finite numbers' % (path, name))
+    return weight, bias
+
+
+def _check_widths(path, weights, form):
+    """Every layer takes what the one before gives."""
+    def check(name, axis, expected):
+        found = weights[name + '/weights'].shape[axis]
+        if found != expected:
+            raise _unknown(path, '%s has a width of %d, expected %d' % (name, found, expected))
+
+    width = len(ALPHABET)
+    for name in ('conv1', 'conv2', 'conv3'):
+        check(name, 2, width)
+        width = len(weights[name + '/biases'])
+    for name in ('i2h',) + form.order:
+        check(name, 0, width)
+        check(name, 1, width)
+    check('project', 0, width)

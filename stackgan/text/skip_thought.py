@@ -1,0 +1,264 @@
+"""The skip-thought encoder (Kiros et al., 2015) from its published files, in NumPy alone.
+
+    dictionary.txt                 a word a line, in the order of the tables' rows
+    utable.npy, btable.npy         (words, 620): vectors of the words, for uni and bi
+    uni_skip.npz, bi_skip.npz      weights of the recurrent parts, and their options as .npz.pkl
+
+An embedding is [uni 2400 | bi forwards 1200 | bi backwards 1200]: last states of a GRU each, with
+the uni half and the bi half of length 1. Sizes are read off the files. The tables, 2.3 GB each, stay
+on disk, and so do the weights: the folder of the text encoder has options.json alone, which says
+where they are and what they were.
+"""
+
+import hashlib
+import os
+
+import numpy as np
+
+from stackgan.data.prepared import ArrayFile
+from stackgan.data.safe_pickle import load_pickle
+from stackgan.errors import InputError
+from stackgan.files import digest_of_file, read_json, write_json
+from stackgan.text.npz import Archive
+from stackgan.text.published import OPTIONS, check_embedding_dim
+from stackgan.text.words import words_of
+
+SKIP_THOUGHT = 'skip-thought'    # kind of text encoder
+TABLES = ('utable.npy', 'btable.npy')
+WEIGHTS = ('uni_skip.npz', 'bi_skip.npz')
+DICTIONARY = 'dictionary.txt'
+UNKNOWN = 'UNK'                  # the word that stands for all others
+BATCH = 32                       # captions a product, always: the bits of one then do not depend
+                                 # on the others
+STEPS = 16                       # words whose inputs are computed at once
+MOST_DICTIONARY_BYTES = 256 << 20
+SAMPLES, SAMPLE_BYTES = 64, 1 << 16    # parts of a table that its digest reads
+
+
+def describe_skip_thought(
+        path,              # folder of the published files
+        place,             # how options.json names it: absolute, or relative to `folder`
+        folder,            # gets options.json
+        embedding_dim,     # that the configuration asks for
+        say,               # prints a line
+):
+    """Checks the published files and notes them down for `SkipThought`. Raises InputError."""
+    missing = [name for name in (DICTIONARY,) + TABLES + WEIGHTS
+               if not os.path.isfile(os.path.join(path, name))]
+    if missing:
+        raise InputError('%s: %s missing; the skip-thought encoder is dictionary.txt, utable.npy, '
+                         'btable.npy, uni_skip.npz and bi_skip.npz of ryankiros/skip-thoughts'
+                         % (path, ', '.join(missing)))
+    model = _Model(path)
+    for name, gru in zip(WEIGHTS, (model.uni, model.forwards)):
+        _check_options(os.path.join(path, name + '.pkl'), gru, say)
+    check_embedding_dim(path, model.embedding_dim, embedding_dim)
+    write_json(os.path.join(folder, OPTIONS), {
+        'kind': SKIP_THOUGHT, 'files': place, 'embedding_dim': embedding_dim,
+        'words': len(model.rows), 'digests': _digests(path)})
+    say('nothing is trained: the skip-thought encoder in %s, %d words, embeddings of %d numbers'
+        % (path, len(model.rows), embedding_dim))
+
+
+class SkipThought:
+    """Captions to embeddings, as `TextEncoder`."""
+
+    AT_ONCE = 1024             # captions that `embed_dataset` hands over at once
+
+    def __init__(self, folder):
+        self.options = read_json(os.path.join(folder, OPTIONS))
+        path = os.path.normpath(os.path.join(folder, self.options['files']))
+        if _digests(path) != self.options['digests']:
+            raise InputError('%s: the files have changed since train-text-encoder looked at them; '
+                             'run it again with --force' % path)
+        self.model = _Model(path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        pass
+
+    def embed(
+            self,
+            captions,          # list of N str
+    ):
+        """Embeddings: [N, embedding_dim] float32, a caption's independent of the others."""
+        words = [self._words(caption) for caption in captions]
+        lengths = np.array([len(each) for each in words], int)
+        embeddings = np.empty((len(captions), self.model.embedding_dim), np.float32)
+        for length in np.unique(lengths):              # no caption is padded to another's length
+            members = np.flatnonzero(lengths == length)
+            for start in range(0, len(members), BATCH):
+                part = members[start:start + BATCH]
+                numbers = np.array([words[i] for i in part] + [words[part[0]]]
+                                   * (BATCH - len(part)))
+                embeddings[part] = self.model.encode(numbers)[:len(part)]
+        return embeddings
+
+    def faults(self, captions):
+        """One line for each thing that keeps the encoder from reading all of all captions."""
+        words = [word for caption in captions for word in words_of(caption)]
+        unknown = sorted({word for word in words if word not in self.model.rows})
+        if not unknown:
+            return []
+        return ['%d of %d words of the captions are not in the dictionary and read as %s, e.g. %s'
+                % (sum(word in set(unknown) for word in words), len(words), UNKNOWN,
+                   ', '.join(unknown[:5]))]
+
+    def _words(self, caption):
+        rows = self.model.rows
+        numbers = [rows.get(word, rows[UNKNOWN]) for word in words_of(caption)]
+        if not numbers:
+            raise InputError('the caption %r has no word; the skip-thought encoder needs one'
+                             % caption)
+        return numbers
+
+
+class _Model:
+    """The published files: rows of words in tables on disk, and three recurrent parts."""
+
+    def __init__(self, path):
+        self.rows = _read_dictionary(os.path.join(path, DICTIONARY))
+        self.tables = [_open_table(os.path.join(path, name), len(self.rows.all))
+                       for name in TABLES]
+        with Archive(os.path.join(path, WEIGHTS[0])) as archive:
+            self.uni = _Gru(archive, 'encoder', self.tables[0])
+        with Archive(os.path.join(path, WEIGHTS[1])) as archive:
+            self.forwards, self.backwards = [_Gru(archive, prefix, self.tables[1])
+                                             for prefix in ('encoder', 'encoder_r')]
+        self.embedding_dim = self.uni.size + self.forwards.size + self.backwards.size
+
+    def encode(
+            self,
+            numbers,           # [BATCH, T] rows of words; T is any number but 0
+    ):
+        """[BATCH, embedding_dim] float32."""
+        words, places = np.unique(numbers, return_inverse=True)
+        places = places.reshape(numbers.shape).T
+        u, b = [np.stack([table.read(int(word)) for word in words]).astype(np.float32)[places]
+                for table in self.tables]                            # [T, BATCH, 620]
+        both = np.concatenate([self.forwards.last_state(b), self.backwards.last_state(b[::-1])], 1)
+        return np.concatenate([_unit(self.uni.last_state(u)), _unit(both)], 1)
+
+
+class _Gru:
+    """r, u = sigmoid(x W + b + h U);  h' = u h + (1 - u) tanh(x Wx + bx + r (h Ux));  h0 = 0."""
+
+    def __init__(
+            self,
+            archive,           # Archive of the weights
+            prefix,            # of their names: 'encoder' or 'encoder_r'
+            table,             # ArrayFile of the words it reads
+    ):
+        weights = {name: archive.read('%s_%s' % (prefix, name))
+                   for name in ('W', 'b', 'U', 'Wx', 'bx', 'Ux')}
+        self.inputs, self.size = table.shape[1], len(weights['bx'])
+        expected = {'W': (self.inputs, 2 * self.size), 'b': (2 * self.size,),
+                    'U': (self.size, 2 * self.size), 'Wx': (self.inputs, self.size),
+                    'bx': (self.size,), 'Ux': (self.size, self.size)}
+        for name, shape in expected.items():
+            if weights[name].shape != shape:
+                raise InputError('%s: %s_%s has the shape %s, expected %s as %s has %d columns'
+                                 % (archive.path, prefix, name, weights[name].shape, shape,
+                                    os.path.basename(table.path), self.inputs))
+        self.input_weights = np.concatenate([weights['W'], weights['Wx']], 1)
+        self.input_biases = np.concatenate([weights['b'], weights['bx']])
+        self.state_weights = np.concatenate([weights['U'], weights['Ux']], 1)
+
+    def last_state(
+            self,
+            words,             # [T, N, inputs] float32
+    ):
+        """[N, size] float32, after the last word."""
+        count, size = words.shape[1], self.size
+        h = np.zeros((count, size), np.float32)
+        for start in range(0, len(words), STEPS):
+            part = words[start:start + STEPS].reshape(-1, self.inputs)
+            inputs = part.dot(self.input_weights) + self.input_biases
+            for a in inputs.reshape(-1, count, 3 * size):
+                b = h.dot(self.state_weights)
+                gates = _sigmoid(a[:, :2 * size] + b[:, :2 * size])
+                r, u = gates[:, :size], gates[:, size:]
+                h = u * h + (1 - u) * np.tanh(a[:, 2 * size:] + r * b[:, 2 * size:])
+        return h
+
+
+class _Rows(dict):
+    """{word: row}. `all`: every line, for words that stand twice have the last one's row."""
+
+    def __init__(self, words):
+        super().__init__((word, row) for row, word in enumerate(words))
+        self.all = words
+
+
+def _read_dictionary(path):
+    try:
+        if os.path.getsize(path) > MOST_DICTIONARY_BYTES:
+            raise ValueError('more than %d bytes' % MOST_DICTIONARY_BYTES)
+        with open(path, 'rb') as stream:
+            rows = _Rows([line.decode('utf-8').strip() for line in stream])
+    except (OSError, ValueError) as error:
+        raise InputError('%s: not a list of words in UTF-8 (%s)' % (path, error))
+    if UNKNOWN not in rows:
+        raise InputError('%s: the word %s, which stands for all unknown ones, is missing'
+                         % (path, UNKNOWN))
+    return rows
+
+
+def _open_table(path, words):
+    """ArrayFile of a table. Its rows are read one by one: it takes no memory."""
+    try:
+        array = np.load(path, mmap_mode='r', allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError('%s: not a readable array (%s); fetch it again'
+                         % (path, ' '.join(str(error).split())[:200]))
+    if array.ndim != 2 or array.dtype.kind != 'f' or not array.flags.c_contiguous:
+        raise InputError('%s: %s of shape %s; expected rows of numbers'
+                         % (path, array.dtype, array.shape))
+    if len(array) != words:
+        raise InputError('%s: %d rows for the %d words of dictionary.txt; the files are not of one '
+                         'encoder' % (path, len(array), words))
+    return ArrayFile(path)
+
+
+def _check_options(path, gru, say):
+    """Compares what the options say with the sizes of the arrays."""
+    try:
+        options = load_pickle(path)
+    except InputError as error:
+        return say('%s. The sizes are read off the arrays' % error)
+    for key, found in (('dim_word', gru.inputs), ('dim', gru.size)):
+        if isinstance(options, dict) and options.get(key, found) != found:
+            raise InputError('%s: %s is %s, but the arrays beside it have %d'
+                             % (path, key, options[key], found))
+
+
+def _digests(path):
+    """{file: digest}; of a table of its size and of parts all over it."""
+    try:
+        return {name: _sampled_digest(os.path.join(path, name)) if name in TABLES
+                else digest_of_file(os.path.join(path, name))
+                for name in (DICTIONARY,) + TABLES + WEIGHTS}
+    except OSError as error:
+        raise InputError('%s: cannot be read (%s); put the files of the skip-thought encoder back, '
+                         'or name their folder with text.weights and run train-text-encoder'
+                         % (error.filename or path, error.strerror))
+
+
+def _sampled_digest(path):
+    size = os.path.getsize(path)
+    digest = hashlib.sha256(str(size).encode())
+    with open(path, 'rb') as stream:
+        for start in np.linspace(0, max(size - SAMPLE_BYTES, 0), SAMPLES).astype(np.int64):
+            stream.seek(int(start))
+            digest.update(stream.read(SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def _unit(rows):
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def _sigmoid(x):
+    return 0.5 * np.tanh(0.5 * x) + 0.5

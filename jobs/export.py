@@ -3,7 +3,7 @@
 import os
 
 from jobs.contract import Input, Job
-from jobs.prepared import run_folder, text_encoder_inputs
+from jobs.prepared import run_folder, text_encoder_of_own_captions
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file, write_json
@@ -71,8 +71,9 @@ def _inputs(config, volume):
     """The text encoder is exported along where there is one: an imported stage may do without."""
     inputs = [_stage_input(config)]
     if config.export.onnx:
-        inputs += [each for each in text_encoder_inputs(config, volume)
-                   if os.path.isdir(os.path.join(volume, each.path))]
+        encoder = text_encoder_of_own_captions(config)[0]
+        if os.path.isdir(os.path.join(volume, encoder.path)):
+            inputs.append(encoder)
     return inputs
 
 

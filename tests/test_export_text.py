@@ -85,7 +85,7 @@ def facts(volume):
 
 def test_the_job_exports_it_along(volume, capsys):
     entry = facts(volume)['text_encoder']
-    assert entry['file'] == 'text-encoder.onnx' and entry['kind'] == 'char-cnn-rnn'
+    assert entry['file'] == 'text-encoder.onnx' and entry['kind'] == 'char-CNN-RNN'
     assert run(export_job.JOB, volume, config()) == 0
     assert 'up to date' in capsys.readouterr().out
 
@@ -97,10 +97,10 @@ def test_a_model_is_opened_only_where_it_belongs(volume):
 
 def test_an_encoder_of_another_kind_is_left_out(tmp_path, capsys):
     finished_stage(tmp_path, 1)
-    finished_text_encoder(tmp_path, kind='bag-of-words')
+    finished_text_encoder(tmp_path, kind='skip-thought')
     assert run(export_job.JOB, tmp_path, config()) == 0
     assert facts(tmp_path)['text_encoder'] is None
-    assert 'the text encoder is a bag-of-words, which needs no ONNX' in capsys.readouterr().out
+    assert 'the text encoder is a skip-thought, which needs no ONNX' in capsys.readouterr().out
 
 
 def test_embedding_and_drawing_without_tensorflow(volume, tmp_path):

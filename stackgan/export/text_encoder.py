@@ -17,9 +17,9 @@ from stackgan.export.record import TEXT_ENCODER
 from stackgan.files import atomic_write, digest_of_file
 from stackgan.text import char_cnn_rnn
 from stackgan.text.alphabet import ALPHABET, MAX_LENGTH
-from stackgan.text.encoder import TextEncoder, read_options
+from stackgan.text.encoder import TextEncoder
+from stackgan.text.options import CHAR_CNN_RNN, read_options
 
-KIND = 'char-cnn-rnn'          # the kind of encoder that needs TensorFlow; the default
 LARGEST_DIFFERENCE = 1e-4      # of an embedding, in units of the largest number, or of 1
 CAPTIONS = ['a small red bird with black wings and a short pointed beak', 'bird', '',
             'A 2nd one -- with "signs", and \u00e9: ' + 'long ' * 50]
@@ -33,7 +33,7 @@ def export_text_encoder(
 ):
     """Writes and checks the file; its entry of export.json, None for an encoder of another kind."""
     options = read_options(encoder_folder)
-    if options.get('kind', KIND) != KIND:
+    if options['kind'] != CHAR_CNN_RNN:
         say('the text encoder is a %s, which needs no ONNX' % options['kind'])
         return None
     captions = CAPTIONS + _by_chance()
@@ -49,7 +49,7 @@ def export_text_encoder(
                             'please report this' % (path, difference, LARGEST_DIFFERENCE))
     return {
         'file': TEXT_ENCODER, 'bytes': os.path.getsize(path), 'sha256': digest_of_file(path),
-        'kind': KIND, 'cell': options['cell'], 'opset': OPSET, 'ir_version': IR_VERSION,
+        'kind': CHAR_CNN_RNN, 'cell': options['cell'], 'opset': OPSET, 'ir_version': IR_VERSION,
         'largest_difference': difference,
         'inputs': [{'name': CODES, 'shape': [1, MAX_LENGTH], 'type': 'uint8',
                     'values': 'places in the alphabet, 1 to %d; 0: none' % len(ALPHABET)}],

@@ -21,7 +21,8 @@ from stackgan.scoring import imagenet, inception_v3
 from stackgan.scoring.features import BATCH
 from stackgan.scoring.scorer_network import Seen, scorer
 from stackgan.scoring.views import resized, resized_as_tf1
-from stackgan.text.encoder import ENCODER, read_options
+from stackgan.text.encoder import ENCODER
+from stackgan.text.options import read_options
 from stackgan.text.image_encoder import SIZE, as_floats, image_encoder
 
 SCORER = 'scorer.json'

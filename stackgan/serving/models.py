@@ -17,8 +17,10 @@ from stackgan.files import digest_of
 from stackgan.sampling.wanted import Wanted
 from stackgan.serving.gallery import Picture
 from stackgan.serving.refusals import Refusal
-from stackgan.serving.runs import CHAR_CNN_RNN
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions, has_word
+from stackgan.text.options import CHAR_CNN_RNN, SKIP_THOUGHT
+from stackgan.text.skip_thought import SkipThought
+from stackgan.text.words import words_of
 
 
 class Drawn(NamedTuple):
@@ -53,9 +55,11 @@ class Models:
     ):
         """`Drawn`. The pictures are those of `sample` with the same seed. Raises Refusal."""
         run = find_run(self._runs, asked.run)
-        notices = _notices(asked.caption) if run.encoder_kind == CHAR_CNN_RNN else []
+        _refuse_without_words(run, asked.caption)
         try:
             models = self._open(run)
+            notices = (_notices(asked.caption) if run.encoder_kind == CHAR_CNN_RNN
+                       else models.encoder.faults([asked.caption]))
             embedding, = models.encoder.embed([asked.caption])
             wanted = [Wanted(asked.caption, embedding, copy, {}) for copy in range(asked.count)]
             drawn = models.sampler.draw(wanted, asked.seed)
@@ -105,6 +109,8 @@ def open_encoder(
     """The text encoder of a run: `.embed(captions)` and `.close()`."""
     if os.path.isfile(run.encoder):
         return OnnxTextEncoder(run.encoder, platform)
+    if run.encoder_kind == SKIP_THOUGHT:
+        return SkipThought(run.encoder)
     _load_tensorflow(platform)
     from stackgan.text.encoder import TextEncoder
     return TextEncoder(run.encoder, platform)
@@ -132,12 +138,20 @@ def _close(models):
     models.sampler.__exit__(None, None, None)
 
 
-def _notices(caption):
-    """What the char-CNN-RNN leaves out of a caption. Raises Refusal where it is everything."""
-    codes, = encode_captions([caption])
-    if not has_word(codes):
+def _refuse_without_words(run, caption):
+    """Raises Refusal for a caption of which the run's encoder reads nothing."""
+    if run.encoder_kind == SKIP_THOUGHT:
+        reads = bool(words_of(caption))
+    else:
+        reads = has_word(encode_captions([caption])[0])
+    if not reads:
         raise Refusal(400, 'The text encoder reads Latin letters and digits, and finds none in this '
                       'caption; describe the picture with them')
+
+
+def _notices(caption):
+    """What the char-CNN-RNN leaves out of a caption."""
+    codes, = encode_captions([caption])
     notices = []
     if faults_of_captions([caption]):
         notices.append('Only the first %d characters are read.' % MAX_LENGTH)

@@ -6,9 +6,9 @@ from typing import NamedTuple, Optional, Tuple
 
 from stackgan.errors import InputError
 from stackgan.export.record import read_export
-from stackgan.files import digest_of, read_json
+from stackgan.files import digest_of
+from stackgan.text.options import CHAR_CNN_RNN, read_options
 
-CHAR_CNN_RNN = 'char-cnn-rnn'
 HELD_BACK = ('its embeddings came with the dataset, without the encoder that made them, so a '
              'sentence of yours cannot be embedded')
 
@@ -133,6 +133,6 @@ def _by_export(run, folder, made):
 
 def _kind_of(folder):
     try:
-        return read_json(os.path.join(folder, 'options.json')).get('kind', CHAR_CNN_RNN)
-    except (OSError, ValueError, AttributeError):
+        return read_options(folder)['kind']
+    except InputError:                               # is told when it is drawn with
         return CHAR_CNN_RNN

@@ -24,7 +24,7 @@ import tensorflow.compat.v1 as tf
 from stackgan.checkpoints import Checkpoints, restore
 from stackgan.data.prepared import SPLITS, ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
-from stackgan.files import atomic_write, digest_of_file, read_json, write_json
+from stackgan.files import atomic_write, digest_of_file, write_json
 from stackgan.networks.layers import TESTING
 from stackgan.platforms.session import on_host, open_session
 from stackgan.progress import Progress
@@ -32,8 +32,8 @@ from stackgan.text import char_cnn_rnn, image_encoder
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions
 from stackgan.text.image_encoder import SIZE, as_floats
 from stackgan.text.npz import Archive
-from stackgan.text.published import CHAR_CNN_RNN, OPTIONS
-from stackgan.text.skip_thought import SKIP_THOUGHT, SkipThought
+from stackgan.text.options import SKIP_THOUGHT, read_options
+from stackgan.text.skip_thought import SkipThought
 
 ENCODER = 'encoder'
 BATCH = 64                 # rows a run, always: a row's bits then do not depend on the others
@@ -136,7 +136,7 @@ def open_text_encoder(
         platform,          # the `platform` section
 ):
     """What has `options`, `embed(captions)` and `faults(captions)`, for a `with` block."""
-    if read_options(folder).get('kind') == SKIP_THOUGHT:
+    if read_options(folder)['kind'] == SKIP_THOUGHT:
         return SkipThought(folder)
     return TextEncoder(folder, platform)
 
@@ -171,21 +171,6 @@ def _from_archive(folder, weights, variables):
     return fill
 
 
-def read_options(folder):
-    """What options.json of a text encoder says. Raises InputError where there is none."""
-    path = os.path.join(folder, OPTIONS)
-    try:
-        options = read_json(path)
-        if options.get('kind', CHAR_CNN_RNN) != CHAR_CNN_RNN:
-            return options
-        if options['max_length'] != MAX_LENGTH:
-            raise ValueError('max_length %s, expected %d' % (options['max_length'], MAX_LENGTH))
-        return options
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError('%s: not the options of a text encoder (%s); run train-text-encoder'
-                         % (path, error))
-
-
 def embed_dataset(
         prepared_folder,   # of the dataset
         encoder_folder,    # a finished text encoder
@@ -203,7 +188,7 @@ def embed_dataset(
             for name, split in splits.items():
                 _embed_split(split, encoder, os.path.join(out_folder, name + '.npy'), dim,
                              progress)
-    _describe(out_folder, dim, encoder.options.get('kind', CHAR_CNN_RNN))
+    _describe(out_folder, dim, encoder.options['kind'])
     say('%d captions as embeddings of %d numbers' % (total, dim))
 
 

@@ -13,10 +13,9 @@ import numpy as np
 from stackgan.errors import InputError
 from stackgan.files import atomic_write, digest_of_file, write_json
 from stackgan.text.alphabet import ALPHABET, MAX_LENGTH
+from stackgan.text.options import CHAR_CNN_RNN, OPTIONS
 from stackgan.text.torch7 import field, items, load_torch7, type_of
 
-CHAR_CNN_RNN = 'char-CNN-RNN'    # kind of text encoder
-OPTIONS = 'options.json'
 WEIGHTS = 'weights.npz'
 KERNEL = 4                       # positions that a convolution spans
 POOL_STEPS = (3, 3, 2)

@@ -18,12 +18,12 @@ import numpy as np
 from stackgan.data.prepared import ArrayFile
 from stackgan.data.safe_pickle import load_pickle
 from stackgan.errors import InputError
-from stackgan.files import digest_of_file, read_json, write_json
+from stackgan.files import digest_of_file, write_json
 from stackgan.text.npz import Archive
-from stackgan.text.published import OPTIONS, check_embedding_dim
+from stackgan.text.options import OPTIONS, SKIP_THOUGHT, read_options
+from stackgan.text.published import check_embedding_dim
 from stackgan.text.words import words_of
 
-SKIP_THOUGHT = 'skip-thought'    # kind of text encoder
 TABLES = ('utable.npy', 'btable.npy')
 WEIGHTS = ('uni_skip.npz', 'bi_skip.npz')
 DICTIONARY = 'dictionary.txt'
@@ -66,7 +66,7 @@ class SkipThought:
     AT_ONCE = 1024             # captions that `embed_dataset` hands over at once
 
     def __init__(self, folder):
-        self.options = read_json(os.path.join(folder, OPTIONS))
+        self.options = read_options(folder)
         path = os.path.normpath(os.path.join(folder, self.options['files']))
         if _digests(path) != self.options['digests']:
             raise InputError('%s: the files have changed since train-text-encoder looked at them; '
@@ -77,7 +77,10 @@ class SkipThought:
         return self
 
     def __exit__(self, kind, value, trace):
-        pass
+        self.close()
+
+    def close(self):
+        """Nothing to give back."""
 
     def embed(
             self,

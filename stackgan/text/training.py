@@ -22,7 +22,7 @@ from stackgan.text.finishing import finish
 from stackgan.text.image_encoder import SIZE, as_floats, image_encoder
 from stackgan.text.joint_embedding import joint_embedding_loss
 from stackgan.text.pairs import Pairs
-from stackgan.text.published import CHAR_CNN_RNN, OPTIONS
+from stackgan.text.options import CHAR_CNN_RNN, OPTIONS
 from stackgan.text.retrieval import evaluate
 
 LABEL = 'train-text-encoder'

@@ -19,8 +19,13 @@ from raw_toy import captions_of, picture, write
 from toy import ROOT
 
 from jobs import chain, cleaning, command_line
+from jobs.contract import read_manifest
 from stackgan.config import load_config
 from stackgan.export import atc
+from stackgan.serving.app import create_app
+from stackgan.serving.limits import Limits
+from stackgan.serving.runs import Runs
+from stackgan.serving.service import make_service
 
 PAINTED = 'data/runs/painted-birds'
 PLACEHOLDERS = {          # what the documents call files and folders of the reader's
@@ -120,6 +125,7 @@ def settle(folder, monkeypatch):
         path = os.path.join(brought, 'kind%d' % (number % 3), 'picture%02d' % number)
         picture(path + '.png', number, **{'width': 400, 'height': 320} if number == 0 else {})
         write(path + '.txt', '\n'.join(captions_of(number, 40)))
+    write(os.path.join(folder, 'mine.txt'), 'a red bird\na blue bird\n')
     for name in ('atc', 'msame'):
         install_fake(os.path.join(folder, 'bin'), name)
     reader = Reader(folder, monkeypatch)
@@ -131,6 +137,9 @@ def settle(folder, monkeypatch):
 def job(reader, words):
     """A job is run where its data can be had here, and planned where not."""
     arguments = words[words.index('jobs') + 1:]
+    if arguments[0] == 'serve':                     # it would not end
+        command_line._parser().parse_args(arguments)
+        return ''
     if any(word in ELSEWHERE or os.path.basename(word)[:-5] in ELSEWHERE for word in arguments):
         return reader.jobs(arguments + ['--dry-run'])
     if arguments[0] != 'clean':
@@ -145,7 +154,7 @@ def job(reader, words):
 def compose(reader, words):
     """Options must be those of Compose, services those of compose.yaml, the rest a job's."""
     project = read_yaml('compose.yaml')
-    words, profiles = words[2:], {name for service in project['services'].values()
+    words, profiles = words[words.index('compose') + 1:], {'*'} | {name for service in project['services'].values()
                                   for name in service.get('profiles', ())}
     while words[0] == '--profile':
         assert words[1] in profiles, 'no profile %s in compose.yaml' % words[1]
@@ -231,6 +240,24 @@ def packages(reader, words):
     return ''
 
 
+def request(reader, words):
+    """What curl would ask the page of `serve`, which answers it."""
+    options = dict(zip(words, words[1:]))
+    path = next(word for word in words if word.startswith('http')).split(':8080', 1)[1]
+    config = load_config(os.path.join('configs', 'painted-birds.yaml'), [])
+    service = make_service(Runs(os.path.abspath('data'), read_manifest), config.platform, Limits(),
+                           {}, config.run.name, print)
+    client = create_app(service).test_client()
+    if '-d' in options:
+        name, value = options['-H'].split(': ')
+        answer = client.post(path, data=options['-d'], headers={name: value})
+    else:
+        answer = client.get(path)
+    service.queue.close(10)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return answer.get_data(as_text=True)
+
+
 def assignment(reader, words):
     """A variable for the commands that follow in the document."""
     name, value = words[-1].split('=', 1)
@@ -253,7 +280,8 @@ def _call(words):
 
 FORMS = (
     (r'(\w+=\S+ )*\S*python -m jobs\b', job),
-    (r'docker compose ', compose),
+    (r'(\w+=.* )?docker compose ', compose),
+    (r'curl ', request),
     (r'(sudo \S+ |\w+=\S+ )*scripts/', script),
     (r'(export )?\w+=\S*$', assignment),
     (r'atc ', conversion),

@@ -47,6 +47,7 @@ def export_text_encoder(
     if not difference <= LARGEST_DIFFERENCE:                       # also when it is no number
         raise StackganError('%s: embeds captions %g away from the checkpoint, more than %g; '
                             'please report this' % (path, difference, LARGEST_DIFFERENCE))
+    say('the text encoder as %s; farthest from the checkpoint: %.2g' % (TEXT_ENCODER, difference))
     return {
         'file': TEXT_ENCODER, 'bytes': os.path.getsize(path), 'sha256': digest_of_file(path),
         'kind': CHAR_CNN_RNN, 'cell': options['cell'], 'opset': OPSET, 'ir_version': IR_VERSION,

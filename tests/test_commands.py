@@ -44,6 +44,7 @@ def reader(folder, monkeypatch):
 
 def skeleton(line):
     """A line without what differs between machines, sizes and runs: numbers, folders, threads."""
+    line = re.sub(r' \(\d+ of \d+ rows\)', '', line)       # of a grid, where not all are shown
     line = re.sub(r'\S*/data\b', 'data', line)
     line = re.sub(r'-[0-9a-f]{8}\b', '-#', line)
     line = re.sub(r'\d+ (thread|process)(e?s)?(, bfloat16)?', r'\1', line)

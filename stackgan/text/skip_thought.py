@@ -12,6 +12,7 @@ where they are and what they were.
 
 import hashlib
 import os
+import warnings
 
 import numpy as np
 
@@ -209,7 +210,10 @@ def _read_dictionary(path):
 def _open_table(path, words):
     """ArrayFile of a table. Its rows are read one by one: it takes no memory."""
     try:
-        array = np.load(path, mmap_mode='r', allow_pickle=False)
+        with warnings.catch_warnings():          # that Python 2 wrote it
+            warnings.simplefilter('ignore', UserWarning)
+            array = np.load(path, mmap_mode='r', allow_pickle=False)
+            file = ArrayFile(path)
     except (OSError, ValueError, EOFError) as error:
         raise InputError('%s: not a readable array (%s); fetch it again'
                          % (path, ' '.join(str(error).split())[:200]))
@@ -219,7 +223,7 @@ def _open_table(path, words):
     if len(array) != words:
         raise InputError('%s: %d rows for the %d words of dictionary.txt; the files are not of one '
                          'encoder' % (path, len(array), words))
-    return ArrayFile(path)
+    return file
 
 
 def _check_options(path, gru, say):

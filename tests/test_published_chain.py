@@ -18,6 +18,11 @@ from jobs.contract import state_of
 from jobs.prepared import prepared_folder
 from stackgan.config import load_config
 from stackgan.errors import ConfigError, InputError
+from stackgan.files import write_json
+from stackgan.reporting.page import _text_encoder
+
+
+ENCODERS = [('lm.t7', 'char-CNN-RNN'), ('skip', 'skip-thought')]
 
 
 def call(volume, *arguments):
@@ -38,12 +43,22 @@ def volume(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize('weights, kind', [('lm.t7', 'char-CNN-RNN'), ('skip', 'skip-thought')])
-def test_the_chain_goes_on_from_a_published_encoder(weights, kind, volume):
-    settings = ['--set', 'make_dataset.images=96', '--set', 'run.name=' + kind,
-                '--set', 'text.weights=weights/' + weights, '--set', 'text.source=published',
-                '--set', 'model.embedding_dim=12', '--set', 'stage1.epochs=0.1']
-    done = call(volume, 'run', '--on', 'local', '--until', 'train-stage1', *settings)
+def settings_of(weights, kind):
+    return ['--set', 'make_dataset.images=96', '--set', 'run.name=' + kind,
+            '--set', 'text.weights=weights/' + weights, '--set', 'text.source=published',
+            '--set', 'model.embedding_dim=12', '--set', 'stage1.epochs=0.1']
+
+
+@pytest.fixture(scope='module')
+def trained(volume):
+    """{kind: what the chain said up to Stage-I}."""
+    return {kind: call(volume, 'run', '--on', 'local', '--until', 'train-stage1',
+                       *settings_of(weights, kind)) for weights, kind in ENCODERS}
+
+
+@pytest.mark.parametrize('weights, kind', ENCODERS)
+def test_the_chain_goes_on_from_a_published_encoder(weights, kind, volume, trained):
+    done = trained[kind]
     assert done.returncode == 0 and 'nothing is trained' in done.stdout, done.stdout
     run = volume / 'runs' / kind
     assert json.loads((run / 'text-encoder' / 'options.json').read_text())['kind'] == kind
@@ -51,9 +66,10 @@ def test_the_chain_goes_on_from_a_published_encoder(weights, kind, volume):
     assert rows.shape[1] == 12 and np.isfinite(rows).all() and rows.std() > 0
     assert json.loads((run / 'embeddings' / 'embed.json').read_text())['source'] == kind
     drawn = call(volume, 'sample', '--stage', '1', '--caption', 'a red bird', '--copies', '1',
-                 *settings)
+                 *settings_of(weights, kind))
     assert drawn.returncode == 0, drawn.stdout
-    again = call(volume, 'run', '--on', 'local', '--until', 'train-stage1', *settings)
+    again = call(volume, 'run', '--on', 'local', '--until', 'train-stage1',
+                 *settings_of(weights, kind))
     assert 'run: all is up to date' in again.stdout
 
 
@@ -77,25 +93,19 @@ def test_contradictions(settings, text):
     assert text in str(error.value)
 
 
-def changed_files_of(config, volume):
-    return {name: state_of(job, config, str(volume)) for name, job in (
-        ('embed', embed.JOB), ('text-encoder', train_text_encoder.JOB))}
-
-
-def test_changed_files_make_the_embeddings_stale(volume, tmp_path):
+def test_changed_files_make_the_embeddings_stale(volume, trained, tmp_path):
     """The skip-thought files are read where they are; a .t7 file is needed once."""
     for name in ('runs', 'weights'):
         shutil.copytree(str(volume / name), str(tmp_path / name))
     os.symlink(str(volume / 'prepared'), str(tmp_path / 'prepared'))
-    for weights, kind, word in (('skip/utable.npy', 'skip-thought', 'stale'),
-                                ('lm.t7', 'char-CNN-RNN', 'done')):
-        config = load_config(os.path.join(ROOT, 'configs', 'smoke.yaml'), [
-            'run.name=' + kind, 'model.embedding_dim=12', 'text.source=published',
-            'text.weights=weights/' + weights.split('/')[0]])
-        os.utime(str(tmp_path / 'weights' / weights), (1, 1))
-        states = changed_files_of(config, tmp_path)
-        assert states['text-encoder'].word == 'stale'
-        assert states['embed'].word == word
+    for (weights, kind), file, word in zip(ENCODERS, ('lm.t7', 'skip/utable.npy'),
+                                           ('done', 'stale')):
+        config = load_config(os.path.join(ROOT, 'configs', 'smoke.yaml'),
+                             settings_of(weights, kind)[1::2])
+        assert state_of(embed.JOB, config, str(volume)).word == 'done'
+        os.utime(str(tmp_path / 'weights' / file), (1, 1))
+        assert state_of(train_text_encoder.JOB, config, str(tmp_path)).word == 'stale'
+        assert state_of(embed.JOB, config, str(tmp_path)).word == word
 
 
 # Who embeds, and who judges.
@@ -148,6 +158,14 @@ def test_a_published_encoder_embeds_and_does_not_judge(source, weights, tmp_path
     assert 'text-encoder' not in names(score.JOB, config, volume)
     assert 'text-encoder' in names(report.JOB, config, volume)
     assert 'published' not in names(report.JOB, config, volume)
+
+
+def test_the_report_names_a_published_encoder(tmp_path):
+    for options, text in (
+            ({'kind': 'char-CNN-RNN', 'source': {'file': 'a<b.t7'}}, 'char-CNN-RNN of a&lt;b.t7, '),
+            ({'kind': 'skip-thought'}, 'skip-thought, ')):
+        write_json(str(tmp_path / 'options.json'), dict(options, embedding_dim=12))
+        assert text + 'embeddings of 12 numbers' in _text_encoder(str(tmp_path))
 
 
 def test_settings_of_training_do_not_touch_a_published_encoder():

@@ -5,9 +5,9 @@
     uni_skip.npz, bi_skip.npz      weights of the recurrent parts, and their options as .npz.pkl
 
 An embedding is [uni 2400 | bi forwards 1200 | bi backwards 1200]: last states of a GRU each, with
-the uni half and the bi half of length 1. Sizes are read off the files. The tables, 2.3 GB each, stay
-on disk, and so do the weights: the folder of the text encoder has options.json alone, which says
-where they are and what they were.
+the uni half and the bi half of length 1. Sizes are read off the files. They stay where they are,
+and the tables, 2.3 GB each, on disk: the folder of the text encoder has options.json alone, which
+says where they are and what they were.
 """
 
 import hashlib

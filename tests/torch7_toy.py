@@ -155,7 +155,8 @@ class Network:
         node = Node(Torch('nn.Identity'))
         for module in (Torch('nn.Sequential', modules=stack),
                        Torch('nn.SplitTable', dimension=2), recurrent,
-                       Torch('nn.Dropout', p=0.0), self.layer('nn.Linear', 'project', (dim, width))):
+                       Torch('nn.Dropout', p=0.0),
+                       self.layer('nn.Linear', 'project', (dim, width))):
             node = Node(module, node)
         self.net = graph(node, old)
         self.fill()

@@ -1,5 +1,7 @@
 """Arrays of .npz archives, with sizes checked before anything is allocated and without pickles."""
 
+import functools
+import operator
 import zipfile
 import zlib
 
@@ -38,7 +40,7 @@ class Archive:
                 shape, is_fortran, dtype = _header(stream)
                 if dtype.kind not in 'fiu':
                     raise ValueError('it is of type %s, only numbers are read' % dtype)
-                count = int(np.prod(shape, dtype=object))
+                count = functools.reduce(operator.mul, shape, 1)      # never overflows
                 if not 0 <= count * dtype.itemsize <= min(self.sizes[name], MAX_BYTES):
                     raise ValueError('shape %s does not fit its %d bytes'
                                      % (shape, self.sizes[name]))

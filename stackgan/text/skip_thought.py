@@ -5,13 +5,14 @@
     uni_skip.npz, bi_skip.npz      weights of the recurrent parts, and their options as .npz.pkl
 
 An embedding is [uni 2400 | bi forwards 1200 | bi backwards 1200]: last states of a GRU each, with
-the uni half and the bi half of length 1. Sizes are read off the files. The tables, 2.3 GB each, stay
-on disk, and so do the weights: the folder of the text encoder has options.json alone, which says
-where they are and what they were.
+the uni half and the bi half of length 1. Sizes are read off the files. They stay where they are,
+and the tables, 2.3 GB each, on disk: the folder of the text encoder has options.json alone, which
+says where they are and what they were.
 """
 
 import hashlib
 import os
+import warnings
 
 import numpy as np
 
@@ -212,7 +213,10 @@ def _read_dictionary(path):
 def _open_table(path, words):
     """ArrayFile of a table. Its rows are read one by one: it takes no memory."""
     try:
-        array = np.load(path, mmap_mode='r', allow_pickle=False)
+        with warnings.catch_warnings():          # that Python 2 wrote it
+            warnings.simplefilter('ignore', UserWarning)
+            array = np.load(path, mmap_mode='r', allow_pickle=False)
+            file = ArrayFile(path)
     except (OSError, ValueError, EOFError) as error:
         raise InputError('%s: not a readable array (%s); fetch it again'
                          % (path, ' '.join(str(error).split())[:200]))
@@ -222,7 +226,7 @@ def _open_table(path, words):
     if len(array) != words:
         raise InputError('%s: %d rows for the %d words of dictionary.txt; the files are not of one '
                          'encoder' % (path, len(array), words))
-    return ArrayFile(path)
+    return file
 
 
 def _check_options(path, gru, say):

@@ -6,6 +6,7 @@ from jobs.contract import read_manifest
 from jobs.execution import versions
 from stackgan.errors import InputError, Interrupted, MissingRequirement
 
+MOST_PORT = 65535
 GRACE_SECONDS = 25            # for the drawing under way, once a signal has come
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
@@ -33,7 +34,9 @@ def serve(
     """Serves until SIGTERM, then 0, or SIGINT, then 130; the drawing under way is finished."""
     for name in ('rate', 'queue'):
         if getattr(options, name) < 1:
-            raise InputError('serve: --%s %d: must be at least 1' % (name, getattr(options, name)))
+            raise InputError('--%s %d: must be at least 1' % (name, getattr(options, name)))
+    if not 0 <= options.port <= MOST_PORT:           # getaddrinfo may take its remainder
+        raise InputError('--port %d: must be 0 to %d' % (options.port, MOST_PORT))
     try:
         import flask       # noqa: F401
         import waitress    # noqa: F401

@@ -38,8 +38,8 @@ class Server:
                 max_request_body_size=LARGEST_BODY, clear_untrusted_proxy_headers=True,
                 asyncore_use_poll=True, **trust)
             self.port = int(self._server.effective_port)
-        except (OSError, OverflowError, ValueError) as error:
-            raise InputError('serve: cannot listen at %s, port %s: %s; name others with --host and '
+        except (OSError, ValueError) as error:
+            raise InputError('cannot listen at %s, port %s: %s; name others with --host and '
                              '--port' % (host, port, error))
         self._thread = threading.Thread(target=self._server.run, daemon=True, name='server')
 

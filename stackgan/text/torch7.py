@@ -83,8 +83,8 @@ def _torchfile():
     try:
         import torchfile
     except ImportError:
-        raise MissingRequirement('reading .t7 files needs the package torchfile; install it with: '
-                                 'pip install "stackgan[published]"')
+        raise MissingRequirement('reading .t7 files needs the package torchfile; install the extra '
+                                 '`published` of pyproject.toml')
     return torchfile
 
 

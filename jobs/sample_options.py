@@ -172,7 +172,8 @@ def _captions(options):
             with open(options.captions, encoding='utf-8') as stream:
                 captions += stream.read().splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError('sample: --captions %s: cannot be read: %s' % (options.captions, error))
+            raise InputError('sample: --captions %s: cannot be read: %s'
+                             % (options.captions, error))
     cleaned = [' '.join(caption.split()) for caption in captions]
     if (options.caption or options.captions) and not any(cleaned):
         raise InputError('sample: the captions given are empty; write at least one word')

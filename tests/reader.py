@@ -156,8 +156,9 @@ def job(reader, words):
 def compose(reader, words):
     """Options must be those of Compose, services those of compose.yaml, the rest a job's."""
     project = read_yaml('compose.yaml')
-    words, profiles = words[words.index('compose') + 1:], {'*'} | {name for service in project['services'].values()
-                                  for name in service.get('profiles', ())}
+    words = words[words.index('compose') + 1:]
+    profiles = {'*'} | {name for service in project['services'].values()
+                        for name in service.get('profiles', ())}
     while words[0] == '--profile':
         assert words[1] in profiles, 'no profile %s in compose.yaml' % words[1]
         words = words[2:]

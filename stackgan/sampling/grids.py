@@ -91,7 +91,8 @@ def lines_of(
 ):
     """Lines that the longest of them takes under so many pictures, at least 2 and at most 8."""
     width = pictures * (side + GAP) - GAP
-    return max([LINES] + [len(wrap(text, font(LETTER_SIZE), width, 4 * LINES)) for text in captions])
+    return max([LINES] + [len(wrap(text, font(LETTER_SIZE), width, 4 * LINES))
+                          for text in captions])
 
 
 def _write_above(pen, texts, left, top, width):

@@ -145,8 +145,8 @@ def _refuse_without_words(run, caption):
     else:
         reads = has_word(encode_captions([caption])[0])
     if not reads:
-        raise Refusal(400, 'The text encoder reads Latin letters and digits, and finds none in this '
-                      'caption; describe the picture with them')
+        raise Refusal(400, 'The text encoder reads Latin letters and digits, and finds none in '
+                      'this caption; describe the picture with them')
 
 
 def _notices(caption):

@@ -9,14 +9,16 @@ import threading
 
 import numpy as np
 import pytest
-from export_toy import run
+import skip_thought_toy
+from export_toy import finished_stage, run
 from PIL import Image
-from serve_toy import RUN, SETTINGS, make_volume
-from toy import ROOT, tiny_config
+from serve_toy import RUN, SETTINGS, finish, make_volume
+from toy import ROOT, TINY, tiny_config
 
 from jobs import export
 from jobs.command_line import main
 from jobs.contract import read_manifest
+from jobs.prepared import run_folder
 from stackgan.files import files_below, write_json
 from stackgan.serving.app import POLICY, create_app
 from stackgan.serving.gallery import Gallery, Picture
@@ -25,6 +27,7 @@ from stackgan.serving.queue import DrawingQueue
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Runs
 from stackgan.serving.service import make_service
+from stackgan.text.skip_thought import describe_skip_thought
 
 jsonschema = pytest.importorskip('jsonschema')
 CAPTION = 'a small red bird with black wings'
@@ -420,6 +423,19 @@ def test_a_new_export_is_drawn_with_at_once(volume, tmp_path):
     after = client.get(draw(client).get_json()['pictures'][0]['stages']['2']).data
     assert before != after
     assert len(client.get('/api/gallery').get_json()['pictures']) == 2     # two pictures, two names
+
+
+def test_a_run_with_the_skip_thought_encoder_needs_no_tensorflow(tmp_path):
+    files = skip_thought_toy.make(tmp_path / 'weights', uni=8, bi=4)
+    finished_stage(tmp_path, 2)
+    finish(tmp_path, 'train-text-encoder', lambda config: run_folder(config, 'text-encoder'),
+           lambda work: describe_skip_thought(files, files, work.folder, 16, print))
+    assert run(export.JOB, tmp_path, tiny_config(*SETTINGS[len(TINY):])) == 0
+    client = client_of(tmp_path, has_tensorflow=False)
+    assert client.get('/api/runs').get_json()['runs'][0]['encoder'] == 'skip-thought'
+    found = draw(client, 'a red bird with golden wings').get_json()
+    assert 'golden' in found['notices'][0] and 'UNK' in found['notices'][0]
+    assert pixels(client, found['pictures'][0]['stages']['2']).shape == (256, 256, 3)
 
 
 def test_runs_say_what_they_lack(tmp_path, volume):

@@ -20,7 +20,6 @@ from stackgan.serving.refusals import Refusal
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions, has_word
 from stackgan.text.options import CHAR_CNN_RNN, SKIP_THOUGHT
 from stackgan.text.skip_thought import SkipThought
-from stackgan.text.words import words_of
 
 
 class Drawn(NamedTuple):
@@ -139,12 +138,8 @@ def _close(models):
 
 
 def _refuse_without_words(run, caption):
-    """Raises Refusal for a caption of which the run's encoder reads nothing."""
-    if run.encoder_kind == SKIP_THOUGHT:
-        reads = bool(words_of(caption))
-    else:
-        reads = has_word(encode_captions([caption])[0])
-    if not reads:
+    """Raises Refusal for a caption of which the char-CNN-RNN reads nothing."""
+    if run.encoder_kind == CHAR_CNN_RNN and not has_word(encode_captions([caption])[0]):
         raise Refusal(400, 'The text encoder reads Latin letters and digits, and finds none in '
                       'this caption; describe the picture with them')
 

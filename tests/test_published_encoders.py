@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import struct
 
 import numpy as np
@@ -226,6 +227,6 @@ def test_too_large_a_file(tmp_path, monkeypatch):
 
 
 def test_without_torchfile(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__('sys').modules, 'torchfile', None)
-    with pytest.raises(MissingRequirement, match=r'pip install "stackgan\[published\]"'):
+    monkeypatch.setitem(sys.modules, 'torchfile', None)
+    with pytest.raises(MissingRequirement, match='install the extra `published` of'):
         torch7.load_torch7(save(tmp_path / 'a.t7', 1))

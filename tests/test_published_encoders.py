@@ -2,8 +2,8 @@
 
 import json
 import os
-import sys
 import struct
+import sys
 
 import numpy as np
 import pytest

@@ -53,7 +53,7 @@ in_this_machine() {
         *) tensorflow=2.15 ;;
     esac
     echo "demo: in a virtual environment, lane $lane: Python $version, TensorFlow $tensorflow"
-    make_environment "$lane" "$version" "$lane,export"
+    make_environment "$lane" "$version" "$lane,export,serve"
 }
 
 reason=
@@ -89,7 +89,10 @@ echo "pictures   $run/samples/grid.png (64x64 and 256x256, each caption under it
 echo "           $run/samples/64/ and $run/samples/256/, indexed by samples.jsonl"
 echo "report     $run/report/index.html"
 if [ "$way" = docker ]; then
-    echo "your words STACKGAN_DATA=\"$(realpath -m "$data")\" docker compose run --rm --no-deps sample $words"
+    data=$(realpath -m "$data")
+    echo "your words STACKGAN_DATA=\"$data\" docker compose run --rm --no-deps sample $words"
+    echo "a page     STACKGAN_DATA=\"$data\" docker compose --profile serve up --build serve"
 else
     echo "your words $PYTHON -m jobs sample ${settings[*]} --data $data $words"
+    echo "a page     $PYTHON -m jobs serve --data $data"
 fi

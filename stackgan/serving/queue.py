@@ -16,7 +16,7 @@ class DrawingQueue:
     ):
         self._draw, self._limits = draw, limits
         self._lock = threading.Lock()
-        self._futures = set()
+        self._futures = {}                    # in their order; the values mean nothing
         self._is_open = True
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='drawing')
 
@@ -36,7 +36,7 @@ class DrawingQueue:
                 raise Refusal(503, 'Too many people draw at the moment; try again in a few seconds',
                               5)
             future = self._thread.submit(self._draw, asked)
-            self._futures.add(future)
+            self._futures[future] = None
         future.add_done_callback(self._forget)       # outside the lock: may be called at once
         try:
             return future.result(self._limits.seconds)
@@ -55,7 +55,8 @@ class DrawingQueue:
         with self._lock:
             self._is_open = False
             futures = list(self._futures)
-        under_way = [future for future in futures if not future.cancel()]
+        # The first is under way, or its thread is just about to take it up.
+        under_way = futures[:1] + [future for future in futures[1:] if not future.cancel()]
         for future in under_way:
             try:
                 future.exception(seconds)
@@ -65,7 +66,7 @@ class DrawingQueue:
 
     def _forget(self, future):
         with self._lock:
-            self._futures.discard(future)
+            self._futures.pop(future, None)
 
 
 def _stopping():

@@ -28,7 +28,7 @@ def _variant(job, options):
 
     def inputs(config, volume):
         is_judged = not (wish.seeds or wish.steps)       # one picture of each held-out caption
-        return _inputs(config, volume, stage, bool(captions), is_judged)
+        return _inputs(config, volume, stage, bool(captions), is_judged, bool(wish.nearest))
 
     def settings(config):
         named = {'model': model} if model else {}
@@ -56,8 +56,10 @@ def _digest_of_model(path):
                          'wrote' % (path, error.strerror))
 
 
-def _inputs(config, volume, stage='stage2', own_captions=False, is_judged=True):
-    inputs = [prepared_input(config)]
+def _inputs(config, volume, stage='stage2', own_captions=False, is_judged=True, nearest=False):
+    inputs = []
+    if not own_captions or nearest:          # an imported stage draws without a dataset
+        inputs.append(prepared_input(config))
     if stage:
         inputs.append(Input('stage', run_folder(config, stage), 'train-' + stage))
     if own_captions:

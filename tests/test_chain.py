@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from toy import ROOT
 
 from jobs.chain import JOBS
 from jobs.contract import read_manifest
+from stackgan.config.loading import load_config
 
 DETERMINISTIC = ['--config', 'smoke', '--set', 'platform.deterministic=true']
 
@@ -215,24 +217,36 @@ def test_pictures_of_a_seed_are_those_of_sample_seed(volume):
     assert 'up to date' in call(volume, *seeds).stdout
 
 
+DIES_IN_THE_SECOND_BATCH = '''
+import os, signal, sys
+from stackgan.sampling import writing
+write = writing.write_picture
+def write_or_die(path, pixels):
+    if path.endswith('256/%05d.png'):
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(path, pixels)
+writing.write_picture = write_or_die
+from jobs.command_line import main
+sys.exit(main())
+'''
+
+
 def test_a_killed_way_goes_on(volume):
     """Killed while it draws; what comes out is what an undisturbed process makes."""
     arguments = ['sample', '--interpolate-captions', 'a blue bird', 'a red bird', '--steps', '40']
-    process = subprocess.Popen([sys.executable, '-m', 'jobs'] + arguments + DETERMINISTIC
-                               + ['--data', str(volume)], cwd=ROOT, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT)
-    run = volume / 'runs' / 'smoke'
-    while process.poll() is None and not list(run.glob('samples-*.partial/256/*.png')):
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    partial, = run.glob('samples-*.partial')
+    batch = load_config(os.path.join(ROOT, 'configs', 'smoke.yaml')).sample.batch_size
+    done = subprocess.run([sys.executable, '-c', DIES_IN_THE_SECOND_BATCH % (batch + 2)] + arguments
+                          + DETERMINISTIC + ['--data', str(volume)], cwd=ROOT,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == -signal.SIGKILL, done.stdout
+    partial, = (volume / 'runs' / 'smoke').glob('samples-*.partial')
     kept = {path.name: path.stat().st_mtime_ns for path in partial.glob('256/*.png')}
-    assert kept
+    assert sorted(kept) == ['%05d.png' % number for number in range(batch + 2)]
     folder = drawn_into(call(volume, *arguments))
     assert len(os.listdir(os.path.join(folder, '256'))) == 40
-    times = [os.stat(os.path.join(folder, '256', name)).st_mtime_ns for name in sorted(kept)]
-    assert times[0] == kept[min(kept)] or len(kept) < 4          # a whole batch is kept
+    for number, name in enumerate(sorted(kept)):
+        is_old = os.stat(os.path.join(folder, '256', name)).st_mtime_ns == kept[name]
+        assert is_old == (number < batch), name                         # a whole batch is kept
     resumed = files_of(folder)
     assert files_of(drawn_into(call(volume, *(arguments + ['--force'])))) == resumed
     with Image.open(os.path.join(folder, 'animations', '00000.gif')) as image:

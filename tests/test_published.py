@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from export_toy import make_stage
+from PIL import Image
 from published_toy import DIMS, Original, listed_shapes, random_values, write_checkpoint
 from toy import NeverStop, make_embeddings, make_prepared, tiny_config
 
@@ -20,7 +21,10 @@ from stackgan.export.exporting import export
 from stackgan.published.names import NAMES, kind_of
 from stackgan.published.reading import network_shapes
 from stackgan.published.writing import write_published
+from stackgan.sampling.plans import copies_plan
 from stackgan.sampling.sampler import Sampler
+from stackgan.sampling.wanted import Wanted
+from stackgan.sampling.writing import write_samples
 from stackgan.training.stages import train_stage
 
 CONFIG = ['--config', 'painted-birds', '--set', 'platform.deterministic=true',
@@ -50,8 +54,16 @@ def imported(volume, stage):
 def draw(folder, inputs):
     """{side: pictures} of a finished stage from embeddings, z, noise1, noise2."""
     with Sampler(folder, 'best', len(inputs[0]), tiny_config().platform) as sampler:
-        holders = (sampler.graph.embeddings,) + tuple(sampler.graph.noise)
-        return sampler.session.run(sampler.graph.pictures, dict(zip(holders, inputs)))
+        pictures = sampler.session.run(sampler.graph.pictures, fed(sampler, inputs))
+        return {side: pictures[side][:len(inputs[0])] for side in pictures}
+
+
+def fed(sampler, inputs):
+    """Over and over in a larger batch, which leaves its statistics what they are."""
+    times, rest = divmod(sampler.batch_size, len(inputs[0]))
+    assert rest == 0
+    holders = (sampler.graph.embeddings,) + tuple(sampler.graph.noise)
+    return dict(zip(holders, [np.concatenate([each] * times) for each in inputs]))
 
 
 def some_inputs(count, dims, seed=1):
@@ -141,7 +153,7 @@ def test_the_port_s_checkpoint_gives_its_outputs(reference, tmp_path, capsys):
 def test_compat_of_stage2_mixes_the_samples_as_the_port_does(tmp_path):
     """Batch norm of the joining convolution by the batch, that of all others by what was kept."""
     path = write_checkpoint(tmp_path / 'port.ckpt', small('port', 2))
-    inputs = some_inputs(3, tiny_config(*DIMS).model)
+    inputs = some_inputs(4, tiny_config(*DIMS).model)
     other = [np.concatenate([each[:1], -each[1:]]) for each in inputs]
     for arguments, mixes in (((), False), (('--compat', 'ascend-port'), True)):
         assert bring(tmp_path, 2, path, *arguments) == 0
@@ -160,11 +172,29 @@ def read_joined(folder, inputs):
         norm = [op for op in graph.get_operations() if op.type.startswith('FusedBatchNorm')
                 and op.name.startswith('stage2/generator/join')]
         assert len(norm) == 1
-        holders = (sampler.graph.embeddings,) + tuple(sampler.graph.noise)
         out, gamma, beta = sampler.session.run(
-            [norm[0].outputs[0], norm[0].inputs[1], norm[0].inputs[2]],
-            dict(zip(holders, inputs)))
+            [norm[0].outputs[0], norm[0].inputs[1], norm[0].inputs[2]], fed(sampler, inputs))
     return (out - beta) / gamma
+
+
+def test_compat_draws_the_port_s_batches_of_different_captions(tmp_path):
+    """Whatever batch is configured; the last one is filled up with other captions."""
+    path = write_checkpoint(tmp_path / 'port.ckpt', small('port', 1))
+    assert bring(tmp_path, 1, path, '--compat', 'ascend-port') == 0
+    embeddings = some_inputs(70, tiny_config(*DIMS).model)[0]
+    wanted = [Wanted('caption %d' % number, embedding, 0, {})
+              for number, embedding in enumerate(embeddings)]
+    with Sampler(folder_of(tmp_path, 1), 'last', 1, tiny_config().platform) as sampler:
+        write_samples(sampler, copies_plan(wanted, 5), str(tmp_path), print)
+        drawn = np.concatenate([sampler.draw(wanted[:64], 5)[64],
+                                sampler.draw(wanted[64:] + wanted[:58], 5)[64][:6]])
+        for few in (wanted[:63], wanted[:7] * 64, [wanted[0]]):
+            with pytest.raises(InputError, match='64 pictures at once by their common statistics'):
+                sampler.draw(few, 5)
+    written = [np.asarray(Image.open(str(tmp_path / '64' / ('%05d.png' % number))))
+               for number in range(70)]
+    assert np.array_equal(written, drawn) and len(os.listdir(str(tmp_path / '64'))) == 70
+    assert min(np.abs(one.astype(int) - written[0]).mean() for one in written[1:]) > 1
 
 
 def test_what_compat_cannot_do_is_refused(tmp_path, capsys):

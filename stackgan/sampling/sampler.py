@@ -13,19 +13,25 @@ from stackgan.platforms.session import open_session
 from stackgan.sampling.drawing import build_drawing, draw
 from stackgan.sampling.wanted import noise_of
 
+PORT_BATCH = 64            # pictures that the Ascend port draws at once
+LEAST_CAPTIONS = 8         # different ones among them
+
 
 class Sampler:
-    """A trained generator on a session. Use as a context manager."""
+    """A trained generator on a session. Use as a context manager.
+
+    A stage imported with --compat draws by the statistics of each batch: always `PORT_BATCH` at
+    once, so that its pictures are the same whatever batch size is configured.
+    """
 
     def __init__(
             self,
             folder,            # of a finished stage
             which,             # 'last' or 'best' of its checkpoints, or the path of one
-            batch_size,
+            batch_size,        # pictures drawn at once
             platform,          # the `platform` section
             averaged=True,     # draw with the moving averages, where the checkpoint has them
     ):
-        self.batch_size = batch_size
         store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
         self.checkpoint = {'last': store.last, 'best': store.best}.get(which, lambda: which)()
         if self.checkpoint is None:
@@ -33,9 +39,10 @@ class Sampler:
         facts = read_facts(self.checkpoint)
         self.stage, self.dims = facts['stage'], Model(**facts['model'])
         self.compat = facts.get('compat')                  # of an imported one
+        self.batch_size = PORT_BATCH if self.compat else batch_size
         graph = tf.Graph()
         with graph.as_default():
-            self.graph = build_drawing(self.stage, batch_size, self.dims,
+            self.graph = build_drawing(self.stage, self.batch_size, self.dims,
                                        mode=drawing_pass(self.compat))
             self.variables = {v.op.name: v for v in tf.global_variables()}
             names = (averages_of(self.variables.values(), self.checkpoint) if averaged
@@ -58,8 +65,26 @@ class Sampler:
             seed,              # of the noise; or a list, a `Source` for each picture
             advance=None,      # called with the number of pictures after each batch
     ):
-        """{side: [N, side, side, 3] uint8} for sides 64 and, with Stage-II, 256."""
+        """{side: [N, side, side, 3] uint8} for sides 64 and, with Stage-II, 256.
+
+        Raises InputError where pictures depend on their batch and a batch cannot give them.
+        """
+        if self.compat:
+            self._check_batches(wanted)
         noise = noise_of([each.caption for each in wanted], [each.copy for each in wanted], seed,
                          self.dims)
         return draw(self.session, self.graph, np.stack([each.embedding for each in wanted]),
                     noise, advance)
+
+    def _check_batches(self, wanted):
+        """Nothing is left of a caption that a batch has in common: its mean is taken off."""
+        for start in range(0, len(wanted), self.batch_size):
+            batch = wanted[start:start + self.batch_size]
+            captions = len({each.caption for each in batch})
+            if len(batch) < self.batch_size or captions < LEAST_CAPTIONS:
+                raise InputError(
+                    '%s: was imported with --compat %s, which draws %d pictures at once by their '
+                    'common statistics; here are %d of %d different captions. Ask for at least '
+                    '%d pictures of %d captions, or import it without --compat'
+                    % (self.checkpoint, self.compat, self.batch_size, len(batch), captions,
+                       self.batch_size, LEAST_CAPTIONS))

@@ -45,7 +45,9 @@ def _draw(sampler, shots, folder):
     with Progress('sample', len(shots), 'pictures', done) as progress:
         for start in todo:
             part = shots[start:start + sampler.batch_size]
-            drawn = sampler.draw([shot.wanted for shot in part], [shot.source for shot in part])
+            # Filled up with others: what --compat imports is drawn in whole batches alone.
+            full = (part + shots)[:sampler.batch_size]
+            drawn = sampler.draw([shot.wanted for shot in full], [shot.source for shot in full])
             for i, line in enumerate(index[start:start + len(part)]):
                 for side in sides:
                     write_picture(os.path.join(folder, line['files'][str(side)]), drawn[side][i])

@@ -69,13 +69,15 @@ class GeneratedPictures:
         self.facts = dict(facts, set=self.name, count=count, seed=seed)
 
     def readers(self, first):
-        wanted = itertools.islice(stream_captions(self.split, self.embeddings, self.seed, first),
-                                  self.count - first)
         with self.open_sampler() as sampler:
-            size = sampler.graph.embeddings.shape.as_list()[0]
-            for part in iter(lambda: list(itertools.islice(wanted, size)), []):
-                drawn = sampler.draw(part, self.seed)
-                for pixels in drawn[max(drawn)]:
+            size = sampler.batch_size
+            # Whole batches from the beginning: what --compat imports depends on its batch.
+            begin = first - first % size
+            wanted = stream_captions(self.split, self.embeddings, self.seed, begin)
+            for start in range(begin, self.count, size):
+                drawn = sampler.draw(list(itertools.islice(wanted, size)), self.seed)
+                pictures = drawn[max(drawn)][:self.count - start]
+                for pixels in pictures[max(first - start, 0):]:
                     yield lambda pixels=pixels: Picture(pixels, 1.0)
 
     def captions(self):

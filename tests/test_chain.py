@@ -327,12 +327,23 @@ def test_every_checkpoint(volume):
     assert '<figcaption>fid/scorer</figcaption>' in page
 
 
+PAUSING = '''
+import sys
+sys.path.append(%r)
+from toy import pause_where_told
+pause_where_told()
+from jobs.command_line import main
+sys.exit(main())
+'''
+
+
 def test_a_killed_score_goes_on(volume, tmp_path):
     """What a process that was killed has seen is not looked at again; the scores are the same."""
     shutil.copytree(str(volume), str(tmp_path / 'copy'))
     arguments = ['score', '--set', 'score.images=400']
-    command = [sys.executable, '-m', 'jobs'] + arguments + DETERMINISTIC
-    process = subprocess.Popen(command + ['--data', str(tmp_path / 'copy')], cwd=ROOT,
+    command = [sys.executable, '-c', PAUSING % os.path.join(ROOT, 'tests')] + arguments
+    process = subprocess.Popen(command + DETERMINISTIC + ['--data', str(tmp_path / 'copy')],
+                               cwd=ROOT, env=dict(os.environ, TOY_PAUSE='0.6 score generated'),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     features = tmp_path / 'copy/runs/smoke/scores.partial/features'
     while process.poll() is None and not seen_generated(features):

@@ -27,16 +27,19 @@ import sys
 sys.path[:0] = [%r, %r]
 from raw_toy import settings
 from stackgan.data.preprocessing import preprocess
+from toy import pause_where_told
 
 def main():
+    pause_where_told()
     preprocess(sys.argv[1], sys.argv[2], settings(shard_images=4, workers=int(sys.argv[3])), print)
 
 main()
 """ % (HERE, os.path.dirname(HERE))
 
 
-def start(raw, folder, workers=2):
+def start(raw, folder, workers=2, pause=''):
     return subprocess.Popen([sys.executable, '-c', SCRIPT, raw, folder, str(workers)],
+                            env=dict(os.environ, TOY_PAUSE=pause),
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                             universal_newlines=True, start_new_session=True)
 
@@ -74,13 +77,13 @@ def test_killed_again_and_again_it_ends_like_an_uninterrupted_run(tmp_path):
     kept, goal = 0, 0
     for _ in range(3):
         goal += chance.randrange(1, 8)
-        process = start(raw, folder)
-        wait_for(lambda: recorded() >= goal or process.poll() is not None)
+        process = start(raw, folder, pause='0.6 preprocess')
+        wait_for(lambda: recorded() >= goal)
         time.sleep(chance.random() * 0.02)
         process.kill()
         process.stdout.close()
         process.wait()
-        wait_for(lambda: not processes_of_session(process.pid), 3.0)     # workers die too
+        wait_for(lambda: not processes_of_session(process.pid))          # workers die too
         kept = 4 * len([name for name in os.listdir(records) if name.endswith('.json')])
     assert 0 < kept < 200 and not os.path.exists(os.path.join(folder, 'dataset.json'))
     process = start(raw, folder)
@@ -107,12 +110,12 @@ def test_workers_die_with_their_parent_in_the_middle_of_a_task():
     process = subprocess.Popen([sys.executable, '-c', WAITING], stdout=subprocess.PIPE,
                                start_new_session=True)
     process.stdout.readline()
-    time.sleep(0.4)                                  # until both sleep
-    assert len(processes_of_session(process.pid)) >= 3
+    wait_for(lambda: len(processes_of_session(process.pid)) >= 3)
+    time.sleep(0.4)                                  # until both sleep, for a minute
     process.kill()
     process.stdout.close()
     process.wait()
-    wait_for(lambda: not processes_of_session(process.pid), 3.0)
+    wait_for(lambda: not processes_of_session(process.pid))
 
 
 def test_ctrl_c_stops_all_in_the_middle_of_a_task():
@@ -124,7 +127,7 @@ def test_ctrl_c_stops_all_in_the_middle_of_a_task():
     os.killpg(process.pid, signal.SIGINT)            # as a terminal does
     process.communicate(timeout=30)
     assert process.returncode != 0
-    wait_for(lambda: not processes_of_session(process.pid), 3.0)
+    wait_for(lambda: not processes_of_session(process.pid))
 
 
 def test_a_killed_worker_ends_the_work_with_an_error():

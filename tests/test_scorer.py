@@ -160,11 +160,11 @@ def test_resizing_as_tensorflow_1(shape):
 
 # Interruptions.
 
-def start(folder, prepared, *settings):
+def start(folder, prepared, *settings, pause=''):
     command = [sys.executable, os.path.join(ROOT, 'tests', 'train_toy_scorer.py'), folder, prepared]
     return subprocess.Popen(command + SCORER + list(settings), stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, universal_newlines=True,
-                            env=dict(os.environ, PYTHONPATH=ROOT))
+                            env=dict(os.environ, PYTHONPATH=ROOT, TOY_PAUSE=pause))
 
 
 def variables(folder):
@@ -178,7 +178,7 @@ def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
     os.makedirs(straight), os.makedirs(killed)
     process = start(straight, prepared, 'scorer.steps=30')
     assert process.communicate() and process.returncode == 0
-    process = start(killed, prepared, 'scorer.steps=30')
+    process = start(killed, prepared, 'scorer.steps=30', pause='0.8 train')
     wait_for_checkpoint(process, killed, 10)
     process.send_signal(signal.SIGKILL)
     process.communicate()

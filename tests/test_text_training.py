@@ -137,11 +137,11 @@ def test_brought_embeddings_are_handed_on(tmp_path):
 
 # Interruptions.
 
-def start(folder, prepared, *settings):
+def start(folder, prepared, *settings, pause=''):
     command = [sys.executable, os.path.join(ROOT, 'tests', 'train_toy_text.py'), folder, prepared]
     return subprocess.Popen(command + TEXT + list(settings), stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, universal_newlines=True,
-                            env=dict(os.environ, PYTHONPATH=ROOT))
+                            env=dict(os.environ, PYTHONPATH=ROOT, TOY_PAUSE=pause))
 
 
 def variables(folder):
@@ -161,7 +161,7 @@ def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
     os.makedirs(straight), os.makedirs(killed)
     process = start(straight, prepared, 'text.steps=40')
     assert process.communicate() and process.returncode == 0
-    process = start(killed, prepared, 'text.steps=40')
+    process = start(killed, prepared, 'text.steps=40', pause='0.8 train')
     wait_for_checkpoint(process, killed, 20)
     process.kill()
     process.communicate()

@@ -241,8 +241,8 @@ def command(stage, folder, data, settings, *more):
             + list(data) + list(more) + ['--'] + list(settings))
 
 
-def start(arguments):
-    environment = dict(os.environ, PYTHONPATH=ROOT)
+def start(arguments, pause=''):
+    environment = dict(os.environ, PYTHONPATH=ROOT, TOY_PAUSE=pause)
     return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, universal_newlines=True)
 
@@ -273,7 +273,8 @@ def wait_for_step(process, folder, step):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize('stage, settings, kills', [(1, STEPS, (4, 8)), (2, STEPS2, (4,))])
+@pytest.mark.parametrize('stage, settings, kills', [(1, STEPS, ((4, 0.6), (8, 0.9))),
+                                                    (2, STEPS2, ((4, 0.8),))])
 def test_killed_training_equals_an_uninterrupted_one(data, stage1_folder, tmp_path, stage,
                                                      settings, kills):
     more = [stage1_folder] if stage == 2 else []
@@ -281,8 +282,8 @@ def test_killed_training_equals_an_uninterrupted_one(data, stage1_folder, tmp_pa
     os.makedirs(straight), os.makedirs(killed)
     process = start(command(stage, straight, data, settings, *more))
     assert process.wait() == 0, process.stdout.read()
-    for step in kills:
-        process = start(command(stage, killed, data, settings, *more))
+    for step, share in kills:
+        process = start(command(stage, killed, data, settings, *more), '%g train' % share)
         wait_for_step(process, killed, step)
         time.sleep(random.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
@@ -298,14 +299,14 @@ def test_killed_training_equals_an_uninterrupted_one(data, stage1_folder, tmp_pa
 
 def test_sigterm_saves_and_the_rest_follows(data, tmp_path):
     folder = str(tmp_path)
-    settings = STEPS + ('train.checkpoint_every_steps=1000', 'stage1.epochs=20')
+    settings = STEPS + ('train.checkpoint_every_steps=1000', 'stage1.epochs=200')
     process = start(command(1, folder, data, settings))
     wait_for_step(process, folder, 4)
     process.send_signal(signal.SIGTERM)
     text = process.communicate()[0]
     assert process.returncode == 130 and 'interrupted' in text, text
     step = read_facts(Checkpoints(folder + '/checkpoints', None).last())['step']
-    assert 4 <= step < 60
+    assert 4 <= step < 600
 
 
 def test_finished_training_can_be_extended(data, tmp_path):

@@ -5,7 +5,7 @@
 
 import sys
 
-from toy import tiny_config
+from toy import pause_where_told, tiny_config
 
 from jobs.signals import handled
 from stackgan.errors import Interrupted, StackganError
@@ -29,4 +29,5 @@ def main(folder, prepared, *settings):
 
 
 if __name__ == '__main__':
+    pause_where_told()
     sys.exit(main(*sys.argv[1:]))

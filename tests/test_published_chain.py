@@ -73,6 +73,18 @@ def test_the_chain_goes_on_from_a_published_encoder(weights, kind, volume, train
     assert 'run: all is up to date' in again.stdout
 
 
+def test_captions_of_ones_own_need_no_dataset(volume, trained, tmp_path):
+    """A model and its encoder, as from an import, are enough; neighbours and held-out are not."""
+    weights, kind = ENCODERS[0]
+    shutil.copytree(str(volume / 'runs'), str(tmp_path / 'runs'))
+    own = ['sample', '--stage', '1', '--caption', 'a red bird']
+    drawn = call(tmp_path, *own + settings_of(weights, kind))
+    assert drawn.returncode == 0 and '4 pictures of checkpoint' in drawn.stdout, drawn.stdout
+    for arguments in (own + ['--nearest', '1'], own[:3]):
+        refused = call(tmp_path, *arguments + settings_of(weights, kind))
+        assert refused.returncode == 2 and 'preprocess' in refused.stdout, refused.stdout
+
+
 def test_what_is_wrong_is_one_line(volume):
     for more, text in (
             (['--set', 'text.weights=weights/lm.t7'], '--set model.embedding_dim=12'),

@@ -191,6 +191,8 @@ def test_compat_draws_the_port_s_batches_of_different_captions(tmp_path):
         for few in (wanted[:63], wanted[:7] * 64, [wanted[0]]):
             with pytest.raises(InputError, match='64 pictures at once by their common statistics'):
                 sampler.draw(few, 5)
+        with pytest.raises(InputError, match='here are 4 of 4 different captions'):
+            write_samples(sampler, copies_plan(wanted[:4], 5), str(tmp_path / 'few'), print)
     written = [np.asarray(Image.open(str(tmp_path / '64' / ('%05d.png' % number))))
                for number in range(70)]
     assert np.array_equal(written, drawn) and len(os.listdir(str(tmp_path / '64'))) == 70

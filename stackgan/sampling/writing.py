@@ -46,7 +46,7 @@ def _draw(sampler, shots, folder):
         for start in todo:
             part = shots[start:start + sampler.batch_size]
             # Filled up with others: what --compat imports is drawn in whole batches alone.
-            full = (part + shots)[:sampler.batch_size]
+            full = (part + shots[:start])[:sampler.batch_size]
             drawn = sampler.draw([shot.wanted for shot in full], [shot.source for shot in full])
             for i, line in enumerate(index[start:start + len(part)]):
                 for side in sides:

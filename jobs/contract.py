@@ -141,7 +141,7 @@ def read_manifest(folder):
         files = manifest['files']
         whole = all(os.path.getsize(os.path.join(folder, name)) == facts['size']
                     for name, facts in files.items())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return manifest if whole else None
 

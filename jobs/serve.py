@@ -63,6 +63,8 @@ def serve(
         server.stop(GRACE_SECONDS)
         say('stopped')
     finally:
+        while signal.sigtimedwait(SIGNALS, 0):       # more of them, sent while it was stopping
+            pass
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Interrupted.exit_code if number == signal.SIGINT else 0
 

@@ -11,6 +11,7 @@ from export_toy import finished_stage, finished_text_encoder, make_text_encoder,
 from toy import ROOT, tiny_config
 
 from jobs import export as export_job
+from jobs.prepared import prepared_folder
 from stackgan.errors import InputError, StackganError
 from stackgan.export import text_encoder
 from stackgan.export.onnx_file import OnnxTextEncoder
@@ -100,6 +101,18 @@ def test_an_encoder_of_another_kind_is_left_out(tmp_path, capsys):
     assert run(export_job.JOB, tmp_path, config()) == 0
     assert facts(tmp_path)['text_encoder'] is None
     assert 'the text encoder is a skip-thought, which needs no ONNX' in capsys.readouterr().out
+
+
+def test_an_encoder_left_over_from_before_the_embeddings_were_brought_is_not_taken(tmp_path):
+    finished_stage(tmp_path, 1)
+    finished_text_encoder(tmp_path)
+    prepared = tmp_path / prepared_folder(config())
+    prepared.mkdir(parents=True)
+    (prepared / 'dataset.json').write_text(json.dumps(
+        {'name': 'toy', 'classes': [], 'embedding_dim': 16}))
+    inputs = [[each.name for each in export_job.JOB.inputs(config(*more), str(tmp_path))]
+              for more in ((), ('text.weights=a.t7',))]
+    assert inputs == [['stage'], ['stage', 'text-encoder']]
 
 
 def test_embedding_and_drawing_without_tensorflow(volume, tmp_path):

@@ -19,7 +19,11 @@ from jobs import export
 from jobs.command_line import main
 from jobs.contract import read_manifest
 from jobs.prepared import run_folder
+from stackgan.errors import InputError
 from stackgan.files import files_below, write_json
+from stackgan.sampling.sampler import Sampler
+from stackgan.sampling.wanted import Wanted
+from stackgan.serving import models
 from stackgan.serving.app import POLICY, create_app
 from stackgan.serving.gallery import Gallery, Picture
 from stackgan.serving.limits import Limits, Rates
@@ -254,7 +258,7 @@ def test_other_paths_methods_and_sites(client):
         one_line(client.get(path), 404)
     one_line(client.get('/api/draw'), 405)
     one_line(client.post('/health'), 405)
-    for origin in ('http://elsewhere.example', 'null', 'http://localhost:1'):
+    for origin in ('http://elsewhere.example', 'null', 'http://localhost:1', 'http://['):
         answer = client.post('/api/draw', json={'run': RUN, 'caption': CAPTION},
                              headers={'Origin': origin})
         assert 'another site' in one_line(answer, 403)
@@ -452,7 +456,7 @@ def test_runs_say_what_they_lack(tmp_path, volume):
              client_of(tmp_path).get('/api/runs').get_json()['runs']}
     assert set(facts) == {'brought', 'empty', 'old'}
     assert facts['empty']['why_not'] == 'it has no finished training and no export'
-    assert 'embeddings came with the dataset' in facts['brought']['why_not']
+    assert facts['brought']['why_not'].startswith('it has no text encoder')
     assert facts['old']['drawable'] and facts['old']['note'] == (
         'its export is older than its training')
     page = client_of(tmp_path).get('/').get_data(as_text=True)
@@ -460,6 +464,76 @@ def test_runs_say_what_they_lack(tmp_path, volume):
     nothing = client_of(tmp_path / 'nowhere')
     assert nothing.get('/api/runs').get_json() == {'runs': []}
     assert 'There is no run on this volume' in nothing.get('/').get_data(as_text=True)
+
+
+def test_only_the_encoder_that_embedded_the_captions_draws(tmp_path, volume):
+    """By the checkpoint; a published encoder goes with embeddings that the dataset brought."""
+    run = tmp_path / 'runs' / RUN
+    for part in ('stage2', 'text-encoder'):
+        shutil.copytree(str(volume / 'runs' / RUN / part), str(run / part))
+    encoder = read_manifest(str(run / 'text-encoder'))
+    published = dict(encoder, request=dict(encoder['request'], settings={'text.weights': 'a.t7'}))
+    client = client_of(tmp_path)
+
+    def why_not(encoder, **inputs):
+        write_json(str(run / 'text-encoder' / 'manifest.json'), encoder)
+        (run / 'embeddings').mkdir(exist_ok=True)
+        write_json(str(run / 'embeddings' / 'manifest.json'),
+                   {'files': {}, 'request': {'inputs': inputs}})
+        return client.get('/api/runs').get_json()['runs'][0].get('why_not')
+
+    assert why_not(encoder, **{'text-encoder': encoder['content']}) is None
+    assert why_not(published) is None
+    assert 'another text encoder' in why_not(encoder, **{'text-encoder': 'another'})
+    assert 'its text encoder did not make them' in why_not(encoder)
+    assert 'did not make them' in one_line(draw(client), 409)
+
+
+def test_an_import_that_draws_whole_batches_is_not_drawn_with(tmp_path, volume):
+    run = tmp_path / 'runs' / RUN
+    for part in ('stage2', 'text-encoder'):
+        shutil.copytree(str(volume / 'runs' / RUN / part), str(run / part))
+    manifest = read_manifest(str(run / 'stage2'))
+    write_json(str(run / 'stage2' / 'manifest.json'), dict(manifest, notes={'compat': 'ascend-port'}))
+    assert 'import it without' in one_line(draw(client_of(tmp_path)), 409)
+
+
+@pytest.mark.parametrize('part, manifest', [
+    ('report', {'files': []}), ('export', {'files': {}, 'request': None, 'content': ''}),
+    ('stage2', {'files': {}, 'content': '', 'notes': 'none'}), ('stage2', [1]),
+    ('embeddings', {'files': {}}), ('text-encoder', {'files': {}, 'request': {}})])
+def test_odd_manifests_trouble_no_other_run(tmp_path, volume, part, manifest):
+    for name in ('fine', 'odd'):
+        shutil.copytree(str(volume / 'runs' / RUN), str(tmp_path / 'runs' / name))
+    if part in ('stage2', 'text-encoder', 'embeddings'):                # else not looked at
+        shutil.rmtree(str(tmp_path / 'runs' / 'odd' / 'export'))
+    (tmp_path / 'runs' / 'odd' / part).mkdir(exist_ok=True)
+    write_json(str(tmp_path / 'runs' / 'odd' / part / 'manifest.json'), manifest)
+    client = client_of(tmp_path)
+    fine, odd = client.get('/api/runs').get_json()['runs']
+    assert fine['drawable'] and (part == 'report' or not odd['drawable'])
+    assert client.get('/').status_code == 200
+
+
+def test_a_model_that_cannot_be_opened_keeps_no_encoder(tmp_path, volume, monkeypatch):
+    shutil.copytree(str(volume), str(tmp_path / 'volume'))
+    path, = (tmp_path / 'volume' / 'runs' / RUN / 'export').glob('stackgan-*.onnx')
+    path.write_bytes(bytes(path.stat().st_size))
+    closed, open_encoder = [], models.open_encoder
+
+    def opened(*arguments):
+        encoder = open_encoder(*arguments)
+        close, encoder.close = encoder.close, lambda: (closed.append(encoder), close())
+        return encoder
+    monkeypatch.setattr(models, 'open_encoder', opened)
+    one_line(draw(client_of(tmp_path / 'volume')), 503)
+    assert len(closed) == 1
+
+
+def test_embeddings_of_another_width_are_refused(volume):
+    with Sampler(str(volume / 'runs' / RUN / 'stage2'), 'last', 1, tiny_config().platform) as one:
+        with pytest.raises(InputError, match='takes embeddings of 16 numbers, those of this run'):
+            one.draw([Wanted('a', np.zeros(12, np.float32), 0, {})], 0)
 
 
 def test_reports_and_nothing_else_of_the_volume(volume, tmp_path):

@@ -274,10 +274,13 @@ def test_a_signal_lets_the_drawing_under_way_finish(volume, number, code):
             thread.start()
         while not json.loads(server.ask('/health')[2].decode())['queue']['length']:
             time.sleep(0.001)
-        exit_code, text = server.stop(number)
+        server.process.send_signal(number)
+        said = iter(server.process.stdout.readline, '')
+        assert any('stopping after ' + number.name in line for line in said)
+        exit_code, text = server.stop(number)           # impatiently
         for thread in threads:
             thread.join()
-        assert exit_code == code and 'stopping after ' + number.name in text
+        assert exit_code == code, text
         assert text.rstrip().endswith('serve: stopped') and 'Traceback' not in text
         statuses = sorted(status for status, _, _ in answers)
         assert statuses[0] == 200 and set(statuses) <= {200, 503}

@@ -71,10 +71,14 @@ class Sampler:
         """
         if self.compat:
             self._check_batches(wanted)
+        embeddings = np.stack([each.embedding for each in wanted])
+        if embeddings.shape[1] != self.dims.embedding_dim:
+            raise InputError('%s: takes embeddings of %d numbers, those of this run have %d; draw '
+                             'with the text encoder it was trained with'
+                             % (self.checkpoint, self.dims.embedding_dim, embeddings.shape[1]))
         noise = noise_of([each.caption for each in wanted], [each.copy for each in wanted], seed,
                          self.dims)
-        return draw(self.session, self.graph, np.stack([each.embedding for each in wanted]),
-                    noise, advance)
+        return draw(self.session, self.graph, embeddings, noise, advance)
 
     def _check_batches(self, wanted):
         """Nothing is left of a caption that a batch has in common: its mean is taken off."""

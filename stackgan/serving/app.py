@@ -39,7 +39,7 @@ def create_app(
         if (request.content_length or 0) > service.limits.body_bytes:
             raise RequestEntityTooLarge()
         origin = request.headers.get('Origin')
-        if request.method == 'POST' and origin and urlsplit(origin).netloc != request.host:
+        if request.method == 'POST' and origin and _host_of(origin) != request.host:
             raise Refusal(403, 'This request comes from another site')
 
     @app.after_request
@@ -65,6 +65,13 @@ def create_app(
         return _error(500, 'Something went wrong here; its owner finds it in the log')
 
     return app
+
+
+def _host_of(origin):
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:                               # http://[
+        return None
 
 
 def _error(status, message, retry_after=None):

@@ -78,8 +78,7 @@ class Models:
         if models is None:
             while len(self._loaded) >= self._limits.runs:
                 _close(self._loaded.popitem(last=False)[1])
-            models = _Models(run.digest, open_encoder(run, self._platform),
-                             open_sampler(run, self._platform))
+            models = _open_models(run, self._platform)
             self._say('loaded %s: %s' % (run.name, models.sampler.label))
         self._loaded[run.name] = models
         return models
@@ -99,6 +98,15 @@ def find_run(
     if not run.stages:
         raise Refusal(409, 'The run %s cannot be drawn with: %s' % (run.name, run.why_not))
     return run
+
+
+def _open_models(run, platform):
+    encoder = open_encoder(run, platform)
+    try:
+        return _Models(run.digest, encoder, open_sampler(run, platform))
+    except BaseException:
+        encoder.close()
+        raise
 
 
 def open_encoder(

@@ -51,7 +51,11 @@ class DrawingQueue:
             self,
             seconds,          # to wait for what is being drawn
     ):
-        """Refuses what comes and what waits, lets the drawing under way finish."""
+        """Refuses what comes and what waits, lets the drawing under way finish.
+
+        One that takes longer is waited for when the process ends: its thread is in a library that
+        cannot be left in the middle.
+        """
         with self._lock:
             self._is_open = False
             futures = list(self._futures)

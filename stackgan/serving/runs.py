@@ -9,8 +9,14 @@ from stackgan.export.record import read_export
 from stackgan.files import digest_of
 from stackgan.text.options import CHAR_CNN_RNN, read_options
 
-HELD_BACK = ('its embeddings came with the dataset, without the encoder that made them, so a '
-             'sentence of yours cannot be embedded')
+RUN = 'python -m jobs %s --set run.name=%s'
+NO_ENCODER = ('it has no text encoder, so a sentence of yours cannot be embedded; name a published '
+              'one with text.weights, or train one, then: ' + RUN)
+HELD_BACK = ('its embeddings came with the dataset and its text encoder did not make them; name the '
+             'published one that did with text.weights, then: ' + RUN)
+OTHER_ENCODER = ('its captions were embedded by another text encoder than the one that is there '
+                 'now; bring it up to date: ' + RUN)
+PARTS = ('export', 'report', 'stage1', 'stage2', 'text-encoder', 'embeddings')
 
 
 class Run(NamedTuple):
@@ -77,31 +83,63 @@ class Runs:
             return []
 
     def _read(self, name):
-        folder = os.path.join(self._folder, name)
-        report = self._read_manifest(os.path.join(folder, 'report'))
-        run = Run(name, report=tuple(report['files']) if report else ())
-        made = {part: self._read_manifest(os.path.join(folder, part))
-                for part in ('export', 'stage1', 'stage2', 'text-encoder')}
-        encoder = made['text-encoder'] and os.path.join(folder, 'text-encoder')
-        if encoder:
+        """One whose manifests are odd cannot be drawn with, and troubles no other."""
+        try:
+            return self._read_whole(name, os.path.join(self._folder, name))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return Run(name, why_not='a manifest of its outputs is damaged (%s); delete that output '
+                       'and make it again: %s' % (type(error).__name__, RUN % ('run', name)))
+
+    def _read_whole(self, name, folder):
+        made = {part: self._read_manifest(os.path.join(folder, part)) for part in PARTS}
+        run = Run(name, report=tuple(made['report']['files']) if made['report'] else ())
+        encoder = os.path.join(folder, 'text-encoder')
+        if made['text-encoder']:
             run = run._replace(encoder=encoder, encoder_kind=_kind_of(encoder))
         if made['export']:
             exported = _by_export(run, os.path.join(folder, 'export'), made)
             if exported:
                 return exported
         stage = 2 if made['stage2'] else 1
-        trained = made['stage%d' % stage]
-        if not trained:
-            return run._replace(why_not='it has no finished training and no export')
-        if not encoder:
-            return run._replace(why_not=HELD_BACK)
-        if not self._has_tensorflow:
-            return run._replace(why_not='it has no export to draw with here, where there is no '
-                                'TensorFlow; run export: python -m jobs export --set run.name=%s'
-                                % name)
+        why_not = (_fault_of_training(name, made['stage%d' % stage])
+                   or _fault_of_encoder(name, made['text-encoder'], made['embeddings'])
+                   or self._fault_of_machine(name))
+        if why_not:
+            return run._replace(why_not=why_not)
         return run._replace(
             stages=stage, stage_folder=os.path.join(folder, 'stage%d' % stage),
-            digest=digest_of([trained['content'], made['text-encoder']['content']]))
+            digest=digest_of([made['stage%d' % stage]['content'],
+                              made['text-encoder']['content']]))
+
+    def _fault_of_machine(self, name):
+        if self._has_tensorflow:
+            return None
+        return ('it has no export to draw with here, where there is no TensorFlow; run export: '
+                + RUN % ('export', name))
+
+
+def _fault_of_training(name, trained):
+    """Why a stage cannot be drawn with one picture at a time, or None."""
+    if not trained:
+        return 'it has no finished training and no export'
+    compat = (trained.get('notes') or {}).get('compat')          # of an import
+    if compat:
+        return ('it was imported with --compat %s, which draws whole batches alone; import it '
+                'without, or: %s' % (compat, RUN % ('sample', name)))
+    return None
+
+
+def _fault_of_encoder(name, encoder, embeddings):
+    """Why the text encoder of a run cannot embed for its generators, or None."""
+    if not encoder:
+        return NO_ENCODER % ('run', name)
+    if not embeddings:                                # an import may do without a dataset
+        return None
+    embedded_by = embeddings['request']['inputs'].get('text-encoder')
+    if embedded_by is None:                           # brought: a published one goes with them
+        is_published = 'text.weights' in encoder['request']['settings']
+        return None if is_published else HELD_BACK % ('run', name)
+    return None if embedded_by == encoder['content'] else OTHER_ENCODER % ('run', name)
 
 
 def _by_export(run, folder, made):

@@ -11,7 +11,7 @@ from jobs import (convert_om, embed, export, import_checkpoint, make_dataset, pr
                   verify_om)
 from jobs.contract import folder_of, read_manifest, state_of
 from jobs.locks import is_locked
-from stackgan.errors import Interrupted
+from stackgan.errors import InputError, Interrupted
 from stackgan.progress import duration
 
 JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
@@ -23,19 +23,30 @@ BY_NAME = {job.name: job for job in JOBS + ON_REQUEST}
 
 
 def until(name, config, volume):
-    """A job and those whose outputs it needs, in order; for None all but those on request."""
+    """A job and those whose outputs it needs, in order; for None all but those on request.
+
+    What a job that is not needed (of an imported stage) would need is not needed either.
+    """
     if name is None:
         return JOBS
     needed = set()
 
     def visit(name):
         needed.add(name)
-        for each in BY_NAME[name].inputs(config, volume):
-            if each.made_by:
-                visit(each.made_by)
+        if _is_needed(BY_NAME[name], config, volume):
+            for each in BY_NAME[name].inputs(config, volume):
+                if each.made_by:
+                    visit(each.made_by)
 
     visit(name)
     return tuple(job for job in JOBS + ON_REQUEST if job.name in needed)
+
+
+def _is_needed(job, config, volume):
+    try:
+        return not job.not_needed(config, volume)
+    except InputError:                                # which the job itself will tell
+        return True
 
 
 def run_chain(

@@ -151,7 +151,7 @@ def _choose(options, environment, config, volume):
     jobs = chain.until(options.until, config, volume)
     hidden = docker_chain.out_of_sight(jobs, config, volume)
     if hidden:
-        return 'local', '%s lies outside of the volume' % hidden
+        return 'local', hidden
     try:
         client, project = docker_chain.connect(), compose.Project(environment)
         with docker_chain.engine_errors('the look for images'):

@@ -16,6 +16,7 @@ from stackgan.progress import duration
 
 ENGINE_SECONDS = 60           # how long the engine may take to answer
 REGISTRY_SECONDS = 15         # how long a registry may take to answer
+IN_CONTAINERS = '/data'       # where compose.yaml shows them the volume
 LEAST_FREE_BYTES = 1 << 30    # a checkpoint of the paper's dimensions is 0.9 GB
 
 
@@ -74,7 +75,8 @@ def run_chain(
 ):
     """As `chain.run_chain`, in containers. Leaves no container behind. Raises StackganError."""
     client, project = connect(), Project(environment)
-    jobs = [chain.BY_NAME[name] for name in project.order(last)]
+    wanted = {job.name for job in chain.until(last, config, volume)}
+    jobs = [chain.BY_NAME[name] for name in project.order(last) if name in wanted]
     try:
         with handled():
             check(client, project, jobs, config, volume)
@@ -104,9 +106,8 @@ def check(client, project, jobs, config, volume):
     """What a chain needs: room, rights, device nodes, images (built where they are missing)."""
     hidden = out_of_sight(jobs, config, volume)
     if hidden:
-        raise ConfigError('%s lies outside of the volume, where containers do not see it; copy it '
-                          'below %s and name it from there, or run with --on local'
-                          % (hidden, volume))
+        raise ConfigError('%s, where containers do not see it; put it below %s and name it from '
+                          'there, or run with --on local' % (hidden, volume))
     services = [job.name for job in jobs]
     make_volume(project, services[0], volume)
     free = shutil.disk_usage(volume).free
@@ -127,13 +128,36 @@ def check(client, project, jobs, config, volume):
 
 
 def out_of_sight(jobs, config, volume):
-    """A path that the user named and containers do not see, or None."""
-    for job in jobs:
-        for each in job.inputs(config, volume):
-            path = os.path.join(volume, each.path)
-            if not each.made_by and os.path.relpath(path, volume).startswith(os.pardir):
-                return path
+    """Why containers do not see a path that the user named, or None."""
+    named = [each.path for job in jobs for each in job.inputs(config, volume) if not each.made_by]
+    for path in named:
+        if os.path.isabs(path):
+            if not _is_below(path, IN_CONTAINERS):
+                return _named_from_outside(path, volume)
+            path = os.path.relpath(path, IN_CONTAINERS)
+        for place in _with_links(os.path.join(volume, path)):
+            if not _is_below(os.path.realpath(place), os.path.realpath(volume)):
+                return '%s leads outside of the volume' % place
     return None
+
+
+def _named_from_outside(path, volume):
+    from_there = os.path.relpath(path, volume)
+    if from_there.startswith(os.pardir):
+        return '%s lies outside of the volume' % path
+    return '%s lies in the volume, but has to be named from there: %s' % (path, from_there)
+
+
+def _with_links(path):
+    """A path, and the links in that folder: a dataset is often linked to, whole or its parts."""
+    if not os.path.isdir(path):
+        return [path]
+    with os.scandir(path) as entries:
+        return [path] + sorted(entry.path for entry in entries if entry.is_symlink())
+
+
+def _is_below(path, folder):
+    return os.path.commonpath([path, folder]) == folder
 
 
 def make_volume(project, service, volume):

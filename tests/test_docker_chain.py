@@ -127,9 +127,22 @@ def test_what_containers_do_not_see(tmp_path):
                  'data.raw=%s' % raw, '--until', 'preprocess']
     done = call(*arguments)
     assert 'run: local, because %s lies outside of the volume' % raw in done.stdout
-    config = load_config(ROOT + '/configs/folder.yaml', ['data.raw=raw/mine'])
-    assert docker_chain.out_of_sight(chain.until('preprocess', config, str(tmp_path)), config,
-                                     str(tmp_path)) is None
+    volume = tmp_path / 'volume'
+    (volume / 'raw' / 'mine').mkdir(parents=True)
+
+    def hidden(path):
+        config = load_config(ROOT + '/configs/folder.yaml', ['data.raw=%s' % path])
+        jobs = chain.until('preprocess', config, str(volume))
+        return docker_chain.out_of_sight(jobs, config, str(volume))
+
+    assert hidden('raw/mine') is hidden('raw/missing') is hidden('/data/raw/mine') is None
+    assert hidden(volume / 'raw/mine').endswith('has to be named from there: raw/mine')
+    assert hidden('../elsewhere').endswith('leads outside of the volume')
+    (volume / 'raw' / 'inner').symlink_to(volume / 'raw' / 'mine')
+    (volume / 'raw' / 'outer').symlink_to(raw)
+    assert hidden('raw/inner') is None and 'raw/outer leads outside' in hidden('raw/outer')
+    (volume / 'raw' / 'mine' / 'images').symlink_to(raw)
+    assert 'raw/mine/images leads outside' in hidden('raw/mine')
 
 
 def test_the_user_and_project_of_a_run(tmp_path, monkeypatch):

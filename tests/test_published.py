@@ -11,7 +11,7 @@ from PIL import Image
 from published_toy import DIMS, Original, listed_shapes, random_values, write_checkpoint
 from toy import NeverStop, make_embeddings, make_prepared, tiny_config
 
-from jobs import import_checkpoint
+from jobs import chain, import_checkpoint
 from jobs.cleaning import clean_output
 from jobs.command_line import main
 from jobs.contract import read_manifest
@@ -211,6 +211,19 @@ def test_what_compat_cannot_do_is_refused(tmp_path, capsys):
     with pytest.raises(InputError, match='only drawing has; import it without to train on it'):
         train_stage(2, config, prepared, embeddings, str(tmp_path / 'out'), print, NeverStop(),
                     folder_of(tmp_path, 1))
+
+
+def test_what_an_imported_stage_would_have_been_trained_on_is_not_needed(tmp_path):
+    config = tiny_config(*DIMS)
+
+    def until(name):
+        return [job.name for job in chain.until(name, config, str(tmp_path))]
+
+    assert 'train-text-encoder' in until('export')
+    path = write_checkpoint(tmp_path / 'model.ckpt', small('original', 2))
+    assert bring(tmp_path, 2, path) == 0
+    assert until('export') == ['train-stage2', 'export'] and until('train-stage1') == ['train-stage1']
+    assert 'train-text-encoder' in until('sample')        # which embeds its held-out captions
 
 
 def test_stage2_trains_an_imported_stage1_along(tmp_path):

@@ -336,9 +336,14 @@ def test_links_and_devices_are_not_made_or_followed(tmp_path, capsys):
 
 
 def test_the_same_file_twice_is_refused(tmp_path):
-    path = zip_of(tmp_path / 'a.zip', ('birds/text_c10/a/b.txt', 'x'), ('text/a/b.txt', 'y'))
-    refused(path, 'holds text_c10/a/b.txt twice, as birds/text_c10/a/b.txt and as text/a/b.txt',
+    path = zip_of(tmp_path / 'a.zip', ('birds/text_c10/a/b.txt', 'x'), ('text_c10/a/b.txt', 'y'))
+    refused(path, 'holds text_c10/a/b.txt twice, as birds/text_c10/a/b.txt and as text_c10/a/b.txt',
             tmp_path)
+
+
+def test_captions_of_two_kinds_are_not_mixed(tmp_path):
+    path = zip_of(tmp_path / 'a.zip', ('birds/text_c10/a/b.txt', 'x'), ('birds/text/a/c.txt', 'y'))
+    refused(path, 'holds the captions as text_c10/ and as text/', tmp_path)
 
 
 def test_numbers_and_sizes_are_bounded(tmp_path, monkeypatch):

@@ -153,6 +153,7 @@ def tensor(sizes, strides, offset=0, count=8, kind='Float'):
     (tensor([2], [-1], offset=4), 'with strides [-1]'),
     (tensor([-2], [1]), 'a tensor of size [-2]'),
     (tensor([1 << 40, 1 << 20], [0, 0]), 'in a storage of 8 values'),
+    (tensor([1 << 20], [0]), 'in a storage of 8 values'),
     (tensor([2, 2], [1 << 62, 1 << 62]), 'in a storage of 8 values'),
     (tensor([1] * 9, [1] * 9), 'a tensor of 9 dimensions'),
     (Tensor(Storage(np.zeros(8, np.float32), 'Double'), 0, [4]), 'bytes where the file has')])

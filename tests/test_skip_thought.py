@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import random
+import zipfile
 
 import numpy as np
 import onnx
@@ -160,6 +161,13 @@ def resave(files, name, **changes):
     np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
 
 
+def a_long_header(path):
+    """Of a form that may claim 4 GiB for it."""
+    with zipfile.ZipFile(path, 'w') as archive:
+        for name in ('encoder_W', 'encoder_U'):
+            archive.writestr(name + '.npy', b'\x93NUMPY\x02\x00\xff\xff\xff\xff')
+
+
 @pytest.mark.parametrize('damage, text', [
     (lambda f: os.unlink(f + '/utable.npy'), 'utable.npy missing; the skip-thought encoder is'),
     (lambda f: open(f + '/dictionary.txt', 'a').write('more\n'),
@@ -172,6 +180,7 @@ def resave(files, name, **changes):
     (lambda f: resave(f, 'uni_skip.npz', encoder_U=None), 'the array encoder_U is missing'),
     (lambda f: resave(f, 'uni_skip.npz', encoder_U=np.array([{}], object)),
      'the array encoder_U cannot be read (it is of type object, only numbers are read)'),
+    (lambda f: a_long_header(f + '/uni_skip.npz'), 'form 2.0 of .npy, only 1.0 is read'),
     (lambda f: resave(f, 'bi_skip.npz', encoder_r_Ux=np.zeros((5, 4), np.float32)),
      'encoder_r_Ux has the shape (5, 4), expected (5, 5)'),
     (lambda f: resave(f, 'bi_skip.npz', encoder_b=np.full(10, np.nan, np.float32)),

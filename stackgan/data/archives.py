@@ -190,12 +190,13 @@ class _Take:
             inner,         # where an archive within this one goes; None: is not taken
     ):
         self.path, self.folder, self.inner = path, folder, inner
-        self.places = [(re.compile('(?:^|/)(?:%s)%s\\Z' % (
+        self.places = [(re.compile('(?:^|/)(%s)%s\\Z' % (
             '|'.join(map(re.escape, piece.ends)),
             '/(%s)' % piece.content if piece.content else '')), piece) for piece in pieces]
         self.wants_captions = any(piece.path == 'text_c10' for piece in pieces)
         self.members = self.bytes = self.links = 0
         self.origins = {}                # file written -> name in the archive
+        self.ends = {}                   # path of a piece -> which of its ends it has here
 
     def take(self, member, show):
         """Writes a member to its place, if it has one. `show` is called now and then."""
@@ -240,7 +241,11 @@ class _Take:
         for pattern, piece in self.places:
             found = pattern.search(name)
             if found:
-                return os.path.join(self.folder, piece.path, *found.groups())
+                end, *below = found.groups()
+                if self.ends.setdefault(piece.path, end) != end:
+                    raise InputError('%s: holds %s as %s/ and as %s/; unpack it yourself and keep '
+                                     'one' % (self.path, piece.what, self.ends[piece.path], end))
+                return os.path.join(self.folder, piece.path, *below)
         return None
 
     def _check_room(self, member):

@@ -9,7 +9,7 @@ import numpy as np
 
 from stackgan.errors import InputError
 
-MAX_BYTES = 1 << 30            # of one array
+MAX_BYTES = 1 << 30            # of one array, as it is stored and as float32
 
 
 class Archive:
@@ -41,7 +41,8 @@ class Archive:
                 if dtype.kind not in 'fiu':
                     raise ValueError('it is of type %s, only numbers are read' % dtype)
                 count = functools.reduce(operator.mul, shape, 1)      # never overflows
-                if not 0 <= count * dtype.itemsize <= min(self.sizes[name], MAX_BYTES):
+                if (not 0 <= count * dtype.itemsize <= self.sizes[name]
+                        or count * max(dtype.itemsize, 4) > MAX_BYTES):
                     raise ValueError('shape %s does not fit its %d bytes'
                                      % (shape, self.sizes[name]))
                 data = stream.read(count * dtype.itemsize)
@@ -58,10 +59,11 @@ class Archive:
 
 
 def _header(stream):
-    """(shape, whether columns come first, dtype) of a .npy stream."""
+    """(shape, whether columns come first, dtype) of a .npy stream.
+
+    Of form 1.0, whose header has at most 64 KiB; the others are for records of many fields.
+    """
     version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(stream)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(stream)
-    raise ValueError('form %d.%d of .npy' % version)
+    if version != (1, 0):
+        raise ValueError('form %d.%d of .npy, only 1.0 is read' % version)
+    return np.lib.format.read_array_header_1_0(stream)

@@ -103,12 +103,12 @@ class SkipThought:
     def faults(self, captions):
         """One line for each thing that keeps the encoder from reading all of all captions."""
         words = [word for caption in captions for word in words_of(caption)]
-        unknown = sorted({word for word in words if word not in self.model.rows})
+        unread = [word for word in words if word not in self.model.rows]
+        unknown = sorted(set(unread))
         if not unknown:
             return []
         return ['%d of %d words of the captions are not in the dictionary and read as %s, e.g. %s'
-                % (sum(word in set(unknown) for word in words), len(words), UNKNOWN,
-                   ', '.join(unknown[:5]))]
+                % (len(unread), len(words), UNKNOWN, ', '.join(unknown[:5]))]
 
     def _words(self, caption):
         rows = self.model.rows

@@ -167,8 +167,8 @@ def _reader_class(torchfile):
             if min(sizes) < 1 or min(strides) < 0:
                 raise _Refusal('a tensor of size %s with strides %s' % (sizes, strides))
             last = offset + sum((n - 1) * step for n, step in zip(sizes, strides))
-            total = np.prod(sizes, dtype=float) * dtype.itemsize   # strides of 0 repeat values
-            if offset < 0 or last >= len(storage) or total > MAX_BYTES:
+            total = np.prod(sizes, dtype=float)        # with strides of 0 a value could fill memory
+            if offset < 0 or last >= len(storage) or total > len(storage):
                 raise _Refusal('a tensor of size %s, strides %s and offset %d in a storage of %d '
                                'values' % (sizes, strides, offset, len(storage)))
             return np.lib.stride_tricks.as_strided(

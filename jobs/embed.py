@@ -10,7 +10,8 @@ def _run(work):
         embed_dataset(work.inputs['prepared'], work.inputs['text-encoder'], work.folder,
                       work.config.platform, work.say)
     else:
-        link_brought_embeddings(work.inputs['prepared'], work.folder)
+        link_brought_embeddings(work.inputs['prepared'], work.folder,
+                                work.config.model.embedding_dim)
 
 
 JOB = Job(

@@ -60,7 +60,10 @@ class Progress:
         interval = BAR_SECONDS if self.is_terminal else LINE_SECONDS
         if self.shown is None or now - self.shown >= interval:
             self.shown = now
-            self._draw() if self.is_terminal else self._line()
+            if self.is_terminal:
+                self._draw()
+            elif self.done < self.total:             # the last line comes at the end
+                self._line()
 
     def rate(self):
         """Units a second in this process."""

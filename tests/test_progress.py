@@ -30,6 +30,17 @@ def test_plain_lines_come_at_intervals_and_at_the_end(monkeypatch):
     assert len(lines) == 4 and '\r' not in stream.getvalue()
 
 
+def test_the_last_line_comes_once(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
+    stream = io.StringIO()
+    with Progress('train', 20, 'images', stream=stream) as bar:
+        for _ in range(2):
+            clock[0] += 15.0
+            bar.advance(10)
+    assert len(stream.getvalue().splitlines()) == 2
+
+
 def test_what_was_done_before_is_progress_but_not_speed(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])

@@ -126,13 +126,15 @@ def test_brought_embeddings_are_handed_on(tmp_path):
                 np.random.RandomState(0).rand(36, 5).astype(np.float32))
     out = tmp_path / 'out'
     out.mkdir()
-    link_brought_embeddings(prepared, str(out))
+    with pytest.raises(InputError, match='5 numbers, .*use --set model.embedding_dim=5'):
+        link_brought_embeddings(prepared, str(out), 1024)
+    link_brought_embeddings(prepared, str(out), 5)
     assert np.array_equal(np.load(str(out / 'test.npy')),
                           np.load(prepared + '/test/embeddings.npy'))
     assert json.load(open(str(out / 'embed.json'))) == {'embedding_dim': 5, 'source': 'brought'}
     np.save(prepared + '/test/embeddings.npy', np.zeros((35, 5), np.float32))
     with pytest.raises(InputError, match=r'shape \(35, 5\), expected \(36, 5\)'):
-        link_brought_embeddings(prepared, str(out))
+        link_brought_embeddings(prepared, str(out), 5)
 
 
 # Interruptions.

@@ -224,9 +224,15 @@ def _caption_batches(folder, size):
 def link_brought_embeddings(
         prepared_folder,   # of a dataset that came with embeddings
         out_folder,        # gets train.npy, test.npy and embed.json, as from `embed_dataset`
+        embedding_dim,     # that the networks are made for
 ):
     """Hands on the embeddings of the dataset: hard links, or copies where links cannot be."""
     dataset = open_dataset(prepared_folder)
+    if dataset.embedding_dim != embedding_dim:
+        raise InputError('%s: its embeddings have %d numbers, but model.embedding_dim is %d; use '
+                         '--set model.embedding_dim=%d'
+                         % (prepared_folder, dataset.embedding_dim, embedding_dim,
+                            dataset.embedding_dim))
     for name in SPLITS:
         split = Split(dataset, name)
         source = os.path.join(split.folder, 'embeddings.npy')

@@ -164,6 +164,13 @@ def test_every_truncation_is_an_error(tmp_path):
             load_pickle(_store(tmp_path, data[:length]))
 
 
+def test_a_note_of_a_large_number_takes_no_memory(tmp_path):
+    """Where the reader in C makes room for 2 ** 31 notes, 32 GiB and more."""
+    path = tmp_path / 'a.pickle'
+    path.write_bytes(b'\x80\x02]r\xff\xff\xff\x7f.')
+    assert load_pickle(str(path)) == []
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match='none.pickle: cannot be read'):
         load_pickle(str(tmp_path / 'none.pickle'))

@@ -161,6 +161,12 @@ def resave(files, name, **changes):
     np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
 
 
+def an_open_text(path):
+    """A header that Python 3 cannot take apart."""
+    with open(path, 'wb') as stream:
+        stream.write(b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4  \n")
+
+
 def a_long_header(path):
     """Of a form that may claim 4 GiB for it."""
     with zipfile.ZipFile(path, 'w') as archive:
@@ -175,6 +181,7 @@ def a_long_header(path):
     (lambda f: open(f + '/dictionary.txt', 'w').write('a\n'), 'the word UNK'),
     (lambda f: open(f + '/dictionary.txt', 'wb').write(b'\xff\xfe\n'), 'not a list of words'),
     (lambda f: np.save(f + '/utable.npy', np.array([{}], object)), 'utable.npy: not a readable'),
+    (lambda f: an_open_text(f + '/utable.npy'), 'utable.npy: not a readable array'),
     (lambda f: np.save(f + '/btable.npy', np.zeros((6, 12), np.float32).T), 'expected rows of'),
     (lambda f: open(f + '/bi_skip.npz', 'w').write('no'), 'bi_skip.npz: not a readable .npz'),
     (lambda f: resave(f, 'uni_skip.npz', encoder_U=None), 'the array encoder_U is missing'),

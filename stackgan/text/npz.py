@@ -3,7 +3,6 @@
 import functools
 import operator
 import zipfile
-import zlib
 
 import numpy as np
 
@@ -21,7 +20,7 @@ class Archive:
             self.zip = zipfile.ZipFile(path)
             self.sizes = {info.filename[:-len('.npy')]: info.file_size
                           for info in self.zip.infolist() if info.filename.endswith('.npy')}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:       # a damaged file can raise nearly anything
             raise InputError('%s: not a readable .npz archive (%s)' % (path, error))
 
     def __enter__(self):
@@ -37,7 +36,7 @@ class Archive:
                              % (self.path, name, ', '.join(sorted(self.sizes)[:12])))
         try:
             with self.zip.open(name + '.npy') as stream:
-                shape, is_fortran, dtype = _header(stream)
+                shape, is_fortran, dtype = read_header(stream)
                 if dtype.kind not in 'fiu':
                     raise ValueError('it is of type %s, only numbers are read' % dtype)
                 count = functools.reduce(operator.mul, shape, 1)      # never overflows
@@ -47,8 +46,7 @@ class Archive:
                                      % (shape, self.sizes[name]))
                 data = stream.read(count * dtype.itemsize)
                 array = np.frombuffer(data, dtype).reshape(shape, order='FC'[not is_fortran])
-        except (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError,
-                SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        except Exception as error:       # a damaged file can raise nearly anything
             raise InputError('%s: the array %s cannot be read (%s)'
                              % (self.path, name, ' '.join(str(error).split())[:200]))
         array = array.astype(np.float32, order='C')
@@ -58,7 +56,7 @@ class Archive:
         return array
 
 
-def _header(stream):
+def read_header(stream):
     """(shape, whether columns come first, dtype) of a .npy stream.
 
     Of form 1.0, whose header has at most 64 KiB; the others are for records of many fields.

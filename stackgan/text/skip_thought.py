@@ -20,7 +20,7 @@ from stackgan.data.prepared import ArrayFile
 from stackgan.data.safe_pickle import load_pickle
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file, write_json
-from stackgan.text.npz import Archive
+from stackgan.text.npz import Archive, read_header
 from stackgan.text.options import OPTIONS, SKIP_THOUGHT, read_options
 from stackgan.text.published import check_embedding_dim
 from stackgan.text.words import words_of
@@ -215,9 +215,11 @@ def _open_table(path, words):
     try:
         with warnings.catch_warnings():          # that Python 2 wrote it
             warnings.simplefilter('ignore', UserWarning)
+            with open(path, 'rb') as stream:
+                read_header(stream)
             array = np.load(path, mmap_mode='r', allow_pickle=False)
             file = ArrayFile(path)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:           # a damaged file can raise nearly anything
         raise InputError('%s: not a readable array (%s); fetch it again'
                          % (path, ' '.join(str(error).split())[:200]))
     if array.ndim != 2 or array.dtype.kind != 'f' or not array.flags.c_contiguous:

@@ -220,6 +220,14 @@ def test_names_of_classes_are_never_imported(tmp_path):
     assert torch7.field(value, 'cmd') == b'ls'
 
 
+def test_names_in_messages_are_short_and_printable(tmp_path):
+    path = save(tmp_path / 'a.t7', Torch('nn.Identity\x1b[31m\n' + 'x' * 500, modules=[]))
+    with pytest.raises(InputError) as error:
+        read_published(path)
+    assert r'nn.Identity\x1b[31m\nxxx' in str(error.value) and str(error.value).isprintable()
+    assert len(str(error.value)) < 400
+
+
 def test_too_large_a_file(tmp_path, monkeypatch):
     path = save(tmp_path / 'a.t7', 'text')
     monkeypatch.setattr(torch7, 'MAX_BYTES', 5)

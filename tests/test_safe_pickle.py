@@ -164,6 +164,14 @@ def test_every_truncation_is_an_error(tmp_path):
             load_pickle(_store(tmp_path, data[:length]))
 
 
+def test_names_in_messages_are_short_and_printable(tmp_path):
+    path = tmp_path / 'a.pickle'
+    path.write_bytes(b'\x80\x04\x8c\x08os\x1b[31m\n\x8c\x06system\x93.')
+    with pytest.raises(InputError) as error:
+        load_pickle(str(path))
+    assert r'os\x1b[31m\n.system' in str(error.value) and str(error.value).isprintable()
+
+
 def test_a_note_of_a_large_number_takes_no_memory(tmp_path):
     """Where the reader in C makes room for 2 ** 31 notes, 32 GiB and more."""
     path = tmp_path / 'a.pickle'

@@ -58,7 +58,8 @@ class _Reader(pickle._Unpickler):
         if module.startswith('numpy._core'):              # as NumPy 2 calls it
             module = 'numpy.core' + module[len('numpy._core'):]
         if (module, name) not in ADMITTED:
-            raise _Refusal('%s.%s' % (module, name))
+            named = ('%s.%s' % (module, name)).encode('unicode_escape').decode('ascii')
+            raise _Refusal(named[:100])
         return _Admitted(ADMITTED[module, name])
 
     def persistent_load(self, identity):

@@ -20,6 +20,7 @@ MAX_OBJECTS = 1000000        # values in a file, tables and numbers alike
 MAX_DEPTH = 3000             # values within each other; 344 nngraph nodes in a chain make 1400,
                              # and above 6000 Python 3.7 outgrows a stack of 8 MiB
 MAX_DIMENSIONS = 8
+MAX_NAME = 60                # bytes of the name of a class that a message shows
 TORCH_OBJECT = 4             # type tag of what has a class
 KINDS = {'Byte': 'u1', 'Char': 'i1', 'Short': '<i2', 'Int': '<i4', 'Long': '<i8', 'Float': '<f4',
          'Double': '<f8', 'Cuda': '<f4', 'CudaByte': 'u1', 'CudaChar': 'i1', 'CudaShort': '<i2',
@@ -55,9 +56,11 @@ def load_torch7(path):
 
 
 def type_of(value):
-    """Class of a Torch object, as text: 'nn.Linear'; '' for anything else."""
+    """Class of a Torch object, as a short printable text: 'nn.Linear'; '' for anything else."""
     name = None if isinstance(value, dict) else getattr(value, '_typename', None)
-    return name.decode('utf-8', 'replace') if isinstance(name, bytes) else ''
+    if not isinstance(name, bytes):
+        return ''
+    return name[:MAX_NAME].decode('latin1').encode('unicode_escape').decode('ascii')
 
 
 def field(

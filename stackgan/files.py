@@ -1,13 +1,22 @@
-"""Files that are either whole or absent: atomic writes, digests, JSON lines."""
+"""Files that are either whole or absent: atomic writes, digests, JSON lines.
 
+What is read may be anyone's: only regular files are opened, and JSON has bounds of size and depth.
+"""
+
+import errno
 import hashlib
+import io
 import json
 import os
 import re
+import stat
 import tempfile
 from contextlib import contextmanager
 
 BLOCK_BYTES = 1 << 20
+MAX_JSON_BYTES = 64 << 20      # of one document
+MAX_JSON_DEPTH = 64            # containers within containers
+MAX_DIGITS = 400               # of a whole number: reading one takes the square of its length
 UNFINISHED = re.compile(r'\..+\.[a-z0-9_]{8}\.tmp$')     # the names atomic_write gives
 
 
@@ -54,9 +63,59 @@ def write_json(path, value):
         stream.write('\n')
 
 
-def read_json(path):
-    with open(path, encoding='utf-8') as stream:
-        return json.load(stream)
+def open_regular(path, follow=True):
+    """Opens a regular file to read its bytes. Waits for nothing, whatever lies at `path`.
+
+    Raises OSError for a FIFO, device, socket or folder; without `follow` for a link as well.
+    """
+    def check(facts):
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(errno.EINVAL, 'not a regular file', path)
+
+    check(os.stat(path, follow_symlinks=follow))      # opening alone can do something to a device
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    stream = os.fdopen(os.open(path, flags), 'rb')
+    try:
+        check(os.fstat(stream.fileno()))              # of what it is now
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def read_bytes(path, maximum, follow=True):
+    """The bytes of a regular file. Raises OSError, or ValueError for more than `maximum`."""
+    with open_regular(path, follow) as stream:
+        content = stream.read(maximum + 1)
+    if len(content) > maximum:
+        raise ValueError('larger than %d bytes' % maximum)
+    return content
+
+
+def read_json(path, maximum=MAX_JSON_BYTES):
+    """What a JSON file holds. Raises OSError, or ValueError for no JSON and for too much of it."""
+    return parse_json(read_bytes(path, maximum).decode('utf-8'))
+
+
+def parse_json(text):
+    """What a JSON text holds. Raises ValueError; numbers and nesting have bounds."""
+    try:
+        value = json.loads(text, parse_int=_whole_number)
+    except RecursionError:
+        raise ValueError('nested too deeply')
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [inner for outer in level if isinstance(outer, (dict, list))
+                 for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        if not level:
+            return value
+    raise ValueError('nested more than %d deep' % MAX_JSON_DEPTH)
+
+
+def _whole_number(text):
+    if len(text) > MAX_DIGITS:
+        raise ValueError('a number of %d digits' % len(text))
+    return int(text)
 
 
 def write_json_lines(path, values):
@@ -67,8 +126,9 @@ def write_json_lines(path, values):
 
 
 def read_json_lines(path):
-    with open(path, encoding='utf-8') as stream:
-        return [json.loads(line) for line in stream if line.strip()]
+    """The values of a file with one JSON value a line. Raises as `read_json`."""
+    with io.TextIOWrapper(open_regular(path), 'utf-8') as stream:
+        return [parse_json(line) for line in stream if line.strip()]
 
 
 def digest_of(value):

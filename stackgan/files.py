@@ -7,6 +7,7 @@ import errno
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import stat
@@ -85,11 +86,16 @@ def open_regular(path, follow=True):
 
 def read_bytes(path, maximum, follow=True):
     """The bytes of a regular file. Raises OSError, or ValueError for more than `maximum`."""
+    blocks, left = [], maximum
     with open_regular(path, follow) as stream:
-        content = stream.read(maximum + 1)
-    if len(content) > maximum:
-        raise ValueError('larger than %d bytes' % maximum)
-    return content
+        if os.fstat(stream.fileno()).st_size > maximum:
+            raise ValueError('larger than %d bytes' % maximum)
+        while left >= 0:                              # what grows meanwhile is bounded as well
+            blocks.append(stream.read(min(left + 1, BLOCK_BYTES)))
+            left -= len(blocks[-1])
+            if not blocks[-1]:
+                return b''.join(blocks)
+    raise ValueError('larger than %d bytes' % maximum)
 
 
 def read_json(path, maximum=MAX_JSON_BYTES):
@@ -97,10 +103,15 @@ def read_json(path, maximum=MAX_JSON_BYTES):
     return parse_json(read_bytes(path, maximum).decode('utf-8'))
 
 
-def parse_json(text):
-    """What a JSON text holds. Raises ValueError; numbers and nesting have bounds."""
+def parse_json(text, strict=False):
+    """What a JSON text holds. Raises ValueError; numbers and nesting have bounds.
+
+    `strict`, for what people write: no key stands twice in an object, no number is NaN or infinite.
+    """
+    hooks = {'object_pairs_hook': _unique, 'parse_constant': _finite,
+             'parse_float': _finite} if strict else {}
     try:
-        value = json.loads(text, parse_int=_whole_number)
+        value = json.loads(text, parse_int=_whole_number, **hooks)
     except RecursionError:
         raise ValueError('nested too deeply')
     level = [value]
@@ -116,6 +127,21 @@ def _whole_number(text):
     if len(text) > MAX_DIGITS:
         raise ValueError('a number of %d digits' % len(text))
     return int(text)
+
+
+def _unique(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError('duplicate key %r' % max(keys, key=keys.count)[:60])
+    return found
+
+
+def _finite(text):
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError('%s is not a finite number' % text[:60])
+    return value
 
 
 def write_json_lines(path, values):

@@ -23,8 +23,8 @@ MAY_IMPORT = {
     'training': {'config', 'data', 'networks', 'platforms', 'sampling', 'scoring'},
     'reporting': {'config', 'scoring'},
 }
-SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'progress', 'lettering', 'ahead',
-          'fitting'}
+SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress', 'lettering',
+          'ahead', 'fitting'}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')
            for name in files_below(os.path.join(ROOT, top)) if name.endswith('.py')]
 

@@ -1,0 +1,117 @@
+"""Text that people bring, whatever program wrote it: the one reader of captions, lists and tables.
+
+UTF-8, UTF-16 and UTF-32 are told apart by their byte order marks; UTF-16 without one, as some
+Windows programs write it, by its NULs. Lines end with LF, CR LF or CR. Whatever else counts as a
+line end somewhere (U+2028, form feeds) is white space, because it comes from pasted text.
+"""
+
+import codecs
+import errno
+import re
+from typing import List, NamedTuple
+
+from stackgan.errors import InputError
+from stackgan.files import read_bytes
+
+MAX_TABLE_BYTES = 512 << 20          # of a table or list for a whole dataset
+MAX_TEXT_BYTES = 16 << 20            # of a file of captions
+MARK = '\ufeff'
+MARKS = ((codecs.BOM_UTF32_LE, 'utf-32-le'), (codecs.BOM_UTF32_BE, 'utf-32-be'),
+         (codecs.BOM_UTF8, 'utf-8'), (codecs.BOM_UTF16_LE, 'utf-16-le'),
+         (codecs.BOM_UTF16_BE, 'utf-16-be'))         # that of UTF-32 begins as that of UTF-16
+NUL_SHARE = 0.5                      # of the characters: what UTF-16 of Latin text far exceeds
+LINE_END = re.compile('\r\n|\r|\n')
+NOT_THE_FILES_FAULT = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+
+
+class UnreadableText(InputError):
+    """A text file that cannot be read; `reason` says why without its name."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__('%s %s' % (path, reason))
+        self.reason = reason
+
+
+class Text(NamedTuple):
+    """What a text file holds."""
+
+    text: str              # without a byte order mark; line ends as they are in the file
+    is_whole: bool         # False: bytes that are no UTF-8 became U+FFFD
+
+
+def read_text(path: str, limit: int = MAX_TEXT_BYTES) -> Text:
+    """`Text` of a file. Raises UnreadableText; OSError for what is not the file's fault."""
+    data = _read_bytes(path, limit)
+    try:
+        return decode(data)
+    except ValueError as error:
+        raise UnreadableText(path, str(error))
+
+
+def read_lines(path: str, limit: int = MAX_TABLE_BYTES) -> List[str]:
+    """The lines of a file in which each character matters, such as a list of names.
+
+    Raises UnreadableText where it is missing, or not text; and where a line is not UTF-8.
+    """
+    found = read_text(path, limit)
+    lines = split_lines(found.text)
+    if not found.is_whole:
+        for number, line in enumerate(lines, 1):
+            require_whole(line, '%s: line %d' % (path, number))
+    return lines
+
+
+def require_whole(text: str, origin: str) -> None:
+    """Raises InputError for text in which bytes were replaced; `origin` names file and line."""
+    if '\ufffd' in text:
+        raise InputError('%s: %r holds bytes that are not UTF-8; save the file as UTF-8'
+                         % (origin, text.strip()[:60]))
+
+
+def _read_bytes(path, limit):
+    try:
+        return read_bytes(path, limit)
+    except FileNotFoundError:
+        raise UnreadableText(path, 'is missing')
+    except OSError as error:
+        if error.errno in NOT_THE_FILES_FAULT:
+            raise
+        raise UnreadableText(path, 'cannot be read (%s)' % (error.strerror or error))
+    except ValueError as error:                        # too large, or a NUL in its path
+        raise UnreadableText(path, 'cannot be read (%s)' % error)
+
+
+def decode(data: bytes) -> Text:
+    """`Text` of bytes. Raises ValueError, worded to follow the file's name, for what is no text."""
+    encoding = next((name for mark, name in MARKS if data.startswith(mark)), None)
+    encoding = encoding or _encoding_by_nuls(data) or 'utf-8'
+    is_whole = True
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding != 'utf-8':
+            raise ValueError('is damaged %s; save it as UTF-8' % encoding.upper()[:6])
+        text, is_whole = data.decode(encoding, 'replace'), False
+    if '\0' in text:
+        raise ValueError('holds NUL characters: it is no text, or in an encoding that is not '
+                         'known; save it as UTF-8')
+    return Text(text[1:] if text.startswith(MARK) else text, is_whole)
+
+
+def _encoding_by_nuls(data):
+    """UTF-16 without a mark: the upper half of nearly each character is NUL, the lower never."""
+    characters = len(data) // 2
+    if not characters or len(data) % 2 or b'\0' not in data:
+        return None
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    if not even and odd >= NUL_SHARE * characters:
+        return 'utf-16-le'
+    if not odd and even >= NUL_SHARE * characters:
+        return 'utf-16-be'
+    return None
+
+
+def split_lines(text: str) -> List[str]:
+    """The lines of a text; nothing follows a last line end."""
+    lines = LINE_END.split(text)
+    return lines if lines[-1] else lines[:-1]

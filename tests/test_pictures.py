@@ -140,6 +140,7 @@ def test_missing_and_unreadable_files_are_bad(tmp_path):
 def test_a_failing_disk_is_no_fault_of_the_file(tmp_path, monkeypatch):
     def fail(*arguments, **options):
         raise OSError(errno.EIO, 'Input/output error')
+    noise(1).save(str(tmp_path / 'a.jpg'))
     monkeypatch.setattr(pictures.Image, 'open', fail)
     with pytest.raises(OSError) as caught:
         cut(tmp_path / 'a.jpg')

@@ -13,18 +13,25 @@ Imports no NumPy: a process that only prepares pictures then starts in a tenth o
 """
 
 import errno
+import os
 from typing import NamedTuple, Tuple
 
 from PIL import Image
 
-FORMATS = ('JPEG', 'PNG', 'GIF', 'BMP', 'TIFF', 'WEBP', 'PPM')
+from stackgan.data.image_kinds import HEAD_BYTES, READABLE, kind_of, unreadable_kind
+from stackgan.errors import InputError
+from stackgan.files import open_regular
+
+FORMATS = READABLE
 # Pillow knows others, and one of them (EPS) starts a program to read a file.
 MAX_PIXELS = 120 * 1000 * 1000       # decoded: 480 MB
+MAX_SIDE = 65535                     # what the filter needs grows with the side, not the area
+MAX_BYTES = 1 << 30                  # of a file: an image of MAX_PIXELS that is not compressed
 BICUBIC = getattr(Image, 'Resampling', Image).BICUBIC
 TURNS = {2: 'FLIP_LEFT_RIGHT', 3: 'ROTATE_180', 4: 'FLIP_TOP_BOTTOM', 5: 'TRANSPOSE',
          6: 'ROTATE_270', 7: 'TRANSVERSE', 8: 'ROTATE_90'}     # EXIF orientation to upright
 ORIENTATION = 0x0112
-NOT_THE_FILES_FAULT = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+NOT_THE_FILES_FAULT = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE)
 
 
 class BadPicture(Exception):
@@ -69,18 +76,35 @@ def _whole(image):
     return _turned(to_rgb(image), _orientation(image))
 
 
+def require_picture(path: str) -> Image.Image:
+    """`read_picture` of a file that is needed. Raises InputError that names it."""
+    try:
+        return read_picture(path)
+    except BadPicture as error:
+        raise InputError('%s: %s' % (path, error))
+
+
 def _with_image(path, use):
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            return use(image)
+        with open_regular(path) as stream:
+            _check_file(stream)
+            with Image.open(stream, formats=FORMATS) as image:
+                return use(image)
     except BadPicture:
-        raise
-    except MemoryError:
         raise
     except Exception as error:            # damaged files make Pillow raise nearly anything
         if getattr(error, 'errno', None) in NOT_THE_FILES_FAULT:
             raise
         raise BadPicture(_reason(error))
+
+
+def _check_file(stream):
+    kind = kind_of(stream.read(HEAD_BYTES))
+    if kind and unreadable_kind(kind):
+        raise BadPicture(unreadable_kind(kind))
+    if os.fstat(stream.fileno()).st_size > MAX_BYTES:
+        raise BadPicture('the file has more than the %d MiB that are accepted' % (MAX_BYTES >> 20))
+    stream.seek(0)
 
 
 def _cut(image, crop, box, sides):
@@ -110,11 +134,16 @@ def _check_size(size):
     if size[0] * size[1] > MAX_PIXELS:
         raise BadPicture('it has %d x %d pixels, more than the %d million that are accepted'
                          % (size + (MAX_PIXELS // 10 ** 6,)))
+    if max(size) > MAX_SIDE:
+        raise BadPicture('it has %d x %d pixels; a side of at most %d is accepted'
+                         % (size + (MAX_SIDE,)))
 
 
 def _reason(error):
     if isinstance(error, FileNotFoundError):
         return 'the file is missing'
+    if isinstance(error, MemoryError):
+        return 'there is not enough memory to decode it'
     if getattr(error, 'errno', None):
         return 'it cannot be read (%s)' % error.strerror
     if isinstance(error, Image.DecompressionBombError):

@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stackgan.data.image_kinds import EXTENSIONS, is_image
 from stackgan.data.noise import random_state
 from stackgan.data.pictures import BadPicture, read_picture
 from stackgan.errors import InputError
 from stackgan.files import digest_of, files_below
 from stackgan.sampling.held_out import stream_captions, stream_choices
 from stackgan.scoring.views import real_picture
-
-KINDS = ('.jpg', '.jpeg', '.png', '.gif', '.bmp', '.tif', '.tiff', '.webp', '.ppm')
 
 
 class Picture(NamedTuple):
@@ -94,11 +93,12 @@ class FolderPictures:
 
     def __init__(self, folder):
         self.folder = folder
-        self.paths = [name for name in files_below(folder) if name.lower().endswith(KINDS)]
+        self.paths = [name for name in files_below(folder)
+                      if is_image(os.path.join(folder, name))]
         self.count = len(self.paths)
         if not self.count:
             raise InputError('%s: no picture there (%s)' % (folder, ', '.join(
-                kind[1:] for kind in KINDS)))
+                extension[1:] for extension in EXTENSIONS)))
         states = [os.stat(os.path.join(folder, name)) for name in self.paths]
         self.facts = {'set': self.name, 'count': self.count, 'files': digest_of(
             [[name, state.st_size, state.st_mtime_ns] for name, state in zip(self.paths, states)])}

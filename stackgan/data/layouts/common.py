@@ -4,12 +4,10 @@ import os
 import unicodedata
 from typing import NamedTuple, Optional, Tuple
 
+from stackgan.data.image_kinds import EXTENSIONS
 from stackgan.errors import InputError
 
 SPLITS = ('train', 'test')
-PICTURES = ('.jpg', '.jpeg', '.png', '.gif', '.bmp', '.tif', '.tiff', '.webp', '.ppm')
-OTHER_PICTURES = ('.heic', '.heif', '.avif', '.jp2', '.svg', '.eps', '.psd', '.raw', '.cr2',
-                  '.nef', '.dng', '.ico', '.jxl', '.mp4', '.mov')    # told about, not read
 SHOWN = 3                            # files named in a message about many
 
 
@@ -67,7 +65,7 @@ def is_plain_name(name):
 def without_extension(name):
     """'a/b.jpg' -> 'a/b'; a dot that begins no picture's extension stays."""
     stem, extension = os.path.splitext(name)
-    return stem if extension.lower() in PICTURES else name
+    return stem if extension.lower() in EXTENSIONS else name
 
 
 class NameIndex:

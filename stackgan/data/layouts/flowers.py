@@ -9,8 +9,9 @@
 
 import os
 
+from stackgan.data.image_kinds import is_image, unreadable
 from stackgan.data.layouts.captions import remarks_on, with_captions
-from stackgan.data.layouts.common import PICTURES, Item, NameIndex, Raw
+from stackgan.data.layouts.common import Item, NameIndex, Raw
 from stackgan.data.layouts.own_lists import read_class_numbers, read_own_lists
 from stackgan.errors import InputError
 
@@ -23,11 +24,13 @@ def read_flowers(raw, settings):
     lists, embedding_files, remarks = read_own_lists(raw, settings)
     items, odd = [], []
     for file in sorted(os.listdir(os.path.join(raw, 'jpg'))):
-        stem, extension = os.path.splitext(file)
-        if extension.lower() not in PICTURES:
+        path = os.path.join(raw, 'jpg', file)
+        if not is_image(path):
             continue
+        stem = os.path.splitext(file)[0]
         class_name = class_of.get(stem, '')
-        item = Item('jpg/' + stem, 'jpg/' + file, class_name, None, [])
+        item = Item('jpg/' + stem, 'jpg/' + file, class_name, None, []).with_problem(
+            unreadable(path))
         if not class_name:
             item = item.with_problem('it has no captions: text_c10 holds no class_*/%s.txt' % stem)
         else:

@@ -9,9 +9,9 @@
 
 import os
 
+from stackgan.data.image_kinds import EXTENSIONS, is_image, unreadable
 from stackgan.data.layouts.captions import read_table, remarks_on, with_captions
-from stackgan.data.layouts.common import (OTHER_PICTURES, PICTURES, Item, Raw, is_plain_name,
-                                          key_of, require, some)
+from stackgan.data.layouts.common import (Item, Raw, is_plain_name, key_of, require, some)
 from stackgan.errors import InputError
 
 TABLES = ('captions.csv', 'captions.jsonl')
@@ -25,9 +25,9 @@ def read_folder(raw, settings):
     images = require(os.path.join(raw, 'images'), 'the pictures of layout folder belong there')
     files, others = _find_pictures(images)
     if not files:
-        raise InputError('%s: holds no pictures (%s)' % (images, ', '.join(PICTURES)))
+        raise InputError('%s: holds no pictures (%s)' % (images, ', '.join(EXTENSIONS)))
     remarks = (['left out below images/, not pictures: %s' % some(others)] if others else [])
-    items = [_item(file) for file in files]
+    items = [_item(images, file) for file in files]
     table_file = _table_file(raw, settings.captions_file)
     if table_file:
         items, lists, more = _with_table(items, raw, table_file)
@@ -44,25 +44,22 @@ def _find_pictures(images):
     for parent, folders, names in os.walk(images, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
         for name in sorted(names):
-            extension = os.path.splitext(name)[1].lower()
             path = os.path.relpath(os.path.join(parent, name), images).replace(os.sep, '/')
-            if name.startswith('.') or extension == '.txt':
+            if name.startswith('.') or name.lower().endswith('.txt'):
                 continue
-            if extension in PICTURES + OTHER_PICTURES:
+            if is_image(os.path.join(parent, name)):
                 pictures.append(path)
             else:
                 others.append(os.fsencode(path).decode('utf-8', 'replace'))
     return sorted(pictures), others
 
 
-def _item(file):
+def _item(images, file):
     name = file if is_plain_name(file) else os.fsencode(file).decode('utf-8', 'replace')
     item = Item(name, 'images/' + name, name.split('/')[0], None, [])
     if name != file:
         return item.with_problem('its name is not UTF-8; rename it')
-    if not name.lower().endswith(PICTURES):
-        return item.with_problem('pictures of this kind are not read; convert it to PNG or JPEG')
-    return item
+    return item.with_problem(unreadable(os.path.join(images, file)))
 
 
 def _table_file(raw, wanted):

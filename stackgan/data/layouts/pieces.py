@@ -7,14 +7,15 @@ hanzhanggit/StackGAN; AttnGAN's birds.zip holds text/ in the place of text_c10/)
 import os
 from typing import NamedTuple, Optional, Tuple
 
-from stackgan.data.layouts.common import PICTURES, SPLITS
+from stackgan.data.image_kinds import EXTENSIONS
+from stackgan.data.layouts.common import SPLITS
 from stackgan.errors import InputError
 
 CUB_TOP = 'CUB_200_2011'
 NAMES = 'filenames.pickle'
 CLASSES = 'class_info.pickle'
 EMBEDDINGS = '%s-embeddings.pickle'          # of the kind that data.brought_embeddings names
-PICTURE = r'[^/]+\.(?i:%s)' % '|'.join(extension[1:] for extension in PICTURES)
+PICTURE = r'[^/]+\.(?i:%s)' % '|'.join(extension[1:] for extension in EXTENSIONS)
 CAPTIONS = ('text_c10', 'text')
 
 

@@ -13,8 +13,9 @@ import subprocess
 import tempfile
 import time
 
-PROGRAM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))),
-               None)
+import needs
+
+PROGRAM = needs.first_program(*needs.BROWSERS)
 FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
          '--disable-background-networking', '--disable-component-update', '--disable-sync',
          '--disable-extensions', '--hide-scrollbars', '--remote-debugging-pipe']

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 
+import needs
 import yaml
 from export_toy import install_fake
 from raw_toy import captions_of, picture, write
@@ -190,10 +191,10 @@ def _split_options(words):
 
 def _check_options(subcommand, options):
     """Asks the plugin itself where it is installed."""
-    if shutil.which('docker'):
+    if needs.has_compose():
         done = subprocess.run(['docker', 'compose', subcommand, '--help'], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, universal_newlines=True)
-        for option in options if done.returncode == 0 else ():
+        for option in options:
             assert re.search(r'(^|[ ,])%s\b' % option, done.stdout), '%s: no %s' % (
                 subcommand, option)
 
@@ -275,6 +276,7 @@ def as_it_is(reader, words):
 
 
 def _call(words):
+    needs.program(words[0])
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           universal_newlines=True)
     assert done.returncode == 0, done.stdout

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -35,7 +36,7 @@ def volume(finished, tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', '/usr/bin:/bin')
     for name in ('NNAE', 'FAKE_ATC', 'FAKE_MSAME'):
         monkeypatch.delenv(name, raising=False)
-    subprocess.check_call(['cp', '-r', str(finished), str(tmp_path / 'volume')])
+    shutil.copytree(str(finished), str(tmp_path / 'volume'))
     return tmp_path / 'volume'
 
 
@@ -276,7 +277,7 @@ def test_without_msame_all_is_prepared_for_elsewhere(volume, tmp_path, capsys, m
     folder = folder_of(volume, 'om-check')
     assert read(folder, 'verify.json')['models'] == {}
     elsewhere = str(tmp_path / 'elsewhere')
-    subprocess.check_call(['cp', '-r', folder, elsewhere])
+    shutil.copytree(folder, elsewhere)
     for name in ('atc', 'msame'):
         install_fake(tmp_path / 'bin', name)
     environment = dict(os.environ, PATH='%s:/usr/bin:/bin' % (tmp_path / 'bin'))

@@ -4,9 +4,9 @@ import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 
+import needs
 import pytest
 from toy import ROOT
 
@@ -16,15 +16,6 @@ from stackgan.config import load_config
 
 FILES = ['compose.yaml', 'compose.ascend.yaml', 'compose.ascend-runtime.yaml', 'compose.gpu.yaml']
 ON_CARDS = ('train-stage1', 'train-stage2', 'sample', 'score')
-
-
-def has_compose():
-    return shutil.which('docker') and subprocess.run(
-        ['docker', 'compose', 'version'], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE).returncode == 0
-
-
-needs_compose = pytest.mark.skipif(not has_compose(), reason='no Docker Compose v2 here')
 
 
 def resolve(*overlays, **environment):
@@ -46,7 +37,7 @@ def job_services(project):
             if name in chain.NAMES}
 
 
-@needs_compose
+@needs.compose
 def test_every_combination_is_valid():
     platforms = {'cpu': [()], 'cpu-tf2': [()], 'gpu': [('compose.gpu.yaml',)],
                  'ascend': [('compose.ascend.yaml',), ('compose.ascend-runtime.yaml',)]}
@@ -62,7 +53,7 @@ def test_every_combination_is_valid():
                 assert volume['source'] == data and volume['target'] == '/data'
 
 
-@needs_compose
+@needs.compose
 def test_services_are_the_jobs_each_after_those_whose_outputs_it_needs(tmp_path):
     project = Project({})
     config = load_config(os.path.join(ROOT, 'configs', 'smoke.yaml'), [])
@@ -83,7 +74,7 @@ def test_services_are_the_jobs_each_after_those_whose_outputs_it_needs(tmp_path)
                     assert before.index(each.made_by) < before.index(job)
 
 
-@needs_compose
+@needs.compose
 def test_conversion_waits_for_export_alone():
     services = resolve()['services']
     for name in ('convert-om', 'verify-om'):
@@ -91,13 +82,13 @@ def test_conversion_waits_for_export_alone():
         assert services[name]['profiles'] == ['ascend']
 
 
-@needs_compose
+@needs.compose
 def test_an_import_waits_for_nothing():
     service = resolve()['services']['import-checkpoint']
     assert 'depends_on' not in service and service['profiles'] == ['import']
 
 
-@needs_compose
+@needs.compose
 def test_jobs_get_no_more_than_they_need():
     project = resolve()
     for name, service in project['services'].items():
@@ -116,7 +107,7 @@ def test_jobs_get_no_more_than_they_need():
             assert all(port['host_ip'] == '127.0.0.1' for port in service['ports'])
 
 
-@needs_compose
+@needs.compose
 def test_the_page_is_for_this_machine_and_only_reads():
     service = resolve(STACKGAN_SERVE_PORT='8123')['services']['serve']
     assert service['profiles'] == ['serve'] and 'depends_on' not in service
@@ -127,7 +118,7 @@ def test_the_page_is_for_this_machine_and_only_reads():
     assert service['entrypoint'][-2:] == ['serve', '--host=0.0.0.0']
 
 
-@needs_compose
+@needs.compose
 def test_the_ascend_overlay_keeps_the_contract():
     """Device nodes, mounts and variables of CANN 20.2's containers; nothing is overwritten."""
     project = resolve('compose.ascend.yaml', ASCEND_CARD='3')
@@ -151,7 +142,7 @@ def test_the_ascend_overlay_keeps_the_contract():
     assert 'devices' not in project['services']['preprocess']
 
 
-@needs_compose
+@needs.compose
 def test_the_ascend_runtime_overlay_names_the_physical_card():
     service = resolve('compose.ascend-runtime.yaml',
                       ASCEND_CARD='5')['services']['train-stage1']
@@ -160,14 +151,14 @@ def test_the_ascend_runtime_overlay_names_the_physical_card():
     assert service['environment']['ASCEND_DEVICE_ID'] == '0' and 'devices' not in service
 
 
-@needs_compose
+@needs.compose
 def test_the_gpu_overlay_reserves_one_card():
     service = resolve('compose.gpu.yaml', STACKGAN_GPU='1')['services']['train-stage1']
     devices = service['deploy']['resources']['reservations']['devices']
     assert devices == [{'driver': 'nvidia', 'device_ids': ['1'], 'capabilities': ['gpu']}]
 
 
-@needs_compose
+@needs.compose
 def test_variables_of_a_run(tmp_path):
     volume = tmp_path / 'with space'
     volume.mkdir()

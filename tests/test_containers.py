@@ -12,14 +12,14 @@ import sys
 import time
 from urllib.request import Request, urlopen
 
+import needs
 import pytest
 from serve_toy import RUN, make_volume
 from toy import ROOT
 
 from stackgan.files import files_below
 
-pytestmark = pytest.mark.skipif(not os.environ.get('STACKGAN_TEST_ENGINE'),
-                                reason='needs a Docker engine with the CPU images: .ci/smoke.sh')
+pytestmark = needs.engine
 USER = '12345'
 SETTINGS = ('platform.deterministic=true stage1.epochs=6 train.checkpoint_every_steps=5 '
             'train.sample_every_steps=1000')
@@ -181,10 +181,12 @@ def test_a_volume_of_another_user_is_named(volume):
 
 
 def test_a_full_volume_goes_on_when_there_is_room(volume):
+    needs.program('mount')
+
     def mount(options):
         return subprocess.run(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(volume)]).returncode
     if mount('size=24m,uid=%s,gid=%s' % (USER, USER)):
-        pytest.skip('a small file system cannot be mounted here')
+        pytest.skip('a small file system cannot be mounted here; run the tests as root')
     try:
         with Compose(volume, 'full') as compose:
             code, text = compose.call('run', '--rm', 'preprocess')

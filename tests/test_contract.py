@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from contextlib import contextmanager
 
+import needs
 import pytest
 from toy import ROOT, tiny_config
 
@@ -200,24 +200,11 @@ def test_a_failure_leaves_the_existing_output_as_it_was(tmp_path):
     assert content(tmp_path / 'out') == before
 
 
-@contextmanager
-def mounted(folder, options):
-    """A small tmpfs; the test is skipped where this user may not mount."""
-    made = subprocess.run(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(folder)],
-                          stderr=subprocess.DEVNULL)
-    if made.returncode:
-        pytest.skip('this user may not mount a tmpfs')
-    try:
-        yield
-    finally:
-        subprocess.run(['umount', str(folder)], check=True)
-
-
 def test_a_full_disk_is_explained_and_loses_nothing(tmp_path, capsys):
     def fill(work):
         with open(os.path.join(work.folder, 'large'), 'wb') as stream:
             stream.write(b'x' * (3 << 20))
-    with mounted(tmp_path, 'size=2m'):
+    with needs.mounted(tmp_path, 'size=2m'):
         assert run(make_job(), tmp_path) == 0
         before = content(tmp_path / 'out')
         assert run(make_job(body=fill), tmp_path, tiny_config('train.batch_size=8')) == 1
@@ -228,7 +215,7 @@ def test_a_full_disk_is_explained_and_loses_nothing(tmp_path, capsys):
 
 
 def test_a_read_only_volume_is_explained(tmp_path, capsys):
-    with mounted(tmp_path, 'size=2m'):
+    with needs.mounted(tmp_path, 'size=2m'):
         run(make_job(), tmp_path)
         subprocess.run(['mount', '-o', 'remount,ro', str(tmp_path)], check=True)
         assert run(make_job(), tmp_path, tiny_config('train.batch_size=8')) == 1

@@ -305,10 +305,7 @@ def test_freezing_is_reproducible(stages):
     assert first == second
 
 
-def test_the_other_lane_reads_the_files(stages, exported, tmp_path):
-    other = os.environ.get('STACKGAN_OTHER_PYTHON')
-    if not other:
-        pytest.skip('STACKGAN_OTHER_PYTHON names no environment of another lane')
+def test_the_other_lane_reads_the_files(stages, exported, tmp_path, other_python):
     entry = facts_of(exported)['models'][1]
     arrays = random_inputs({each['name']: each['shape'] for each in entry['inputs']}, 4)
     np.savez(str(tmp_path / 'in.npz'), **arrays)
@@ -321,7 +318,7 @@ def test_the_other_lane_reads_the_files(stages, exported, tmp_path):
               '    pictures = model.run(dict(np.load(sys.argv[2] + "in.npz")))\n'
               '    np.save(sys.argv[2] + kind, pictures[256])\n'
               % (ROOT, os.path.join(ROOT, 'tests')))
-    done = subprocess.run([other, '-c', script, os.path.join(exported, 'stackgan-stage2-b3.'),
+    done = subprocess.run([other_python, '-c', script, os.path.join(exported, 'stackgan-stage2-b3.'),
                            str(tmp_path) + os.sep], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, universal_newlines=True)
     assert done.returncode == 0, done.stdout

@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
 
 from stackgan.training.stages import train_stage
@@ -39,14 +38,6 @@ def draw(python, folder, out):
                           stderr=subprocess.STDOUT, universal_newlines=True)
     assert done.returncode == 0, done.stdout
     return dict(np.load(out))
-
-
-@pytest.fixture
-def other_python():
-    python = os.environ.get('STACKGAN_OTHER_PYTHON')
-    if not python:
-        pytest.skip('STACKGAN_OTHER_PYTHON names no environment of another lane')
-    return python
 
 
 def test_the_other_lane_draws_the_same_pictures_and_trains_on(tmp_path, other_python):

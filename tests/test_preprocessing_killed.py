@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 
+import needs
 import pytest
 from PIL import Image
 from raw_toy import content, make_cub, noise, picture, run, settings
@@ -161,7 +162,7 @@ def test_what_a_full_disk_takes_only_in_part_is_written_on(tmp_path, monkeypatch
     assert (tmp_path / 'a.tmp').read_bytes()[128:] == expected
 
 
-@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs /dev/full')
+@needs.dev_full
 def test_a_full_disk_in_a_worker_is_told_as_such(tmp_path):
     targets = [Target(LOW, '/dev/full', str(tmp_path / 'a.npy'))]
     path = picture(tmp_path / 'a.png')

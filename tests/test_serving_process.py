@@ -9,8 +9,9 @@ import sys
 import threading
 import time
 
+import needs
 import pytest
-from browser import PROGRAM, Browser
+from browser import Browser
 from serve_toy import RUN, Served, make_volume
 
 from jobs.command_line import main
@@ -18,8 +19,6 @@ from stackgan.files import digest_of_file, files_below
 
 CAPTION = 'a small red bird with black wings'
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script> bird'
-needs_browser = pytest.mark.skipif(PROGRAM is None, reason='no Chromium on this machine (Debian: '
-                                   'apt-get install chromium)')
 
 
 @pytest.fixture(scope='module')
@@ -78,7 +77,7 @@ def text_of(browser, id):
     return browser.evaluate('document.getElementById("%s").textContent' % id)
 
 
-@needs_browser
+@needs.browser
 def test_a_caption_is_typed_and_its_pictures_are_shown(browser, served):
     assert not browser.evaluate('document.querySelector("#empty").hidden')
     addresses = draw(browser, CAPTION)
@@ -94,7 +93,7 @@ def test_a_caption_is_typed_and_its_pictures_are_shown(browser, served):
     assert first != [served.ask(address[len(served.url):])[2] for address in other]
 
 
-@needs_browser
+@needs.browser
 def test_the_gallery_shows_what_was_drawn_newest_first(browser):
     draw(browser, 'a yellow bird', '1')
     draw(browser, 'a blue bird', '2')
@@ -110,7 +109,7 @@ def test_the_gallery_shows_what_was_drawn_newest_first(browser):
     assert browser.evaluate('document.querySelector("#stage2 img").alt') == 'Stage-II: a yellow bird'
 
 
-@needs_browser
+@needs.browser
 def test_markup_is_shown_as_text(browser, served):
     title = browser.evaluate('document.title')
     draw(browser, MARKUP)
@@ -124,7 +123,7 @@ def test_markup_is_shown_as_text(browser, served):
         browser.wait('document.getElementById("said").textContent')
 
 
-@needs_browser
+@needs.browser
 @pytest.mark.parametrize('caption, seed, text', [
     ('   ', '1', 'The caption is empty'),
     ('\U0001f426\U0001f99c', '1', 'Latin letters and digits'),
@@ -141,13 +140,13 @@ def test_nonsense_is_answered_in_the_page(browser, caption, seed, text):
     assert draw(browser, CAPTION) and text_of(browser, 'message') == ''
 
 
-@needs_browser
+@needs.browser
 def test_ten_thousand_characters_do_not_fit_the_field(browser):
     fill(browser, 'long ' * 2000, '1')
     assert browser.evaluate('document.getElementById("caption").value.length') == 500
 
 
-@needs_browser
+@needs.browser
 def test_the_keyboard_is_enough(browser):
     order = []
     for _ in range(5):
@@ -166,7 +165,7 @@ def test_the_keyboard_is_enough(browser):
     browser.wait('document.getElementById("said").textContent === "a bird by the keyboard"')
 
 
-@needs_browser
+@needs.browser
 def test_a_phone_shows_it_without_scrolling_sideways(browser):
     browser.resize(360, 740, mobile=True)
     draw(browser, 'x' * 300 + ' bird')                        # a word that must break
@@ -181,7 +180,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser):
     assert boxes[0][0] == boxes[1][0] and min(boxes[0][1], boxes[1][1]) > 120   # side by side
 
 
-@needs_browser
+@needs.browser
 def test_the_report_opens_from_the_page(browser):
     browser.click('.runs a')
     browser.wait('document.title === "A report"')
@@ -189,7 +188,7 @@ def test_the_report_opens_from_the_page(browser):
         'rgb(255, 0, 0)')
 
 
-@needs_browser
+@needs.browser
 def test_without_a_server_the_page_says_so(shared_browser, volume):
     with Served(volume) as server:
         shared_browser.open(server.url + '/')

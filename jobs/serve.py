@@ -1,5 +1,6 @@
 """`serve`: a page and an API over the runs of a volume, which it only reads."""
 
+import os
 import signal
 
 from jobs.contract import read_manifest
@@ -8,6 +9,7 @@ from stackgan.errors import InputError, Interrupted, MissingRequirement
 
 MOST_PORT = 65535
 GRACE_SECONDS = 25            # for the drawing under way, once a signal has come
+ALLOW_HOSTS = 'STACKGAN_SERVE_ALLOW_HOSTS'       # names, separated by spaces or commas
 SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -22,8 +24,11 @@ def add_options(parser):
     parser.add_argument('--queue', type=int, default=16, metavar='N',
                         help='drawings that wait at once; more are refused (default: 16)')
     parser.add_argument('--behind-proxy', metavar='ADDRESS',
-                        help='take the word of the reverse proxy at this address on where '
-                             'visitors come from')
+                        help='trust the X-Forwarded-* headers of the reverse proxy at this '
+                             'address')
+    parser.add_argument('--allow-host', metavar='NAME', action='append', default=[],
+                        help='answer to this name too, beside localhost and the address it '
+                             'listens at; may be repeated (and adds to $%s)' % ALLOW_HOSTS)
 
 
 def serve(
@@ -44,9 +49,10 @@ def serve(
         raise MissingRequirement('serve needs packages that are not installed (%s); install the '
                                  'extra `serve` of pyproject.toml' % error)
     from stackgan.serving.app import create_app
+    from stackgan.serving.hosts import allowed_hosts, url_host
     from stackgan.serving.limits import Limits
     from stackgan.serving.runs import Runs
-    from stackgan.serving.server import Server
+    from stackgan.serving.server import Server, names_of
     from stackgan.serving.service import make_service
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)     # all threads: sigwait has them
@@ -54,10 +60,12 @@ def serve(
         service = make_service(Runs(volume, read_manifest), config.platform,
                                Limits(rate=options.rate, queue=options.queue), versions(),
                                config.run.name, say)
-        server = Server(create_app(service), service, options.host, options.port,
+        added = options.allow_host + os.environ.get(ALLOW_HOSTS, '').replace(',', ' ').split()
+        hosts = allowed_hosts(names_of(options.host), added)
+        server = Server(create_app(service, hosts), service, options.host, options.port,
                         options.behind_proxy)
         server.start()
-        say('http://%s:%d shows the runs of %s' % (options.host, server.port, volume))
+        say('http://%s:%d shows the runs of %s' % (url_host(options.host), server.port, volume))
         number = signal.sigwait(SIGNALS)
         say('stopping after %s; what is being drawn is finished' % signal.Signals(number).name)
         server.stop(GRACE_SECONDS)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -54,10 +55,9 @@ class Served:
             command + list(arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             universal_newlines=True, env=dict(os.environ, **environment))
         self.first_line = self.process.stdout.readline()
-        assert 'http://127.0.0.1:' in self.first_line, \
-            self.first_line + self.process.communicate()[0]
-        self.port = int(self.first_line.split('127.0.0.1:')[1].split()[0])
-        self.url = 'http://127.0.0.1:%d' % self.port
+        found = re.search(r'(http://(\S+):(\d+)) shows', self.first_line)
+        assert found, self.first_line + self.process.communicate()[0]
+        self.url, self.host, self.port = found.group(1), found.group(2), int(found.group(3))
 
     def __enter__(self):
         return self
@@ -66,15 +66,17 @@ class Served:
         self.process.kill()
         self.process.communicate()
 
-    def ask(self, path, body=None):
-        """(status, headers, bytes) of a GET, or of a POST of JSON."""
-        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
+    def ask(self, path, body=None, source='', **headers):
+        """(status, headers, bytes) of a GET, or of a POST of JSON; from the address `source`."""
+        connection = http.client.HTTPConnection(self.host.strip('[]'), self.port, timeout=60,
+                                                source_address=(source, 0) if source else None)
+        headers = {name.replace('_', '-'): value for name, value in headers.items()}
         try:
             if body is None:
-                connection.request('GET', path)
+                connection.request('GET', path, headers=headers)
             else:
                 connection.request('POST', path, json.dumps(body),
-                                   {'Content-Type': 'application/json'})
+                                   dict(headers, **{'Content-Type': 'application/json'}))
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
         finally:

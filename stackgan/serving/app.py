@@ -7,6 +7,7 @@ from flask import Flask, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from stackgan.serving.api import api
+from stackgan.serving.hosts import allowed_hosts, name_of
 from stackgan.serving.pages import pages
 from stackgan.serving.refusals import Refusal
 
@@ -26,6 +27,7 @@ PLAIN = {404: 'There is nothing of that name here', 405: 'This cannot be asked t
 
 def create_app(
         service,           # Service
+        hosts=allowed_hosts(),     # names by which it may be asked
 ):
     """The WSGI application."""
     app = Flask('stackgan.serving')
@@ -35,17 +37,24 @@ def create_app(
 
     @app.before_request
     def refuse_at_once():
-        """Too much, and the page of another site that would draw by a visitor's browser."""
+        """Another name, too much, and another site that would draw by a visitor's browser."""
+        if name_of(request.environ.get('HTTP_HOST', '')) not in hosts:
+            raise Refusal(421, 'The page is not served by the name that was asked for; open it as '
+                          'localhost, or start serve with --allow-host and that name')
         if (request.content_length or 0) > service.limits.body_bytes:
             raise RequestEntityTooLarge()
         origin = request.headers.get('Origin')
-        if request.method == 'POST' and origin and _host_of(origin) != request.host:
+        site = request.headers.get('Sec-Fetch-Site', 'none')        # of newer browsers
+        if request.method == 'POST' and (origin and _host_of(origin) != request.host
+                                         or site not in ('none', 'same-origin')):
             raise Refusal(403, 'This request comes from another site')
 
     @app.after_request
     def add_headers(answer):
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
+        if 'Location' in answer.headers:
+            answer.headers['Location'] = _on_this_host(answer.headers['Location'])
         return answer
 
     @app.errorhandler(Refusal)
@@ -72,6 +81,12 @@ def _host_of(origin):
         return urlsplit(origin).netloc
     except ValueError:                               # http://[
         return None
+
+
+def _on_this_host(location):
+    """A redirection without a host: it never leads elsewhere, whatever name was asked for."""
+    parts = urlsplit(location)
+    return '/' + parts.path.lstrip('/') + ('?' + parts.query if parts.query else '')
 
 
 def _error(status, message, retry_after=None):

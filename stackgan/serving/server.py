@@ -1,13 +1,13 @@
 """The server: waitress, and its end without an answer that is cut off."""
 
+import ipaddress
 import logging
 import socket
 import threading
 import time
 
-from waitress import create_server
-
 from stackgan.errors import InputError
+from stackgan.serving.connections import MAX_CONNECTIONS, Listener
 
 SPARE_THREADS = 8           # beside those that wait for their drawing: pages, pictures, refusals
 LARGEST_BODY = 1 << 20      # that is read at all; the application refuses less than that
@@ -25,18 +25,20 @@ class Server:
             proxy=None,        # address of the reverse proxy whose word on addresses is taken
     ):
         logging.getLogger('waitress').setLevel(logging.CRITICAL)    # a full queue is no news
+        proxy = _address(proxy) if proxy else None
         trust = {'trusted_proxy': proxy, 'trusted_proxy_headers': {
             'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto'}} if proxy else {}
         self._service = service
         self._in_flight, self._counter = 0, threading.Lock()
         try:
-            address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0][4][0]
-            self._server = create_server(
-                self._counted(app), host=address, port=port, ident=None,
-                threads=service.limits.queue + SPARE_THREADS, connection_limit=500,
-                channel_timeout=30, max_request_header_size=16384,
+            self._server = Listener(
+                self._counted(app), host=_resolved(host), port=port, ident=None,
+                threads=service.limits.queue + SPARE_THREADS,
+                connection_limit=2 * MAX_CONNECTIONS,       # those that are closed make way first
+                channel_timeout=30, cleanup_interval=1, max_request_header_size=16384,
                 max_request_body_size=LARGEST_BODY, clear_untrusted_proxy_headers=True,
                 asyncore_use_poll=True, **trust)
+            self._server.unlimited = proxy
             self.port = int(self._server.effective_port)
         except (OSError, ValueError) as error:
             raise InputError('cannot listen at %s, port %s: %s; name others with --host and '
@@ -73,3 +75,24 @@ class Server:
                 with self._counter:
                     self._in_flight -= 1
         return run
+
+
+def names_of(host):
+    """A name to listen at, and the address it stands for where it has one."""
+    try:
+        return [host, _resolved(host)]
+    except OSError:                                  # is told when it is listened at
+        return [host]
+
+
+def _resolved(host):
+    return socket.getaddrinfo(host, None, 0, socket.SOCK_STREAM)[0][4][0]
+
+
+def _address(text):
+    """An address in the spelling that the system gives those of visitors."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise InputError('--behind-proxy %s: not an address; give that from which the proxy asks, '
+                         'as 127.0.0.1' % ascii(text))

@@ -16,9 +16,11 @@ import errno
 import os
 from typing import NamedTuple, Tuple
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from stackgan.data.image_colours import BadPicture, stored_as, to_rgb
 from stackgan.data.image_kinds import HEAD_BYTES, READABLE, kind_of, unreadable_kind
+from stackgan.data.png_chunks import only_pixels
 from stackgan.errors import InputError
 from stackgan.files import open_regular
 
@@ -32,10 +34,6 @@ TURNS = {2: 'FLIP_LEFT_RIGHT', 3: 'ROTATE_180', 4: 'FLIP_TOP_BOTTOM', 5: 'TRANSP
          6: 'ROTATE_270', 7: 'TRANSVERSE', 8: 'ROTATE_90'}     # EXIF orientation to upright
 ORIENTATION = 0x0112
 NOT_THE_FILES_FAULT = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE)
-
-
-class BadPicture(Exception):
-    """A picture that cannot be used; the message says why and does not name the file."""
 
 
 class Crop(NamedTuple):
@@ -72,8 +70,9 @@ def read_picture(
 
 def _whole(image):
     _check_size(image.size)
+    stored = stored_as(image)
     image.load()
-    return _turned(to_rgb(image), _orientation(image))
+    return _turned(to_rgb(image, stored), _orientation(image))
 
 
 def require_picture(path: str) -> Image.Image:
@@ -85,30 +84,44 @@ def require_picture(path: str) -> Image.Image:
 
 
 def _with_image(path, use):
+    kind = None
     try:
         with open_regular(path) as stream:
-            _check_file(stream)
-            with Image.open(stream, formats=FORMATS) as image:
-                return use(image)
+            kind = _checked_kind(stream)
+            try:
+                return _opened(stream, use)
+            except (BadPicture, MemoryError):
+                raise
+            except Exception:
+                if kind != 'PNG':
+                    raise
+                return _opened(only_pixels(stream), use)
     except BadPicture:
         raise
     except Exception as error:            # damaged files make Pillow raise nearly anything
         if getattr(error, 'errno', None) in NOT_THE_FILES_FAULT:
             raise
-        raise BadPicture(_reason(error))
+        raise BadPicture(_reason(error, kind))
 
 
-def _check_file(stream):
+def _checked_kind(stream):
     kind = kind_of(stream.read(HEAD_BYTES))
     if kind and unreadable_kind(kind):
         raise BadPicture(unreadable_kind(kind))
     if os.fstat(stream.fileno()).st_size > MAX_BYTES:
         raise BadPicture('the file has more than the %d MiB that are accepted' % (MAX_BYTES >> 20))
+    return kind
+
+
+def _opened(stream, use):
     stream.seek(0)
+    with Image.open(stream, formats=FORMATS) as image:
+        return use(image)
 
 
 def _cut(image, crop, box, sides):
     _check_size(image.size)
+    stored = stored_as(image)
     is_jpeg = image.format in ('JPEG', 'MPO')
     if not is_jpeg:
         image.load()                 # PNG may have its EXIF data behind the pixels
@@ -116,7 +129,7 @@ def _cut(image, crop, box, sides):
     size = image.size[::-1] if orientation >= 5 else image.size
     region = region_of(crop, size, box)
     shrunk = _shrink(image, region, sides[0]) if is_jpeg else 1
-    picture = _turned(to_rgb(image), orientation)
+    picture = _turned(to_rgb(image, stored), orientation)
     part = picture.crop(_scaled(region, shrunk, picture.size))
     pixels = []
     for side in sides:
@@ -139,7 +152,7 @@ def _check_size(size):
                          % (size + (MAX_SIDE,)))
 
 
-def _reason(error):
+def _reason(error, kind):
     if isinstance(error, FileNotFoundError):
         return 'the file is missing'
     if isinstance(error, MemoryError):
@@ -148,8 +161,9 @@ def _reason(error):
         return 'it cannot be read (%s)' % error.strerror
     if isinstance(error, Image.DecompressionBombError):
         return 'it has more than the %d million pixels that are accepted' % (MAX_PIXELS // 10 ** 6)
-    if type(error).__name__ == 'UnidentifiedImageError':
-        return 'it is not a picture (%s)' % ', '.join(FORMATS)
+    if isinstance(error, UnidentifiedImageError):
+        return ('it is damaged, or of a kind of %s that is not read' % kind if kind else
+                'it is not a picture (%s)' % ', '.join(FORMATS))
     return 'it is damaged (%s)' % ' '.join(str(error).split())[:120]
 
 
@@ -205,20 +219,6 @@ def _scaled(region, factor, size):
     """The region in a picture of `size` that was shrunk by `factor`."""
     left, top, right, bottom = [int(round(each / float(factor))) for each in region]
     return left, top, min(right, size[0]), min(bottom, size[1])
-
-
-def to_rgb(image):
-    """An RGB picture of 8 bits a channel: transparency over white, 16 bits cut to the upper 8."""
-    if image.mode in ('RGBA', 'RGBa', 'LA', 'La', 'PA') or 'transparency' in image.info:
-        image = image.convert('RGBA')
-        white = Image.new('RGB', image.size, (255, 255, 255))
-        white.paste(image, mask=image.getchannel('A'))
-        return white
-    if image.mode == 'F':
-        raise BadPicture('its pixels are floating-point numbers; save it with 8 bits a channel')
-    if image.mode == 'I' or image.mode.startswith('I;16'):
-        image = image.convert('I').point(lambda value: value * (1.0 / 256)).convert('L')
-    return image if image.mode == 'RGB' else image.convert('RGB')
 
 
 def _orientation(image):

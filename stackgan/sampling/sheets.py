@@ -3,8 +3,8 @@
 import os
 
 import numpy as np
-from PIL import Image
 
+from stackgan.data.pictures import require_picture
 from stackgan.files import atomic_write
 from stackgan.sampling.grids import LINES, Strips, captioned_grid, lines_of, strip_grid
 
@@ -76,5 +76,5 @@ def read_pictures(
         line,             # of the index
 ):
     """[[S, S, 3] uint8] of its files, the smallest first."""
-    return [np.asarray(Image.open(os.path.join(folder, name)))
+    return [np.asarray(require_picture(os.path.join(folder, name)))
             for _, name in sorted(line['files'].items(), key=lambda item: int(item[0]))]

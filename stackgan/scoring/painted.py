@@ -3,8 +3,8 @@
 import os
 
 import numpy as np
-from PIL import Image
 
+from stackgan.data.pictures import require_picture
 from stackgan.data.prepared import LOW, Split, open_dataset
 from stackgan.scoring.colour import colour_report, read_body_colours, train_judge
 
@@ -26,7 +26,7 @@ def judge_samples(
     asked = [names.index(bodies[line['image']]) for line in index]
     reports = {}
     for side in sorted(index[0]['files'], key=int):
-        drawn = np.stack([np.asarray(Image.open(os.path.join(folder, line['files'][side])))
+        drawn = np.stack([np.asarray(require_picture(os.path.join(folder, line['files'][side])))
                           for line in index])
         reports[side] = colour_report(judge.predict(drawn), asked, names, real_accuracy)
     return reports

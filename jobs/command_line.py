@@ -9,10 +9,10 @@ from jobs import chain, cleaning, compose, docker_chain, logs, serve
 from jobs.contract import state_of
 from jobs.execution import execute, explain
 from stackgan.config import load_config
-from stackgan.config.loading import to_yaml
+from stackgan.config.loading import marked_yaml
+from stackgan.config.places import find_config
 from stackgan.errors import ConfigError, StackganError
 
-CONFIGS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'configs')
 EXAMPLES = '''examples:
   python -m jobs run --config configs/painted-birds.yaml        the whole chain
   python -m jobs train-stage1 --config configs/birds.yaml --set train.batch_size=16
@@ -29,7 +29,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         options.set = _settings_of_environment() + options.set
-        config = load_config(_find_config(options.config), options.set)
+        config = load_config(find_config(options.config), options.set)
         volume = os.path.abspath(options.data)
         return options.act(options, config, volume)
     except StackganError as error:
@@ -54,7 +54,8 @@ def _parser():
                         help='the data volume (default: $STACKGAN_DATA, else ./data)')
     running = argparse.ArgumentParser(add_help=False)
     running.add_argument('--dry-run', action='store_true',
-                         help='print the resolved configuration and what would run, then stop')
+                         help='print the complete configuration, what is not a default marked, '
+                              'and what would run, then stop')
     parser = argparse.ArgumentParser(
         prog='python -m jobs', description='StackGAN as a chain of batch jobs.', epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,17 +110,6 @@ def _settings_of_environment():
         raise ConfigError('STACKGAN_SET=%s: %s' % (os.environ['STACKGAN_SET'], error))
 
 
-def _find_config(name):
-    if os.path.exists(name) or os.sep in name or name.endswith(('.yaml', '.yml')):
-        return name
-    path = os.path.join(CONFIGS, name + '.yaml')
-    if not os.path.exists(path):
-        known = sorted(f[:-5] for f in os.listdir(CONFIGS) if f.endswith('.yaml'))
-        raise ConfigError('--config %s: no such file, and configs/ has only %s'
-                          % (name, ', '.join(known)))
-    return path
-
-
 def _one(options, config, volume):
     if options.dry_run:
         job = options.job.variant(options.job, options)
@@ -133,12 +123,12 @@ def _one(options, config, volume):
 def _run(options, config, volume):
     if options.dry_run:
         return _dry_run(config, volume, chain.until(options.until, config, volume))
-    environment = compose.variables(_find_config(options.config), options.set, volume)
+    environment = compose.variables(find_config(options.config), options.set, volume)
     where, why = _choose(options, environment, config, volume)
     print('run: %s%s' % (where, ', because ' + why if why else ''), flush=True)
     if where == 'docker':
         return docker_chain.run_chain(config, volume, options.until, environment)
-    arguments = ['--config', _find_config(options.config), '--data', volume]
+    arguments = ['--config', find_config(options.config), '--data', volume]
     for text in options.set:
         arguments += ['--set', text]
     return chain.run_chain(config, volume, options.until, arguments)
@@ -169,14 +159,14 @@ def _logs(options, config, volume):
 
 
 def _clean(options, config, volume):
-    cleaning.clean_containers(compose.variables(_find_config(options.config), options.set, volume))
+    cleaning.clean_containers(compose.variables(find_config(options.config), options.set, volume))
     for name in options.jobs:
         cleaning.clean_output(chain.BY_NAME[name], config, volume)
     return 0
 
 
 def _dry_run(config, volume, jobs):
-    print(to_yaml(config))
+    print(marked_yaml(config))
     rows, will_run = [], set()
     for job in jobs:
         state = state_of(job, config, volume)

@@ -85,7 +85,7 @@ def variables(
     folder, or would make it, is the user of the containers, unless that is root.
     """
     folder, name = os.path.split(os.path.abspath(config_path))
-    found = {'STACKGAN_CONFIG': '/app/configs/' + name, 'STACKGAN_CONFIGS': folder,
+    found = {'STACKGAN_CONFIG': '/configs/' + name, 'STACKGAN_CONFIGS': folder,
              'STACKGAN_SET': ' '.join(shlex.quote(text) for text in settings),
              'STACKGAN_DATA': volume}
     if not is_set('COMPOSE_PROJECT_NAME'):

@@ -10,6 +10,8 @@ import os
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from stackgan.config import Config
+from stackgan.config.loading import default_settings
+from stackgan.config.renamed import rename_settings
 from stackgan.errors import InputError
 from stackgan.files import digest_of, read_json
 
@@ -157,7 +159,7 @@ def state_of(job, config, volume):
         request = request_of(job, config, volume)
     except InputError as error:
         return State('waiting', str(error).split('; ')[0].replace(job.name + ': ', '', 1))
-    if manifest and manifest['request'] == request:
+    if manifest and not differences(manifest['request'], request):
         if job.is_complete(folder, config, volume):
             return State('done')
         return State('unfinished', 'there is more to add')
@@ -171,16 +173,25 @@ def state_of(job, config, volume):
 
 
 def differences(old, new, ignored=()):
-    """What changed between two requests, a text each: 'train.batch_size 64 -> 32'."""
+    """What changed between two requests, a text each: 'train.batch_size 64 -> 32'.
+
+    A setting that a request of an earlier version lacks had its default then.
+    """
     found = []
     if old.get('form') != new['form']:
         found.append('made by another version of the job')
-    before, after = old.get('settings', {}), new['settings']
+    before, after = rename_settings(old.get('settings', {})), new['settings']
+    defaults = default_settings()
     for name in sorted(set(before) | set(after)):
-        if name not in ignored and before.get(name) != after.get(name):
-            found.append('%s %s -> %s' % (name, before.get(name), after.get(name)))
+        if name not in ignored and _value(before, name, defaults) != _value(after, name, defaults):
+            found.append('%s %s -> %s' % (name, _value(before, name, defaults),
+                                          _value(after, name, defaults)))
     before, after = old.get('inputs', {}), new['inputs']
     for name in sorted(set(before) | set(after)):
         if before.get(name) != after.get(name):
             found.append('%s changed' % name)
     return found
+
+
+def _value(settings, name, defaults):
+    return settings[name] if name in settings else defaults.get(name)

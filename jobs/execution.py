@@ -102,7 +102,8 @@ def _execute(job, config, volume, options, log, stop):
 
     def is_done():
         manifest = read_manifest(folder)
-        return (manifest is not None and manifest['request'] == request and not options.force
+        return (manifest is not None and not options.force
+                and not differences(manifest['request'], request)
                 and job.is_complete(folder, config, volume))
 
     if is_done():

@@ -75,5 +75,5 @@ def uses_brought_embeddings(config, volume):
     if config.text.source == 'pickle' and not brought:
         raise InputError('text.source: pickle, but the dataset in %s came without '
                          '{train,test}/%s-embeddings.pickle; put the files there or use train'
-                         % (config.data.raw, config.data.brought_embeddings))
+                         % (config.data.raw, config.data.precomputed_embeddings))
     return brought

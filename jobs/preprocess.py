@@ -18,8 +18,6 @@ def _settings(config):
     settings = to_dict(config.data)
     for machine_only in ('raw', 'workers'):       # change nothing of the output
         del settings[machine_only]
-    if settings['brought_embeddings'] == 'char-CNN-RNN':     # so that datasets from before it had
-        del settings['brought_embeddings']                   # a key stay done
     return {'data': settings}
 
 

@@ -89,7 +89,7 @@ def _settings(config):
     score = to_dict(config.score)
     for key in WEIGHTS.values():                     # they are inputs
         del score[key]
-    return {'score': score, 'scorer': {'least_accuracy': config.scorer.least_accuracy},
+    return {'score': score, 'scorer': {'minimum_accuracy': config.scorer.minimum_accuracy},
             'platform': precision(config)}
 
 

@@ -8,7 +8,7 @@ from stackgan.config.loading import to_dict
 
 def _settings(config):
     scorer = to_dict(config.scorer)
-    for name in ('checkpoint_every_steps', 'least_accuracy'):    # change nothing of the scorer
+    for name in ('checkpoint_every_steps', 'minimum_accuracy'):    # change nothing of the scorer
         del scorer[name]
     return {'scorer': scorer, 'platform': precision(config)}
 

@@ -21,7 +21,7 @@ from stackgan.config import load_config                            # noqa: E402
 from stackgan.platforms.cores import available_cores, load_tensorflow    # noqa: E402
 
 PAPER = ['model.generator_filters=128', 'model.discriminator_filters=64', 'train.ema_decay=null',
-         'stage2.likeness_coefficient=0']
+         'stage2.low_resolution_consistency=0']
 PUBLIC = {'Stage-I training, batch 16': 7.65, 'Stage-II training, batch 4': 0.497,
           'preprocess': 63.6, 'Inception-v3, files': 13.2, 'memory of scoring': 1183.0,
           'batch of 64 at 304 px': 254.0, 'loader with 2,000 images': 1087.0}

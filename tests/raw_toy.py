@@ -19,7 +19,7 @@ def settings(**changes):
     """config Data for the CUB layout; `split_by` and so on change its `split`."""
     split = dict(by='lists', test_share=0.25, seed=0, train_list=None, test_list=None)
     data = dict(name='toy', raw=None, layout='cub', captions_file=None,
-                brought_embeddings='char-CNN-RNN', crop='box', box_scale=0.75,
+                precomputed_embeddings='char-CNN-RNN', crop='box', box_scale=0.75,
                 on_bad_image='fail', max_bad_share=0.5, shard_images=8, workers=2)
     for key, value in changes.items():
         if key.startswith('split_'):

@@ -22,6 +22,7 @@ from toy import ROOT
 from jobs import chain, cleaning, command_line
 from jobs.contract import read_manifest
 from stackgan.config import load_config
+from stackgan.config.loading import to_dict
 from stackgan.export import atc
 from stackgan.serving.app import create_app
 from stackgan.serving.limits import Limits
@@ -64,7 +65,7 @@ class Reader:
     def __init__(self, folder, monkeypatch):
         self.folder, self.monkeypatch, self.variables = str(folder), monkeypatch, {}
         monkeypatch.chdir(self.folder)
-        monkeypatch.setattr(command_line, 'CONFIGS', os.path.join(self.folder, 'configs'))
+        monkeypatch.setenv('STACKGAN_CONFIG_FOLDER', os.path.join(self.folder, 'configs'))
         monkeypatch.setattr(chain, '_run_process', lambda name, given: command_line.main(
             [name] + list(given)))
         monkeypatch.setattr(cleaning, 'clean_containers', lambda environment: None)
@@ -102,6 +103,11 @@ def read_yaml(name):
         return yaml.safe_load(stream)
 
 
+def whole(name):
+    """A configuration of the repository with all keys, as nested dicts."""
+    return to_dict(load_config(os.path.join(ROOT, 'configs', name)))
+
+
 def small(config, smoke):
     """A configuration of the repository with sizes that run in seconds."""
     sizes = {section: dict(smoke[section], **SMALLER.get(section, {}))
@@ -117,10 +123,10 @@ def settle(folder, monkeypatch):
     """Makes what a reader has who went through the README; returns the `Reader`."""
     folder = str(folder)
     os.makedirs(os.path.join(folder, 'configs'))
-    smoke = read_yaml('configs/smoke.yaml')
+    smoke = whole('smoke.yaml')
     for name in os.listdir(os.path.join(ROOT, 'configs')):
         with open(os.path.join(folder, 'configs', name), 'w') as stream:
-            yaml.safe_dump(small(read_yaml('configs/' + name), smoke), stream)
+            yaml.safe_dump(small(whole(name), smoke), stream)
     brought = os.path.join(folder, PLACEHOLDERS['/path/to/my-birds'], 'images')
     for number in range(40):                        # R-precision needs 99 captions of others
         path = os.path.join(brought, 'kind%d' % (number % 3), 'picture%02d' % number)

@@ -432,7 +432,7 @@ def command(tmp_path, raw, *arguments):
 def test_embeddings_that_did_not_come_are_named_by_the_kind_that_is_wanted(tmp_path):
     make_prepared(tmp_path / 'prepared' / 'painted-birds')
     for kind in ('char-CNN-RNN', 'skip-thought'):
-        config = tiny_config('text.source=pickle', 'data.brought_embeddings=' + kind)
+        config = tiny_config('text.source=pickle', 'data.precomputed_embeddings=' + kind)
         with pytest.raises(InputError, match='came without .train,test./%s-embeddings' % kind):
             uses_brought_embeddings(config, str(tmp_path))
 

@@ -242,7 +242,7 @@ def test_a_step_that_overflows_is_skipped_and_the_scale_shrinks(npu):
 
 @pytest.mark.parametrize('stage', [1, 2])
 def test_every_operation_of_a_step_is_known(stage):
-    config = tiny_config('train.weight_decay=0.1', 'stage2.likeness_coefficient=1.0')
+    config = tiny_config('train.weight_decay=0.1', 'stage2.low_resolution_consistency=1.0')
     with tf.Graph().as_default() as graph:
         batch = batch_placeholders(2, stage, config.model)
         adversaries = (stage1_adversaries(batch, config.model) if stage == 1 else

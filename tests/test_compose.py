@@ -98,7 +98,7 @@ def test_jobs_get_no_more_than_they_need():
         assert service['logging']['options'] == {'max-size': '10m', 'max-file': '3'}
         assert service['restart'] == 'no' and service['pids_limit'] and service['mem_limit']
         volumes = {volume['target']: volume for volume in service['volumes']}
-        assert volumes.get('/app/configs', volumes['/data'])['read_only']
+        assert volumes.get('/configs', volumes['/data'])['read_only']
         if name in chain.NAMES:
             assert service['network_mode'] == 'none'
             assert service['stop_grace_period'] == '5m0s'
@@ -129,7 +129,7 @@ def test_the_ascend_overlay_keeps_the_contract():
         assert nodes == ['/dev/davinci3', '/dev/davinci_manager', '/dev/devmm_svm',
                          '/dev/hisi_hdc']
         targets = {volume['target'] for volume in service['volumes']}
-        assert {'/data', '/app/configs', '/usr/local/Ascend/driver', '/usr/local/Ascend/add-ons',
+        assert {'/data', '/configs', '/usr/local/Ascend/driver', '/usr/local/Ascend/add-ons',
                 '/usr/slog', '/var/log/npu'} == targets
         environment = service['environment']
         assert environment['ASCEND_DEVICE_ID'] == '0' and environment['RANK_SIZE'] == '1'
@@ -165,7 +165,7 @@ def test_variables_of_a_run(tmp_path):
     found = variables(os.path.join(ROOT, 'configs', 'smoke.yaml'),
                       ['run.name=a b', 'train.batch_size=2'], str(volume))
     service = Project(found).services['train-stage1']
-    assert service['environment']['STACKGAN_CONFIG'] == '/app/configs/smoke.yaml'
+    assert service['environment']['STACKGAN_CONFIG'] == '/configs/smoke.yaml'
     assert service['environment']['STACKGAN_SET'] == "'run.name=a b' train.batch_size=2"
     assert service['volumes'][0]['source'] == str(volume)
 

@@ -9,7 +9,9 @@ import yaml
 from toy import ROOT
 
 from stackgan.config import load_config
-from stackgan.config.loading import to_dict, to_yaml
+from stackgan.config.documentation import page
+from stackgan.config.loading import marked_yaml, to_dict, to_yaml
+from stackgan.config.places import find_config
 from stackgan.errors import ConfigError
 
 DEFAULT = os.path.join(ROOT, 'configs', 'painted-birds.yaml')
@@ -101,11 +103,91 @@ def write(tmp_path, text):
     return str(path)
 
 
-def test_a_missing_key_is_explained(tmp_path):
-    tree = yaml.safe_load(open(DEFAULT))
-    del tree['train']['kl_coefficient']
-    with pytest.raises(ConfigError, match=r'mine.yaml: train.kl_coefficient is missing \(weight'):
-        load_config(write(tmp_path, yaml.safe_dump(tree)))
+def test_a_key_that_is_missing_has_its_default(tmp_path):
+    config = load_config(write(tmp_path, 'train: {kl_coefficient: 1.5}\n'))
+    assert config.train.kl_coefficient == 1.5
+    assert config.train.batch_size == config.stage2.batch_size == 64
+    assert config.stage1.learning_rate_half_life_epochs == 50
+    assert config.stage2.learning_rate_half_life_epochs == 100
+    assert (config.run.name, config.data.name, config.data.raw) == ('mine', 'mine', 'raw/mine')
+    assert config.make_dataset is None
+    own = load_config(write(tmp_path, 'make_dataset: {seed: 3}\ndata: {layout: cub, crop: box}\n'))
+    assert (own.make_dataset.images, own.make_dataset.seed) == (1920, 3)
+
+
+def test_a_file_builds_on_another(tmp_path):
+    config = load_config(write(tmp_path, 'base: birds\nstage1: {epochs: 5}\n'))
+    birds = load_config(os.path.join(ROOT, 'configs', 'birds.yaml'))
+    assert (config.run.name, config.data, config.stage1.epochs) == ('mine', birds.data, 5.0)
+    assert dataclasses.replace(config, run=birds.run, stage1=birds.stage1) == birds
+    (tmp_path / 'birds.yaml').write_text('run: {seed: 7}\n')        # one beside the file is nearer
+    assert load_config(str(tmp_path / 'mine.yaml')).run.seed == 7
+    (tmp_path / 'below').mkdir()
+    (tmp_path / 'below' / 'deep.yaml').write_text('base: ../mine.yaml\nstage1: null\n')
+    with pytest.raises(ConfigError, match='stage1: expected a section of keys, found null'):
+        load_config(str(tmp_path / 'below' / 'deep.yaml'))
+    null = write(tmp_path, 'base: painted-birds\nmake_dataset: null\n')
+    assert load_config(null).make_dataset is None
+    assert load_config(null, ['make_dataset.seed=1']).make_dataset.images == 1920
+
+
+@pytest.mark.parametrize('text, message', [
+    ('base: mine\n', 'mine.yaml: base: mine builds on this file in turn'),
+    ('base: nowhere\n', r'mine.yaml: base: nowhere: no such file, and configs/ has '
+                        r'only birds, flowers'),
+    ('base: no/where.yaml\n', r'where.yaml: cannot be read: No such file'),
+    ('base: [birds]\n', r"mine.yaml: base: expected the name or path of a configuration file, "
+                        r"found \['birds'\]")])
+def test_a_base_that_cannot_be_used_is_named(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, text))
+
+
+def test_names_are_looked_up_where_containers_see_them(tmp_path, monkeypatch):
+    monkeypatch.setenv('STACKGAN_CONFIG_FOLDER', str(tmp_path))
+    (tmp_path / 'own.yaml').write_text('run: {seed: 7}\n')
+    assert find_config('own') == str(tmp_path / 'own.yaml')
+    assert find_config('birds') == os.path.join(ROOT, 'configs', 'birds.yaml')
+    with pytest.raises(ConfigError, match='elsewhere: no such file, .*, own'):
+        find_config('elsewhere')
+
+
+def test_a_file_whose_name_cannot_stand_for_a_run_s_name(tmp_path):
+    path = tmp_path / 'my birds.yaml'
+    path.write_text('data: {name: a}\n')
+    with pytest.raises(ConfigError, match=r'my birds.yaml: run.name is not given'):
+        load_config(str(path))
+    assert load_config(str(path), ['run.name=a']).run.name == 'a'
+
+
+def test_files_and_settings_of_earlier_versions(tmp_path):
+    path = write(tmp_path, 'stage2: {likeness_coefficient: 3.0}\nexport: {weights: averages}\n'
+                 'data: {brought_embeddings: skip-thought}\nscorer: {least_accuracy: 0.1}\n'
+                 'make_dataset: null\n')
+    config = load_config(path, ['stage2.likeness_coefficient=4', 'export.weights=averages'])
+    assert config.stage2.low_resolution_consistency == 4.0 and config.export.weights == 'ema'
+    assert config.data.precomputed_embeddings == 'skip-thought'
+    assert config.scorer.minimum_accuracy == 0.1
+    with pytest.raises(ConfigError, match='unknown key stage2.likeness_coefficient'):
+        load_config(write(tmp_path, 'stage2: {likeness_coefficient: 3.0, '
+                          'low_resolution_consistency: 3.0}\n'))
+
+
+def test_what_is_not_a_default_is_marked():
+    config = load_config(os.path.join(ROOT, 'configs', 'birds.yaml'),
+                         ['train.batch_size=16', 'stage2.batch_size=4', 'export.batch_sizes=[2]'])
+    text = marked_yaml(config)
+    assert yaml.safe_load(text) == to_dict(config)
+    marked = [line.split()[0] + line.partition('#')[2] for line in text.splitlines() if '#' in line]
+    assert marked == ['layout: default: folder', 'crop: default: centre', 'by: default: ratio',
+                      'batch_size: default: 64', 'batch_size: default: 16',
+                      'batch_sizes: default: [1, 64]']
+
+
+def test_the_page_of_keys_is_that_of_the_schema():
+    with open(os.path.join(ROOT, 'docs', 'configuration.md'), encoding='utf-8') as stream:
+        assert stream.read() == page(), ('run: python -m stackgan.config.documentation '
+                                         'docs/configuration.md')
 
 
 @pytest.mark.parametrize('text, message', [

@@ -14,12 +14,12 @@ from toy import ROOT
 
 from jobs import chain
 from stackgan.config import schema
-from stackgan.config.loading import _strip_optional
+from stackgan.config.loading import strip_optional
 
 
 def keys(kind, prefix=''):
     for name, hint in typing.get_type_hints(kind).items():
-        kind = _strip_optional(hint)[0]
+        kind = strip_optional(hint)[0]
         if dataclasses.is_dataclass(kind):
             yield from keys(kind, prefix + name + '.')
         else:
@@ -52,7 +52,7 @@ def test_links_and_configurations_exist(name):
             assert os.path.exists(os.path.join(ROOT, path)), target
             assert not heading or heading in headings(read(path)), target
     for config in re.findall(r'configs/([\w-]+)\.yaml', text):
-        assert config == 'mine' or os.path.exists(ROOT + '/configs/%s.yaml' % config), config
+        assert config == 'my-birds' or os.path.exists(ROOT + '/configs/%s.yaml' % config), config
 
 
 @pytest.mark.parametrize('name', DOCUMENTS)

@@ -126,8 +126,8 @@ def test_only_the_embeddings_that_are_wanted_are_named(tmp_path):
     plan = read_plan(raw, settings())
     assert not plan.embedding_files and plan.remarks == [
         'char-CNN-RNN-embeddings.pickle is not there; left out: skip-thought-embeddings.pickle '
-        '(data.brought_embeddings names the kind to use)']
-    plan = read_plan(raw, settings(brought_embeddings='skip-thought'))
+        '(data.precomputed_embeddings names the kind to use)']
+    plan = read_plan(raw, settings(precomputed_embeddings='skip-thought'))
     assert [file for file, _ in plan.embedding_files] == [
         'train/skip-thought-embeddings.pickle', 'test/skip-thought-embeddings.pickle']
 

@@ -254,7 +254,7 @@ def test_a_generator_alone_can_be_drawn_with(tmp_path, capsys):
 def test_averages_are_what_is_exported(tmp_path):
     config = tiny_config()
     stage = make_stage(tmp_path / 'stage1', 1, config.model)
-    for weights, prefix in (('averages', 'moving_average/'), ('trained', '')):
+    for weights, prefix in (('ema', 'moving_average/'), ('trained', '')):
         settings = tiny_config('export.weights=' + weights).export
         folder = tmp_path / weights
         folder.mkdir()

@@ -98,7 +98,7 @@ def test_the_accuracy_is_not_that_of_pictures_it_learned(prepared, tmp_path):
     labels = np.random.RandomState(0).permutation(np.load(path))
     np.save(path, labels)
     folder = str(tmp_path / 'scorer')
-    lines = train(folder, shuffled, 'scorer.steps=40', 'scorer.least_accuracy=0.8')
+    lines = train(folder, shuffled, 'scorer.steps=40', 'scorer.minimum_accuracy=0.8')
     assert json.load(open(folder + '/scorer.json'))['accuracy'] < 0.6
     assert 'it has not learned, so its scores will be refused' in lines[-1]
 
@@ -106,7 +106,7 @@ def test_the_accuracy_is_not_that_of_pictures_it_learned(prepared, tmp_path):
 def test_a_scorer_that_has_not_learned_may_not_score():
     check_learned({'accuracy': 0.5, 'chance': 0.25}, 0.5)
     with pytest.raises(StackganError, match=r'right on 49.0 % of held-out .* at least 50 % is '
-                                            r'needed \(scorer.least_accuracy\)'):
+                                            r'needed \(scorer.minimum_accuracy\)'):
         check_learned({'accuracy': 0.49, 'chance': 0.25}, 0.5)
 
 

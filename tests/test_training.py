@@ -192,7 +192,7 @@ def test_finetuned_stage1_moves_at_its_share(data):
 
 @pytest.mark.parametrize('coefficient', [0.0, 3.0])
 def test_likeness_is_part_of_the_generators_loss(data, coefficient):
-    one = one_step(data, 2, 'stage2.likeness_coefficient=%g' % coefficient)
+    one = one_step(data, 2, 'stage2.low_resolution_consistency=%g' % coefficient)
     losses = one.run(0.0, 0.0)
     rest = losses['stage2/generator'] - (losses['stage2/generator_fake'] + losses['stage2/kl'])
     assert ('stage2/likeness' in losses) == bool(coefficient)

@@ -1,19 +1,45 @@
 """What must hold between keys, and what `null` stands for."""
 
 import dataclasses
+import os
+import re
 
+from stackgan.config.schema import NAME
 from stackgan.errors import ConfigError
 
 
-def fill_nulls(config):
-    """Replaces each null that stands for another key's value by that value."""
+def fill_nulls(config, path):
+    """Replaces each null that stands for another value by it; `path` is the configuration file's.
+
+    Raises ConfigError where a name is null and the file's own name cannot stand for it.
+    """
     def with_batch(stage):
         batch = stage.batch_size or config.train.batch_size
         return dataclasses.replace(stage, batch_size=batch)
-    raw = config.data.raw or 'raw/%s' % config.data.name
+    run = config.run.name or _name_of(path, 'run.name')
+    name = config.data.name or _name_of(path, 'data.name')
+    raw = config.data.raw or 'raw/%s' % name
     return dataclasses.replace(
-        config, data=dataclasses.replace(config.data, raw=raw),
+        config, run=dataclasses.replace(config.run, name=run),
+        data=dataclasses.replace(config.data, name=name, raw=raw),
         stage1=with_batch(config.stage1), stage2=with_batch(config.stage2))
+
+
+def values_of_nulls(config):
+    """{dotted key: what its null stands for} in a configuration that is filled in."""
+    batch = config.train.batch_size
+    return {'run.name': config.run.name, 'data.name': config.data.name,
+            'data.raw': 'raw/%s' % config.data.name, 'stage1.batch_size': batch,
+            'stage2.batch_size': batch}
+
+
+def _name_of(path, key):
+    name = os.path.splitext(os.path.basename(path))[0]
+    if not re.fullmatch(NAME, name):
+        raise ConfigError("%s: %s is not given, and the file's own name cannot stand for it: "
+                          'letters, digits, ".", "_" and "-", starting with a letter or digit; '
+                          'set %s' % (path, key, key))
+    return name
 
 
 def check_config(config, origin):

@@ -2,14 +2,20 @@
 
 import dataclasses
 import difflib
+import functools
+import os
 import re
 import typing
 
 import yaml
 
 from stackgan.config import schema
-from stackgan.config.checks import check_config, fill_nulls
+from stackgan.config.checks import check_config, fill_nulls, values_of_nulls
+from stackgan.config.places import find_config
+from stackgan.config.renamed import rename_tree, renamed
 from stackgan.errors import ConfigError
+
+MAX_BASES = 8           # files that build on each other
 
 
 class _Loader(yaml.SafeLoader):
@@ -39,11 +45,11 @@ def load_config(
 
     Raises ConfigError, whose message names `path` (or --set) and the key.
     """
-    tree = _read_yaml(path)
+    tree = _with_base(path, ())
     for text in overrides:
         _override(tree, text)
     origin = str(path) + (' with --set' if overrides else '')
-    config = fill_nulls(_typed(schema.Config, tree, origin, ''))
+    config = fill_nulls(_typed(schema.Config, tree, origin, ''), path)
     check_config(config, origin)
     return config
 
@@ -58,6 +64,72 @@ def to_dict(config):
 def to_yaml(config):
     """The text of a configuration file that gives this very configuration."""
     return yaml.safe_dump(to_dict(config), sort_keys=False, default_flow_style=False)
+
+
+def marked_yaml(config):
+    """`to_yaml` with a remark at each value that is not the default: what --dry-run prints."""
+    defaults = dict(default_settings(), **values_of_nulls(config))
+    lines, keys = [], []
+    for line in to_yaml(config).splitlines():
+        if not line.strip().startswith('- '):
+            depth = (len(line) - len(line.lstrip(' '))) // 2
+            keys = keys[:depth] + [line.split(':')[0].strip()]
+            name = '.'.join(keys)
+            if name in defaults:
+                value = functools.reduce(getattr, keys, config)
+                if to_dict(value) != defaults[name]:
+                    line = '%-40s # default: %s' % (line, in_one_line(defaults[name]))
+        lines.append(line)
+    return '\n'.join(lines) + '\n'
+
+
+def in_one_line(value):
+    """A value as YAML on one line."""
+    return yaml.safe_dump(value, default_flow_style=True).split('\n')[0]
+
+
+def default_settings(kind=schema.Config, prefix=''):
+    """The default of every key by its dotted name, tuples as lists; sections that may be null by
+    the defaults of their keys."""
+    found = {}
+    for field in dataclasses.fields(kind):
+        inner = strip_optional(typing.get_type_hints(kind)[field.name])[0]
+        if dataclasses.is_dataclass(inner):
+            found.update(default_settings(inner, prefix + field.name + '.'))
+        else:
+            found[prefix + field.name] = (list(field.default) if isinstance(field.default, tuple)
+                                          else field.default)
+    return found
+
+
+def _with_base(path, before):
+    """The tree of a file over that of the one that it names with `base`."""
+    tree = _read_yaml(path)
+    base = tree.pop('base', None)
+    tree = rename_tree(tree)
+    if base is None:
+        return tree
+    if not isinstance(base, str):
+        raise ConfigError('%s: base: expected the name or path of a configuration file, found %s'
+                          % (path, _kind(base)))
+    before = before + (os.path.realpath(path),)
+    try:
+        below = find_config(base, os.path.dirname(os.path.abspath(path)))
+    except ConfigError as error:
+        raise ConfigError('%s: base: %s' % (path, error))
+    if os.path.realpath(below) in before or len(before) > MAX_BASES:
+        raise ConfigError('%s: base: %s builds on this file in turn, or more than %d files build '
+                          'on each other' % (path, base, MAX_BASES))
+    return _merged(_with_base(below, before), tree)
+
+
+def _merged(below, above):
+    """The keys of two nested dicts, those of `above` where both have one."""
+    found = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, dict) and isinstance(found.get(name), dict)
+        found[name] = _merged(found[name], value) if both else value
+    return found
 
 
 def _read_yaml(path):
@@ -84,6 +156,8 @@ def _override(tree, text):
         value = yaml.load(value, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError('--set %s: not a valid value: %s' % (text, ' '.join(str(error).split())))
+    name, value = renamed(name.strip(), value)
+    parts = name.split('.')
     _check_known(schema.Config, parts, '--set %s' % text)
     for part in parts[:-1]:
         if tree.get(part) is None:
@@ -103,7 +177,7 @@ def _check_known(kind, parts, origin):
         kinds = typing.get_type_hints(kind)
         if part not in kinds:
             raise ConfigError(_unknown(origin, seen, part, kinds))
-        kind, seen = _strip_optional(kinds[part])[0], (seen + '.' + part).lstrip('.')
+        kind, seen = strip_optional(kinds[part])[0], (seen + '.' + part).lstrip('.')
 
 
 def _typed(kind, tree, origin, prefix):
@@ -115,15 +189,11 @@ def _typed(kind, tree, origin, prefix):
     for name in tree:
         if name not in kinds:
             raise ConfigError(_unknown(origin, prefix.rstrip('.'), name, kinds))
-    missing = [name for name in kinds if name not in tree]
-    if missing:
-        raise ConfigError('%s: %s is missing (%s)' % (
-            origin, prefix + missing[0],
-            kind.__dataclass_fields__[missing[0]].metadata['help']))
     values = {}
     for field in dataclasses.fields(kind):
-        values[field.name] = _value(kinds[field.name], tree[field.name], field.metadata, origin,
-                                    prefix + field.name)
+        if field.name in tree:      # the others have their defaults
+            values[field.name] = _value(kinds[field.name], tree[field.name], field.metadata, origin,
+                                        prefix + field.name)
     return kind(**values)
 
 
@@ -134,7 +204,7 @@ def _unknown(origin, section, name, known):
 
 
 def _value(kind, value, limits, origin, name):
-    kind, optional = _strip_optional(kind)
+    kind, optional = strip_optional(kind)
     if value is None and optional:
         return None
     if dataclasses.is_dataclass(kind):
@@ -155,7 +225,7 @@ def _value(kind, value, limits, origin, name):
     return value
 
 
-def _strip_optional(kind):
+def strip_optional(kind):
     arguments = getattr(kind, '__args__', None) or ()
     if type(None) in arguments:
         return next(a for a in arguments if a is not type(None)), True
@@ -178,7 +248,7 @@ def _scalar(kind, value, origin, name, optional):
 
 
 def _check_limits(value, limits, origin, name):
-    rules = [('least', lambda v, l: v >= l, 'at least %s'), ('most', lambda v, l: v <= l,
+    rules = [('minimum', lambda v, l: v >= l, 'at least %s'), ('maximum', lambda v, l: v <= l,
              'at most %s'), ('above', lambda v, l: v > l, 'more than %s')]
     for rule, holds, words in rules:
         limit = limits[rule]

@@ -1,222 +1,255 @@
-"""Every key of a configuration file: its type, its limits and what it means.
+"""Every configuration key: its type, default, limits and what it means, once.
 
-A file is complete: each key stands in it. Keys that may be `null` say what null means; such
-values are filled in when the file is loaded, so that the record of a run holds facts only.
+The defaults are the paper's values (section 4.2), for images and captions of your own. A file
+holds what differs from them. Keys that may be `null` say what null means; such values are filled
+in when the file is loaded, so that the record of a run holds facts only.
 """
 
-from dataclasses import dataclass, field
-from typing import Optional, Tuple
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Optional, Sequence, Tuple
 
 
 def key(
-        help,            # one line for people
-        least=None,      # smallest value allowed
-        most=None,       # largest value allowed
-        above=None,      # the value must be larger than this
-        choices=None,    # the values allowed
-        pattern=None,    # regular expression that the whole text must match
-):
-    return field(metadata=dict(help=help, least=least, most=most, above=above,
-                               choices=choices, pattern=pattern))
+        default: Any,
+        help: str,                              # one line for people
+        minimum: Optional[float] = None,        # smallest value allowed
+        maximum: Optional[float] = None,        # largest value allowed
+        above: Optional[float] = None,          # the value must be larger than this
+        choices: Optional[Sequence[str]] = None,    # the values allowed
+        pattern: Optional[str] = None,          # regular expression for the whole text
+) -> Any:
+    """A key of a section."""
+    return dataclasses.field(default=default, metadata=dict(
+        help=help, minimum=minimum, maximum=maximum, above=above, choices=choices,
+        pattern=pattern))
+
+
+def section(kind: type, help: str) -> Any:
+    """A section whose keys have their own defaults."""
+    return dataclasses.field(default_factory=kind, metadata=dict(help=help))
 
 
 NAME = r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}'
+SEED = dict(minimum=0, maximum=2 ** 31 - 1)
 
 
 @dataclass(frozen=True)
 class Run:
-    name: str = key('folder below runs/ that everything trained goes to', pattern=NAME)
-    seed: int = key('seed of weights, data order and noise', least=0, most=2 ** 31 - 1)
+    name: Optional[str] = key(None, 'folder below runs/ for everything trained; null: the name of '
+                              'the configuration file', pattern=NAME)
+    seed: int = key(0, 'seed of weights, data order and noise', **SEED)
 
 
 @dataclass(frozen=True)
 class MakeDataset:
-    images: int = key('pictures to draw', least=96, most=200000)
-    picture_size: int = key('longest side of a picture in pixels', least=96, most=2048)
-    seed: int = key('seed of the drawing', least=0, most=2 ** 31 - 1)
+    images: int = key(1920, 'images to paint', minimum=96, maximum=200000)
+    image_size: int = key(320, 'longest side of an image in pixels', minimum=96, maximum=2048)
+    seed: int = key(0, 'seed of the painting', **SEED)
 
 
 @dataclass(frozen=True)
 class Split:
-    by: str = key('how test images are chosen: whole classes (zero-shot), lists of the dataset '
-                  'or files, or a share of all images', choices=('class', 'lists', 'ratio'))
-    test_share: float = key('share of classes (by: class) or images (by: ratio) for testing',
-                            above=0.0, most=0.9)
-    seed: int = key('seed of the choice', least=0, most=2 ** 31 - 1)
-    train_list: Optional[str] = key('file with one training image a line, below the raw folder; '
-                                    'null: what the layout brings')
-    test_list: Optional[str] = key('file with one test image a line; null: as train_list')
+    by: str = key('ratio', 'how test images are chosen: class (whole classes, zero-shot), lists '
+                  '(of the dataset or your files) or ratio (a share of all images)',
+                  choices=('class', 'lists', 'ratio'))
+    test_share: float = key(0.2, 'share of classes (by: class) or images (by: ratio) for testing',
+                            above=0.0, maximum=0.9)
+    seed: int = key(0, 'seed of the choice', **SEED)
+    train_list: Optional[str] = key(None, 'file with one training image per line, below the raw '
+                                    'folder; null: the list that comes with the layout')
+    test_list: Optional[str] = key(None, 'file with one test image per line; null: as train_list')
 
 
 @dataclass(frozen=True)
 class Data:
-    name: str = key('folder below prepared/ for the prepared arrays', pattern=NAME)
-    raw: Optional[str] = key('folder of the raw dataset; null: raw/<data.name> on the volume')
-    layout: str = key('how the raw dataset is laid out', choices=('cub', 'flowers', 'folder'))
-    captions_file: Optional[str] = key('layout folder: a .csv or .jsonl with captions; '
-                                       'null: captions.csv or captions.jsonl when there, '
-                                       'else a .txt beside each image')
-    brought_embeddings: str = key('layouts cub and flowers: which embeddings of the dataset are '
-                                  'used when they are there, <this>-embeddings.pickle',
-                                  choices=('char-CNN-RNN', 'skip-thought'))
-    crop: str = key('box: around the bounding box; centre: largest centred square; '
-                    'stretch: the whole picture', choices=('box', 'centre', 'stretch'))
-    box_scale: float = key('half side of the crop as a share of the longer side of the box',
-                           least=0.5, most=2.0)
-    split: Split = key('which images are for testing')
-    on_bad_image: str = key('what an unusable image does', choices=('fail', 'skip'))
-    max_bad_share: float = key('share of unusable images above which preprocess fails anyway',
-                               least=0.0, most=1.0)
-    shard_images: int = key('images in one shard file', least=1, most=65536)
-    workers: Optional[int] = key('processes; null: one per core', least=1, most=512)
+    name: Optional[str] = key(None, 'folder below prepared/ for the prepared arrays; null: the '
+                              'name of the configuration file', pattern=NAME)
+    raw: Optional[str] = key(None, 'folder of the raw dataset; null: raw/<data.name> on the volume')
+    layout: str = key('folder', 'how the raw dataset is laid out',
+                      choices=('cub', 'flowers', 'folder'))
+    captions_file: Optional[str] = key(
+        None, 'layout folder: a .csv or .jsonl file of captions; null: captions.csv or '
+        'captions.jsonl if present, else a .txt beside each image')
+    precomputed_embeddings: str = key(
+        'char-CNN-RNN', 'layouts cub and flowers: which of the embeddings that come with the '
+        'dataset to use if present, <this>-embeddings.pickle',
+        choices=('char-CNN-RNN', 'skip-thought'))
+    crop: str = key('centre', 'box: around the bounding box; centre: largest centred square; '
+                    'stretch: the whole image', choices=('box', 'centre', 'stretch'))
+    box_scale: float = key(0.75, 'half side of the crop as a share of the longer side of the box',
+                           minimum=0.5, maximum=2.0)
+    split: Split = section(Split, 'which images are for testing')
+    on_bad_image: str = key('fail', 'what to do with an unusable image', choices=('fail', 'skip'))
+    max_bad_share: float = key(0.01, 'share of unusable images above which preprocess fails anyway',
+                               minimum=0.0, maximum=1.0)
+    shard_images: int = key(256, 'images per shard file', minimum=1, maximum=65536)
+    workers: Optional[int] = key(None, 'processes; null: one per core', minimum=1, maximum=512)
 
 
 @dataclass(frozen=True)
 class Text:
-    source: str = key('train: train an encoder on the captions; pickle: embeddings that came '
-                      'with the dataset; published: the encoder that text.weights names; auto: '
-                      'pickle when it is there, else published where text.weights names one, else '
-                      'train', choices=('auto', 'train', 'pickle', 'published'))
-    weights: Optional[str] = key('a published encoder: a .t7 file of reedscot/icml2016 or '
-                                 'cvpr2016, or the folder of the skip-thought files; below the '
-                                 'volume or absolute; null: none')
-    cell: str = key('recurrent part: gru (standard, the fastest), published-gru (birds) or '
+    source: str = key(
+        'auto', 'train: train an encoder on the captions; pickle: embeddings that come with the '
+        'dataset; published: the encoder in text.weights; auto: pickle if present, else published '
+        'if text.weights names one, else train',
+        choices=('auto', 'train', 'pickle', 'published'))
+    weights: Optional[str] = key(
+        None, 'a published encoder: a .t7 file of reedscot/icml2016 or cvpr2016, or the folder of '
+        'the skip-thought files; below the volume or absolute; null: none')
+    cell: str = key('gru', 'recurrent part: gru (standard, the fastest), published-gru (birds) or '
                     'published-rnn (flowers)', choices=('gru', 'published-gru', 'published-rnn'))
-    filters: Tuple[int, int, int] = key('outputs of the three convolutions; the last is also the '
-                                        'width of the recurrent part', least=1, most=4096)
-    image_filters: int = key('width of the image encoder trained along', least=4, most=256)
-    steps: int = key('training steps', least=1)
-    batch_size: int = key('image-caption pairs a step', least=2, most=4096)
-    learning_rate: float = key('of Adam at the start; falls to zero along a half cosine',
-                               above=0.0, most=1.0)
-    checkpoint_every_steps: int = key('steps between two checkpoints', least=1)
+    filters: Tuple[int, int, int] = key(
+        (384, 512, 512), 'outputs of the three convolutions; the last is also the width of the '
+        'recurrent part', minimum=1, maximum=4096)
+    image_filters: int = key(32, 'width of the image encoder that is trained along with it',
+                             minimum=4, maximum=256)
+    steps: int = key(12000, 'training steps', minimum=1)
+    batch_size: int = key(40, 'image-caption pairs per step', minimum=2, maximum=4096)
+    learning_rate: float = key(7e-4, 'learning rate of Adam at the start; falls to zero along a '
+                               'half cosine', above=0.0, maximum=1.0)
+    checkpoint_every_steps: int = key(1000, 'steps between two checkpoints', minimum=1)
 
 
 @dataclass(frozen=True)
 class Model:
-    embedding_dim: int = key('size of a caption embedding', least=8, most=16384)
-    condition_dim: int = key('size of the conditioning variable', least=1, most=4096)
-    noise_dim: int = key('size of z', least=1, most=4096)
-    generator_filters: int = key('gf: width of the generators', least=4, most=1024)
-    discriminator_filters: int = key('df: width of the discriminators', least=4, most=1024)
+    embedding_dim: int = key(1024, 'size of a caption embedding', minimum=8, maximum=16384)
+    condition_dim: int = key(128, 'size of the conditioning variable', minimum=1, maximum=4096)
+    noise_dim: int = key(100, 'size of the noise z', minimum=1, maximum=4096)
+    generator_filters: int = key(128, 'gf: width of the generators', minimum=4, maximum=1024)
+    discriminator_filters: int = key(64, 'df: width of the discriminators', minimum=4, maximum=1024)
 
 
 @dataclass(frozen=True)
 class Train:
-    batch_size: int = key('images a step, over all workers', least=2, most=65536)
-    generator_learning_rate: float = key('of Adam, at the start', above=0.0, most=1.0)
-    discriminator_learning_rate: float = key('of Adam, at the start', above=0.0, most=1.0)
-    adam_beta1: float = key('decay of the first moment', least=0.0, most=0.999)
-    kl_coefficient: float = key('weight of the conditioning augmentation loss', least=0.0)
-    captions_averaged: int = key('caption embeddings of an image averaged into one', least=1)
-    weight_decay: float = key('L2 coefficient on convolution and dense weights', least=0.0,
-                              most=1.0)
-    ema_decay: Optional[float] = key('decay of the moving average of the generator at each '
-                                     'step; null: none', above=0.0, most=0.999999)
-    log_every_steps: int = key('steps between two lines of stats.jsonl', least=1)
-    sample_every_steps: int = key('steps between two sample grids', least=1)
-    checkpoint_every_steps: int = key('steps between two checkpoints', least=1)
-    keep_checkpoints: int = key('newest checkpoints kept besides the best', least=1, most=1000)
+    batch_size: int = key(64, 'images per step, over all workers', minimum=2, maximum=65536)
+    generator_learning_rate: float = key(2e-4, 'learning rate of Adam at the start', above=0.0,
+                                         maximum=1.0)
+    discriminator_learning_rate: float = key(2e-4, 'learning rate of Adam at the start', above=0.0,
+                                             maximum=1.0)
+    adam_beta1: float = key(0.5, 'decay of the first moment', minimum=0.0, maximum=0.999)
+    kl_coefficient: float = key(2.0, 'weight of the conditioning augmentation loss', minimum=0.0)
+    captions_averaged: int = key(4, 'caption embeddings of an image averaged into one', minimum=1)
+    weight_decay: float = key(0.0, 'L2 coefficient on convolution and dense weights', minimum=0.0,
+                              maximum=1.0)
+    ema_decay: Optional[float] = key(
+        None, "decay per step of the exponential moving average (EMA) of the generator's weights; "
+        'null: no EMA', above=0.0, maximum=0.999999)
+    log_every_steps: int = key(50, 'steps between two lines of stats.jsonl', minimum=1)
+    sample_every_steps: int = key(1000, 'steps between two sample grids', minimum=1)
+    checkpoint_every_steps: int = key(1000, 'steps between two checkpoints', minimum=1)
+    keep_checkpoints: int = key(5, 'newest checkpoints to keep besides the best', minimum=1,
+                                maximum=1000)
 
 
 @dataclass(frozen=True)
 class Stage1:
-    epochs: float = key('passes over the training images', above=0.0)
-    learning_rate_half_life_epochs: float = key('epochs after which learning rates are halved',
-                                                above=0.0)
-    batch_size: Optional[int] = key('null: train.batch_size', least=2, most=65536)
+    epochs: float = key(600.0, 'passes over the training images', above=0.0)
+    learning_rate_half_life_epochs: float = key(50.0, 'epochs after which learning rates are '
+                                                'halved', above=0.0)
+    batch_size: Optional[int] = key(None, 'images per step; null: train.batch_size', minimum=2,
+                                    maximum=65536)
 
 
 @dataclass(frozen=True)
 class Stage2(Stage1):
-    finetune_stage1: bool = key('go on training Stage-I along with Stage-II')
-    finetune_learning_rate_ratio: float = key('learning rates of Stage-I as a share of those of '
-                                              'Stage-II while fine-tuning', above=0.0, most=1.0)
-    likeness_coefficient: float = key("weight of the mean difference between Stage-I's picture and "
-                                      "Stage-II's shrunk to its size; the paper: 0", least=0.0)
+    learning_rate_half_life_epochs: float = key(100.0, 'epochs after which learning rates are '
+                                                'halved', above=0.0)
+    finetune_stage1: bool = key(False, 'keep training Stage-I along with Stage-II')
+    finetune_learning_rate_ratio: float = key(
+        0.1, 'learning rates of Stage-I as a share of those of Stage-II while fine-tuning',
+        above=0.0, maximum=1.0)
+    low_resolution_consistency: float = key(
+        0.0, "weight of the mean difference between Stage-I's image and Stage-II's downsampled to "
+        'its size; the paper: 0', minimum=0.0)
 
 
 @dataclass(frozen=True)
 class Sample:
-    images: int = key('pictures to draw from test captions', least=1)
-    seed: int = key('seed of the noise', least=0, most=2 ** 31 - 1)
-    batch_size: int = key('pictures drawn at once', least=1, most=4096)
-    checkpoint: str = key('which checkpoint of Stage-II to draw with', choices=('last', 'best'))
+    images: int = key(256, 'images to generate from test captions', minimum=1)
+    seed: int = key(0, 'seed of the noise', **SEED)
+    batch_size: int = key(8, 'images generated at once', minimum=1, maximum=4096)
+    checkpoint: str = key('last', 'which checkpoint of Stage-II to use', choices=('last', 'best'))
 
 
 @dataclass(frozen=True)
 class Scorer:
-    split: str = key('whose classes it tells apart: test, as the Inception of StackGAN, or train; '
-                     'the same where the dataset is not split by class', choices=('test', 'train'))
-    side: int = key('side of the pictures it sees, in pixels', least=32, most=299)
-    filters: int = key('width of its first convolution', least=4, most=256)
-    blocks: int = key('Inception blocks; between two the sides are halved', least=1, most=5)
-    steps: int = key('training steps', least=1)
-    batch_size: int = key('pictures a step', least=2, most=4096)
-    learning_rate: float = key('of Adam at the start; falls to zero along a half cosine',
-                               above=0.0, most=1.0)
-    seed: int = key('seed of weights, pictures and what is held out', least=0, most=2 ** 31 - 1)
-    held_out_share: float = key('share of the pictures of each class that measure its '
-                                'accuracy', above=0.0, most=0.9)
-    least_accuracy: float = key('accuracy on held-out pictures below which its scores are '
-                                'refused', least=0.0, most=1.0)
-    checkpoint_every_steps: int = key('steps between two checkpoints', least=1)
+    split: str = key('test', "whose classes it tells apart: test, as StackGAN's own Inception, or "
+                     'train; the same unless the dataset is split by class',
+                     choices=('test', 'train'))
+    side: int = key(128, 'side of the images it sees, in pixels', minimum=32, maximum=299)
+    filters: int = key(32, 'width of its first convolution', minimum=4, maximum=256)
+    blocks: int = key(4, 'Inception blocks; sides are halved between two', minimum=1, maximum=5)
+    steps: int = key(6000, 'training steps', minimum=1)
+    batch_size: int = key(32, 'images per step', minimum=2, maximum=4096)
+    learning_rate: float = key(1e-3, 'learning rate of Adam at the start; falls to zero along a '
+                               'half cosine', above=0.0, maximum=1.0)
+    seed: int = key(0, 'seed of weights, data order and what is held out', **SEED)
+    held_out_share: float = key(0.1, 'share of the images of each class that measures its accuracy',
+                                above=0.0, maximum=0.9)
+    minimum_accuracy: float = key(0.3, 'accuracy on held-out images below which its scores are '
+                                  'refused', minimum=0.0, maximum=1.0)
+    checkpoint_every_steps: int = key(1000, 'steps between two checkpoints', minimum=1)
 
 
 @dataclass(frozen=True)
 class Score:
-    images: int = key('pictures to draw from test captions and score', least=4)
-    splits: int = key('parts of a set; a score is the mean over them', least=1, most=1000)
-    seed: int = key('seed of captions, noise and shuffles', least=0, most=2 ** 31 - 1)
-    checkpoint: str = key('which checkpoint to score', choices=('last', 'best'))
+    images: int = key(30000, 'images to generate from test captions and score', minimum=4)
+    splits: int = key(10, 'parts of a set; a score is the mean over them', minimum=1, maximum=1000)
+    seed: int = key(0, 'seed of captions, noise and shuffles', **SEED)
+    checkpoint: str = key('last', 'which checkpoint to score', choices=('last', 'best'))
     stackgan_weights: Optional[str] = key(
-        'the unpacked Inception-v3 checkpoint of StackGAN-inception-model: its path, or a folder '
-        'that holds it alone, below the volume or absolute; null: none')
-    stackgan_classes: int = key('classes that checkpoint tells apart, without the background: 50 '
-                                'for its birds, 20 for its flowers', least=2, most=100000)
+        None, 'the unpacked Inception-v3 checkpoint of StackGAN-inception-model: its path, or a '
+        'folder that holds it alone, below the volume or absolute; null: none')
+    stackgan_classes: int = key(50, 'classes that checkpoint tells apart, without the background: '
+                                '50 for its birds, 20 for its flowers', minimum=2, maximum=100000)
     imagenet_weights: Optional[str] = key(
-        'the frozen Inception graph of 2015 (classify_image_graph_def.pb), below the volume or '
-        'absolute; null: none')
+        None, 'the frozen Inception graph of 2015 (classify_image_graph_def.pb), below the volume '
+        'or absolute; null: none')
 
 
 @dataclass(frozen=True)
 class Export:
-    stage: int = key('2: both generators in one file; 1: Stage-I alone', least=1, most=2)
-    checkpoint: str = key('which checkpoint of that stage', choices=('last', 'best'))
-    weights: str = key('averages: the moving averages, where the checkpoint has them; trained: '
-                       'the weights themselves', choices=('averages', 'trained'))
-    batch_sizes: Tuple[int, ...] = key('pictures a run draws; a file each, fixed', least=1,
-                                       most=1024)
-    onnx: bool = key('write ONNX beside each frozen graph, and of the text encoder')
-    soc_version: str = key('chip that ATC converts for, in the spelling of its CANN release',
+    stage: int = key(2, '2: both generators in one file; 1: Stage-I alone', minimum=1, maximum=2)
+    checkpoint: str = key('last', 'which checkpoint of that stage', choices=('last', 'best'))
+    weights: str = key('ema', 'ema: the exponential moving average, if the checkpoint has one; '
+                       'trained: the weights themselves', choices=('ema', 'trained'))
+    batch_sizes: Tuple[int, ...] = key((1, 64), 'fixed batch sizes; one file each', minimum=1,
+                                       maximum=1024)
+    onnx: bool = key(True, 'write ONNX beside each frozen graph, and of the text encoder')
+    soc_version: str = key('Ascend310', 'chip that ATC converts for, as its CANN release spells it',
                            pattern=NAME)
-    fusion_switch_file: Optional[str] = key('file with which ATC switches fusions off; null: none')
+    fusion_switch_file: Optional[str] = key(None, 'file with which ATC switches fusions off; '
+                                            'null: none')
 
 
 @dataclass(frozen=True)
 class Platform:
-    device: str = key('auto: a GPU when TensorFlow sees one, else the CPU; npu: an Ascend 910',
-                      choices=('auto', 'cpu', 'gpu', 'npu'))
-    threads: Optional[int] = key('CPU threads; null: the cores there are', least=1, most=4096)
-    mixed_precision: str = key('auto: bfloat16 on CPUs that compute in it, float16 with loss '
-                               'scaling on an NPU; off: float32', choices=('auto', 'off'))
-    loss_scale: Optional[float] = key('NPU with mixed precision: the fixed loss scale; null: one '
-                                      'that follows the overflows', least=1.0, most=2.0 ** 32)
-    deterministic: bool = key('one thread and float32: every run gives the same bits')
+    device: str = key('auto', 'auto: a GPU if TensorFlow sees one, else the CPU; npu: an Ascend '
+                      '910', choices=('auto', 'cpu', 'gpu', 'npu'))
+    threads: Optional[int] = key(None, 'CPU threads; null: as many as cores', minimum=1,
+                                 maximum=4096)
+    mixed_precision: str = key('auto', 'auto: bfloat16 on CPUs that compute in it, float16 with '
+                               'loss scaling on an NPU; off: float32', choices=('auto', 'off'))
+    loss_scale: Optional[float] = key(None, 'NPU with mixed precision: a fixed loss scale; null: '
+                                      'dynamic loss scaling', minimum=1.0, maximum=2.0 ** 32)
+    deterministic: bool = key(False, 'one thread and float32: every run gives the same bits')
 
 
 @dataclass(frozen=True)
 class Config:
-    run: Run = key('this run')
-    make_dataset: Optional[MakeDataset] = key('the embedded dataset; null: the user brings one')
-    data: Data = key('raw dataset and its preparation')
-    text: Text = key('captions to embeddings')
-    model: Model = key('dimensions of the networks')
-    train: Train = key('training of both stages')
-    stage1: Stage1 = key('training of Stage-I')
-    stage2: Stage2 = key('training of Stage-II')
-    sample: Sample = key('pictures from captions')
-    scorer: Scorer = key('the classifier that scores pictures of the dataset')
-    score: Score = key('scores of generated and real pictures')
-    export: Export = key('model files for other machines')
-    platform: Platform = key('the machine; changes speed, and results only by rounding')
+    run: Run = section(Run, 'this run')
+    make_dataset: Optional[MakeDataset] = key(
+        None, 'the built-in synthetic dataset, painted birds; null: your own data')
+    data: Data = section(Data, 'raw dataset and its preparation')
+    text: Text = section(Text, 'captions to embeddings')
+    model: Model = section(Model, 'dimensions of the networks')
+    train: Train = section(Train, 'training of both stages')
+    stage1: Stage1 = section(Stage1, 'training of Stage-I')
+    stage2: Stage2 = section(Stage2, 'training of Stage-II')
+    sample: Sample = section(Sample, 'images from captions')
+    scorer: Scorer = section(Scorer, 'the classifier that scores images of the dataset')
+    score: Score = section(Score, 'scores of generated and real images')
+    export: Export = section(Export, 'model files for other machines')
+    platform: Platform = section(Platform, 'the machine; changes speed, and results only by '
+                                 'rounding')

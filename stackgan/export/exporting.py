@@ -56,7 +56,7 @@ def export(
     with Progress('export', len(settings.batch_sizes), 'models') as progress:
         for batch_size in settings.batch_sizes:
             with Sampler(stage_folder, settings.checkpoint, batch_size, host,
-                         settings.weights == 'averages') as live:
+                         settings.weights == 'ema') as live:
                 _check_can_be_frozen(live)
                 entry, report = _export_one(live, folder, settings, host)
                 facts = facts or _facts(live)

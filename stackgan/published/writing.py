@@ -36,7 +36,7 @@ def write_published(
     with tf.Graph().as_default(), tf.Session() as session:
         variables = [tf.get_variable(name, shape, tf.float32, use_resource=True)
                      for name, shape in shapes.items()]
-        sources = (averages_of(variables, path) if settings.weights == 'averages'
+        sources = (averages_of(variables, path) if settings.weights == 'ema'
                    else {v.op.name: v for v in variables})
         restore(session, tf.train.Saver(sources), sources, path, is_part=True)
         tf.train.Saver({NAMES[layout](v.op.name): v for v in variables}).save(

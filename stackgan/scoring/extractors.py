@@ -111,7 +111,7 @@ def check_learned(
     if facts['accuracy'] < least:
         raise StackganError(
             'the scorer is right on %.1f %% of held-out real pictures (chance %.1f %%), at least '
-            '%.0f %% is needed (scorer.least_accuracy); train it longer (scorer.steps) or wider '
+            '%.0f %% is needed (scorer.minimum_accuracy); train it longer (scorer.steps) or wider '
             '(scorer.filters)' % (100 * facts['accuracy'], 100 * facts['chance'], 100 * least))
 
 

@@ -92,7 +92,7 @@ def _open(opened, inputs, folder, earlier, config, digests, test, embeddings, sa
     settings, scorer = config.score, read_scorer(inputs['scorer'])
     extractors, not_learned = [], None
     try:
-        check_learned(scorer, config.scorer.least_accuracy)
+        check_learned(scorer, config.scorer.minimum_accuracy)
         extractors.append(open_scorer(inputs['scorer'], config.platform))
     except StackganError as error:
         not_learned = str(error)

@@ -71,7 +71,7 @@ def train_scorer(
     write_json(os.path.join(folder, SCORER), facts)
     facts['accuracy'] = accuracy(folder, split, labels, np.flatnonzero(held_out), platform)
     write_json(os.path.join(folder, SCORER), facts)
-    say(describe(facts, settings.least_accuracy))
+    say(describe(facts, settings.minimum_accuracy))
 
 
 def _give_up(folder, classes, say):

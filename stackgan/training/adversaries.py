@@ -73,9 +73,9 @@ def stage2_adversaries(
 
 def _likeness(images, low, settings):
     """The weighted likeness of the stages' pictures; None where it is not wanted."""
-    if not settings.likeness_coefficient:
+    if not settings.low_resolution_consistency:
         return None
-    return settings.likeness_coefficient * likeness(images, low)
+    return settings.low_resolution_consistency * likeness(images, low)
 
 
 def _stage1_pair(batch, dims, real, wrong, ratio):

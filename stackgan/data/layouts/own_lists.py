@@ -10,7 +10,7 @@ from stackgan.errors import InputError
 
 def read_own_lists(raw, settings):
     """({'train': names, 'test': names} or None, [(embeddings pickle, names)], remarks)."""
-    wanted = EMBEDDINGS % settings.brought_embeddings
+    wanted = EMBEDDINGS % settings.precomputed_embeddings
     there = [split for split in SPLITS if os.path.exists(os.path.join(raw, split, NAMES))]
     _check_both(raw, there, NAMES)
     lists = {split: read_names(os.path.join(raw, split, NAMES)) for split in there} or None
@@ -35,7 +35,7 @@ def _remarks_on_others(raw, wanted):
     ending = EMBEDDINGS % ''
     others = sorted({name for split in SPLITS if os.path.isdir(os.path.join(raw, split))
                      for name in os.listdir(os.path.join(raw, split)) if name.endswith(ending)})
-    return ['%s is not there; left out: %s (data.brought_embeddings names the kind to use)'
+    return ['%s is not there; left out: %s (data.precomputed_embeddings names the kind to use)'
             % (wanted, ', '.join(others))] if others else []
 
 

@@ -14,7 +14,7 @@ from stackgan.errors import InputError
 CUB_TOP = 'CUB_200_2011'
 NAMES = 'filenames.pickle'
 CLASSES = 'class_info.pickle'
-EMBEDDINGS = '%s-embeddings.pickle'          # of the kind that data.brought_embeddings names
+EMBEDDINGS = '%s-embeddings.pickle'          # of the kind that data.precomputed_embeddings names
 PICTURE = r'[^/]+\.(?i:%s)' % '|'.join(extension[1:] for extension in EXTENSIONS)
 CAPTIONS = ('text_c10', 'text')
 
@@ -62,7 +62,7 @@ def _stackgan_pieces(settings, archive):
         for name, what, is_needed in (
                 (NAMES, 'its images; else data.split.by: class', lists),
                 (CLASSES, 'their classes', False),
-                (EMBEDDINGS % settings.brought_embeddings, 'the embeddings', False)):
+                (EMBEDDINGS % settings.precomputed_embeddings, 'the embeddings', False)):
             path = '%s/%s' % (split, name)
             pieces.append(Piece(path, what, archive, (path,), is_needed=is_needed))
     return tuple(pieces)

@@ -1,0 +1,87 @@
+"""The page of all configuration keys, written from the schema.
+
+    python -m stackgan.config.documentation docs/configuration.md
+"""
+
+import dataclasses
+import sys
+import typing
+from typing import Any, Iterator, Tuple
+
+from stackgan.config import schema
+from stackgan.config.loading import default_settings, in_one_line, strip_optional
+from stackgan.files import atomic_write
+
+INTRODUCTION = '''# Configuration
+
+A configuration is a YAML file that holds what differs from the defaults below, which are the
+paper's values. `base: birds` at its top starts from another file, by name or path, and changes
+what follows. `--config` takes a file, or the name of one in `configs/`;
+`--set section.key=value` overrides one key.
+
+```yaml
+base: folder
+data:
+  raw: /data/my-images
+stage1:
+  epochs: 200
+```
+
+Unknown keys, wrong types, values out of range and contradictions are errors that name the file and
+the key. `--dry-run` prints the complete configuration and marks what is not a default; each output
+keeps it in `config.yaml`, which `--config` takes again. Where `null` is allowed, the meaning says
+what it stands for. Files and finished work of earlier versions stay usable: a key that they lack
+has its default, and a renamed one is read under its new name.
+
+This page is made from `stackgan/config/schema.py`.
+'''
+KINDS = {int: 'whole number', float: 'number', str: 'text', bool: 'true, false'}
+
+
+def page() -> str:
+    """The text of docs/configuration.md."""
+    parts = [INTRODUCTION]
+    defaults = default_settings()
+    for field in dataclasses.fields(schema.Config):
+        kind = strip_optional(typing.get_type_hints(schema.Config)[field.name])[0]
+        help = field.metadata['help']
+        parts.append('\n## %s\n\n%s.\n\n| key | type | values | default | meaning |\n'
+                     '| --- | --- | --- | --- | --- |\n'
+                     % (field.name, help[0].upper() + help[1:]))
+        for name, hint, metadata in _keys(kind, field.name + '.'):
+            parts.append('| `%s` | %s | %s | `%s` | %s |\n' % (
+                name, _kind(hint), _values(metadata), in_one_line(defaults[name]), metadata['help']))
+    return ''.join(parts)
+
+
+def _keys(kind: type, prefix: str) -> Iterator[Tuple[str, Any, Any]]:
+    for field in dataclasses.fields(kind):
+        hint = strip_optional(typing.get_type_hints(kind)[field.name])[0]
+        if dataclasses.is_dataclass(hint):
+            yield from _keys(hint, prefix + field.name + '.')
+        else:
+            yield prefix + field.name, hint, field.metadata
+
+
+def _kind(hint: Any) -> str:
+    if hint in KINDS:
+        return KINDS[hint]
+    kinds = hint.__args__
+    number = '' if Ellipsis in kinds else '%d ' % len(kinds)
+    return 'list of %s%ss' % (number, KINDS[kinds[0]])
+
+
+def _values(metadata: Any) -> str:
+    if metadata['choices']:
+        return ', '.join('`%s`' % choice for choice in metadata['choices'])
+    above, minimum, maximum = (metadata[name] for name in ('above', 'minimum', 'maximum'))
+    least = 'above %g' % above if above is not None else (
+        '' if minimum is None else 'from %d' % minimum if isinstance(minimum, int)
+        else 'from %g' % minimum)
+    most = '' if maximum is None else ('%d' if isinstance(maximum, int) else '%g') % maximum
+    return ' to '.join(part for part in (least, most) if part)
+
+
+if __name__ == '__main__':
+    with atomic_write(sys.argv[1], 'w') as stream:
+        stream.write(page())

@@ -1,0 +1,36 @@
+"""Where configuration files are: by path, or by name in configs/."""
+
+import os
+from typing import Optional
+
+from stackgan.errors import ConfigError
+
+SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__)))), 'configs')
+
+
+def find_config(
+        name: str,                      # a path, or the name of a file without its .yaml
+        beside: Optional[str] = None,   # the folder that paths and names are looked up in first
+) -> str:
+    """The path of a configuration. Raises ConfigError for a name that is not in configs/.
+
+    A name is also looked up in the folder $STACKGAN_CONFIG_FOLDER: where containers see yours.
+    """
+    if beside is not None and not os.path.isabs(name):
+        for path in (os.path.join(beside, name), os.path.join(beside, name + '.yaml')):
+            if os.path.isfile(path):
+                return path
+    elif os.path.exists(name):
+        return name
+    if os.sep in name or name.endswith(('.yaml', '.yml')):
+        return name if beside is None else os.path.join(beside, name)
+    folders = [folder for folder in (os.environ.get('STACKGAN_CONFIG_FOLDER'), SHIPPED) if folder]
+    for folder in folders:
+        path = os.path.join(folder, name + '.yaml')
+        if os.path.exists(path):
+            return path
+    known = {file[:-5] for folder in folders if os.path.isdir(folder)
+             for file in os.listdir(folder) if file.endswith('.yaml')}
+    raise ConfigError('%s: no such file, and configs/ has only %s'
+                      % (name, ', '.join(sorted(known))))

@@ -4,6 +4,7 @@
 #        .ci/engine.sh stop FOLDER
 # Exit code 3 where an engine cannot run.
 set -euo pipefail
+. "$(dirname "$0")/../scripts/debian.sh"
 
 install_missing() {
     local missing=()
@@ -20,11 +21,11 @@ install_missing() {
 
 # Compose v2 and buildx are static programs of Debian 13 that run on Debian 12 as well.
 install_plugins() {
-    local lists options
+    local lists options mirror keyring
+    mirror=$(debian_mirror) && keyring=$(debian_keyring) || return
     lists=$folder/apt
     mkdir -p "$lists/lists/partial" "$lists/cache"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${DEBIAN_MIRROR:-http://deb.debian.org/debian} trixie main" \
-        > "$lists/sources.list"
+    echo "deb [signed-by=$keyring] $mirror trixie main" > "$lists/sources.list"
     options=(-o "Dir::Etc::SourceList=$lists/sources.list" -o Dir::Etc::SourceParts=/dev/null
              -o "Dir::State::Lists=$lists/lists" -o "Dir::Cache=$lists/cache")
     (cd "$lists" && apt-get -qq "${options[@]}" update &&

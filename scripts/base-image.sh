@@ -3,17 +3,18 @@
 # Usage: scripts/base-image.sh [3.7 | 3.11]      (default 3.7; needs root, debootstrap, an engine)
 # 3.7 is copied from a Python 3.7 of this machine (PATH or pyenv), 3.11 is Debian's own.
 # Makes stackgan-base:<version>; STACKGAN_BASE in .env names it for the builds.
-# DEBIAN_MIRROR names another mirror than deb.debian.org.
+# Debian comes from this machine's own apt sources (DEBIAN_MIRROR names another mirror), checked with
+# Debian's keys (DEBIAN_KEYRING names other ones).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
+. scripts/debian.sh
 
 if [ -n "${SUDO_USER:-}" ]; then              # whose Python it is that is copied
     PYENV_ROOT=${PYENV_ROOT:-$(getent passwd "$SUDO_USER" | cut -d: -f6)/.pyenv}
 fi
 version=${1:-3.7}
 image=stackgan-base:$version
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 packages=ca-certificates
 case $version in
     3.7)
@@ -34,12 +35,14 @@ for tool in debootstrap docker; do
         exit 3
     fi
 done
+mirror=$(debian_mirror) || exit
+keyring=$(debian_keyring) || exit
 
 root=$(mktemp -d)
 trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
 echo "debootstrap of bookworm from $mirror" >&2
-debootstrap --variant=minbase --include="$packages" bookworm "$root" "$mirror" > "$root.log" || {
-    tail -n 5 "$root.log" >&2; exit 1; }
+debootstrap --variant=minbase --keyring="$keyring" --force-check-gpg --include="$packages" \
+    bookworm "$root" "$mirror" > "$root.log" 2>&1 || { tail -n 5 "$root.log" >&2; exit 1; }
 rm -f "$root.log"
 
 if [ "$version" = 3.7 ]; then

@@ -1,0 +1,116 @@
+"""What the scripts take from elsewhere: no registry's host stands in the repository, Debian comes
+from the machine's own sources, packages come by their hashes."""
+
+import os
+import re
+import subprocess
+
+import needs
+import pytest
+from toy import ROOT
+
+REGISTRIES = re.compile(                       # `docker.io` alone is a package of Debian
+    r'(debian|ubuntu|pypi|pythonhosted|npmjs|yarnpkg|anaconda|nodesource|snapcraft)\.(org|com|io)\b|'
+    r'\bdocker\.(io/|com\b)|\b(ghcr|quay|gcr)\.io\b|\bmcr\.microsoft|ascendhub|\bnvcr\.', re.I)
+ONE_LINE = '''# deb http://commented.example/debian bookworm main
+deb-src http://source.example/debian bookworm main
+deb http://vendor.example/packages bookworm main
+deb [ arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg ] %s bookworm main non-free  # tail
+deb http://security.example/debian-security bookworm-security main
+'''
+DEB822 = '''Types: deb deb-src
+# a comment in between
+URIs: %s
+ https://second.example/debian
+Suites: bookworm
+ bookworm-updates
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Enabled: no
+Types: deb
+URIs: https://off.example/debian
+Suites: bookworm
+Components: main
+'''
+
+
+def files():
+    """Paths of the text files of the repository, from its root."""
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if not name.startswith(('.venv', '.git', '.pytest'))
+                      and name not in ('data', '__pycache__', 'pictures')]
+        for name in names:
+            if name.endswith(('.sh', '.py', '.md', '.toml', '.yaml', '.txt', 'Dockerfile', 'run',
+                              'bench', 'lock-requirements', '.lock', '.example')):
+                yield os.path.relpath(os.path.join(folder, name), ROOT)
+
+
+def shell(text, **environment):
+    """(exit code, output, errors) of bash at the root of the repository."""
+    needs.program('bash')
+    done = subprocess.run(['bash', '-c', 'set -eu; . scripts/debian.sh; ' + text], cwd=ROOT,
+                          env=dict({'PATH': os.environ['PATH']}, **environment),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_no_host_of_a_registry_stands_in_the_repository():
+    found = []
+    for name in files():
+        if name == os.path.join('tests', 'test_scripts.py') or 'LICENSE' in name:
+            continue
+        with open(os.path.join(ROOT, name), encoding='utf-8', errors='replace') as stream:
+            for number, line in enumerate(stream, 1):
+                if REGISTRIES.search(line):
+                    found.append('%s:%d: %s' % (name, number, line.strip()))
+    assert not found
+
+
+@pytest.mark.parametrize('name, text', [('sources.list', ONE_LINE),
+                                        ('sources.list.d/debian.list', ONE_LINE),
+                                        ('sources.list.d/debian.sources', DEB822),
+                                        ('sources.list.d/debian.sources',
+                                         DEB822.replace('\n', '\r\n').replace('Types', 'types'))])
+@pytest.mark.parametrize('address', ['http://mirror.example/debian', 'file:/srv/debian',
+                                     'https://mirror.example:8443/repository/linux'])
+def test_the_mirror_is_that_of_the_machine(tmp_path, name, text, address):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((text % (address + '/')).encode())
+    assert shell('debian_mirror %s' % tmp_path) == (0, address + '\n', '')
+    assert shell('debian_mirror %s' % tmp_path, DEBIAN_MIRROR='http://own.example/debian') == (
+        0, 'http://own.example/debian\n', '')
+
+
+def test_a_list_of_mirrors_is_looked_up(tmp_path):
+    (tmp_path / 'mirrors').write_text('# mine\nhttps://first.example/debian/\tpriority:1\n')
+    (tmp_path / 'sources.list').write_text('deb mirror+file:%s stable main\n'
+                                           % (tmp_path / 'mirrors'))
+    assert shell('debian_mirror %s' % tmp_path)[1] == 'https://first.example/debian\n'
+
+
+@pytest.mark.parametrize('text', ['', '# deb http://a.example/debian bookworm main\n',
+                                  'deb cdrom:[Debian]/ bookworm main\n',
+                                  'deb http://ubuntu.example/ubuntu jammy main universe\n',
+                                  'deb http://a.example/debian bookworm contrib\n'])
+def test_without_a_mirror_nothing_is_guessed(tmp_path, text):
+    (tmp_path / 'sources.list').write_text(text)
+    code, printed, error = shell('debian_mirror %s' % tmp_path)
+    assert (code, printed) == (3, '') and 'set DEBIAN_MIRROR' in error
+
+
+def test_archives_are_never_taken_unchecked(tmp_path):
+    keys = tmp_path / 'keys.gpg'
+    code, _, error = shell('debian_keyring', DEBIAN_KEYRING=str(keys))
+    assert code == 3 and 'nothing is taken from an archive unchecked' in error
+    keys.write_bytes(b'keys')
+    assert shell('debian_keyring', DEBIAN_KEYRING=str(keys)) == (0, '%s\n' % keys, '')
+    for name in files():
+        with open(os.path.join(ROOT, name), encoding='utf-8', errors='replace') as stream:
+            text = stream.read().replace('\\\n', ' ')
+        if name.startswith(('scripts', '.ci')):
+            for line in re.findall(r'^ *debootstrap .*', text, re.M):
+                assert '--keyring="$keyring"' in line and '--force-check-gpg' in line, line
+            assert not re.search('no-check-gpg|allow-unauthenticated|trusted=yes|no-check-cert',
+                                 text), name

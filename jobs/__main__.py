@@ -1,6 +1,11 @@
 import sys
 
-from jobs.command_line import main
+from stackgan import printing
 
 if __name__ == '__main__':
-    sys.exit(main())
+    printing.prepare()                      # before anything else can print
+    from jobs.command_line import main
+    try:
+        sys.exit(main())
+    finally:
+        printing.finish()

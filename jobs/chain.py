@@ -12,6 +12,7 @@ from jobs import (convert_om, embed, export, import_checkpoint, make_dataset, pr
 from jobs.contract import folder_of, read_manifest, state_of
 from jobs.locks import is_locked
 from stackgan.errors import InputError, Interrupted
+from stackgan.printing import complain, printable, say, show
 from stackgan.progress import duration
 
 JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
@@ -59,7 +60,7 @@ def run_chain(
 
     Returns the exit code: 0, or that of the job that failed.
     """
-    started, ran = time.time(), []
+    started, ran = time.monotonic(), []
     for job in until(last, config, volume):
         state = state_of(job, config, volume)
         if state.word in ('done', 'not needed'):
@@ -67,26 +68,25 @@ def run_chain(
             continue
         code = _run_process(job.name, arguments)
         if code:
-            print('run: %s ended with exit code %d, the rest was not run' % (job.name, code),
-                  file=sys.stderr, flush=True)
+            complain('run: %s ended with exit code %d, the rest was not run' % (job.name, code))
             return code
         ran.append(job.name)
-    say_done(ran, time.time() - started)
+    say_done(ran, time.monotonic() - started)
     return 0
 
 
 def say_not_run(job, state):
     """Says why a job is passed over."""
-    print('%s: %s' % (job.name, 'up to date' if state.word == 'done' else
-                      'not needed: ' + state.reason), flush=True)
+    say('%s: %s' % (job.name, 'up to date' if state.word == 'done' else
+                    'not needed: ' + state.reason))
 
 
 def say_done(ran, seconds):
     """Says what a chain did."""
     if ran:
-        print('run: %s done in %s' % (', '.join(ran), duration(seconds)))
+        say('run: %s done in %s' % (', '.join(ran), duration(seconds)))
     else:
-        print('run: all is up to date')
+        say('run: all is up to date')
 
 
 def _run_process(name, arguments):
@@ -128,7 +128,8 @@ def rows_of_status(config, volume):
 
 def print_table(header, rows):
     """Prints texts in columns as wide as their widest cell."""
-    widths = [max(len(row[i]) for row in [header] + rows) for i in range(len(header) - 1)]
-    for row in [header] + rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths)] + [row[-1]]
-        print('  '.join(cells).rstrip())
+    lines = [[printable(cell) for cell in row] for row in [header] + rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths)] + [line[-1]]
+        show('  '.join(cells).rstrip())

@@ -7,6 +7,7 @@ from jobs.compose import Project
 from jobs.contract import folder_of
 from jobs.locks import locked
 from stackgan.errors import MissingRequirement
+from stackgan.printing import say
 
 
 def clean_containers(environment):
@@ -14,9 +15,9 @@ def clean_containers(environment):
     try:
         Project(environment).call('--profile', '*', 'down', '--remove-orphans')
     except MissingRequirement as error:
-        print('clean: no containers: %s' % error)
+        say('clean: no containers: %s' % error)
     else:
-        print('clean: the containers of the project are removed; its data is kept')
+        say('clean: the containers of the project are removed; its data is kept')
 
 
 def clean_output(job, config, volume):
@@ -24,10 +25,10 @@ def clean_output(job, config, volume):
     folder = folder_of(job, config, volume)
     kinds = [folder + ending for ending in ('', '.partial', '.partial.copy', '.previous')]
     if not any(os.path.isdir(path) for path in kinds):
-        print('clean: %s has no output in %s' % (job.name, volume))
+        say('clean: %s has no output in %s' % (job.name, volume))
         return
     with locked(folder, 'clean'):
         for path in kinds:
             if os.path.isdir(path):
                 shutil.rmtree(path)
-                print('clean: removed %s' % path)
+                say('clean: removed %s' % path)

@@ -3,7 +3,6 @@
 import argparse
 import os
 import shlex
-import sys
 
 from jobs import chain, cleaning, compose, docker_chain, logs, serve
 from jobs.contract import state_of
@@ -11,7 +10,8 @@ from jobs.execution import execute, explain
 from stackgan.config import load_config
 from stackgan.config.loading import marked_yaml
 from stackgan.config.places import find_config
-from stackgan.errors import ConfigError, StackganError
+from stackgan.errors import ConfigError, Interrupted, StackganError
+from stackgan.printing import complain, printable, say, show
 
 EXAMPLES = '''examples:
   python -m jobs run --config configs/painted-birds.yaml        the whole chain
@@ -33,12 +33,20 @@ def main(arguments=None):
         volume = os.path.abspath(options.data)
         return options.act(options, config, volume)
     except StackganError as error:
-        print('%s: error: %s' % (options.command, error), file=sys.stderr)
+        complain('%s: error: %s' % (options.command, error))
         return error.exit_code
     except OSError as error:
-        print('%s: error: %s' % (options.command, explain(error, options.data, None)),
-              file=sys.stderr)
+        complain('%s: error: %s' % (options.command, explain(error, options.data, None)))
         return 1
+    except KeyboardInterrupt:
+        return Interrupted.exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Shows its help and its errors as everything is shown."""
+
+    def error(self, message):
+        super().error(printable(message))
 
 
 def _parser():
@@ -56,7 +64,7 @@ def _parser():
     running.add_argument('--dry-run', action='store_true',
                          help='print the complete configuration, what is not a default marked, '
                               'and what would run, then stop')
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog='python -m jobs', description='StackGAN as a chain of batch jobs.', epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', metavar='COMMAND')
@@ -115,7 +123,7 @@ def _one(options, config, volume):
         job = options.job.variant(options.job, options)
         _dry_run(config, volume, [job])
         for line in job.preview(config, volume):
-            print(line)
+            show(line)
         return 0
     return execute(options.job, config, volume, options)
 
@@ -125,7 +133,7 @@ def _run(options, config, volume):
         return _dry_run(config, volume, chain.until(options.until, config, volume))
     environment = compose.variables(find_config(options.config), options.set, volume)
     where, why = _choose(options, environment, config, volume)
-    print('run: %s%s' % (where, ', because ' + why if why else ''), flush=True)
+    say('run: %s%s' % (where, ', because ' + why if why else ''))
     if where == 'docker':
         return docker_chain.run_chain(config, volume, options.until, environment)
     arguments = ['--config', find_config(options.config), '--data', volume]
@@ -166,7 +174,7 @@ def _clean(options, config, volume):
 
 
 def _dry_run(config, volume, jobs):
-    print(marked_yaml(config))
+    show(marked_yaml(config))
     rows, will_run = [], set()
     for job in jobs:
         state = state_of(job, config, volume)
@@ -186,6 +194,6 @@ def _dry_run(config, volume, jobs):
 
 
 def _status(options, config, volume):
-    print('configuration %s, volume %s' % (options.config, volume))
+    show(printable('configuration %s, volume %s' % (options.config, volume)))
     chain.print_table(['JOB', 'STATE', 'OUTPUT', 'DETAIL'], chain.rows_of_status(config, volume))
     return 0

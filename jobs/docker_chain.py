@@ -1,8 +1,8 @@
 """The chain in containers: the services of compose.yaml, followed through the Docker SDK."""
 
+import codecs
 import os
 import shutil
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from jobs.compose import Project
 from jobs.contract import folder_of, state_of
 from jobs.signals import handled
 from stackgan.errors import ConfigError, Interrupted, MissingRequirement, StackganError
+from stackgan.printing import complain, relay, say
 from stackgan.progress import duration
 
 ENGINE_SECONDS = 60           # how long the engine may take to answer
@@ -86,7 +87,7 @@ def run_chain(
 
 
 def _run_jobs(client, project, jobs, config, volume):
-    started, ran = time.time(), []
+    started, ran = time.monotonic(), []
     for job in jobs:
         state = state_of(job, config, volume)
         if state.word in ('done', 'not needed'):
@@ -94,11 +95,11 @@ def _run_jobs(client, project, jobs, config, volume):
             continue
         code = run_service(client, project, job.name)
         if code:
-            print('run: %s ended with exit code %d, the rest was not run%s' % (
-                job.name, code, _log_of(job, config, volume)), file=sys.stderr, flush=True)
+            complain('run: %s ended with exit code %d, the rest was not run%s' % (
+                job.name, code, _log_of(job, config, volume)))
             return code
         ran.append(job.name)
-    chain.say_done(ran, time.time() - started)
+    chain.say_done(ran, time.monotonic() - started)
     return 0
 
 
@@ -123,7 +124,7 @@ def check(client, project, jobs, config, volume):
     with engine_errors('the check before the chain'):
         missing = missing_images(client, project, services)
     if missing:
-        print('run: building %s' % ', '.join(missing), flush=True)
+        say('run: building %s' % ', '.join(missing))
         project.build(missing)
 
 
@@ -191,8 +192,8 @@ def run_service(client, project, name):
             return _follow(container, name)
         except Interrupted:
             grace = _seconds(project.services[name].get('stop_grace_period', '10s'))
-            print('run: stopping %s, which saves what it has (up to %s)'
-                  % (name, duration(grace)), file=sys.stderr, flush=True)
+            complain('run: stopping %s, which saves what it has (up to %s)'
+                     % (name, duration(grace)))
             container.stop(timeout=grace)
             raise
         finally:
@@ -230,19 +231,18 @@ def _follow(container, name):
     printer.join(timeout=10)
     container.reload()
     if container.attrs['State']['OOMKilled']:
-        print('%s: error: killed for want of memory; raise STACKGAN_MEMORY, or make '
-              'train.batch_size smaller' % name, file=sys.stderr, flush=True)
+        complain('%s: error: killed for want of memory; raise STACKGAN_MEMORY, or make '
+                 'train.batch_size smaller' % name)
     elif code > 128 and code != Interrupted.exit_code:
-        print('%s: error: killed by signal %d; what is done is kept' % (name, code - 128),
-              file=sys.stderr, flush=True)
+        complain('%s: error: killed by signal %d; what is done is kept' % (name, code - 128))
     return code if code in (0, 1, 2, 3, Interrupted.exit_code) else 1
 
 
 def _print_output(container):
+    decoder = codecs.getincrementaldecoder('utf-8')('replace')     # a block may end in a letter
     try:
         for block in container.logs(stream=True, follow=True):
-            sys.stdout.write(block.decode('utf-8', 'replace'))
-            sys.stdout.flush()
+            relay(decoder.decode(block))
     except _engine_failures():
         pass                                  # the thread that waits reports it
 

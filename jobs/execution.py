@@ -19,6 +19,7 @@ from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.files import (atomic_write, digest_of, digest_of_file, files_below, read_json,
                             remove_unfinished, write_json)
 from stackgan.platforms.cores import load_tensorflow
+from stackgan.printing import complain, complain_of_failure, printable, say
 
 UNRECORDED = (MANIFEST, REQUEST, 'log.txt')
 
@@ -31,13 +32,13 @@ class Log:
         self.path = None
 
     def say(self, text):
-        print('%s: %s' % (self.name, text), flush=True)
-        self.write(text)
+        say('%s: %s' % (self.name, text))
+        self.write(printable(text))
 
     def write(self, text):
         if self.path:
             try:
-                with open(self.path, 'a', encoding='utf-8') as stream:
+                with open(self.path, 'a', encoding='utf-8', errors='backslashreplace') as stream:
                     stamp = datetime.now().strftime('%Y-%m-%d %H:%M:%S')
                     stream.write('%s  %s\n' % (stamp, text.rstrip('\n')))
             except OSError:
@@ -67,15 +68,15 @@ def execute(
         log.write(traceback.format_exc())
         _complain(log, explain(error, volume, log.path))
         if log.path is None:
-            traceback.print_exc()
+            complain_of_failure()
         return 1
 
 
 def _complain(log, text):
     prefix = log.name + ': '
     text = text[len(prefix):] if text.startswith(prefix) else text
-    print('%s: error: %s' % (log.name, text), file=sys.stderr, flush=True)
-    log.write('error: ' + text)
+    complain('%s: error: %s' % (log.name, text))
+    log.write('error: ' + printable(text))
 
 
 def explain(error, volume, log_path):
@@ -116,12 +117,12 @@ def _execute(job, config, volume, options, log, stop):
         log.path = os.path.join(partial, 'log.txt')
         if job.uses_tensorflow:
             load_tensorflow(config.platform)
-        started, notes = time.time(), {}
+        started, notes = time.monotonic(), {}
         job.run(Work(config, volume, partial, _input_paths(job, config, volume),
                      job.settings(config), log.say, stop, notes))
         with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:
             stream.write(to_yaml(config))
-        seconds = time.time() - started
+        seconds = time.monotonic() - started
         log.say('done in %.1f s: %s' % (seconds, folder))
         _write_manifest(partial, request, notes, seconds)
         _commit(folder, keep_previous=job.precious)

@@ -5,6 +5,7 @@ import time
 
 from jobs.contract import folder_of
 from jobs.locks import is_locked
+from stackgan import printing
 from stackgan.errors import InputError
 
 POLL_SECONDS = 0.5
@@ -17,9 +18,9 @@ def show(job, config, volume, follow):
              if os.path.exists(path)]
     if not paths:
         raise InputError('logs: %s has not run in %s' % (job.name, volume))
-    with open(paths[0], encoding='utf-8') as stream:       # stays open when the folder is renamed
-        print(stream.read(), end='', flush=True)
-        while follow and is_locked(folder):
+    with open(paths[0], encoding='utf-8', errors='replace') as stream:       # stays open when the folder is renamed
+        is_read = printing.show(stream.read(), end='')
+        while follow and is_read and is_locked(folder):
             time.sleep(POLL_SECONDS)
-            print(stream.read(), end='', flush=True)
-        print(stream.read(), end='')
+            is_read = printing.show(stream.read(), end='')
+        printing.show(stream.read(), end='')

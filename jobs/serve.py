@@ -5,6 +5,7 @@ import signal
 
 from jobs.contract import read_manifest
 from jobs.execution import versions
+from stackgan import printing
 from stackgan.errors import InputError, Interrupted, MissingRequirement
 
 MOST_PORT = 65535
@@ -78,4 +79,4 @@ def serve(
 
 
 def say(text):
-    print('serve: ' + text, flush=True)
+    printing.say('serve: ' + text)

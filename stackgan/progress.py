@@ -1,8 +1,8 @@
 """Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere."""
 
-import shutil
-import sys
 import time
+
+from stackgan.printing import Terminal
 
 BAR_SECONDS = 0.2      # between two drawings of the bar
 LINE_SECONDS = 10.0    # between two plain lines
@@ -10,8 +10,8 @@ BAR_CELLS = 24
 
 
 def duration(seconds):
-    """'42s', '3m05s' or '2h07m'."""
-    seconds = int(round(seconds))
+    """'42s', '3m05s' or '2h07m'; what a clock that was set back makes negative is '0s'."""
+    seconds = int(round(max(seconds, 0)))
     if seconds < 60:
         return '%ds' % seconds
     if seconds < 3600:
@@ -36,8 +36,8 @@ class Progress:
     ):
         self.label, self.total, self.unit = label, total, unit
         self.done = self.first = done
-        self.stream = stream or sys.stderr
-        self.is_terminal = self.stream.isatty()
+        self.terminal = Terminal(stream)
+        self.is_terminal = self.terminal.is_terminal
         self.started = time.monotonic()
         self.shown = None if self.is_terminal else self.started
         self.note = ''
@@ -82,21 +82,10 @@ class Progress:
                 text += '  took %s' % duration(time.monotonic() - self.started)
         return text + ('  ' + self.note if self.note else '')
 
-    def say(self, text):
-        """Prints a line of its own without breaking the bar."""
-        if self.is_terminal and self.shown is not None:
-            self.stream.write('\r\x1b[K')
-        self.stream.write(text + '\n')
-        self.stream.flush()
-
     def _draw(self, end=''):
         filled = int(BAR_CELLS * self.done / max(self.total, 1))
         bar = '#' * filled + '.' * (BAR_CELLS - filled)
-        width = shutil.get_terminal_size((100, 20)).columns
-        text = self.text().replace(self.label, '%s [%s]' % (self.label, bar), 1)
-        self.stream.write('\r\x1b[K' + text[:width - 1] + end)
-        self.stream.flush()
+        self.terminal.redraw(self.text().replace(self.label, '%s [%s]' % (self.label, bar), 1), end)
 
     def _line(self):
-        self.stream.write(self.text() + '\n')
-        self.stream.flush()
+        self.terminal.line(self.text())

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     'reporting': {'config', 'scoring'},
 }
 SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress', 'lettering',
-          'ahead', 'fitting'}
+          'ahead', 'fitting', 'printing', 'file_systems', 'tensorflow_paths'}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')
            for name in files_below(os.path.join(ROOT, top)) if name.endswith('.py')]
 
@@ -98,3 +98,22 @@ def test_jobs_do_not_load_tensorflow_to_be_asked(path):
             assert not module.startswith(('stackgan.training', 'stackgan.sampling',
                                           'stackgan.text', 'stackgan.export',
                                           'stackgan.checkpoints')), path
+
+
+@pytest.mark.parametrize('path', SOURCES)
+def test_one_module_prints(path):
+    """A line that is printed elsewhere could end a job: see tests/test_printing.py."""
+    if path == os.path.join('stackgan', 'printing.py'):
+        return
+    with open(os.path.join(ROOT, path), encoding='utf-8') as stream:
+        tree = ast.parse(stream.read())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            assert node.id not in ('print', 'input'), '%s:%d prints' % (path, node.lineno)
+        elif isinstance(node, ast.Attribute):
+            owner = getattr(node.value, 'id', '')
+            assert node.attr != 'isatty', '%s:%d' % (path, node.lineno)
+            assert (owner, node.attr) not in {
+                ('sys', 'stdout'), ('sys', 'stderr'), ('sys', '__stdout__'), ('sys', '__stderr__'),
+                ('traceback', 'print_exc'), ('traceback', 'print_exception'),
+            }, '%s:%d' % (path, node.lineno)

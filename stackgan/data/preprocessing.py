@@ -132,7 +132,7 @@ def _finished_record(folder, shard):
 
 def _make_shards(shards, raw, folder, settings, say):
     """Writes the shards that are not there yet; returns the record of each."""
-    started = time.time()
+    started = time.monotonic()
     records = [_finished_record(folder, shard) for shard in shards]
     _clear(folder, [shard for shard, record in zip(shards, records) if record])
     missing = [index for index, record in enumerate(records) if record is None]
@@ -148,9 +148,9 @@ def _make_shards(shards, raw, folder, settings, say):
     with WorkerPool(perform, workers) as pool, \
             Progress('preprocess', total, 'images', done=total - left) as progress:
         _collect(pool, deque(blocks), shards, records, folder, progress)
-    seconds = time.time() - started
+    seconds = time.monotonic() - started
     say('%d images in %.1f s: %.0f images/s with %d process%s'
-        % (left, seconds, left / seconds, workers, 'es' if workers > 1 else ''))
+        % (left, seconds, left / max(seconds, 1e-9), workers, 'es' if workers > 1 else ''))
     return records
 
 

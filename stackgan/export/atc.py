@@ -134,7 +134,7 @@ def convert(
     scratch = om + '.work'                 # kernel_meta/ and more are written where ATC runs
     shutil.rmtree(scratch, ignore_errors=True)
     os.makedirs(scratch)
-    started = time.time()
+    started = time.monotonic()
     with open(log, 'wb') as stream:
         process = subprocess.Popen([atc] + words, cwd=scratch, stdout=stream,
                                    stderr=subprocess.STDOUT, start_new_session=True,
@@ -152,7 +152,7 @@ def convert(
     if not os.path.exists(om) or not os.path.getsize(om):
         raise StackganError('ATC ended with exit code 0 but wrote no %s; its log is %s'
                             % (os.path.basename(om), log))
-    return time.time() - started
+    return time.monotonic() - started
 
 
 def explain(log):

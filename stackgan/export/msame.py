@@ -148,9 +148,9 @@ def run_msame(msame, words, entry, results):
     """Runs msame; returns its latency. Raises StackganError where it leaves too few files."""
     shutil.rmtree(results, ignore_errors=True)
     os.makedirs(os.path.dirname(results), exist_ok=True)      # msame makes only the last folder
-    started = time.time()
+    started = time.monotonic()
     done = subprocess.run([msame] + words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    seconds = time.time() - started
+    seconds = time.monotonic() - started
     text = done.stdout.decode('utf-8', 'replace')
     os.makedirs(results, exist_ok=True)
     log = os.path.join(results, 'msame.log')

@@ -3,15 +3,17 @@
 import logging
 import math
 import os
-import sys
+import re
 import warnings
 
 from stackgan.errors import MissingRequirement
+from stackgan.printing import silenced_errors
 
 CPU_FLAGS = '/proc/cpuinfo'
 CGROUP_2_QUOTA = '/sys/fs/cgroup/cpu.max'
 CGROUP_1_QUOTA = '/sys/fs/cgroup/cpu/cpu.cfs_quota_us'
 CGROUP_1_PERIOD = '/sys/fs/cgroup/cpu/cpu.cfs_period_us'
+OF_OTHER_PROGRAMS = ('TF_CONFIG', 'TF_USE_LEGACY_KERAS', 'TF2_BEHAVIOR')
 
 
 def available_cores():
@@ -59,11 +61,15 @@ def prepare_environment(
 ):
     """Sets what TensorFlow, OpenMP and MKL read once, when they are first loaded.
 
-    What the user's environment sets stays, but for a deterministic run.
+    What the user's environment sets stays, but for a deterministic run, and for what would make
+    TensorFlow another one: a Keras of another backend, a cluster of another program.
     """
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     os.environ.setdefault('KMP_BLOCKTIME', '0')        # OpenMP threads sleep between operations
     os.environ.setdefault('KMP_WARNINGS', '0')
+    os.environ['KERAS_BACKEND'] = 'tensorflow'         # also over another one in keras.json
+    for name in OF_OTHER_PROGRAMS:
+        os.environ.pop(name, None)
     if settings.deterministic:
         os.environ['OMP_NUM_THREADS'] = '1'
         os.environ['MKL_CBWR'] = 'AUTO'                # results independent of memory alignment
@@ -77,16 +83,20 @@ def load_tensorflow(
 ):
     """Imports TensorFlow without the notices that its newer builds print past any setting."""
     prepare_environment(settings)
-    sys.stderr.flush()
-    terminal = os.dup(2)
     try:
-        with open(os.devnull, 'w') as nothing:
-            os.dup2(nothing.fileno(), 2)
-        import tensorflow     # noqa: F401
-    except ImportError as error:
+        with silenced_errors():
+            import tensorflow.compat.v1     # noqa: F401
+    except (Exception, SystemExit) as error:      # of NumPy, protobuf, a driver, another package
         raise MissingRequirement('TensorFlow cannot be imported (%s); install one of the lanes of '
                                  'pyproject.toml, or use the environment that scripts/demo.sh '
-                                 'makes' % error)
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+                                 'makes' % _reason(error))
+
+
+def _reason(error):
+    """The line of a failed import that says why, at most 300 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[0].startswith('Traceback'):        # TensorFlow puts a whole one in its own
+        lines = [line for line in lines if re.match(r'[\w.]*(Error|Exception): ', line)] or lines
+    name = type(error).__name__
+    text = lines[0] if lines else 'no message'
+    return (text if isinstance(error, ImportError) else '%s: %s' % (name, text))[:300]

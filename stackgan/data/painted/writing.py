@@ -62,7 +62,7 @@ def make_dataset(
         '%.1f pictures/s' % (
             images, len(species), images - test, test,
             sum(each.split == 'test' for each in species),
-            images / (time.monotonic() - started)))
+            images / max(time.monotonic() - started, 1e-9)))
 
 
 def _write_pictures(requests, workers):

@@ -11,6 +11,7 @@ from jobs import (convert_om, embed, export, import_checkpoint, make_dataset, pr
                   verify_om)
 from jobs.contract import folder_of, read_manifest, state_of
 from jobs.locks import is_locked
+from jobs.signals import heeded
 from stackgan.errors import InputError, Interrupted
 from stackgan.printing import complain, printable, say, show
 from stackgan.progress import duration
@@ -90,17 +91,19 @@ def say_done(ran, seconds):
 
 
 def _run_process(name, arguments):
-    """Runs one job and returns its exit code. Hands SIGTERM on; the terminal hands on Ctrl-C."""
+    """Runs one job and returns its exit code.
+
+    Hands SIGTERM and SIGHUP on; a terminal gives Ctrl-C to both processes itself.
+    """
     process = subprocess.Popen([sys.executable, '-m', 'jobs', name] + list(arguments))
     stops = []
 
     def hand_on(number, frame):
         stops.append(number)
-        if number == signal.SIGTERM:
-            process.terminate()
+        if number != signal.SIGINT:
+            process.send_signal(number)
 
-    before = {number: signal.signal(number, hand_on)
-              for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, hand_on) for number in heeded()}
     try:
         code = process.wait()
     finally:

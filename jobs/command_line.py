@@ -6,7 +6,7 @@ import shlex
 
 from jobs import chain, cleaning, compose, docker_chain, logs, serve
 from jobs.contract import state_of
-from jobs.execution import execute, explain
+from jobs.execution import execute, exit_code_of, explain
 from stackgan.config import load_config
 from stackgan.config.loading import marked_yaml
 from stackgan.config.places import find_config
@@ -37,7 +37,7 @@ def main(arguments=None):
         return error.exit_code
     except OSError as error:
         complain('%s: error: %s' % (options.command, explain(error, options.data, None)))
-        return 1
+        return exit_code_of(error, options.data)
     except KeyboardInterrupt:
         return Interrupted.exit_code
 

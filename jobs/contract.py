@@ -9,6 +9,7 @@ to date. Nothing here imports TensorFlow, so asking takes a fraction of a second
 import os
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
+from jobs.places import target_of
 from stackgan.config import Config
 from stackgan.config.loading import default_settings
 from stackgan.config.renamed import rename_settings
@@ -77,8 +78,8 @@ class State(NamedTuple):
 
 
 def folder_of(job, config, volume):
-    """Absolute path of the folder that a job writes."""
-    return os.path.join(volume, job.output(config))
+    """Absolute path of the folder that a job writes; of an output that is a link, its target."""
+    return target_of(os.path.join(volume, job.output(config)))
 
 
 def request_of(job, config, volume):

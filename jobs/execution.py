@@ -3,7 +3,6 @@
 import errno
 import os
 import platform as machine
-import shutil
 import sys
 import time
 import traceback
@@ -13,9 +12,11 @@ import stackgan
 from jobs.contract import (MANIFEST, REQUEST, Work, differences, folder_of, read_manifest,
                            request_of)
 from jobs.locks import locked
+from jobs.places import check_place
 from jobs.signals import handled
 from stackgan.config.loading import to_yaml
-from stackgan.errors import InputError, Interrupted, StackganError
+from stackgan.errors import InputError, Interrupted, MissingRequirement, StackganError
+from stackgan.file_systems import copy_tree, no_room, refusal, remove
 from stackgan.files import (atomic_write, digest_of, digest_of_file, files_below, read_json,
                             remove_unfinished, write_json)
 from stackgan.platforms.cores import load_tensorflow
@@ -67,9 +68,9 @@ def execute(
     except Exception as error:                 # a failure of the job itself
         log.write(traceback.format_exc())
         _complain(log, explain(error, volume, log.path))
-        if log.path is None:
+        if log.path is None and not isinstance(error, OSError):
             complain_of_failure()
-        return 1
+        return exit_code_of(error, volume)
 
 
 def _complain(log, text):
@@ -81,11 +82,10 @@ def _complain(log, text):
 
 def explain(error, volume, log_path):
     """One line for an exception that is no StackganError."""
+    known = no_room(error, volume) or refusal_of(error, volume)
+    if known:
+        return known
     number = getattr(error, 'errno', None)
-    if number == errno.ENOSPC or 'No space left on device' in str(error):
-        free = shutil.disk_usage(volume).free >> 20
-        return ('no space left on %s (%d MiB free); make room and run the same command again: '
-                'it goes on where it stopped' % (volume, free))
     if number in (errno.EROFS, errno.EACCES, errno.EPERM):
         return ('cannot write %s: %s; make it writable for user %d or name another volume with '
                 '--data' % (error.filename or volume, os.strerror(number), os.getuid()))
@@ -94,11 +94,23 @@ def explain(error, volume, log_path):
     return '%s: %s%s' % (type(error).__name__, text[:400], where)
 
 
+def refusal_of(error, volume):
+    """What a file system refuses, in one line that names it; None for any other error."""
+    return refusal(error, volume) if isinstance(error, OSError) else None
+
+
+def exit_code_of(error, volume):
+    """3 where the file system is what is missing, else 1."""
+    return MissingRequirement.exit_code if refusal_of(error, volume) else 1
+
+
 def _execute(job, config, volume, options, log, stop):
     reason = job.not_needed(config, volume)
     if reason:
         return log.say('not needed: ' + reason)
+    check_place(os.path.join(volume, job.output(config)))
     folder = folder_of(job, config, volume)
+    check_place(folder + '.partial')
     request = request_of(job, config, volume)
 
     def is_done():
@@ -144,7 +156,7 @@ def _prepare_partial(job, folder, request, options, log):
                 'choose another run.name, or pass --restart to throw it away'
                 % (partial, ', '.join(changed)))
         if changed or options.restart or options.force:
-            shutil.rmtree(partial)
+            remove(partial)                       # of a link the link alone
     if os.path.isdir(partial):
         remove_unfinished(partial)
     else:
@@ -154,8 +166,8 @@ def _prepare_partial(job, folder, request, options, log):
         if grows:
             log.say('extends the finished output in %s' % folder)
             building = partial + '.copy'
-            shutil.rmtree(building, ignore_errors=True)
-            shutil.copytree(folder, building)
+            remove(building)
+            copy_tree(folder, building)
             os.unlink(os.path.join(building, MANIFEST))
             os.rename(building, partial)
         else:
@@ -207,11 +219,14 @@ def _commit(folder, keep_previous):
         os.unlink(request)
     previous = folder + '.previous'
     if os.path.isdir(folder):
-        shutil.rmtree(previous, ignore_errors=True)
+        remove(previous)
         os.rename(folder, previous)
     os.rename(folder + '.partial', folder)
     if not keep_previous:
-        shutil.rmtree(previous, ignore_errors=True)
+        try:
+            remove(previous)
+        except OSError:                          # the output is whole; the next commit tries again
+            pass
 
 
 def _finish_interrupted_commit(folder):

@@ -7,7 +7,8 @@ import socket
 from contextlib import contextmanager
 from datetime import datetime
 
-from stackgan.errors import StackganError
+from stackgan.errors import MissingRequirement, StackganError
+from stackgan.file_systems import file_system_of
 
 
 @contextmanager
@@ -22,6 +23,11 @@ def locked(folder, name):
         except BlockingIOError:
             raise StackganError('%s: another job is writing %s (%s); wait for it or stop it'
                                 % (name, folder, holder(path)))
+        except OSError as error:
+            raise MissingRequirement(
+                '%s: %s cannot be locked, so two jobs could write one output: the file system (%s) '
+                'refuses: %s; mount it with locks, or put the volume on a local disk with --data'
+                % (name, path, file_system_of(path), os.strerror(error.errno)))
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps({
             'job': name, 'pid': os.getpid(), 'host': socket.gethostname(),
@@ -53,5 +59,7 @@ def is_locked(folder):
         return None
     except BlockingIOError:
         return holder(folder + '.lock')
+    except OSError:                                     # a file system without locks
+        return None
     finally:
         os.close(descriptor)

@@ -18,7 +18,8 @@ def show(job, config, volume, follow):
              if os.path.exists(path)]
     if not paths:
         raise InputError('logs: %s has not run in %s' % (job.name, volume))
-    with open(paths[0], encoding='utf-8', errors='replace') as stream:       # stays open when the folder is renamed
+    # The file stays open when its folder is renamed.
+    with open(paths[0], encoding='utf-8', errors='replace') as stream:
         is_read = printing.show(stream.read(), end='')
         while follow and is_read and is_locked(folder):
             time.sleep(POLL_SECONDS)

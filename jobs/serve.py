@@ -5,13 +5,13 @@ import signal
 
 from jobs.contract import read_manifest
 from jobs.execution import versions
+from jobs.signals import heeded
 from stackgan import printing
 from stackgan.errors import InputError, Interrupted, MissingRequirement
 
 MOST_PORT = 65535
 GRACE_SECONDS = 25            # for the drawing under way, once a signal has come
 ALLOW_HOSTS = 'STACKGAN_SERVE_ALLOW_HOSTS'       # names, separated by spaces or commas
-SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 def add_options(parser):
@@ -37,7 +37,7 @@ def serve(
         config,            # Config
         volume,            # absolute path of the data volume
 ):
-    """Serves until SIGTERM, then 0, or SIGINT, then 130; the drawing under way is finished."""
+    """Serves until SIGTERM or SIGHUP, then 0, or SIGINT, then 130; the drawing under way ends."""
     for name in ('rate', 'queue'):
         if getattr(options, name) < 1:
             raise InputError('--%s %d: must be at least 1' % (name, getattr(options, name)))
@@ -56,7 +56,8 @@ def serve(
     from stackgan.serving.server import Server, names_of
     from stackgan.serving.service import make_service
 
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)     # all threads: sigwait has them
+    signals = heeded()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)     # all threads: sigwait has them
     try:
         service = make_service(Runs(volume, read_manifest), config.platform,
                                Limits(rate=options.rate, queue=options.queue), versions(),
@@ -67,12 +68,12 @@ def serve(
                         options.behind_proxy)
         server.start()
         say('http://%s:%d shows the runs of %s' % (url_host(options.host), server.port, volume))
-        number = signal.sigwait(SIGNALS)
+        number = signal.sigwait(signals)
         say('stopping after %s; what is being drawn is finished' % signal.Signals(number).name)
         server.stop(GRACE_SECONDS)
         say('stopped')
     finally:
-        while signal.sigtimedwait(SIGNALS, 0):       # more of them, sent while it was stopping
+        while signal.sigtimedwait(signals, 0):       # more of them, sent while it was stopping
             pass
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Interrupted.exit_code if number == signal.SIGINT else 0

@@ -1,11 +1,22 @@
-"""SIGINT and SIGTERM: a job that can save what it has is asked first."""
+"""Being asked to stop: a job that can save what it has is asked first."""
 
 import signal
 from contextlib import contextmanager
 
 from stackgan.errors import Interrupted
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C; a scheduler, an engine or `kill`; a terminal or an SSH session that ends.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def heeded():
+    """The signals that ask this process to stop, without those it was started to ignore (nohup).
+
+    SIGINT is heeded in any case: a shell lets all its background jobs ignore it, and who sends
+    it to one by `kill` means it.
+    """
+    return tuple(number for number in SIGNALS
+                 if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN)
 
 
 class Stop:
@@ -17,7 +28,11 @@ class Stop:
 
     @contextmanager
     def deferred(self):
-        """Within the block the first signal only sets `requested`; a second one raises."""
+        """Within the block a signal only sets `requested`; Ctrl-C after another one raises.
+
+        SIGTERM and SIGHUP may come twice without anyone's impatience: from the system to all
+        processes, and handed on by the process that started this one.
+        """
         self.is_deferred = True
         try:
             yield self
@@ -25,17 +40,16 @@ class Stop:
             self.is_deferred = False
 
     def _receive(self, number, frame):
-        raise_now = self.requested or not self.is_deferred
-        self.requested = True
-        if raise_now:
+        was_requested, self.requested = self.requested, True
+        if number == signal.SIGINT if was_requested else not self.is_deferred:
             raise Interrupted(signal.Signals(number).name)
 
 
 @contextmanager
 def handled():
-    """Turns SIGINT and SIGTERM into a `Stop` while the block runs."""
+    """Turns SIGINT, SIGTERM and SIGHUP into a `Stop` while the block runs."""
     stop = Stop()
-    before = {number: signal.signal(number, stop._receive) for number in SIGNALS}
+    before = {number: signal.signal(number, stop._receive) for number in heeded()}
     try:
         yield stop
     finally:

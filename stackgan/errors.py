@@ -22,5 +22,5 @@ class MissingRequirement(StackganError):
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM. Not an Exception, so that no handler of failures swallows it."""
+    """SIGINT, SIGTERM or SIGHUP. Not an Exception, so that no handler of failures swallows it."""
     exit_code = 130

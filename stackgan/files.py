@@ -14,6 +14,8 @@ import stat
 import tempfile
 from contextlib import contextmanager
 
+from stackgan.file_systems import set_mode, sync
+
 BLOCK_BYTES = 1 << 20
 MAX_JSON_BYTES = 64 << 20      # of one document
 MAX_JSON_DEPTH = 64            # containers within containers
@@ -28,15 +30,17 @@ def atomic_write(path, mode='wb'):
     After a failure inside the block, `path` is as it was and the sibling is gone.
     """
     folder = os.path.dirname(os.path.abspath(path))
-    text = {} if 'b' in mode else {'encoding': 'utf-8', 'newline': '\n'}
+    # A lone byte of a file name, '\udce9' in Python, becomes the escape that JSON has for it.
+    text = {} if 'b' in mode else {'encoding': 'utf-8', 'newline': '\n',
+                                   'errors': 'backslashreplace'}
     descriptor, temporary = tempfile.mkstemp(
         prefix='.' + os.path.basename(path) + '.', suffix='.tmp', dir=folder)
     try:
         with os.fdopen(descriptor, mode, **text) as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~current_umask())   # mkstemp's 0600 hides it from others
+            sync(stream.fileno())
+        set_mode(temporary, 0o666 & ~current_umask())   # mkstemp's 0600 hides it from others
         os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from stackgan.data.archives import SUFFIXES, unpack
 from stackgan.errors import InputError
+from stackgan.file_systems import symlink_or_copy
 
 DEPTH = 3                    # folders between the raw folder and a piece, at most
 
@@ -63,7 +64,7 @@ def view_raw(
     for path, place in found.items():
         if place:
             os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
-            os.symlink(os.path.abspath(place), os.path.join(folder, path))
+            symlink_or_copy(os.path.abspath(place), os.path.join(folder, path))
     return View(folder, raw, origins)
 
 

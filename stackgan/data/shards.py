@@ -12,6 +12,7 @@ import warnings
 from typing import NamedTuple
 
 from stackgan.data.pictures import BadPicture, Crop, cut_picture
+from stackgan.file_systems import sync
 
 HEADER_BYTES = 128
 
@@ -118,7 +119,7 @@ def _close(task):
             os.ftruncate(descriptor, HEADER_BYTES + len(task.kept) * size)
             shape = (len(task.kept), target.side, target.side, 3)
             _write(descriptor, npy_header(shape, '|u1'), 0)
-            os.fsync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
     for target in task.targets:

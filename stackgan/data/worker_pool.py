@@ -35,8 +35,9 @@ class WorkerPool:
 
     def __enter__(self):
         context = multiprocessing.get_context('spawn')
-        # A terminal sends Ctrl-C to all processes; the workers inherit that they do not see it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # A terminal sends Ctrl-C, and SIGHUP when it closes, to all processes; the workers inherit
+        # that they do not see it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             for _ in range(self.count):
                 ours, theirs = context.Pipe()
@@ -105,6 +106,7 @@ def _unpacked(result):
 def _work(function, connection, parent):
     """Main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     while True:
         try:

@@ -25,6 +25,7 @@ from stackgan.export.exporting import random_inputs
 from stackgan.export.model_file import open_model
 from stackgan.export.om import RECORD
 from stackgan.export.record import read_export
+from stackgan.file_systems import set_mode
 from stackgan.files import read_json, write_json
 from stackgan.platforms.session import exact
 
@@ -141,7 +142,7 @@ def _write_script(models, folder, loops, device):
     path = os.path.join(folder, SCRIPT)
     with open(path, 'w') as stream:
         stream.write('\n'.join(lines) + '\n')
-    os.chmod(path, 0o755)
+    set_mode(path, 0o755)
 
 
 def run_msame(msame, words, entry, results):

@@ -11,7 +11,6 @@ import hashlib
 import io
 import itertools
 import os
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stackgan.ahead import ahead
+from stackgan.file_systems import link_or_copy
 from stackgan.files import atomic_write, digest_of, read_json, write_json
 from stackgan.platforms.cores import available_cores
 from stackgan.progress import Progress
@@ -69,10 +69,7 @@ class Features:
         if (not os.path.exists(self.path) and self._is_named(source)
                 and os.path.exists(rows) and os.path.getsize(rows) == whole):
             write_json(os.path.join(os.path.dirname(self.path), KEY), self.key)
-            try:
-                os.link(rows, self.path)
-            except OSError:
-                shutil.copyfile(rows, self.path)
+            link_or_copy(rows, self.path)
 
     def _is_named(self, folder):
         """Whether a folder says that its rows are those of this key."""

@@ -16,7 +16,6 @@ size whatever the training came to. Published encoders give what they gave when 
 import dataclasses
 import json
 import os
-import shutil
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -24,6 +23,7 @@ import tensorflow.compat.v1 as tf
 from stackgan.checkpoints import Checkpoints, restore
 from stackgan.data.prepared import SPLITS, ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
+from stackgan.file_systems import link_or_copy
 from stackgan.files import atomic_write, digest_of_file, write_json
 from stackgan.networks.layers import TESTING
 from stackgan.platforms.session import on_host, open_session
@@ -243,10 +243,7 @@ def link_brought_embeddings(
         target = os.path.join(out_folder, name + '.npy')
         if os.path.exists(target):                  # left by a job that was interrupted
             os.unlink(target)
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copyfile(source, target)
+        link_or_copy(source, target)
     _describe(out_folder, dataset.embedding_dim, 'brought')
 
 

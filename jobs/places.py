@@ -1,0 +1,62 @@
+"""Where an output lies: in the volume, or on another disk that a link in the volume leads to.
+
+A link of the user's stays. Its target is what is built beside, renamed, locked and cleaned.
+"""
+
+import os
+
+from stackgan.errors import InputError
+from stackgan.file_systems import file_system_of
+
+
+def target_of(path: str) -> str:
+    """What a link leads to, however many lie between; a path that is no link itself."""
+    return os.path.realpath(path) if os.path.islink(path) else path
+
+
+def check_place(path: str) -> None:
+    """Raises InputError, of one line, where no output folder can be built at `path`."""
+    _check_ancestors(path)
+    if os.path.islink(path):
+        _check_link(path)
+    elif os.path.lexists(path) and not os.path.isdir(path):
+        raise InputError('%s is no folder, and an output belongs there; move it away' % path)
+
+
+def _check_ancestors(path):
+    above = os.path.dirname(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        raise InputError('%s is %s, and a folder belongs there; move it away, or name another '
+                         'volume with --data' % (above, _what_is(above)))
+
+
+def _what_is(path):
+    if not os.path.islink(path):
+        return 'no folder'
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return 'a link to %s, which is not there' % os.path.realpath(path)
+    except OSError:
+        return 'a link that leads to itself'
+    return 'a link to %s, which is no folder' % os.path.realpath(path)
+
+
+def _check_link(path):
+    target = os.path.realpath(path)
+    above = os.path.dirname(target)
+    if not os.path.isdir(path):
+        if any(os.path.isdir(target + ending) for ending in ('.partial', '.previous')):
+            return                                       # killed while the folder was exchanged
+        raise InputError('%s is %s; mount its disk or make that folder, or remove the link'
+                         % (path, _what_is(path)))
+    if os.path.ismount(target):
+        raise InputError('%s is a link to %s, the top of a file system (%s), where nothing can be '
+                         'built beside it; let it lead to a folder in there'
+                         % (path, target, file_system_of(target)))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise InputError('%s is a link to %s, and nothing can be built beside it: %s is not '
+                         'writable for user %d; let it lead to a folder in one that is'
+                         % (path, target, above, os.getuid()))

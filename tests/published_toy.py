@@ -5,17 +5,23 @@ import os
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+from toy import ROOT
 
 SHRINK = 16             # of the published dimensions
 DIMS = ['model.generator_filters=8', 'model.discriminator_filters=4', 'model.condition_dim=8',
         'model.noise_dim=6', 'model.embedding_dim=64']
 
 
-def listed_shapes(reference, file):
-    """{name: shape} of a list of names, kernels and colours as they are, the rest shrunk."""
-    with open(os.path.join(reference, file)) as stream:
-        return {each['name']: [size if size <= 4 else size // SHRINK for size in each['shape']]
-                for each in json.load(stream)}
+def listed(file):
+    """[{'name', 'shape', 'trainable'}] of a public graph's variables."""
+    with open(os.path.join(ROOT, 'tests', 'public_graphs', file)) as stream:
+        return json.load(stream)
+
+
+def listed_shapes(file):
+    """{name: shape} of a public graph, kernels and colours as they are, the rest shrunk."""
+    return {each['name']: [size if size <= 4 else size // SHRINK for size in each['shape']]
+            for each in listed(file)}
 
 
 def random_values(shapes, seed=0):

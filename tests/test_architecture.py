@@ -25,6 +25,8 @@ MAY_IMPORT = {
 }
 SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress', 'lettering',
           'ahead', 'fitting', 'printing', 'file_systems', 'tensorflow_paths'}
+# Modules at the top of the library import each other and no part, with these exceptions.
+TOP_MAY_IMPORT = {'fitting': {'networks', 'platforms'}}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')
            for name in files_below(os.path.join(ROOT, top)) if name.endswith('.py')]
 
@@ -38,8 +40,10 @@ def imported(path):
             for alias in node.names:
                 yield alias.name
         elif isinstance(node, ast.ImportFrom):
+            above = path.split(os.sep)[:-node.level] if node.level else []
+            module = '.'.join(above + [node.module] if node.module else above)
             for alias in node.names:
-                yield '%s.%s' % (node.module, alias.name)
+                yield '%s.%s' % (module, alias.name)
 
 
 @pytest.mark.parametrize('path', SOURCES)
@@ -52,10 +56,21 @@ def test_arrows(path):
         assert words[0] not in ('tests', 'toy', 'pytest'), '%s imports a test' % path
         if words[0] == 'npu_bridge':
             assert parts[1] == 'platforms', '%s imports %s' % (path, name)
-        if words[0] == 'stackgan' and parts[0] == 'stackgan' and len(parts) > 2:
+        if words[0] == 'stackgan' and parts[0] == 'stackgan':
+            own = parts[1][:-3] if len(parts) == 2 else parts[1]
             part = words[1] if len(words) > 1 else ''
-            allowed = MAY_IMPORT[parts[1]] | SHARED | {parts[1], '', '__version__'}
-            assert part in allowed, '%s imports %s' % (path, name)
+            known = TOP_MAY_IMPORT.get(own, set()) if len(parts) == 2 else MAY_IMPORT[own]
+            assert part in known | SHARED | {own, '', '__version__'}, '%s imports %s' % (path, name)
+
+
+@pytest.mark.parametrize('path', SOURCES)
+def test_the_inside_of_a_package_is_imported_by_its_part_alone(path):
+    """Modules of data/layouts/, scoring/statistics/ and the like by data and scoring."""
+    for name in imported(path):
+        words = name.split('.')
+        inner = os.path.join(ROOT, *words[:3])
+        if len(words) > 4 and words[0] == 'stackgan' and os.path.isdir(inner):
+            assert path.split(os.sep)[:2] == words[:2], '%s imports %s' % (path, name)
 
 
 @pytest.mark.parametrize('path', SOURCES)

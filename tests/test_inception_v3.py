@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from published_toy import listed
 from toy import tiny_config
 
 from stackgan.errors import InputError
@@ -31,9 +32,8 @@ def test_the_numbers_of_the_public_graph():
     assert sum(int(np.prod(shape)) for shape in found.values()) == 24505094
 
 
-def test_every_name_and_shape_is_the_public_graph_s(reference):
-    with open(os.path.join(reference, 'inception_variables.json')) as stream:
-        public = json.load(stream)
+def test_every_name_and_shape_is_the_public_graph_s():
+    public = listed('inception.json')
     assert shapes(50) == {each['name']: each['shape'] for each in public}
     assert {each['name'] + AVERAGE for each in public} == {each['restored_as'] for each in public}
 

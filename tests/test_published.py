@@ -8,7 +8,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 from export_toy import make_stage
 from PIL import Image
-from published_toy import DIMS, Original, listed_shapes, random_values, write_checkpoint
+from published_toy import (DIMS, Original, listed, listed_shapes, random_values,
+                           write_checkpoint)
 from toy import NeverStop, make_embeddings, make_prepared, tiny_config
 
 from jobs import chain, import_checkpoint
@@ -31,7 +32,7 @@ CONFIG = ['--config', 'painted-birds', '--set', 'platform.deterministic=true',
           '--set', 'platform.device=cpu'] + [word for key in DIMS for word in ('--set', key)]
 FIXTURE = ['model.generator_filters=16', 'model.discriminator_filters=8',
            'model.condition_dim=128', 'model.noise_dim=100', 'model.embedding_dim=1024']
-LISTS = {'original': 'original_stage%d_variables_tf115.json', 'port': 'port_stage%d_variables.json'}
+LISTS = {'original': 'original_stage%d.json', 'port': 'port_stage%d.json'}
 
 
 def run(volume, *arguments):
@@ -80,21 +81,20 @@ def small(layout, stage, seed=3):
 
 @pytest.mark.parametrize('layout', ['original', 'port'])
 @pytest.mark.parametrize('stage', [1, 2])
-def test_names_and_shapes_are_the_listed_ones(reference, layout, stage):
+def test_names_and_shapes_are_the_listed_ones(layout, stage):
     paper = tiny_config('model.generator_filters=128', 'model.discriminator_filters=64',
                         'model.condition_dim=128', 'model.noise_dim=100',
                         'model.embedding_dim=1024').model
-    with open(os.path.join(reference, LISTS[layout] % stage)) as stream:
-        listed = {each['name']: each['shape'] for each in json.load(stream)}
+    public = {each['name']: each['shape'] for each in listed(LISTS[layout] % stage)}
     ours = {NAMES[layout](name): shape for name, shape in network_shapes(stage, paper).items()}
-    assert ours == {name: shape for name, shape in listed.items() if not kind_of(name)}
-    assert len(ours) < len(listed)
+    assert ours == {name: shape for name, shape in public.items() if not kind_of(name)}
+    assert len(ours) < len(public)
 
 
 @pytest.mark.parametrize('stage', [1, 2])
-def test_the_original_s_checkpoint_draws_what_its_code_draws(reference, tmp_path, stage, capsys):
+def test_the_original_s_checkpoint_draws_what_its_code_draws(tmp_path, stage, capsys):
     """All the names of the list, optimisers and all; the pictures by NumPy from those names."""
-    values = random_values(listed_shapes(reference, LISTS['original'] % stage))
+    values = random_values(listed_shapes(LISTS['original'] % stage))
     values['somebody/else'] = np.zeros(2, np.float32)
     path = write_checkpoint(tmp_path / 'model_82000.ckpt', values)
     assert bring(tmp_path, stage, path) == 0

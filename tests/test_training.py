@@ -223,6 +223,15 @@ def test_a_variable_of_two_networks_is_refused(data):
             check_ownership([twice])
 
 
+def test_a_variable_of_no_network_is_refused(data):
+    one = one_step(data, 1)
+    with one.session.graph.as_default():
+        check_ownership(one.adversaries)
+        tf.get_variable('stage1/generator_of_another/weights', [3])
+        with pytest.raises(ValueError, match='generator_of_another/weights belongs to no network'):
+            check_ownership(one.adversaries)
+
+
 def test_moving_average(data):
     one = one_step(data, 1, 'train.ema_decay=0.9')
     one.session.run(one.graph.start_averages)

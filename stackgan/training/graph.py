@@ -4,13 +4,18 @@ Differs from hanzhanggit/StackGAN: the fake batch is made once a step and serves
 because a second one costs a generator's forward pass and gives another draw of the same thing.
 """
 
+import collections
+
 import tensorflow.compat.v1 as tf
 
 from stackgan.checkpoints import AVERAGES
 from stackgan.losses import (generator_loss, kl_to_unit_gaussian,
                              matching_aware_discriminator_loss)
+from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import BATCH_NORM_DECAY, Pass
 from stackgan.types import TrainingGraph
+
+NETWORKS = {stage1.GENERATOR, stage1.DISCRIMINATOR, stage2.GENERATOR, stage2.DISCRIMINATOR}
 
 
 def build_step(
@@ -117,9 +122,19 @@ def _getter(averages):
 
 
 def check_ownership(adversaries):
-    """Raises ValueError where a trainable variable belongs to two networks at once."""
-    scopes = [scope for each in adversaries
-              for scope in (each.generator_scope, each.discriminator_scope)]
-    owned = [v.op.name for scope in scopes for v in scope_variables(scope)]
-    if len(owned) != len(set(owned)):
-        raise ValueError('a variable belongs to two networks: %s' % scopes)
+    """Raises ValueError unless each trainable variable belongs to exactly one network.
+
+    One of two networks would be trained twice a step, one of none never. Networks that are in the
+    graph and not trained (Stage-I under Stage-II) own theirs too.
+    """
+    trained = {scope for each in adversaries
+               for scope in (each.generator_scope, each.discriminator_scope)}
+    scopes = sorted(trained | NETWORKS)
+    owned = collections.Counter(v.op.name for scope in scopes for v in scope_variables(scope))
+    twice = sorted(name for name, times in owned.items() if times > 1)
+    if twice:
+        raise ValueError('%s belongs to two networks of %s' % (twice[0], scopes))
+    lost = sorted({v.op.name for v in tf.trainable_variables()} - set(owned))
+    if lost:
+        raise ValueError('%s belongs to no network of %s, so nothing trains it'
+                         % (lost[0], scopes))

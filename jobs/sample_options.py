@@ -166,15 +166,24 @@ def _is_seed(text):
 
 
 def _captions(options):
+    from stackgan.data.layouts.captions import clean_caption
     captions = list(options.caption)
     if options.captions:
-        try:
-            with open(options.captions, encoding='utf-8') as stream:
-                captions += stream.read().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError('sample: --captions %s: cannot be read: %s'
-                             % (options.captions, error))
-    cleaned = [' '.join(caption.split()) for caption in captions]
+        captions += _lines_of(options.captions)
+    cleaned = [clean_caption(caption) for caption in captions]
     if (options.caption or options.captions) and not any(cleaned):
         raise InputError('sample: the captions given are empty; write at least one word')
     return [caption for caption in cleaned if caption]
+
+
+def _lines_of(path):
+    from stackgan.text_files import MAX_TEXT_BYTES, UnreadableText, read_lines
+    try:
+        return read_lines(path, MAX_TEXT_BYTES)
+    except UnreadableText as error:
+        reason = error.reason.replace('cannot be read ', '')
+        raise InputError('sample: --captions %s: cannot be read: it %s' % (path, reason)
+                         if reason == error.reason else
+                         'sample: --captions %s: cannot be read: %s' % (path, reason.strip('()')))
+    except InputError as error:
+        raise InputError('sample: --captions %s' % error)

@@ -26,3 +26,9 @@ def birds_sample():
 def other_python():
     """Interpreter of another lane's environment; the test is skipped without it."""
     return needs.other_python()
+
+
+@pytest.fixture
+def flowers():
+    """Folder of all Oxford flowers with their captions; the test is skipped without it."""
+    return needs.shared('data', 'flowers')

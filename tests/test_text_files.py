@@ -1,12 +1,18 @@
 """Text of any encoding and line end is read alike; what is no text is named."""
 
+import argparse
 import os
 
 import pytest
-from raw_toy import write
+from raw_toy import (captions_of, flowers_settings, folder_settings, make_cub, make_folder, run,
+                     settings, write)
 
+from jobs.sample_options import _captions
+from stackgan.data.layouts import read_plan
+from stackgan.data.layouts.captions import read_caption_file
+from stackgan.data.layouts.tables import read_table
 from stackgan.errors import InputError
-from stackgan.files import parse_json
+from stackgan.files import files_below, parse_json, read_json_lines
 from stackgan.text_files import UnreadableText, read_lines, read_text, split_lines
 
 TEXT = 'a small red bird\r\na café, ein Vögelchen\rthird\n'
@@ -102,3 +108,158 @@ def test_json_of_people_is_plain(text, words):
 def test_json_gives_what_it_holds():
     assert parse_json('{"a": [1, -2.5, "\\ud83d\\udc26", null, true]}', strict=True) == {
         'a': [1, -2.5, '\U0001f426', None, True]}
+
+
+# ---- everything that people bring as text goes through it
+
+@pytest.mark.parametrize('encoding', sorted(ENCODINGS))
+def test_a_dataset_of_any_encoding_is_the_same_dataset(tmp_path, encoding):
+    """Captions beside images, a table, lists of the splits and a file of captions to generate."""
+    def saved(path, text):
+        return write(path, ENCODINGS[encoding] + text.encode(encoding.split()[0]))
+
+    raw = make_folder(tmp_path / 'files', 4)
+    for name in files_below(raw):
+        if name.endswith('.txt'):
+            with open(os.path.join(raw, name), encoding='utf-8') as stream:
+                saved(os.path.join(raw, name), stream.read().replace('\n', '\r'))
+    saved(os.path.join(raw, 'train.txt'), 'kind0/picture00\rkind1/picture01\r')
+    saved(os.path.join(raw, 'test.txt'), 'kind0/picture02\r\nkind1/picture03')
+    plan = read_plan(raw, folder_settings(split_by='lists', split_train_list='train.txt',
+                                          split_test_list='test.txt'))
+    assert plan.remarks == []
+    assert [item.captions for item in plan.splits['train']] == [captions_of(0), captions_of(1)]
+
+    raw = make_folder(tmp_path / 'table', 3, classes=0)
+    for end in ('\r', '\r\n'):
+        saved(os.path.join(raw, 'captions.csv'), end.join((
+            'file,caption', 'picture00.png,"two %slines"' % end,
+            'picture01.png,café', 'picture02.png,3', '')))
+        plan = read_plan(raw, folder_settings())
+        assert sorted(item.captions[0] for items in plan.splits.values() for item in items) == [
+            '3', 'café', 'two lines']
+
+    mine = saved(tmp_path / 'mine.txt', 'a red bird\r\r\na\u2028blue bird\f\n')
+    options = argparse.Namespace(caption=[], captions=mine)
+    assert _captions(options) == ['a red bird', 'a blue bird']
+
+
+def test_published_birds_of_any_encoding_are_the_same(tmp_path):
+    raw = make_cub(tmp_path, 8)
+    plan = read_plan(raw, settings())
+    for name in ('images.txt', 'classes.txt', 'image_class_labels.txt', 'bounding_boxes.txt'):
+        path = os.path.join(raw, 'CUB_200_2011', name)
+        with open(path, encoding='utf-8') as stream:
+            write(path, stream.read().replace('\n', '\r\n').encode('utf-16'))
+    for name in files_below(raw):
+        if name.startswith('text_c10'):
+            with open(os.path.join(raw, name), encoding='utf-8') as stream:
+                write(os.path.join(raw, name), stream.read().replace('\n', '\r').encode('utf-8-sig'))
+    assert read_plan(raw, settings()) == plan
+
+
+def test_rows_of_brought_embeddings_are_counted_as_when_they_were_made(tmp_path):
+    """misc/datasets.py splits at LF: a CR within a line made no embedding of its own."""
+    path = write(tmp_path / 'a.txt', 'one\rstill one\n{}\r\ntwo\n')
+    assert read_caption_file(path, lone_cr=False)[:3] == (['one still one', 'two'], (0, 2), 3)
+    assert read_caption_file(path).captions == ['one', 'still one', 'two']
+
+
+def test_captions_that_say_nothing_are_left_out_and_counted(tmp_path):
+    raw = make_folder(tmp_path / 'raw', 4)
+    write(os.path.join(raw, 'images', 'kind0', 'picture00.txt'), '{}\na bird\n...\n\n7\n鳥\n')
+    lines = run(raw, tmp_path / 'out', folder_settings())
+    assert lines[0] == ('captions left out because they hold no letter or digit: 2, the first in '
+                        "images/kind0/picture00.txt: '{}'")
+    read = [item for split in ('train', 'test') for item in read_json_lines(
+        str(tmp_path / 'out' / split / 'items.jsonl')) if item['name'] == 'kind0/picture00.png']
+    assert read[0]['captions'] == ['a bird', '7', '鳥']
+    write(os.path.join(raw, 'images', 'kind1', 'picture01.txt'), '{}\n')
+    with pytest.raises(InputError, match='1 of 4 images cannot be used .*picture01.png: it has no '
+                                         'captions: .*01.txt holds none with a letter or digit'):
+        run(raw, tmp_path / 'out2', folder_settings())
+
+
+def test_the_captions_of_the_real_flowers(flowers):
+    plan = read_plan(flowers, flowers_settings(split_by='class', split_test_share=0.2))
+    captions = [caption for items in plan.splits.values() for item in items
+                for caption in item.captions]
+    assert len(captions) == 81890 - 13 and '{}' not in captions
+    assert len(plan.remarks) == 1 and 'no letter or digit: 13, the first in' in plan.remarks[0]
+
+
+@pytest.mark.parametrize('spoil, words', [
+    (lambda path: os.mkfifo(path), 'cannot be read .not a regular file.'),
+    (lambda path: os.symlink('/dev/zero', path), 'cannot be read .not a regular file.'),
+    (lambda path: os.mkdir(path), 'cannot be read .not a regular file.'),
+    (lambda path: write(path, b'a bird\0'), 'holds NUL characters'),
+])
+def test_files_that_are_no_text_are_named_wherever_they_stand(tmp_path, spoil, words):
+    raw = make_folder(tmp_path, 4)
+    caption = os.path.join(raw, 'images', 'kind0', 'picture00.txt')
+    os.unlink(caption)
+    spoil(caption)
+    with pytest.raises(InputError, match='picture00.png: it has no captions: .*00.txt ' + words):
+        run(raw, tmp_path / 'out', folder_settings())
+    spoil(os.path.join(raw, 'list.txt'))
+    with pytest.raises(InputError, match='list.txt ' + words):
+        read_plan(raw, folder_settings(split_by='lists', split_train_list='list.txt',
+                                       split_test_list='list.txt', on_bad_image='skip'))
+    with pytest.raises(InputError, match='--captions .*list.txt: cannot be read: ') as caught:
+        _captions(argparse.Namespace(caption=[], captions=os.path.join(raw, 'list.txt')))
+    assert str(caught.value).count('cannot be read') == 1
+    for name in ('captions.csv', 'captions.jsonl'):
+        spoil(os.path.join(raw, name))
+        with pytest.raises(InputError, match=name + ' ' + words):
+            read_plan(raw, folder_settings())
+        os.rename(os.path.join(raw, name), os.path.join(raw, 'spoilt'))
+        if not os.path.isdir(os.path.join(raw, 'spoilt')):
+            os.unlink(os.path.join(raw, 'spoilt'))
+
+
+# ---- tables
+
+@pytest.mark.parametrize('text', [
+    'file;caption;class\nA;"red; round";x\n', 'file\tcaption\tclass\nA\tred; round\tx\n',
+    'sep=;\r\nfile;caption;class\r\nA;"red; round";x\r\n', 'File , CAPTION,Class\nA,red; round,x\n',
+    'class|file|caption\nx|A|red; round\n', ',,\n\nfile,caption,class\nA,red; round,x\n',
+    'file,caption,class,,\n,,,,\nA,red; round,x,,\n , ,\t,,\n\n,,,,\n', '"file","caption","class"\n'
+    'A,red; round,x,,,,\n', 'file,note,caption,class\nA,"file;caption",red; round,x\n',
+])
+def test_tables_as_spreadsheets_write_them(tmp_path, text):
+    path = write(tmp_path / 'Captions.CSV', text)
+    assert read_table(path).entries == {'A': (['red; round'], 'x', None)}
+
+
+@pytest.mark.parametrize('name, text, words', [
+    ('a.csv', 'file,caption,caption\nx,y,z\n', 'line 1 names the column caption twice'),
+    ('a.csv', '\n\nfile,text\n', 'line 3 must name the columns file and caption'),
+    ('a.csv', '\nfile;caption\nx;y\nz;one;two\n', "line 4: more values than columns; put quotes "
+                                                  "around a caption with ';' in it"),
+    ('a.csv', 'file,caption\n,a red bird\n', "line 2: file is ''; must be a path"),
+    ('a.csv', b'file,caption\nx,caf\xe9\ncaf\xe9,y\n', 'line 3: file: .*not UTF-8'),
+    ('a.csv', b'file,caption,class\nx,y,caf\xe9\n', 'line 2: class: .*not UTF-8'),
+    ('a.jsonl', '{"file": "a", "caption": ' + '[' * 100000, 'line 1: not JSON that is read .nested'),
+    ('a.jsonl', '\n{"file": "a", "file": "b", "caption": "c"}', "line 2: .*duplicate key 'file'"),
+    ('a.jsonl', '{"file": "a", "caption": "c", "class": NaN}', 'line 1: .*NaN is not a finite'),
+    ('a.jsonl', '{"file": "a", "caption": "c", "class": 1.5}', 'line 1: class is a number; must be'),
+    ('a.jsonl', '{"file": "a", "caption": "c", "class": true}', 'class is a truth value; must'),
+    ('a.jsonl', '{"file": "a", "caption": "c", "split": ["train"]}', 'split is a list; must be'),
+    ('a.jsonl', '{"file": 3, "caption": "c"}', 'line 1: must hold "file".*; "file" is a number'),
+    ('a.jsonl', '{"caption": "c"}', '"file" is missing'),
+    ('a.jsonl', '{"file": "a", "captions": ["b", null]}', '"captions" holds null'),
+    ('a.jsonl', '{"file": "a", "caption": {"en": "b"}}', '"caption" is an object'),
+    ('a.jsonl', '{"file": "a"}', 'both captions are missing'),
+    ('a.jsonl', '"a bird"', 'it is a text'),
+    ('a.jsonl', '{"file": "a", "caption": "b" "c"}', 'not JSON .Expecting .* at column 29'),
+])
+def test_faults_of_tables_name_the_line_and_what_was_found(tmp_path, name, text, words):
+    with pytest.raises(InputError, match=name + ':? ' + words) as caught:
+        read_table(write(tmp_path / name, text))
+    assert '\n' not in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_a_value_that_the_header_makes_optional_may_be_missing(tmp_path):
+    path = write(tmp_path / 'a.csv', 'file,caption,class,split\na,one\nb,two,x\nc,three,,Train\n')
+    assert read_table(path).entries == {'a': (['one'], None, None), 'b': (['two'], 'x', None),
+                                        'c': (['three'], None, 'train')}

@@ -24,6 +24,7 @@ from stackgan.text.npz import Archive, read_header
 from stackgan.text.options import OPTIONS, SKIP_THOUGHT, read_options
 from stackgan.text.published import check_embedding_dim
 from stackgan.text.words import words_of
+from stackgan.text_files import UnreadableText, read_text
 
 TABLES = ('utable.npy', 'btable.npy')
 WEIGHTS = ('uni_skip.npz', 'bi_skip.npz')
@@ -198,12 +199,13 @@ class _Rows(dict):
 
 def _read_dictionary(path):
     try:
-        if os.path.getsize(path) > MOST_DICTIONARY_BYTES:
-            raise ValueError('more than %d bytes' % MOST_DICTIONARY_BYTES)
-        with open(path, 'rb') as stream:
-            rows = _Rows([line.decode('utf-8').strip() for line in stream])
-    except (OSError, ValueError) as error:
-        raise InputError('%s: not a list of words in UTF-8 (%s)' % (path, error))
+        found = read_text(path, MOST_DICTIONARY_BYTES)
+    except UnreadableText as error:
+        raise InputError('%s: not a list of words (it %s)' % (path, error.reason))
+    if not found.is_whole:
+        raise InputError('%s: not a list of words in UTF-8' % path)
+    lines = found.text.split('\n')                      # a row of each table a line
+    rows = _Rows([line.strip() for line in (lines if lines[-1] else lines[:-1])])
     if UNKNOWN not in rows:
         raise InputError('%s: the word %s, which stands for all unknown ones, is missing'
                          % (path, UNKNOWN))

@@ -12,13 +12,16 @@
 """
 
 import os
+import re
 
-from stackgan.data.layouts.captions import remarks_on, with_captions
+from stackgan.data.layouts.captions import Notes, with_captions
 from stackgan.data.layouts.common import Item, Raw, is_plain_name, without_extension
 from stackgan.data.layouts.own_lists import check_class_info, read_own_lists
 from stackgan.data.layouts.pieces import CUB_TOP
 from stackgan.errors import InputError
+from stackgan.text_files import read_lines
 
+NUMBER = re.compile('[0-9]{1,15}')
 PREFIXES = (CUB_TOP + '/images/', 'images/')
 
 
@@ -35,7 +38,7 @@ def read_cub(raw, settings):
     _check_names(images_path, images)
     lists, embedding_files, remarks = read_own_lists(raw, settings)
     boxes = {number: _parse_box(boxes_path, number, text) for number, text in boxes.items()}
-    items, odd = [], []
+    items, notes = [], Notes()
     for number, file in images.items():
         class_name = classes.get(labels.get(number))
         if class_name is None:
@@ -46,29 +49,28 @@ def read_cub(raw, settings):
                     boxes.get(number), [])
         if settings.crop == 'box' and item.box is None:
             item = item.with_problem('it has no line in bounding_boxes.txt')
-        items.append(with_captions(item, raw, 'text_c10/%s.txt' % item.name, odd))
+        items.append(with_captions(item, raw, 'text_c10/%s.txt' % item.name, notes,
+                                   lone_cr=not embedding_files))
     check_class_info(raw, lists, items, PREFIXES)
-    return Raw(items, list(classes.values()), lists, embedding_files, remarks + remarks_on(odd))
+    return Raw(items, list(classes.values()), lists, embedding_files, remarks + notes.remarks())
 
 
 def _read_numbered(path):
     """{number: rest of the line} of a file whose lines begin with a number; dict of texts."""
     rows = {}
-    with open(path, encoding='utf-8', errors='replace') as stream:
-        for count, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            number, _, rest = line.strip().partition(' ')
-            rest = rest.strip()
-            if not number.isdigit() or not rest:
-                raise InputError('%s: line %d: %r; must be a number, a blank and a value'
-                                 % (path, count, line.strip()[:60]))
-            if int(number) in rows:
-                raise InputError('%s: line %d: number %s stands there twice'
-                                 % (path, count, number))
-            rows[int(number)] = rest
+    for count, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        number, *rest = line.split(None, 1)
+        if not NUMBER.fullmatch(number) or not rest:
+            raise InputError('%s: line %d: %r; must be a number, a blank and a value'
+                             % (path, count, line.strip()[:60]))
+        if int(number) in rows:
+            raise InputError('%s: line %d: number %s stands there twice'
+                             % (path, count, number))
+        rows[int(number)] = rest[0].strip()
     if path.endswith('image_class_labels.txt'):
-        return {number: int(label) if label.isdigit() else label for number, label in rows.items()}
+        return {number: int(label) if NUMBER.fullmatch(label) else label for number, label in rows.items()}
     return rows
 
 

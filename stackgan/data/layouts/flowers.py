@@ -10,7 +10,7 @@
 import os
 
 from stackgan.data.image_kinds import is_image, unreadable
-from stackgan.data.layouts.captions import remarks_on, with_captions
+from stackgan.data.layouts.captions import Notes, with_captions
 from stackgan.data.layouts.common import Item, NameIndex, Raw
 from stackgan.data.layouts.own_lists import read_class_numbers, read_own_lists
 from stackgan.errors import InputError
@@ -22,7 +22,7 @@ def read_flowers(raw, settings):
     """`Raw` of a folder in the layout of Oxford flowers. Raises InputError for what it lacks."""
     class_of = _read_tree(os.path.join(raw, 'text_c10'))
     lists, embedding_files, remarks = read_own_lists(raw, settings)
-    items, odd = [], []
+    items, notes = [], Notes()
     for file in sorted(os.listdir(os.path.join(raw, 'jpg'))):
         path = os.path.join(raw, 'jpg', file)
         if not is_image(path):
@@ -34,11 +34,12 @@ def read_flowers(raw, settings):
         if not class_name:
             item = item.with_problem('it has no captions: text_c10 holds no class_*/%s.txt' % stem)
         else:
-            item = with_captions(item, raw, 'text_c10/%s/%s.txt' % (class_name, stem), odd)
+            item = with_captions(item, raw, 'text_c10/%s/%s.txt' % (class_name, stem), notes,
+                                 lone_cr=not embedding_files)
         items.append(item)
     _check_classes(raw, items, lists)
     return Raw(items, sorted(set(class_of.values())), lists, embedding_files,
-               remarks + remarks_on(odd))
+               remarks + notes.remarks())
 
 
 def _read_tree(captions):

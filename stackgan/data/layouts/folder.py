@@ -10,8 +10,9 @@
 import os
 
 from stackgan.data.image_kinds import EXTENSIONS, is_image, unreadable
-from stackgan.data.layouts.captions import read_table, remarks_on, with_captions
-from stackgan.data.layouts.common import (Item, Raw, is_plain_name, key_of, require, some)
+from stackgan.data.layouts.captions import Notes, with_captions
+from stackgan.data.layouts.common import Item, Raw, is_plain_name, key_of, require, some
+from stackgan.data.layouts.tables import read_table
 from stackgan.errors import InputError
 
 TABLES = ('captions.csv', 'captions.jsonl')
@@ -94,13 +95,15 @@ def _with_table(items, raw, path):
         found.append(missing.with_problem('%s names it, but it is not below images/' % short))
         if entry.split:
             lists[entry.split].append(file)
-    return (found, lists if table.has_splits else None,
-            remarks_on([] if table.is_utf8 else [short]))
+    notes = Notes()
+    notes.odd = [] if table.is_utf8 else [short]
+    notes.silent = [(short, caption) for caption in table.silent]
+    return found, lists if table.has_splits else None, notes.remarks()
 
 
 def _with_caption_files(items, raw):
     """(items, remarks) after reading the text file of each picture."""
-    sharing, odd, found, any_file = {}, [], [], False
+    sharing, notes, found, any_file = {}, Notes(), [], False
     for item in items:
         sharing.setdefault(os.path.splitext(item.path)[0], []).append(item.name)
     for item in items:
@@ -113,7 +116,7 @@ def _with_caption_files(items, raw):
         if others:
             item = item.with_problem('its name is that of %s but for the extension, so that the '
                                      'captions could be of either' % ', '.join(others))
-        found.append(with_captions(item, raw, file, odd))
+        found.append(with_captions(item, raw, file, notes))
     if not any_file:
         raise InputError('%s: holds no captions; %s' % (raw, HOW))
-    return found, remarks_on(odd)
+    return found, notes.remarks()

@@ -3,9 +3,9 @@
 import hashlib
 import os
 
-from stackgan.data.layouts.captions import read_text
 from stackgan.data.layouts.common import SPLITS, NameIndex, require
 from stackgan.errors import InputError
+from stackgan.text_files import read_lines
 
 LEAST_TRAIN_CLASSES = 2      # the wrong image of a caption comes from another class
 
@@ -102,8 +102,7 @@ def _listed(dataset, raw, split, file):
     if file:
         path = require(os.path.join(raw, file), 'data.split.%s_list names it, below the raw folder'
                        % split)
-        lines = read_text(path)[0].splitlines()
-        return [line.strip() for line in lines if line.strip()], path
+        return [line.strip() for line in read_lines(path) if line.strip()], path
     if dataset.lists is None:
         raise InputError('%s: brings no lists of its own (train/filenames.pickle or a column '
                          'split); name files with data.split.train_list and test_list, or use '

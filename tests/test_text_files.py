@@ -251,10 +251,10 @@ def test_tables_as_spreadsheets_write_them(tmp_path, text):
     ('a.jsonl', '{"file": "a", "caption": {"en": "b"}}', '"caption" is an object'),
     ('a.jsonl', '{"file": "a"}', 'both captions are missing'),
     ('a.jsonl', '"a bird"', 'it is a text'),
-    ('a.jsonl', '{"file": "a", "caption": "b" "c"}', 'not JSON .Expecting .* at column 29'),
+    ('a.jsonl', '{"file": "a", "caption": "b" "c"}', 'not JSON .Expecting .* at column 30'),
 ])
 def test_faults_of_tables_name_the_line_and_what_was_found(tmp_path, name, text, words):
-    with pytest.raises(InputError, match=name + ':? ' + words) as caught:
+    with pytest.raises(InputError, match=name + '.*' + words) as caught:
         read_table(write(tmp_path / name, text))
     assert '\n' not in str(caught.value) and len(str(caught.value)) < 400
 

@@ -33,6 +33,10 @@ keeps it in `config.yaml`, which `--config` takes again. Where `null` is allowed
 what it stands for. Files and finished work of earlier versions stay usable: a key that they lack
 has its default, and a renamed one is read under its new name.
 
+Of YAML, mappings, lists, texts, numbers, `true`, `false` and `null` are read (`yes`, `no`, `on` and
+`off` as well); a date is a text. Anchors, aliases, tags and repeated keys are errors, and so is a
+number that the versions of YAML read differently, such as `010`, `1:30` or `1_000`.
+
 This page is made from `stackgan/config/schema.py`.
 '''
 KINDS = {int: 'whole number', float: 'number', str: 'text', bool: 'true, false'}

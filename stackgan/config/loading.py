@@ -13,28 +13,16 @@ from stackgan.config import schema
 from stackgan.config.checks import check_config, fill_nulls, values_of_nulls
 from stackgan.config.places import find_config
 from stackgan.config.renamed import rename_tree, renamed
+from stackgan.config.yaml_values import MAX_BYTES, NotRead, parse_yaml
 from stackgan.errors import ConfigError
+from stackgan.files import read_bytes
+from stackgan.text_files import decode
 
 MAX_BASES = 8           # files that build on each other
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice."""
-
-
-def _mapping_without_duplicates(loader, node, deep=False):
-    seen = set()
-    for key_node, _ in node.value:
-        name = loader.construct_object(key_node, deep=True)
-        if name in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, 'key %r is given twice' % name, key_node.start_mark)
-        seen.add(name)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG,
-                        _mapping_without_duplicates)
+MAX_SHOWN = 80          # characters of a value in a message
+NUMBER = re.compile(r'[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?')
 
 
 def load_config(
@@ -134,13 +122,16 @@ def _merged(below, above):
 
 def _read_yaml(path):
     try:
-        with open(path, encoding='utf-8') as stream:
-            tree = yaml.load(stream, Loader=_Loader)   # a subclass of SafeLoader
-    except (OSError, UnicodeDecodeError) as error:
+        text = decode(read_bytes(path, MAX_BYTES))
+        if not text.is_whole:
+            raise ValueError('bytes that are not UTF-8; save it as UTF-8')
+    except (OSError, ValueError) as error:
         raise ConfigError('%s: cannot be read: %s' % (path, getattr(error, 'strerror', None)
                                                       or error))
-    except yaml.YAMLError as error:
-        raise ConfigError('%s: not valid YAML: %s' % (path, ' '.join(str(error).split())))
+    try:
+        tree = parse_yaml(text.text)
+    except NotRead as error:
+        raise ConfigError('%s: not valid YAML: %s' % (path, error))
     if not isinstance(tree, dict):
         raise ConfigError('%s: holds %s, not a mapping of sections (see configs/)'
                           % (path, _kind(tree)))
@@ -149,13 +140,14 @@ def _read_yaml(path):
 
 def _override(tree, text):
     name, separator, value = text.partition('=')
+    text = shortened(text)
     parts = name.strip().split('.')
     if not separator or not all(parts):
         raise ConfigError('--set %s: not of the form section.key=value' % text)
     try:
-        value = yaml.load(value, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError('--set %s: not a valid value: %s' % (text, ' '.join(str(error).split())))
+        value = parse_yaml(value)
+    except NotRead as error:
+        raise ConfigError('--set %s: not a valid value: %s' % (text, error.reason))
     name, value = renamed(name.strip(), value)
     parts = name.split('.')
     _check_known(schema.Config, parts, '--set %s' % text)
@@ -198,7 +190,8 @@ def _typed(kind, tree, origin, prefix):
 
 
 def _unknown(origin, section, name, known):
-    near = difflib.get_close_matches(str(name), list(known), 1, 0.5)
+    name = shortened(str(name))
+    near = difflib.get_close_matches(name, list(known), 1, 0.5)
     hint = 'did you mean %s?' % near[0] if near else 'known keys: %s' % ', '.join(known)
     return '%s: unknown key %s; %s' % (origin, ('%s.%s' % (section, name)).lstrip('.'), hint)
 
@@ -233,11 +226,8 @@ def strip_optional(kind):
 
 
 def _scalar(kind, value, origin, name, optional):
-    if kind is float and isinstance(value, str):
-        try:                    # YAML 1.1 reads 2e-4 as text
-            value = float(value)
-        except ValueError:
-            pass
+    if kind is float and isinstance(value, str) and NUMBER.fullmatch(value):
+        value = float(value)    # YAML 1.1 reads 2e-4 as text
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not kind or value != value or value in (float('inf'), float('-inf')):
@@ -255,11 +245,11 @@ def _check_limits(value, limits, origin, name):
         if limit is not None and not holds(value, limit):
             raise ConfigError('%s: %s: is %s, must be %s' % (origin, name, value, words % limit))
     if limits['choices'] and value not in limits['choices']:
-        raise ConfigError('%s: %s: is %r, must be one of %s'
-                          % (origin, name, value, ', '.join(limits['choices'])))
+        raise ConfigError('%s: %s: is %s, must be one of %s'
+                          % (origin, name, _kind(value), ', '.join(limits['choices'])))
     if limits['pattern'] and not re.fullmatch(limits['pattern'], value):
-        raise ConfigError('%s: %s: %r may hold only letters, digits, ".", "_" and "-", and must '
-                          'start with a letter or digit' % (origin, name, value))
+        raise ConfigError('%s: %s: %s may hold only letters, digits, ".", "_" and "-", and must '
+                          'start with a letter or digit' % (origin, name, _kind(value)))
 
 
 def _kind(value):
@@ -267,4 +257,9 @@ def _kind(value):
         return 'null'
     if isinstance(value, dict):
         return 'a section'
-    return '%r' % (value,)
+    return shortened('%r' % (value,))
+
+
+def shortened(text):
+    """A text for a message, so that a file cannot fill the terminal."""
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + '...'

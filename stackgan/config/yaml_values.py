@@ -1,0 +1,169 @@
+"""The part of YAML that configurations use, read within bounds.
+
+Mappings, lists, texts, numbers, true, false and null. Anchors, aliases, tags, merge keys and
+several documents are refused, because a few bytes of them can build what fills a memory; so are
+numbers that versions 1.1 and 1.2 of YAML read differently, such as 010 and 1:30. Dates are texts.
+"""
+
+import re
+from typing import Any, Iterator, Optional
+
+import yaml
+
+MAX_BYTES = 128 << 10        # of a file; the longest in configs/ has 3 KB
+MAX_DEPTH = 16               # mappings and lists within each other
+MAX_DIGITS = 18              # of a whole number: all of them fit 64 bits
+SHOWN = 60                   # characters of a file's text in a message
+
+_WORDS = {'': None, '~': None}
+for _words, _value in (('null', None), ('true yes on', True), ('false no off', False)):
+    for _word in _words.split():
+        _WORDS.update({_word: _value, _word.title(): _value, _word.upper(): _value})
+_WHOLE = re.compile(r'[-+]?(?:0|[1-9][0-9]*)\Z')
+_HEXADECIMAL = re.compile(r'[-+]?0x[0-9a-fA-F]+\Z')
+# As PyYAML has it, which writes files by the same rule: an exponent has a sign.
+_FLOAT = re.compile(r'(?:[-+]?[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?\Z')
+_SPECIAL = re.compile(r'(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z')
+_OF_YAML_1_1 = re.compile(      # what else it takes for a number
+    r'(?:[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*|'
+    r'[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+|[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|'
+    r'\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*)\Z')
+
+
+class NotRead(ValueError):
+    """A text that is no YAML, or not of the part that is read. One line, without the file."""
+
+    def __init__(self, reason: str, mark: Optional[yaml.Mark] = None) -> None:
+        super().__init__(reason if mark is None else 'line %d: %s' % (mark.line + 1, reason))
+        self.reason = reason
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text: None, bool, int, float, str, list or dict with str keys.
+
+    Raises NotRead.
+    """
+    if len(text) > MAX_BYTES:
+        raise NotRead('has more than %d characters' % MAX_BYTES)
+    try:
+        return _document(yaml.parse(text, Loader=yaml.SafeLoader))
+    except NotRead:
+        raise
+    except yaml.MarkedYAMLError as error:
+        reason = ', '.join(each for each in (error.context, error.problem) if each)
+        raise NotRead(_short(reason, 200), error.problem_mark or error.context_mark)
+    except Exception as error:       # the scanner lets through what int() and chr() say
+        raise NotRead(_short(str(error) or type(error).__name__, 200))
+
+
+def _document(events: Iterator[yaml.Event]) -> Any:
+    found = []
+    for event in events:
+        if isinstance(event, yaml.NodeEvent):
+            if found:
+                raise NotRead('holds more than one document', event.start_mark)
+            found.append(_node(events, event, 0))
+    return found[0] if found else None
+
+
+def _node(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Any:
+    """The value that begins with `event`; takes its other events."""
+    _check(event)
+    if isinstance(event, yaml.ScalarEvent):
+        return _plain(event) if event.implicit[0] else event.value
+    if depth == MAX_DEPTH:
+        raise NotRead('more than %d levels within each other' % MAX_DEPTH, event.start_mark)
+    if isinstance(event, yaml.SequenceStartEvent):
+        return _list(events, depth)
+    return _mapping(events, depth)
+
+
+def _list(events: Iterator[yaml.Event], depth: int) -> list:
+    found = []
+    while True:
+        event = next(events)
+        if isinstance(event, yaml.SequenceEndEvent):
+            return found
+        found.append(_node(events, event, depth + 1))
+
+
+def _mapping(events: Iterator[yaml.Event], depth: int) -> dict:
+    found = {}
+    while True:
+        key = next(events)
+        if isinstance(key, yaml.MappingEndEvent):
+            return found
+        _check(key)
+        if not isinstance(key, yaml.ScalarEvent):
+            raise NotRead('a key must be a word, not a list or a section', key.start_mark)
+        if key.value in found:
+            raise NotRead('key %r is given twice' % _short(key.value), key.start_mark)
+        found[key.value] = _node(events, next(events), depth + 1)
+
+
+def _check(event: yaml.Event) -> None:
+    """Raises NotRead for what a node may not be or have."""
+    if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+        raise NotRead('anchors and aliases (%s) are not read; write the value out'
+                      % _short('&*'[isinstance(event, yaml.AliasEvent)] + event.anchor),
+                      event.start_mark)
+    if event.tag is not None:
+        raise NotRead('tags (%s) are not read; write the value without one' % _short(event.tag),
+                      event.start_mark)
+    if isinstance(event, yaml.ScalarEvent) and re.search('[\0\ud800-\udfff]', event.value):
+        raise NotRead('a text with a character that is none (NUL or half of a pair)',
+                      event.start_mark)
+
+
+def _plain(event: yaml.ScalarEvent) -> Any:
+    """The value of a scalar without quotes."""
+    text = event.value
+    if text in _WORDS:
+        return _WORDS[text]
+    if _FLOAT.match(text):
+        return float(text)
+    if _SPECIAL.match(text):
+        return float(text.replace('.', ''))
+    is_whole = _WHOLE.match(text)
+    if is_whole or _HEXADECIMAL.match(text):
+        if len(text) > MAX_DIGITS:
+            raise NotRead('%s is a number of more than %d digits' % (_short(text), MAX_DIGITS),
+                          event.start_mark)
+        return int(text, 10 if is_whole else 16)
+    if _OF_YAML_1_1.match(text):
+        raise NotRead('%s is %s in YAML 1.1 and %s in YAML 1.2; write a plain number, or %r for '
+                      'the text' % (_short(text), _reading(text), _newer_reading(text),
+                                    _short(text)), event.start_mark)
+    return text
+
+
+def _reading(text: str) -> str:
+    """What YAML 1.1 makes of a number with underscores, an octal one and so on."""
+    digits = text.replace('_', '')
+    sign, digits = (-1 if digits[0] == '-' else 1), digits.lstrip('-+')
+    if len(digits) > MAX_DIGITS:
+        return 'a number'
+    try:
+        if ':' in digits:
+            value = sum(float(each) * 60 ** place
+                        for place, each in enumerate(reversed(digits.split(':'))))
+            value = value if '.' in digits else int(value)
+        elif '.' in digits:
+            value = float(digits)
+        else:
+            base = {'0b': 2, '0x': 16}.get(digits[:2], 8 if digits[:1] == '0' else 10)
+            value = int(digits[2:] if base in (2, 16) else digits, base)
+    except ValueError:
+        return 'no number'
+    return '%s' % (sign * value)
+
+
+def _newer_reading(text: str) -> str:
+    """What YAML 1.2 makes of it: 010 is ten, and the rest are texts."""
+    is_decimal = re.match(r'[-+]?[0-9]+\Z', text) and len(text) <= MAX_DIGITS
+    return '%d' % int(text) if is_decimal else 'a text'
+
+
+def _short(text: str, most: int = SHOWN) -> str:
+    text = ' '.join(text.split())
+    return text if len(text) <= most else text[:most] + '...'

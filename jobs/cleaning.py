@@ -1,34 +1,62 @@
 """What `clean` removes: containers, and outputs only where a job is named."""
 
 import os
-import shutil
 
 from jobs.compose import Project
 from jobs.contract import folder_of
 from jobs.locks import locked
-from stackgan.errors import MissingRequirement
-from stackgan.printing import say
+from jobs.places import check_place
+from stackgan.errors import MissingRequirement, StackganError
+from stackgan.file_systems import empty, remove
+from stackgan.printing import complain, say
+
+ENDINGS = ('.partial', '.partial.copy', '.previous')
 
 
 def clean_containers(environment):
-    """Removes the project's containers; says so. Without an engine there are none."""
+    """Removes the project's containers; says so. Returns an exit code, and raises nothing.
+
+    Without an engine, or without Compose, there are none. What else goes wrong is said, and is
+    no reason to keep the outputs that were named.
+    """
     try:
         Project(environment).call('--profile', '*', 'down', '--remove-orphans')
     except MissingRequirement as error:
         say('clean: no containers: %s' % error)
+    except StackganError as error:
+        complain('clean: error: the containers are not removed: %s' % error)
+        return error.exit_code
     else:
         say('clean: the containers of the project are removed; its data is kept')
+    return 0
 
 
 def clean_output(job, config, volume):
-    """Removes a job's output, finished or not. Raises StackganError while the job runs."""
+    """Removes a job's output, finished or not. Raises StackganError while the job runs.
+
+    Of an output that is a link (to a larger disk) the content goes; the link and the folder it
+    leads to stay, for the next output.
+    """
+    named = os.path.join(volume, job.output(config))
     folder = folder_of(job, config, volume)
-    kinds = [folder + ending for ending in ('', '.partial', '.partial.copy', '.previous')]
-    if not any(os.path.isdir(path) for path in kinds):
+    found = _found(named, folder)
+    if not found:
         say('clean: %s has no output in %s' % (job.name, volume))
         return
+    check_place(named)
     with locked(folder, 'clean'):
-        for path in kinds:
-            if os.path.isdir(path):
-                shutil.rmtree(path)
+        for path in _found(named, folder):
+            if path == folder and os.path.islink(named):
+                empty(path)
+                say('clean: removed what is in %s; the link %s stays' % (path, named))
+            else:
+                remove(path)
                 say('clean: removed %s' % path)
+
+
+def _found(named, folder):
+    """What there is of an output, beside its name in the volume and beside what that leads to."""
+    beside = [path + ending for path in sorted({named, folder}) for ending in ENDINGS]
+    is_there = (os.path.isdir(folder) and os.listdir(folder) if os.path.islink(named)
+                else os.path.lexists(folder))
+    return ([folder] if is_there else []) + [path for path in beside if os.path.lexists(path)]

@@ -167,10 +167,11 @@ def _logs(options, config, volume):
 
 
 def _clean(options, config, volume):
-    cleaning.clean_containers(compose.variables(find_config(options.config), options.set, volume))
+    code = cleaning.clean_containers(
+        compose.variables(find_config(options.config), options.set, volume))
     for name in options.jobs:
         cleaning.clean_output(chain.BY_NAME[name], config, volume)
-    return 0
+    return code
 
 
 def _dry_run(config, volume, jobs):

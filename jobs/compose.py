@@ -20,26 +20,44 @@ class Project:
             environment,      # dict: variables of compose.yaml that are set for this run
     ):
         self.environment = dict(os.environ, **environment)
-        resolved = json.loads(self.call('--profile', '*', 'config', '--format', 'json'))
-        self.name = resolved['name']
-        self.services = resolved['services']
+        self.name, self.services = None, None
+        resolved = self.call('--profile', '*', 'config', '--format', 'json')
+        try:
+            resolved = json.loads(resolved)
+            self.name, self.services = resolved['name'], resolved['services']
+        except (ValueError, KeyError, TypeError) as error:
+            raise MissingRequirement('docker compose config gives no project (%s); install '
+                                     'docker-compose-plugin, or run with --on local' % error)
 
     def call(self, *arguments):
         """Runs `docker compose` and returns what it prints. Raises StackganError."""
+        done = self._docker('compose', *arguments)
+        if done.returncode:
+            self._explain(arguments, done)
+        return done.stdout
+
+    def _docker(self, *arguments):
         try:
-            done = subprocess.run(['docker', 'compose'] + list(arguments), cwd=ROOT,
-                                  env=self.environment, stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, universal_newlines=True)
+            return subprocess.run(['docker'] + list(arguments), cwd=ROOT, env=self.environment,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, encoding='utf-8', errors='replace')
         except OSError:
             raise MissingRequirement('there is no docker command on PATH; install Docker, or '
                                      'run with --on local')
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or ['no message']
-            if "'compose' is not a docker command" in done.stderr:
-                raise MissingRequirement('docker has no Compose v2; install docker-compose-plugin, '
-                                         'or run with --on local')
-            raise ConfigError('docker compose %s: %s' % (' '.join(arguments), lines[-1]))
-        return done.stdout
+
+    def _explain(self, arguments, failed):
+        """Raises StackganError for a command that failed: by what works, not by its words."""
+        if self.services is None:                        # a Compose that resolved them is there
+            version = self._docker('compose', 'version')
+            if version.returncode:
+                raise MissingRequirement(
+                    'docker has no Compose v2 (%s); install docker-compose-plugin, or run with '
+                    '--on local' % _first_line(version))
+        elif self._docker('version', '--format', '{{.Server.Version}}').returncode:
+            raise MissingRequirement(
+                'the Docker engine does not answer (%s); start it, or run with --on local'
+                % _first_line(failed))
+        raise ConfigError('docker compose %s: %s' % (' '.join(arguments), _first_line(failed)))
 
     def build(self, images):
         """Builds images in the terminal's sight. Raises ConfigError."""
@@ -72,6 +90,12 @@ class Project:
         """The bases that the images are built on."""
         return sorted({service['build']['args']['BASE'] for service in self.services.values()
                        if 'build' in service})
+
+
+def _first_line(done):
+    """The first thing that a command said: the last of docker is advice to ask for help."""
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return lines[0].strip()[:200] if lines else 'it says nothing'
 
 
 def variables(

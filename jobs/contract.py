@@ -168,7 +168,7 @@ def state_of(job, config, volume):
         return State('unfinished', 'goes on where it stopped')
     if manifest:
         return State('stale', ', '.join(differences(manifest['request'], request)))
-    if os.path.isdir(folder):
+    if os.path.isdir(folder) and os.listdir(folder):      # an empty one: what a link leads to
         return State('stale', 'its manifest or one of its files is missing or damaged')
     return State('missing')
 

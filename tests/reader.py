@@ -68,7 +68,7 @@ class Reader:
         monkeypatch.setenv('STACKGAN_CONFIG_FOLDER', os.path.join(self.folder, 'configs'))
         monkeypatch.setattr(chain, '_run_process', lambda name, given: command_line.main(
             [name] + list(given)))
-        monkeypatch.setattr(cleaning, 'clean_containers', lambda environment: None)
+        monkeypatch.setattr(cleaning, 'clean_containers', lambda environment: 0)
         monkeypatch.setenv('PATH', '%s:%s' % (os.path.join(self.folder, 'bin'), os.environ['PATH']))
         for name in ('STACKGAN_CONFIG', 'STACKGAN_DATA', 'STACKGAN_SET'):
             monkeypatch.delenv(name, raising=False)

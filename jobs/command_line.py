@@ -11,6 +11,7 @@ from stackgan.config import load_config
 from stackgan.config.loading import marked_yaml
 from stackgan.config.places import find_config
 from stackgan.errors import ConfigError, Interrupted, StackganError
+from stackgan.files import user_path
 from stackgan.printing import complain, printable, say, show
 
 EXAMPLES = '''examples:
@@ -30,7 +31,7 @@ def main(arguments=None):
     try:
         options.set = _settings_of_environment() + options.set
         config = load_config(find_config(options.config), options.set)
-        volume = os.path.abspath(options.data)
+        volume = _volume(options.data)
         return options.act(options, config, volume)
     except StackganError as error:
         complain('%s: error: %s' % (options.command, error))
@@ -40,6 +41,12 @@ def main(arguments=None):
         return exit_code_of(error, options.data)
     except KeyboardInterrupt:
         return Interrupted.exit_code
+
+
+def _volume(path):
+    if not path:
+        raise ConfigError('--data is empty; name the folder of the data volume')
+    return os.path.abspath(path)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,13 +59,15 @@ class _Parser(argparse.ArgumentParser):
 def _parser():
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        '--config', metavar='FILE', default=os.environ.get('STACKGAN_CONFIG', 'painted-birds'),
+        '--config', metavar='FILE', type=user_path,
+        default=os.environ.get('STACKGAN_CONFIG') or 'painted-birds',
         help='configuration: a YAML file, or the name of one in configs/ '
              '(default: $STACKGAN_CONFIG, else painted-birds)')
     common.add_argument('--set', metavar='KEY=VALUE', action='append', default=[],
                         help='override one key, e.g. train.batch_size=8; may be repeated '
                              '(and comes after those of $STACKGAN_SET)')
-    common.add_argument('--data', metavar='DIR', default=os.environ.get('STACKGAN_DATA', 'data'),
+    common.add_argument('--data', metavar='DIR', type=user_path,
+                        default=os.environ.get('STACKGAN_DATA') or 'data',
                         help='the data volume (default: $STACKGAN_DATA, else ./data)')
     running = argparse.ArgumentParser(add_help=False)
     running.add_argument('--dry-run', action='store_true',

@@ -124,10 +124,10 @@ def variables(
 
 def is_set(name):
     """Whether a variable comes from the environment or from .env."""
-    if name in os.environ:
+    if os.environ.get(name):                        # compose.yaml takes an empty one for none
         return True
     try:
         with open(os.path.join(ROOT, '.env'), encoding='utf-8') as stream:
-            return re.search(r'^%s=' % name, stream.read(), re.M) is not None
+            return re.search(r'^%s=.' % name, stream.read(), re.M) is not None
     except OSError:
         return False

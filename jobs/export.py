@@ -7,11 +7,11 @@ from jobs.prepared import (run_folder, text_encoder_of_own_captions,
                            uses_brought_embeddings)
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
-from stackgan.files import digest_of_file, write_json
+from stackgan.files import digest_of_file, user_path, write_json
 
 
 def _add_options(parser):
-    parser.add_argument('--check', metavar='FILE',
+    parser.add_argument('--check', type=user_path, metavar='FILE',
                         help='export nothing: check a frozen graph (.pb) for what stops ATC')
     parser.add_argument('--names', choices=('original', 'port'),
                         help='write a checkpoint under the names of hanzhanggit/StackGAN or of '

@@ -7,7 +7,7 @@ from jobs.contract import REQUEST, Input, Job
 from jobs.imported import IMPORTER, request_of_output
 from jobs.prepared import run_folder
 from stackgan.errors import InputError
-from stackgan.files import read_json
+from stackgan.files import read_json, user_path
 
 LAYOUTS, COMPATS = ('auto', 'original', 'port'), ('ascend-port',)
 ENDINGS = ('.index', '.meta', '.data-00000-of-00001')
@@ -15,7 +15,7 @@ ENDINGS = ('.index', '.meta', '.data-00000-of-00001')
 
 def _add_options(parser):
     parser.add_argument('--stage', type=int, choices=(1, 2), help='which stage it is of')
-    parser.add_argument('--from', dest='source', metavar='PATH',
+    parser.add_argument('--from', type=user_path, dest='source', metavar='PATH',
                         help='the checkpoint, without .index; or the folder of a single one')
     parser.add_argument('--layout', choices=LAYOUTS, default='auto',
                         help='whose names it has: hanzhanggit/StackGAN, or the Ascend port '

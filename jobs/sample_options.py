@@ -5,6 +5,8 @@ import math
 from typing import List, NamedTuple, Optional
 
 from stackgan.errors import InputError
+from stackgan.files import user_path
+from stackgan.printing import typed
 
 COPIES = 4                             # of each caption of one's own, when nothing is said
 STEPS = 8                              # of a way, when nothing is said
@@ -50,7 +52,8 @@ def add_options(parser):
     what = parser.add_argument_group('captions', 'without these: held-out ones of the dataset')
     what.add_argument('--caption', action='append', default=[], metavar='TEXT',
                       help='draw this caption; may be repeated')
-    what.add_argument('--captions', metavar='FILE', help='draw the captions of a file, one a line')
+    what.add_argument('--captions', type=user_path, metavar='FILE',
+                      help='draw the captions of a file, one a line')
     noise = parser.add_argument_group('noise')
     noise.add_argument('--copies', type=int, metavar='N',
                        help='pictures of each of your captions (default: %d)' % COPIES)
@@ -75,7 +78,7 @@ def add_options(parser):
     model = parser.add_argument_group('model')
     model.add_argument('--stage', type=int, choices=(1, 2),
                        help='1: draw with Stage-I alone (default: 2, which gives both sizes)')
-    model.add_argument('--model', metavar='FILE',
+    model.add_argument('--model', type=user_path, metavar='FILE',
                        help='draw with an exported .pb or .onnx instead of a checkpoint')
 
 
@@ -86,7 +89,7 @@ def wish_of(
     _check_together(options)
     seeds = _seeds(options.seeds) if options.seeds else None
     if options.interpolate_captions:
-        captions = [' '.join(text.split()) for text in options.interpolate_captions]
+        captions = [' '.join(_typed(text).split()) for text in options.interpolate_captions]
         if not all(captions) or captions[0] == captions[1]:
             raise InputError('sample: --interpolate-captions needs two different captions')
     else:
@@ -165,9 +168,17 @@ def _is_seed(text):
     return len(text) <= 10 and text.isascii() and text.isdigit() and int(text) <= MOST_SEED
 
 
+def _typed(text):
+    try:
+        return typed(text)
+    except UnicodeDecodeError as error:
+        raise InputError('sample: the caption %s is not %s text; set the terminal to UTF-8, or '
+                         'write it to a UTF-8 file for --captions' % (text, error.encoding))
+
+
 def _captions(options):
     from stackgan.data.layouts.captions import clean_caption
-    captions = list(options.caption)
+    captions = [_typed(text) for text in options.caption]
     if options.captions:
         captions += _lines_of(options.captions)
     cleaned = [clean_caption(caption) for caption in captions]

@@ -8,13 +8,13 @@ from jobs.prepared import (embeddings_input, judge_inputs, prepared_input, run_f
 from jobs.training import precision
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
-from stackgan.files import digest_of, read_json_lines
+from stackgan.files import digest_of, read_json_lines, user_path
 
 WEIGHTS = {'stackgan-weights': 'stackgan_weights', 'imagenet-weights': 'imagenet_weights'}
 
 
 def _add_options(parser):
-    parser.add_argument('--image-folder', metavar='DIR',
+    parser.add_argument('--image-folder', type=user_path, metavar='DIR',
                         help='score the pictures below this folder instead of generated ones')
     parser.add_argument('--every-checkpoint', action='store_true',
                         help='score every checkpoint that is kept and has no scores yet')

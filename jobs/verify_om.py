@@ -6,7 +6,7 @@ import shutil
 from jobs.contract import Input, Job, listing, read_manifest
 from jobs.prepared import run_folder
 from stackgan.errors import InputError
-from stackgan.files import digest_of
+from stackgan.files import digest_of, user_path
 
 LOOPS, MOST_LOOPS, MOST_DEVICES = 10, 100, 255
 
@@ -17,8 +17,9 @@ def _add_options(parser):
                              % LOOPS)
     parser.add_argument('--device', type=int, default=0, metavar='N',
                         help='number of the NPU (default: 0)')
-    parser.add_argument('--msame', metavar='FILE', help='the program (default: msame on PATH)')
-    parser.add_argument('--results', metavar='DIR',
+    parser.add_argument('--msame', type=user_path, metavar='FILE',
+                        help='the program (default: msame on PATH)')
+    parser.add_argument('--results', type=user_path, metavar='DIR',
                         help='compare the results/ that run-on-ascend.sh made elsewhere')
 
 

@@ -48,6 +48,14 @@ def atomic_write(path, mode='wb'):
         raise
 
 
+def user_path(text: str) -> str:
+    """A path as a person gives it: `~` and `~name` at its start are home folders.
+
+    A shell leaves them as they are behind `=`, in quotes and in files.
+    """
+    return os.path.expanduser(text)
+
+
 def remove_unfinished(folder):
     """Removes what a process killed inside `atomic_write` left anywhere below `folder`."""
     for name in files_below(folder):

@@ -40,6 +40,23 @@ def _is_space(character):
     return unicodedata.category(character) == 'Zs'
 
 
+def encoding() -> str:
+    """The encoding of the terminal."""
+    return getattr(sys.stdout, 'encoding', None) or 'utf-8'
+
+
+def typed(text: str) -> str:
+    """An argument that is text, not a path: its bytes as UTF-8, else as the terminal means them.
+
+    Raises UnicodeDecodeError for bytes that are no text there either.
+    """
+    try:
+        text.encode('utf-8')
+        return text
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode(encoding())
+
+
 def say(text: object) -> None:
     """Shows a line on standard output."""
     _write(sys.stdout, printable(text) + '\n')
@@ -142,10 +159,10 @@ def _fill_standard_descriptors():
 
 
 def _stream(before, descriptor):
-    encoding = getattr(before, 'encoding', None) or 'utf-8'
     _asks(before, 'flush', None)
-    return io.TextIOWrapper(_Outlet(descriptor), encoding=encoding, errors='backslashreplace',
-                            newline='\n', line_buffering=True, write_through=True)
+    return io.TextIOWrapper(_Outlet(descriptor), getattr(before, 'encoding', None) or 'utf-8',
+                            errors='backslashreplace', newline='\n', line_buffering=True,
+                            write_through=True)
 
 
 @contextmanager

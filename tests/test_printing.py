@@ -7,6 +7,7 @@ import subprocess
 import sys
 import termios
 
+import needs
 import pytest
 from toy import ROOT
 
@@ -45,24 +46,28 @@ def work(path, lines=20, before='', **how):
 def jobs(words, redirection='', **environment):
     """`python -m jobs` by a shell, with redirections; (exit code, standard output and error)."""
     done = subprocess.run(
-        ['bash', '-c', 'exec "$0" -m jobs %s %s' % (words, redirection), sys.executable], cwd=ROOT,
+        [needs.program('bash'), '-c', 'exec "$0" -m jobs %s %s' % (words, redirection), sys.executable], cwd=ROOT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ, **environment))
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-@pytest.mark.parametrize('redirection', ['>&-', '2>&-', '>&- 2>&-', '>/dev/full', '2>/dev/full',
-                                         '>/dev/full 2>/dev/full <&-'])
+FULL = [pytest.param(text, marks=needs.dev_full)
+        for text in ('>/dev/full', '2>/dev/full', '>/dev/full 2>/dev/full <&-')]
+
+
+@pytest.mark.parametrize('redirection', ['>&-', '2>&-', '>&- 2>&-'] + FULL)
 def test_streams_that_are_closed_or_full(tmp_path, redirection):
     code = WORK % dict(lines=20, path=str(tmp_path / 'work'))
-    done = subprocess.run(['bash', '-c', 'exec "$0" -c "$1" ' + redirection, sys.executable, code],
-                          cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(
+        [needs.program('bash'), '-c', 'exec "$0" -c "$1" ' + redirection, sys.executable, code],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert done.returncode == 0 and (tmp_path / 'work').read_text() == 'done'
 
 
 @pytest.mark.parametrize('words, code', [
     ('status --config smoke', 0), ('--help', 0), ('preprocess --help', 0), ('nonsense', 2),
     ('status --config nowhere.yaml', 2), ('run --dry-run --config smoke', 0)])
-@pytest.mark.parametrize('redirection', ['>&- 2>&-', '>/dev/full 2>/dev/full', '| true'])
+@pytest.mark.parametrize('redirection', ['>&- 2>&-', FULL[2], '| true'])
 def test_the_exit_code_is_that_of_the_work(tmp_path, words, code, redirection):
     words += ' --data %s' % tmp_path if 'config' in words else ''
     if redirection == '| true':
@@ -73,7 +78,7 @@ def test_the_exit_code_is_that_of_the_work(tmp_path, words, code, redirection):
 def test_a_reader_that_leaves_ends_it_quietly(tmp_path):
     done = subprocess.run(
         'set -o pipefail; "%s" -m jobs status --config smoke --data %s | head -1'
-        % (sys.executable, tmp_path), shell=True, cwd=ROOT, executable='/bin/bash',
+        % (sys.executable, tmp_path), shell=True, cwd=ROOT, executable=needs.program('bash'),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 0 and done.stderr == b''
     assert done.stdout.startswith(b'configuration smoke')

@@ -255,7 +255,8 @@ def test_half_requests_and_garbage_do_no_harm(served):
     assert served.draw()[0] == 200
 
 
-@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+@pytest.mark.parametrize('number, code', [(signal.SIGTERM, 0), (signal.SIGHUP, 0),
+                                          (signal.SIGINT, 130)])
 def test_a_signal_lets_the_drawing_under_way_finish(volume, number, code):
     with Served(volume, '--rate', '1000') as server:
         assert server.draw()[0] == 200                  # loaded

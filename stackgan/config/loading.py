@@ -15,7 +15,7 @@ from stackgan.config.places import find_config
 from stackgan.config.renamed import rename_tree, renamed
 from stackgan.config.yaml_values import MAX_BYTES, NotRead, parse_yaml
 from stackgan.errors import ConfigError
-from stackgan.files import read_bytes
+from stackgan.files import read_bytes, user_path
 from stackgan.text_files import decode
 
 MAX_BASES = 8           # files that build on each other
@@ -215,7 +215,8 @@ def _value(kind, value, limits, origin, name):
         value = 'off'                                        # YAML 1.1 reads off as false
     value = _scalar(kind, value, origin, name, optional)
     _check_limits(value, limits, origin, name)
-    return value
+    is_path = kind is str and not (limits['choices'] or limits['pattern'])      # all other texts
+    return user_path(value) if is_path else value
 
 
 def strip_optional(kind):

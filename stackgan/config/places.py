@@ -4,6 +4,7 @@ import os
 from typing import Optional
 
 from stackgan.errors import ConfigError
+from stackgan.files import user_path
 
 SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))), 'configs')
@@ -17,6 +18,7 @@ def find_config(
 
     A name is also looked up in the folder $STACKGAN_CONFIG_FOLDER: where containers see yours.
     """
+    name = user_path(name)
     if beside is not None and not os.path.isabs(name):
         for path in (os.path.join(beside, name), os.path.join(beside, name + '.yaml')):
             if os.path.isfile(path):
@@ -25,7 +27,8 @@ def find_config(
         return name
     if os.sep in name or name.endswith(('.yaml', '.yml')):
         return name if beside is None else os.path.join(beside, name)
-    folders = [folder for folder in (os.environ.get('STACKGAN_CONFIG_FOLDER'), SHIPPED) if folder]
+    added = user_path(os.environ.get('STACKGAN_CONFIG_FOLDER', ''))
+    folders = [folder for folder in (added, SHIPPED) if folder]
     for folder in folders:
         path = os.path.join(folder, name + '.yaml')
         if os.path.exists(path):

@@ -14,6 +14,11 @@ from multiprocessing.connection import wait
 
 from stackgan.errors import StackganError
 
+try:
+    from multiprocessing import resource_tracker as tracker
+except ImportError:                                # Python 3.7
+    from multiprocessing import semaphore_tracker as tracker
+
 ORPHAN_CHECK_SECONDS = 0.2
 STOP_SECONDS = 5.0
 
@@ -37,7 +42,9 @@ class WorkerPool:
         context = multiprocessing.get_context('spawn')
         # A terminal sends Ctrl-C, and SIGHUP when it closes, to all processes; the workers inherit
         # that they do not see it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        tracker.ensure_running()                   # it would let SIGINT through again
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             for _ in range(self.count):
                 ours, theirs = context.Pipe()

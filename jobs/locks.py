@@ -1,14 +1,20 @@
 """One job at a time on one output: a lock that the kernel drops with the process."""
 
+import errno
 import fcntl
 import json
 import os
 import socket
+import stat
 from contextlib import contextmanager
 from datetime import datetime
 
-from stackgan.errors import MissingRequirement, StackganError
+from stackgan.errors import InputError, MissingRequirement, StackganError
 from stackgan.file_systems import file_system_of
+from stackgan.files import open_regular, parse_json, read_bytes
+
+MAX_BYTES = 4096             # of a lock file
+OWN = b'{"job"'              # how it begins while its job runs, and after a kill
 
 
 @contextmanager
@@ -16,7 +22,7 @@ def locked(folder, name):
     """Holds `<folder>.lock`. Raises StackganError that says who holds it already."""
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     path = folder + '.lock'
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _open(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -28,6 +34,7 @@ def locked(folder, name):
                 '%s: %s cannot be locked, so two jobs could write one output: the file system (%s) '
                 'refuses: %s; mount it with locks, or put the volume on a local disk with --data'
                 % (name, path, file_system_of(path), os.strerror(error.errno)))
+        _check_own(descriptor, path)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps({
             'job': name, 'pid': os.getpid(), 'host': socket.gethostname(),
@@ -38,28 +45,54 @@ def locked(folder, name):
         os.close(descriptor)
 
 
+def _open(path: str) -> int:
+    """A descriptor of a lock file that is made if need be. Raises InputError for anything else.
+
+    A link would let a job write over the file that it names; a FIFO would make it wait.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK) or os.path.islink(path):
+            raise InputError('%s: is a link, and a lock is a file of its own; remove it' % path)
+        if error.errno in (errno.EISDIR, errno.ENXIO):
+            raise InputError('%s: is no regular file, and a lock is one; remove it' % path)
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError('%s: is no regular file, and a lock is one; remove it' % path)
+    return descriptor
+
+
+def _check_own(descriptor: int, path: str) -> None:
+    """Raises InputError for a file with the name of a lock that holds something else."""
+    content = os.pread(descriptor, MAX_BYTES + 1, 0)
+    if len(content) > MAX_BYTES or content[:len(OWN)] != OWN[:len(content)]:
+        raise InputError('%s: is no lock file, for it holds something else; move it away' % path)
+
+
 def holder(path):
     """Who wrote the lock file, in words."""
     try:
-        with open(path) as stream:
-            facts = json.load(stream)
+        facts = parse_json(read_bytes(path, MAX_BYTES, follow=False).decode('utf-8'))
         return '%(job)s, process %(pid)s on %(host)s since %(since)s' % facts
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return 'its lock file does not say who'
 
 
 def is_locked(folder):
     """Who holds the lock of an output, in words, or None. Takes nothing and writes nothing."""
     try:
-        descriptor = os.open(folder + '.lock', os.O_RDONLY)
+        stream = open_regular(folder + '.lock', follow=False)
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(stream.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
         return None
     except BlockingIOError:
         return holder(folder + '.lock')
     except OSError:                                     # a file system without locks
         return None
     finally:
-        os.close(descriptor)
+        stream.close()

@@ -22,6 +22,12 @@ case $1 in
                 exit 2
             fi
         done
+        for i in "${!images[@]}"; do           # by its digest alone an image would have no name
+            if [[ ${images[i]} = *@* ]]; then
+                docker tag "${images[i]}" "${images[i]%@*}"
+                images[i]=${images[i]%@*}
+            fi
+        done
         trap 'rm -f "$file.partial"' EXIT
         docker save "${images[@]}" | gzip > "$file.partial"
         mv "$file.partial" "$file"

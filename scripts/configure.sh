@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
 # Writes the variables of compose.yaml that depend on this machine to .env; other lines stay.
 # Usage: scripts/configure.sh PLATFORM
+#        scripts/configure.sh --update-bases [IMAGE...]    writes digests to docker/bases.lock
 # PLATFORM: cpu      TensorFlow 1.15 on Python 3.7 (the default)
 #           cpu-tf2  TensorFlow 2.15 on Python 3.11; twice as fast where the CPU has bfloat16
 #           gpu      the same on an NVIDIA GPU, with the NVIDIA container toolkit
 #           ascend   TensorFlow 1.15 of the Ascend image for this processor
 # Where no registry gives the CPU base, it is made by scripts/base-image.sh (needs root).
 # STACKGAN_BASE names another base; STACKGAN_REGISTRY ("host/path/") comes before Ascend's.
+# A base whose digest docker/bases.lock has is taken by that digest, and no other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/bases.sh
 
 platform=${1:-cpu}
 case $platform in
+    --update-bases) python= ;;
     cpu) python=3.7 ;;
     cpu-tf2|gpu) python=3.11 ;;
     ascend) python= ;;
@@ -25,6 +29,11 @@ if ! docker compose version >/dev/null 2>&1; then
     echo "error: docker has no Compose v2 (Debian: docker-compose, others: docker-compose-plugin)" >&2
     exit 3
 fi
+if [ "$platform" = --update-bases ]; then
+    shift
+    update_bases "$@"
+    exit
+fi
 
 if [ -n "${STACKGAN_BASE:-}" ]; then
     base=$STACKGAN_BASE
@@ -35,8 +44,7 @@ else
     base=python:$python-slim-bookworm
 fi
 
-is_here() { docker image inspect "$1" >/dev/null 2>&1; }
-if ! is_here "$base" && ! timeout 300 docker pull --quiet "$base" >/dev/null 2>&1; then
+if ! get_base "$base"; then
     if [ -z "$python" ] || [ -n "${STACKGAN_BASE:-}" ]; then
         echo "error: image $base is not here and cannot be pulled; log in to its registry, name" \
              "the registry with STACKGAN_REGISTRY or the image with STACKGAN_BASE, or load it by" \
@@ -46,6 +54,7 @@ if ! is_here "$base" && ! timeout 300 docker pull --quiet "$base" >/dev/null 2>&
     echo "no registry gives $base" >&2
     base=stackgan-base:$python
     is_here "$base" || scripts/base-image.sh "$python"
+    get_base "$base"
 fi
 
 # Files in a folder used as the volume belong to you; the engine's root would write as user 1000.
@@ -64,16 +73,17 @@ esac
 
 new=$(mktemp .env.XXXXXX)
 trap 'rm -f "$new"' EXIT
-names='COMPOSE_FILE|STACKGAN_PLATFORM|STACKGAN_BASE|STACKGAN_UID|STACKGAN_GID|STACKGAN_CA_BUNDLE'
+names='COMPOSE_FILE|STACKGAN_PLATFORM|STACKGAN_BASE|STACKGAN_BASE_DIGEST|STACKGAN_UID|STACKGAN_GID|STACKGAN_CA_BUNDLE'
 if [ -f .env ]; then grep -Ev "^($names)=" .env > "$new" || true; fi
 cat >> "$new" <<VARIABLES
 COMPOSE_FILE=$files
 STACKGAN_PLATFORM=$platform
-STACKGAN_BASE=$base
+STACKGAN_BASE=$BASE
+STACKGAN_BASE_DIGEST=$DIGEST
 STACKGAN_UID=$user
 STACKGAN_GID=$group
 VARIABLES
 if [ -n "$certificates" ]; then echo "STACKGAN_CA_BUNDLE='$certificates'" >> "$new"; fi
 chmod 644 "$new"
 mv "$new" .env
-echo "wrote .env: platform $platform on $base" >&2
+echo "wrote .env: platform $platform on $BASE" >&2

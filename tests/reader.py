@@ -296,6 +296,6 @@ FORMS = (
     (r'(sudo \S+ |\w+=\S+ )*scripts/', script),
     (r'(export )?\w+=\S*$', assignment),
     (r'atc ', conversion),
-    (r'(python\S* -m )?pip (install|wheel) ', packages),
+    (r'(python\S* -m )?pip (install|wheel|download) ', packages),
     (r'(%s) ' % '|'.join(AS_THEY_ARE), as_it_is),
 )

@@ -1,0 +1,113 @@
+"""docker/install-packages.sh installs what has a listed hash and nothing else, local wheels too."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import zipfile
+
+import needs
+import pytest
+from toy import ROOT
+
+VERSION = '%d.%d' % sys.version_info[:2]
+SCRIPT = os.path.join(ROOT, 'docker', 'install-packages.sh')
+
+
+def wheel(folder, text, name='tiny_package', version='1.0'):
+    """Writes a wheel whose module holds a text; returns its sha256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ('%s-%s-py3-none-any.whl' % (name, version))
+    info = '%s-%s.dist-info/' % (name, version)
+    files = {name + '.py': 'TEXT = %r\n' % text,
+             info + 'METADATA': 'Metadata-Version: 2.1\nName: %s\nVersion: %s\n' % (
+                 name.replace('_', '-'), version),
+             info + 'WHEEL': 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n'
+                             'Tag: py3-none-any\n'}
+    files[info + 'RECORD'] = ''.join('%s,,\n' % each for each in list(files) + [info + 'RECORD'])
+    with zipfile.ZipFile(str(path), 'w') as archive:
+        for each, content in files.items():
+            archive.writestr(each, content)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Build:
+    """The folder that a build has, with a list of one package."""
+
+    def __init__(self, folder):
+        self.folder, self.wheels = folder, folder / 'wheels'
+        self.wheels.mkdir()
+
+    def ask_for(self, digest, version='1.0'):
+        (self.folder / 'requirements.txt').write_text(
+            '# Python %s; made by a test.\ntiny-package==%s ; python_version > "3" \\\n'
+            '    --hash=sha256:%s\n' % (VERSION, version, digest))
+
+    def install(self, *arguments):
+        """(exit code, what it says)."""
+        environment = dict(os.environ, BUILD=str(self.folder), VENV=str(self.folder / 'venv'),
+                           PYTHON=sys.executable, PLATFORM='cpu', PIP_CONFIG_FILE=os.devnull)
+        done = subprocess.run([needs.program('sh'), SCRIPT] + list(arguments), env=environment,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              universal_newlines=True)
+        return done.returncode, done.stdout
+
+    def holds(self):
+        """What the module says that is installed."""
+        return subprocess.check_output(
+            [str(self.folder / 'venv' / 'bin' / 'python'), '-c',
+             'import tiny_package; print(tiny_package.TEXT)'], universal_newlines=True).strip()
+
+
+@pytest.fixture
+def build(tmp_path):
+    return Build(tmp_path)
+
+
+def test_a_listed_wheel_is_installed(build):
+    build.ask_for(wheel(build.wheels, 'right'))
+    code, said = build.install()
+    assert code == 0, said
+    assert build.holds() == 'right'
+    assert (build.folder / 'venv' / 'versions').read_text() == 'Python %s\n' % (
+        '.'.join(map(str, sys.version_info[:3])))
+
+
+def test_another_wheel_of_that_name_is_refused(build):
+    build.ask_for(wheel(build.folder / 'index', 'right'))
+    wheel(build.wheels, 'wrong')
+    code, said = build.install()
+    assert code != 0 and 'DO NOT MATCH THE HASHES' in said
+    assert 'docker/wheels has not what docker/requirements asks for' in said
+    code, said = build.install(str(build.folder / 'target'))
+    assert code != 0 and not (build.folder / 'target' / 'tiny_package.py').exists()
+
+
+def test_a_wheel_that_the_site_built_is_checked_by_its_own_sums(build):
+    build.ask_for(wheel(build.folder / 'index', 'right'))
+    digest = wheel(build.wheels, 'own')
+    name = 'tiny_package-1.0-py3-none-any.whl'
+    (build.wheels / 'SHA256SUMS').write_text('%s  %s\n' % (digest, name))
+    code, said = build.install()
+    assert code == 0, said
+    assert build.holds() == 'own'
+    wheel(build.wheels, 'changed since')
+    (build.folder / 'requirements.txt').unlink()
+    build.ask_for(digest)
+    assert build.install(str(build.folder / 'target'))[0] != 0
+
+
+@pytest.mark.parametrize('line', ['x' * 64 + '  tiny_package-1.0-py3-none-any.whl', 'hello',
+                                  'a' * 64 + '  tiny_package-1.0.tar.gz'])
+def test_sums_that_are_none_are_named(build, line):
+    build.ask_for(wheel(build.wheels, 'right'))
+    (build.wheels / 'SHA256SUMS').write_text(line + '\n')
+    code, said = build.install()
+    assert code != 0 and 'docker/wheels/SHA256SUMS: ' in said and 'Traceback' not in said
+
+
+def test_another_version_is_not_taken_for_it(build):
+    digest = wheel(build.wheels, 'newer', version='1.1')
+    build.ask_for(digest)
+    (build.wheels / 'SHA256SUMS').write_text('%s  tiny_package-1.1-py3-none-any.whl\n' % digest)
+    assert build.install()[0] != 0

@@ -234,6 +234,25 @@ def test_a_tar_that_was_cut_between_two_members(cub, tmp_path):
     refused(path, 'without the mark of its end', tmp_path)
 
 
+def test_tar_files_are_read_and_bounded_where_tarfile_does_not_call_frombuf(
+        cub, tmp_path, monkeypatch):
+    """As of Python 3.13.12 and Debian's 3.11.2-6+deb12u8: headers are made by a method of its own."""
+    made = tarfile.TarInfo.frombuf.__func__
+
+    def fromtarfile(cls, archive):
+        info = made(cls, archive.fileobj.read(512), archive.encoding, archive.errors)
+        info.offset = archive.fileobj.tell() - 512
+        return info._proc_member(archive)
+    monkeypatch.setattr(tarfile.TarInfo, 'fromtarfile', classmethod(fromtarfile))
+    path = pack(tmp_path / 'a.tar', cub)
+    unpack(path, cub_pieces(settings()), str(tmp_path / 'x'), print)
+    assert (tmp_path / 'x' / 'CUB_200_2011' / 'images.txt').exists()
+    with tarfile.open(path) as stream:
+        fifth = stream.getmembers()[5].offset
+    cut(path, fifth)
+    refused(path, 'without the mark of its end', tmp_path)
+
+
 @pytest.mark.parametrize('name', ['birds.zip', 'CUB_200_2011.tgz'])
 def test_a_changed_byte_in_a_picture_or_pickle(published, tmp_path, name):
     path = os.path.join(published, name)

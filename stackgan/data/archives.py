@@ -142,18 +142,21 @@ def _header_class(ends):
     """A TarInfo that refuses large headers, and adds to `ends` when it meets the mark of the end.
 
     Without the mark tarfile takes an archive that was cut between two members for a whole one.
+    These two methods are what every Python calls; frombuf, since its repairs of 2025, is not.
     """
     class Header(tarfile.TarInfo):
         @classmethod
-        def frombuf(cls, buffer, encoding, errors):
+        def fromtarfile(cls, archive):
             try:
-                info = super().frombuf(buffer, encoding, errors)
+                return super().fromtarfile(archive)
             except tarfile.EOFHeaderError:
                 ends.append(True)
                 raise
-            if info.size < 0 or info.type in EXTENSIONS and info.size > MOST_HEADER_BYTES:
-                raise ValueError('a header of %d bytes' % info.size)
-            return info
+
+        def _proc_member(self, archive):
+            if self.size < 0 or self.type in EXTENSIONS and self.size > MOST_HEADER_BYTES:
+                raise ValueError('a header of %d bytes' % self.size)
+            return super()._proc_member(archive)
 
     return Header
 

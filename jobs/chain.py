@@ -9,7 +9,7 @@ import time
 from jobs import (convert_om, embed, export, import_checkpoint, make_dataset, preprocess, report,
                   sample, score, train_scorer, train_stage1, train_stage2, train_text_encoder,
                   verify_om)
-from jobs.contract import folder_of, read_manifest, state_of
+from jobs.contract import folder_of, look_at, state_of
 from jobs.locks import is_locked
 from jobs.signals import heeded
 from stackgan.errors import InputError, Interrupted
@@ -122,7 +122,7 @@ def rows_of_status(config, volume):
         state, holder = state_of(job, config, volume), is_locked(folder)
         word, detail = ('running', holder) if holder else state
         if word == 'done':
-            manifest = read_manifest(folder)
+            manifest = look_at(folder).manifest
             detail = '%s, took %s' % (manifest['finished'].replace('T', ' '),
                                       duration(manifest['seconds']))
         rows.append([job.name, word, os.path.relpath(folder, volume), detail])

@@ -4,7 +4,7 @@ import argparse
 import os
 import shlex
 
-from jobs import chain, cleaning, compose, docker_chain, logs, serve
+from jobs import chain, cleaning, compose, docker_chain, logs, serve, verify
 from jobs.contract import state_of
 from jobs.execution import execute, exit_code_of, explain
 from stackgan.config import load_config
@@ -19,6 +19,7 @@ EXAMPLES = '''examples:
   python -m jobs train-stage1 --config configs/birds.yaml --set train.batch_size=16
   python -m jobs sample --caption "a small red bird with black wings"
   python -m jobs status                                         what is done, stale or missing
+  python -m jobs verify                                         what a disk or a copy has damaged
 
 exit codes: 0 done or up to date, 1 failed, 2 bad configuration or input,
             3 this machine lacks something, 130 interrupted (what is done is kept)'''
@@ -94,6 +95,12 @@ def _parser():
     logs.add_argument('job', metavar='JOB', choices=chain.NAMES)
     logs.add_argument('--follow', action='store_true', help='go on while the job runs')
     logs.set_defaults(act=_logs)
+    verifying = commands.add_parser(
+        'verify', parents=[common], help='read every byte of outputs and name what is damaged',
+        description='Compares every file of finished outputs with the digest in manifest.json. '
+                    'Exit code 1 if one is damaged or missing.')
+    verify.add_options(verifying, chain.NAMES)
+    verifying.set_defaults(act=_verify)
     clean = commands.add_parser(
         'clean', parents=[common], help='remove containers, and the outputs of jobs that are named',
         description='Removes the containers of the project. Data goes only by name: the outputs '
@@ -173,6 +180,10 @@ def _choose(options, environment, config, volume):
 def _logs(options, config, volume):
     logs.show(chain.BY_NAME[options.job], config, volume, options.follow)
     return 0
+
+
+def _verify(options, config, volume):
+    return verify.verify([chain.BY_NAME[name] for name in options.jobs], config, volume)
 
 
 def _clean(options, config, volume):

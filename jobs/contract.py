@@ -14,9 +14,9 @@ from stackgan.config import Config
 from stackgan.config.loading import default_settings
 from stackgan.config.renamed import rename_settings
 from stackgan.errors import InputError
-from stackgan.files import digest_of, read_json
+from stackgan.files import digest_of
+from stackgan.manifests import MANIFEST, look_at, read_manifest     # noqa: F401
 
-MANIFEST = 'manifest.json'
 REQUEST = 'request.json'
 
 
@@ -63,6 +63,12 @@ class Job(NamedTuple):
     growing: Tuple[str, ...] = ()
     # Settings (dotted) that may change without starting anew: a finished output is extended.
     precious: bool = False                          # days of work: never thrown away unasked
+    goes_on: bool = False
+    # A finished output that lost a file is made whole from its checkpoints, not made anew.
+    records: Tuple[str, ...] = ()
+    # Patterns of files that tell of the run (events, logs, times): no content of the output.
+    timed: Dict[str, Tuple[str, ...]] = {}
+    # {file of JSON lines: keys of its lines that hold times}: the rest of the file is content.
     is_complete: Callable = lambda folder, config, volume: True
     # Whether a finished output of this very request holds all that is asked of it.
     add_options: Optional[Callable] = None          # adds options of its own to a parser
@@ -107,11 +113,13 @@ def input_digest(job, each, volume):
     """Digest of an input's content. Raises InputError where the input is missing."""
     path = os.path.join(volume, each.path)
     if each.made_by:
-        manifest = read_manifest(path)
-        if manifest is None:
-            raise InputError('%s: %s is not there yet; run %s first (or: run --until %s)'
-                             % (job.name, each.path, each.made_by, job.name))
-        return manifest['content']
+        output = look_at(path)
+        if output.is_whole:
+            return output.manifest['content']
+        is_made = os.path.isdir(path) and os.listdir(path)
+        lacks = 'damaged: ' + output.describe() if is_made else 'not there yet'
+        raise InputError('%s: %s is %s; run %s first (or: run --until %s)'
+                         % (job.name, each.path, lacks, each.made_by, job.name))
     if os.path.isfile(path):
         facts = os.stat(path)
         return digest_of([facts.st_size, facts.st_mtime_ns])
@@ -137,22 +145,11 @@ def listing(folder):
     return sorted(found)
 
 
-def read_manifest(folder):
-    """The manifest of a finished output whose files are all there, or None."""
-    try:
-        manifest = read_json(os.path.join(folder, MANIFEST))
-        files = manifest['files']
-        whole = all(os.path.getsize(os.path.join(folder, name)) == facts['size']
-                    for name, facts in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return manifest if whole else None
-
-
 def state_of(job, config, volume):
     """`State` of a job's output. Raises nothing for missing inputs: they are a reason."""
     folder = folder_of(job, config, volume)
-    manifest = read_manifest(folder)
+    output = look_at(folder)
+    manifest = output.manifest if output.is_whole else None
     try:
         reason = job.not_needed(config, volume)
         if reason:
@@ -169,7 +166,8 @@ def state_of(job, config, volume):
     if manifest:
         return State('stale', ', '.join(differences(manifest['request'], request)))
     if os.path.isdir(folder) and os.listdir(folder):      # an empty one: what a link leads to
-        return State('stale', 'its manifest or one of its files is missing or damaged')
+        return State('stale', output.describe() + (
+            ', goes on from its whole checkpoints' if job.goes_on else ''))
     return State('missing')
 
 

@@ -44,5 +44,6 @@ JOB = Job(
     inputs=_inputs,
     settings=_settings,
     run=_run,
+    records=('convert.json', '*.atc.log'),
     preview=_preview,
 )

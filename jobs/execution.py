@@ -9,16 +9,20 @@ import traceback
 from datetime import datetime
 
 import stackgan
-from jobs.contract import (MANIFEST, REQUEST, Work, differences, folder_of, read_manifest,
-                           request_of)
+from jobs.content import content_of
+from jobs.contract import REQUEST, Work, differences, folder_of, request_of
+from jobs.going_on import go_on_from, request_in
 from jobs.locks import locked
 from jobs.places import check_place
 from jobs.signals import handled
+from jobs.verify import check_inputs
 from stackgan.config.loading import to_yaml
 from stackgan.errors import InputError, Interrupted, MissingRequirement, StackganError
-from stackgan.file_systems import copy_tree, no_room, refusal, remove
-from stackgan.files import (atomic_write, digest_of, digest_of_file, files_below, read_json,
-                            remove_unfinished, write_json)
+from stackgan.file_systems import no_room, refusal, remove
+from stackgan.files import (atomic_write, digest_of_file, files_below, remove_unfinished,
+                            write_json)
+from stackgan.integrity import forget, settle
+from stackgan.manifests import MANIFEST, look_at, read_manifest
 from stackgan.platforms.cores import load_tensorflow
 from stackgan.printing import complain, complain_of_failure, printable, say
 
@@ -114,17 +118,19 @@ def _execute(job, config, volume, options, log, stop):
     request = request_of(job, config, volume)
 
     def is_done():
-        manifest = read_manifest(folder)
-        return (manifest is not None and not options.force
-                and not differences(manifest['request'], request)
+        output = look_at(folder)
+        return (output.is_whole and not options.force
+                and not differences(output.manifest['request'], request)
                 and job.is_complete(folder, config, volume))
 
     if is_done():
         return log.say('up to date: %s' % folder)
     with locked(folder, job.name):
-        _finish_interrupted_commit(folder)
+        _finish_interrupted_commit(job, folder)
         if is_done():                                      # by whoever held the lock
             return log.say('up to date: %s' % folder)
+        forget()
+        check_inputs(job, config, volume)
         partial = _prepare_partial(job, folder, request, options, log)
         log.path = os.path.join(partial, 'log.txt')
         if job.uses_tensorflow:
@@ -132,12 +138,13 @@ def _execute(job, config, volume, options, log, stop):
         started, notes = time.monotonic(), {}
         job.run(Work(config, volume, partial, _input_paths(job, config, volume),
                      job.settings(config), log.say, stop, notes))
+        settle(stop)
         with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:
             stream.write(to_yaml(config))
         seconds = time.monotonic() - started
         log.say('done in %.1f s: %s' % (seconds, folder))
-        _write_manifest(partial, request, notes, seconds)
-        _commit(folder, keep_previous=job.precious)
+        _write_manifest(job, folder, request, notes, seconds)
+        _commit(job, folder, keep_previous=job.precious)
         log.path = os.path.join(folder, 'log.txt')
 
 
@@ -155,37 +162,24 @@ def _prepare_partial(job, folder, request, options, log):
                 '%s holds unfinished work made with other settings (%s); set them back to go on, '
                 'choose another run.name, or pass --restart to throw it away'
                 % (partial, ', '.join(changed)))
-        if changed or options.restart or options.force:
+        if changed or options.restart or (options.force and not job.precious):
             remove(partial)                       # of a link the link alone
     if os.path.isdir(partial):
         remove_unfinished(partial)
-    else:
-        manifest = read_manifest(folder)
-        grows = (manifest and job.growing and not (options.restart or options.force)
-                 and not differences(manifest['request'], request, job.growing))
-        if grows:
-            log.say('extends the finished output in %s' % folder)
-            building = partial + '.copy'
-            remove(building)
-            copy_tree(folder, building)
-            os.unlink(os.path.join(building, MANIFEST))
-            os.rename(building, partial)
-        else:
-            os.makedirs(partial)
+    elif options.restart or not go_on_from(job, folder, request, options.force, log.say):
+        os.makedirs(partial)
     write_json(os.path.join(partial, REQUEST), request)
     return partial
 
 
 def _changes(job, partial, request):
-    try:
-        old = read_json(os.path.join(partial, REQUEST))
-    except (OSError, ValueError):
-        return ['it does not say which']
-    return differences(old, request, job.growing)
+    old = request_in(partial)
+    return ['it does not say which'] if old is None else differences(old, request, job.growing)
 
 
-def _write_manifest(partial, request, notes, seconds):
-    files = {}
+def _write_manifest(job, folder, request, notes, seconds):
+    """manifest.json of the partial folder."""
+    partial, files = folder + '.partial', {}
     for name in files_below(partial):
         if name not in UNRECORDED:
             path = os.path.join(partial, name)
@@ -193,9 +187,7 @@ def _write_manifest(partial, request, notes, seconds):
     write_json(os.path.join(partial, MANIFEST), {
         'request': request,
         'files': files,
-        'content': digest_of([request['job'], request['form'],
-                              {name: facts['sha256'] for name, facts in files.items()
-                               if name != 'config.yaml'}]),
+        'content': content_of(job, folder, request, files),
         'notes': notes,
         'versions': versions(),
         'seconds': round(seconds, 3),
@@ -212,10 +204,10 @@ def versions():
     return found
 
 
-def _commit(folder, keep_previous):
+def _commit(job, folder, keep_previous):
     """Gives the partial folder, which has its manifest, the name of the output."""
     request = os.path.join(folder + '.partial', REQUEST)
-    if os.path.exists(request):
+    if os.path.exists(request) and not job.goes_on:      # which is mended without a manifest, too
         os.unlink(request)
     previous = folder + '.previous'
     if os.path.isdir(folder):
@@ -229,10 +221,10 @@ def _commit(folder, keep_previous):
             pass
 
 
-def _finish_interrupted_commit(folder):
+def _finish_interrupted_commit(job, folder):
     """A process may die between the manifest and the name: the work is whole, name it."""
     partial = folder + '.partial'
     if read_manifest(partial):
-        _commit(folder, keep_previous=True)
+        _commit(job, folder, keep_previous=True)
     elif os.path.isdir(folder + '.previous') and not os.path.isdir(folder):
         os.rename(folder + '.previous', folder)

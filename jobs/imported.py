@@ -2,10 +2,9 @@
 
 import os
 
-from jobs.contract import MANIFEST, read_manifest
+from jobs.contract import look_at, read_manifest
 from jobs.prepared import run_folder
 from stackgan.errors import InputError
-from stackgan.files import read_json
 
 IMPORTER = 'import-checkpoint'
 
@@ -13,15 +12,13 @@ IMPORTER = 'import-checkpoint'
 def imported_from(config, volume, stage):
     """The path that a stage ('stage1', 'stage2') of this run was imported from, or None."""
     request = request_of_output(os.path.join(volume, run_folder(config, stage)))
-    return request['settings']['from'] if request.get('job') == IMPORTER else None
+    return request['settings'].get('from') if request.get('job') == IMPORTER else None
 
 
 def request_of_output(folder):
     """What the maker of a finished output, whole or damaged, was asked; {} where none is told."""
-    try:
-        return dict(read_json(os.path.join(folder, MANIFEST))['request'])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    manifest = look_at(folder).manifest
+    return manifest['request'] if manifest else {}
 
 
 def brings_stage1(config, volume):

@@ -28,5 +28,6 @@ JOB = Job(
     inputs=_inputs,
     settings=lambda config: {},
     run=_run,
+    records=('index.html',),           # which tells when each job ran, and how long
     uses_tensorflow=False,
 )

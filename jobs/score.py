@@ -9,6 +9,7 @@ from jobs.training import precision
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 from stackgan.files import digest_of, read_json_lines, user_path
+from stackgan.integrity import is_undamaged
 
 WEIGHTS = {'stackgan-weights': 'stackgan_weights', 'imagenet-weights': 'imagenet_weights'}
 
@@ -102,11 +103,16 @@ def _score_checkpoints(work, stage, every, afresh=False):
     if None in chosen:
         raise InputError('%s: no checkpoint there; train that stage first' % folder)
     digests, training = _digests_of_checkpoints(folder), _training(folder, stage)
+    for path in list(store.halves()) + store.all():
+        if os.path.basename(path) not in digests:
+            work.say('%s is no whole checkpoint of this training and is not scored' % path)
     to_score = [CheckpointToScore(
         path, os.path.relpath(path, work.volume), read_facts(path)['step'], stage,
         {'checkpoint': digests[os.path.basename(path)], 'training': training,
          'platform': precision(work.config)})
-        for path in (store.all() if every else chosen)]
+        for path in (store.all() if every else chosen) if os.path.basename(path) in digests]
+    if not to_score:
+        raise InputError('%s is no checkpoint of this training; train that stage again' % chosen[0])
     score_checkpoints(to_score, work.inputs, work.folder, _earlier(work, afresh), work.config,
                       _digests(work), work.say)
 
@@ -128,17 +134,26 @@ def _digests(work):
 def _earlier(work, afresh):
     """The finished output that this work will replace, where there is one to take from."""
     finished = work.folder[:-len('.partial')]
-    return [finished] if read_manifest(finished) and not afresh else []
+    if afresh or not read_manifest(finished):
+        return []
+    if not is_undamaged(os.path.join(finished, 'scores.jsonl')):
+        work.say('%s/scores.jsonl is damaged, so nothing is taken from there' % finished)
+        return []
+    return [finished]
 
 
 def _digests_of_checkpoints(folder):
-    """{name: digest of the variables} of each checkpoint of a finished stage."""
+    """{name: digest of the variables} of each whole checkpoint of a finished stage."""
     files = {}
     for path, facts in read_manifest(folder)['files'].items():
         parts = path.split('/')
-        if parts[0] == 'checkpoints' and parts[-1].startswith('model.'):
+        if parts[0] == 'checkpoints' and len(parts) == 3:
             files.setdefault(parts[1], {})[parts[2]] = facts['sha256']
-    return {name: digest_of(digests) for name, digests in files.items()}
+    return {name: digest_of({file: digest for file, digest in digests.items()
+                             if file.startswith('model.')})
+            for name, digests in files.items()
+            if {'checkpoint.json', 'model.index'} <= set(digests)
+            and any(file.startswith('model.data-') for file in digests)}
 
 
 def _training(folder, stage):
@@ -155,7 +170,7 @@ def _has_every_checkpoint(folder, stage_folder):
         scored = {os.path.basename(line['checkpoint'])
                   for line in read_json_lines(os.path.join(folder, 'scores.jsonl'))
                   if line['checkpoint']}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
     return scored >= set(_digests_of_checkpoints(stage_folder))
 
@@ -167,6 +182,8 @@ JOB = Job(
     inputs=_inputs,
     settings=_settings,
     run=lambda work: _score_checkpoints(work, 2, False),
+    records=('events/*',),
+    timed={'scores.jsonl': ('seconds',)},
     add_options=_add_options,
     variant=_variant,
 )

@@ -2,7 +2,7 @@
 
 from jobs.contract import Job
 from jobs.prepared import prepared_input, scorer_folder
-from jobs.training import precision
+from jobs.training import FITTING_RECORDS, precision
 from stackgan.config.loading import to_dict
 
 
@@ -25,5 +25,7 @@ JOB = Job(
     output=scorer_folder,
     inputs=lambda config, volume: [prepared_input(config)],
     settings=_settings,
+    goes_on=True,
+    records=FITTING_RECORDS,
     run=_run,
 )

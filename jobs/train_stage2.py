@@ -3,7 +3,7 @@
 from jobs.contract import Input, Job
 from jobs.imported import no_training
 from jobs.prepared import embeddings_input, prepared_input, run_folder
-from jobs.training import training_settings
+from jobs.training import STAGE_RECORDS, training_settings
 
 
 def _run(work):
@@ -22,5 +22,7 @@ JOB = Job(
     not_needed=lambda config, volume: no_training(config, volume, 'stage2'),
     growing=('stage2.epochs',),
     precious=True,
+    goes_on=True,
+    records=STAGE_RECORDS,
     run=_run,
 )

@@ -7,7 +7,7 @@ import os
 from jobs.contract import Job
 from jobs.prepared import (is_torch7, prepared_input, run_folder, uses_brought_embeddings,
                            weights_input)
-from jobs.training import precision
+from jobs.training import FITTING_RECORDS, precision
 from stackgan.config.loading import to_dict
 
 
@@ -62,5 +62,7 @@ JOB = Job(
     inputs=_inputs,
     settings=_settings,
     not_needed=_not_needed,
+    goes_on=True,
+    records=FITTING_RECORDS,
     run=_run,
 )

@@ -65,6 +65,7 @@ def _job(loops=LOOPS, device=0, msame=None, results=None):
         inputs=_inputs,
         settings=settings,
         run=run,
+        records=('verify.json', 'results/*'),
         add_options=_add_options,
         variant=lambda job, options: _variant(job, options),
     )

@@ -10,35 +10,40 @@ The variables are a TensorFlow V2 checkpoint, readable in every lane.
 """
 
 import os
+import re
 import shutil
 
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import InputError
 from stackgan.files import read_json, write_json
+from stackgan.integrity import check_file
 
 FACTS = 'checkpoint.json'
+DATA = 'model.data-'
+STEP = re.compile(r'[0-9]+\Z')
 AVERAGES = 'moving_average'      # scope of the moving averages of generator variables
 
 
 class Checkpoints:
-    """The checkpoints of one training."""
+    """The checkpoints of one training. With `keep` None, opening makes and removes nothing."""
 
     def __init__(
             self,
-            folder,            # made when missing
-            keep,              # newest ones kept besides the best; None: all
+            folder,            # need not be there
+            keep,              # newest ones kept besides the best; None: all, e.g. to read them
     ):
         self.folder, self.keep = folder, keep
-        os.makedirs(folder, exist_ok=True)
-        for name in os.listdir(folder):                 # left by a process that was killed
-            if name.startswith('.'):
-                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+        if keep is not None:
+            self._sweep()
 
     def all(self):
-        """Paths from oldest to newest."""
-        return sorted(os.path.join(self.folder, name) for name in os.listdir(self.folder)
-                      if os.path.exists(os.path.join(self.folder, name, FACTS)))
+        """Paths of the whole ones, from oldest to newest."""
+        return [os.path.join(self.folder, name) for name, lacks in self._found() if not lacks]
+
+    def halves(self):
+        """{path: the files it lacks} of what is no whole checkpoint: half removed, or damaged."""
+        return {os.path.join(self.folder, name): lacks for name, lacks in self._found() if lacks}
 
     def last(self):
         """Path of the newest one, or None."""
@@ -52,6 +57,25 @@ class Checkpoints:
         rated = [path for path in self.all() if read_facts(path).get('distance') is not None]
         return min(reversed(rated), key=lambda path: read_facts(path)['distance'],
                    default=self.last())
+
+    def clean(
+            self,
+            say=None,          # prints a line; None: nothing is said
+    ):
+        """Removes what a killed process left: to be called by a training, at its start and end.
+
+        Half a checkpoint that is newer than all whole ones is told and left: no removal of old
+        ones left it, and the training will write it again.
+        """
+        self._sweep()
+        last = self.last()
+        for path, lacks in self.halves().items():
+            is_old = last is not None and _step(path) < _step(last)
+            if say:
+                say('%s is no whole checkpoint (without %s) and is %s'
+                    % (path, ', '.join(lacks), 'removed' if is_old else 'not used'))
+            if is_old:
+                self._remove(path)
 
     def save(
             self,
@@ -68,25 +92,66 @@ class Checkpoints:
         saver.save(session, os.path.join(building, 'model'), write_meta_graph=False,
                    write_state=False)
         write_json(os.path.join(building, FACTS), dict(facts, step=step))
-        shutil.rmtree(path, ignore_errors=True)
+        self._remove(path)
         os.rename(building, path)
         self._remove_old()
         return path
+
+    def _sweep(self):
+        """Removes what was being built or removed when a process was killed."""
+        for name in _names(self.folder):
+            if name.startswith('.'):
+                shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
+
+    def _found(self):
+        """[(name, the files it lacks)] of the folders named by a step, from oldest to newest."""
+        return sorted(((name, _lacks(os.path.join(self.folder, name)))
+                       for name in _names(self.folder) if STEP.match(name)),
+                      key=lambda found: int(found[0]))
 
     def _remove_old(self):
         if self.keep is not None:
             best = self.best()
             for path in self.all()[:-self.keep]:
                 if path != best:
-                    shutil.rmtree(path)
+                    self._remove(path)
+
+    def _remove(self, path):
+        """Takes away the name first: a process killed in between leaves no half checkpoint."""
+        if os.path.isdir(path):
+            removed = os.path.join(self.folder, '.removed-' + os.path.basename(path))
+            shutil.rmtree(removed, ignore_errors=True)
+            os.rename(path, removed)
+            shutil.rmtree(removed)
+
+
+def _names(folder):
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def _lacks(path):
+    """The files that a checkpoint in a folder would have, and this one has not."""
+    names = _names(path) if os.path.isdir(path) else []
+    lacks = [name for name in (FACTS, 'model.index') if name not in names]
+    return lacks + ([] if any(name.startswith(DATA) for name in names) else [DATA + '...'])
+
+
+def _step(path):
+    return int(os.path.basename(path))
 
 
 def read_facts(path):
     """What checkpoint.json says. Raises InputError where there is no whole checkpoint."""
     try:
-        return read_json(os.path.join(path, FACTS))
+        facts = read_json(os.path.join(path, FACTS))
     except (OSError, ValueError) as error:
         raise InputError('%s: not a checkpoint (%s)' % (path, error))
+    if not isinstance(facts, dict) or not isinstance(facts.get('step'), int):
+        raise InputError('%s: not a checkpoint (%s tells no step)' % (path, FACTS))
+    return facts
 
 
 def variables_of(path):
@@ -111,8 +176,11 @@ def restore(
 ):
     """Fills `variables`, all or none.
 
-    Raises InputError that names what is missing, what is too much and what has another shape.
+    Raises InputError that names what is missing, what is too much and what has another shape;
+    of a finished training also for a file that has other bytes than were written.
     """
+    for name in sorted(_names(path)):
+        check_file(os.path.join(path, name))
     stored = variables_of(path)
     named = variables if isinstance(variables, dict) else {v.op.name: v for v in variables}
     wanted = {name: variable.shape.as_list() for name, variable in named.items()}

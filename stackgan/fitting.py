@@ -18,6 +18,7 @@ from stackgan.ahead import ahead
 from stackgan.checkpoints import read_facts, restore
 from stackgan.errors import Interrupted, StackganError
 from stackgan.files import atomic_write
+from stackgan.integrity import settle
 from stackgan.networks.layers import BATCH_NORM_DECAY
 from stackgan.platforms.session import on_host, open_session
 from stackgan.progress import Progress
@@ -91,6 +92,7 @@ def fit(
     Raises Interrupted, with everything saved, when a stop is requested; StackganError when the
     loss or a variable is no number any more.
     """
+    checkpoints.clean(say)
     with open_session(on_host(platform), network.graph) as session:
         first = _start(session, network, checkpoints, say)
         if first == plan.steps:
@@ -120,6 +122,7 @@ def _steps(session, network, plan, folder, checkpoints, first, stop):
             if (done % plan.checkpoint_every_steps == 0 or done == plan.steps
                     or stop.requested):
                 _check_finite(session.run(network.is_finite), step, plan, checkpoints)
+                settle(stop)             # nothing is kept of what damaged files taught
                 stats.flush()
                 checkpoints.save(session, network.saver, done, {'loss': float(loss)})
             if stop.requested:

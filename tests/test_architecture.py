@@ -24,7 +24,8 @@ MAY_IMPORT = {
     'reporting': {'config', 'scoring'},
 }
 SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress', 'lettering',
-          'ahead', 'fitting', 'printing', 'file_systems', 'tensorflow_paths'}
+          'ahead', 'fitting', 'printing', 'file_systems', 'tensorflow_paths',
+          'integrity', 'manifests'}
 # Modules at the top of the library import each other and no part, with these exceptions.
 TOP_MAY_IMPORT = {'fitting': {'networks', 'platforms'}}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')

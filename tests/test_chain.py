@@ -33,7 +33,17 @@ def volume(tmp_path_factory):
     folder = tmp_path_factory.mktemp('volume')
     done = call(folder, 'run', '--on', 'local')
     assert done.returncode == 0, done.stdout
+    CONTENT.update(content_of(folder))          # before other tests add to it
     return folder
+
+
+CONTENT = {}             # of each output of `volume`
+
+
+def content_of(volume):
+    """{folder: content} by the manifests of all outputs."""
+    folders = [job.output(load_config(os.path.join(ROOT, 'configs', 'smoke.yaml'))) for job in JOBS]
+    return {folder: read_manifest(str(volume / folder))['content'] for folder in folders}
 
 
 def test_every_job_leaves_its_files(volume):
@@ -402,3 +412,5 @@ def test_a_chain_of_separate_jobs_gives_the_same_pictures(volume, tmp_path):
               for path in sorted((where / 'runs' / 'smoke' / 'stage1' / 'samples').iterdir())]
              for where in (volume, tmp_path)]
     assert len(grids[0]) > 1 and grids[0] == grids[1]
+    assert call(tmp_path, 'run', '--on', 'local').returncode == 0
+    assert len(CONTENT) == len(JOBS) and content_of(tmp_path) == CONTENT    # no clock is in it

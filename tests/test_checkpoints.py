@@ -1,13 +1,18 @@
 """Checkpoints: whole or absent, all or nothing, newest and best."""
 
 import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from toy import ROOT
 
 from stackgan.checkpoints import (Checkpoints, averages_of, read_facts, restore, variables_of)
 from stackgan.errors import InputError
+from stackgan.files import files_below
 
 
 @pytest.fixture
@@ -101,3 +106,67 @@ def test_averages_stand_in_for_their_variables(tmp_path):
         drawn = [v for v in tf.global_variables() if v.op.name.startswith('g/')]
         assert {name: v.op.name for name, v in averages_of(drawn, path).items()} == {
             'moving_average/g/w': 'g/w', 'g/other': 'g/other'}
+
+
+DIES_WHILE_IT_REMOVES = '''
+import os, shutil, signal, sys
+from stackgan import checkpoints
+def remove_one_file_and_die(path, ignore_errors=False):
+    if os.path.isdir(path):
+        os.unlink(os.path.join(path, sorted(os.listdir(path))[int(sys.argv[2])]))
+        os.kill(os.getpid(), signal.SIGKILL)
+checkpoints.shutil.rmtree = remove_one_file_and_die
+checkpoints.Checkpoints(sys.argv[1], keep=1)._remove_old()
+'''
+
+
+@pytest.mark.parametrize('file', [0, 1, 2])
+def test_a_kill_while_old_ones_are_removed_leaves_no_half_one(saved, file):
+    folder, save = saved
+    for step in (1, 2, 3):
+        save(step, keep=None)
+    done = subprocess.run([sys.executable, '-c', DIES_WHILE_IT_REMOVES, folder, str(file)],
+                          env=dict(os.environ, PYTHONPATH=ROOT))
+    assert done.returncode == -signal.SIGKILL
+    before = files_below(folder)
+    store = Checkpoints(folder, None)                       # to read
+    assert store.halves() == {} and [len(os.listdir(path)) for path in store.all()] == [3, 3]
+    assert files_below(folder) == before
+    lines = []
+    store.clean(lines.append)
+    assert lines == [] and sorted(os.listdir(folder)) == ['00000002', '00000003']
+
+
+@pytest.mark.parametrize('file', ['checkpoint.json', 'model.index', 'model.data-00000-of-00001'])
+def test_half_ones_are_told_and_never_used(saved, file):
+    """As a kill left them before removal began with the name, and as a disk may leave them."""
+    folder, save = saved
+    for step in (1, 2, 30):
+        save(step, distance=5.0, keep=None)
+    paths = Checkpoints(folder, None).all()
+    for path in (paths[0], paths[2]):
+        os.unlink(os.path.join(path, file))
+    store = Checkpoints(folder, 2)
+    assert store.all() == [paths[1]] and store.last() == store.best() == paths[1]
+    assert sorted(store.halves()) == [paths[0], paths[2]]
+    lines = []
+    store.clean(lines.append)
+    assert 'without %s' % file[:11] in lines[0] and 'removed' in lines[0] and len(lines) == 2
+    assert not os.path.exists(paths[0]) and os.path.exists(paths[2])      # no removal left that
+    save(30)
+    assert store.halves() == {} and store.last() == paths[2]
+
+
+def test_opening_to_read_makes_nothing(tmp_path):
+    store = Checkpoints(str(tmp_path / 'nowhere'), None)
+    assert store.all() == [] and store.last() is None and store.best() is None
+    assert os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize('text', ['[]', '{}', '{"step": "7"}', 'null', '{"step": 1'])
+def test_odd_facts_are_told(saved, text):
+    path = saved[1](1)
+    with open(os.path.join(path, 'checkpoint.json'), 'w') as stream:
+        stream.write(text)
+    with pytest.raises(InputError, match='00000001: not a checkpoint'):
+        read_facts(path)

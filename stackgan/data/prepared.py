@@ -23,6 +23,7 @@ import numpy as np
 
 from stackgan.errors import InputError
 from stackgan.files import read_json, read_json_lines
+from stackgan.integrity import UNCHECKED, check_file, check_soon
 
 LOW, HIGH = 76, 304        # sides of the stored pictures
 SPLITS = ('train', 'test')
@@ -67,6 +68,7 @@ class ArrayFile:
         self.row_bytes = self.array[0].nbytes if len(self.array) else 0
         self.array = None                       # closes the mapping
         self.path = path
+        self.check = None                       # of its bytes, from the first read on
         self.descriptor = os.open(path, os.O_RDONLY)
 
     def __len__(self):
@@ -82,12 +84,22 @@ class ArrayFile:
             first=0,       # first entry along the second axis
             count=None,    # entries along the second axis; None: all
     ):
-        """Part of a row: array of shape (count,) + shape[2:], a copy."""
+        """Part of a row: array of shape (count,) + shape[2:], a copy.
+
+        Raises InputError once the file is known to be damaged.
+        """
+        self._raise_if_damaged()
         count = self.shape[1] - first if count is None else count
         entry_bytes = self.row_bytes // self.shape[1]
         data = os.pread(self.descriptor, count * entry_bytes,
                         self.offset + index * self.row_bytes + first * entry_bytes)
         return np.frombuffer(data, self.dtype).reshape((count,) + self.shape[2:])
+
+
+    def _raise_if_damaged(self):
+        if self.check is None:
+            self.check = check_soon(self.path) or UNCHECKED
+        self.check.raise_if_damaged()
 
 
 class Split:
@@ -134,6 +146,7 @@ class Split:
 def load_array(path):
     """A small .npy file in memory. Raises InputError where it cannot be read."""
     try:
+        check_file(path)
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError('%s: not a readable array (%s)' % (path, error))

@@ -11,6 +11,7 @@ import numpy as np
 from stackgan.errors import InputError
 from stackgan.export.onnx_file import open_onnx
 from stackgan.export.ports import EMBEDDING, INPUTS, NOISE1, Z
+from stackgan.integrity import check_file
 from stackgan.sampling.wanted import draw_in_batches, noise_of
 
 
@@ -30,11 +31,18 @@ def open_model(
         raise InputError('%s: no such file; name a .pb or .onnx that export wrote' % path)
     kind = os.path.splitext(path)[1]
     if kind == '.pb':
-        from stackgan.export.frozen_file import open_frozen
-        return open_frozen(path, platform)
-    if kind == '.onnx':
-        return open_onnx(path, platform)
-    raise InputError('%s: neither a .pb nor an .onnx; name one that export wrote' % path)
+        from stackgan.export.frozen_file import open_frozen as open_kind
+    elif kind == '.onnx':
+        open_kind = open_onnx
+    else:
+        raise InputError('%s: neither a .pb nor an .onnx; name one that export wrote' % path)
+    model = open_kind(path, platform)
+    try:
+        check_file(path)                 # what cannot be opened at all was told as that
+    except InputError:
+        model.close()
+        raise
+    return model
 
 
 class ModelSampler:

@@ -7,6 +7,7 @@ from stackgan.errors import InputError, MissingRequirement
 from stackgan.export import atc, check
 from stackgan.export.record import read_export
 from stackgan.files import digest_of_file, read_json, write_json
+from stackgan.integrity import check_file
 
 RECORD = 'convert.json'
 
@@ -22,6 +23,7 @@ def convert_all(
     for entry, _, _ in rows:
         path = os.path.join(export_folder, entry['frozen']['file'])
         check.require_passed(path, check.check_graph(check.read_graph(path)))
+        check_file(path)
     compiler = atc.find_atc(os.environ)
     if compiler is None:
         raise MissingRequirement(no_atc(export_folder, rows, settings))

@@ -6,6 +6,7 @@ import numpy as np
 
 from stackgan.errors import InputError, MissingRequirement
 from stackgan.export.ports import ModelFile, ports
+from stackgan.integrity import check_file
 from stackgan.platforms.cores import thread_count
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions
 
@@ -36,6 +37,7 @@ class OnnxTextEncoder:
             platform,          # the `platform` section
     ):
         self.session = _open_session(path, platform)
+        check_file(path)
         inputs, outputs = [_shapes(each) for each in (self.session.get_inputs(),
                                                       self.session.get_outputs())]
         if inputs != {CODES: [1, MAX_LENGTH]} or list(outputs) != [EMBEDDINGS]:

@@ -20,6 +20,7 @@ import numpy as np
 from stackgan.ahead import ahead
 from stackgan.file_systems import link_or_copy
 from stackgan.files import atomic_write, digest_of, read_json, write_json
+from stackgan.integrity import is_undamaged
 from stackgan.platforms.cores import available_cores
 from stackgan.progress import Progress
 
@@ -67,7 +68,8 @@ class Features:
         whole = len(self.header) + self.count * self.type.itemsize
         rows = os.path.join(source, ROWS)
         if (not os.path.exists(self.path) and self._is_named(source)
-                and os.path.exists(rows) and os.path.getsize(rows) == whole):
+                and os.path.exists(rows) and os.path.getsize(rows) == whole
+                and is_undamaged(rows)):
             write_json(os.path.join(os.path.dirname(self.path), KEY), self.key)
             link_or_copy(rows, self.path)
 

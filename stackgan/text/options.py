@@ -4,6 +4,7 @@ import os
 
 from stackgan.errors import InputError
 from stackgan.files import read_json
+from stackgan.integrity import check_file
 from stackgan.text.alphabet import MAX_LENGTH
 
 OPTIONS = 'options.json'
@@ -14,6 +15,7 @@ def read_options(folder):
     """What options.json of a text encoder says. Raises InputError where there is none."""
     path = os.path.join(folder, OPTIONS)
     try:
+        check_file(path)
         options = dict({'kind': CHAR_CNN_RNN}, **read_json(path))    # the first ones did not say
         if options['kind'] not in KINDS:
             raise ValueError('kind %s, expected %s' % (options['kind'], ' or '.join(KINDS)))

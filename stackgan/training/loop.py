@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from stackgan import checkpoints
 from stackgan.checkpoints import Checkpoints
 from stackgan.errors import InputError, Interrupted, StackganError
+from stackgan.integrity import settle
 from stackgan.progress import Progress
 from stackgan.training.records import Records
 from stackgan.training.schedule import averaging_decay, learning_rate, total_steps
@@ -49,8 +50,9 @@ def run(
     saver = tf.train.Saver(variables, max_to_keep=None)
     finite = _all_finite(variables)
     store = Checkpoints(folder + '/checkpoints', training.train.keep_checkpoints)
+    store.clean(say)
     step, unlogged = _start(training, session, saver, variables, store, steps, say)
-    records = Records(folder, step)
+    records, first = Records(folder, step), step
     stepper = _Stepper(training, session, images, batch_size, unlogged)
 
     def save():
@@ -58,6 +60,7 @@ def run(
             raise StackganError(DIVERGED % ('a variable', 'not finite', step,
                                             store.last() or 'none'))
         distance = training.observer.distance(session)
+        settle(stop)                     # nothing is kept of what was learned from damaged files
         records.stats(step, {'sliced_wasserstein': distance})
         store.save(session, saver, step, dict(training.facts, distance=distance,
                                               unlogged=stepper.unlogged()))
@@ -70,6 +73,8 @@ def run(
             values = stepper.step(step, batch)
             step += 1
             _check(values, step, store)
+            if 0 <= (step - first) * batch_size - images < batch_size:
+                settle(stop)             # told within the first epoch of this process
             progress.advance(batch_size, _note(values, training.stage))
             ends = step == steps
             if ends or step % training.train.log_every_steps == 0:
@@ -84,6 +89,7 @@ def run(
                 raise Interrupted('a signal at step %d of %d' % (step, steps))
             stepper.start_clock()
     records.close()
+    store.clean()
     say('trained %d steps of %d images; last checkpoint %s, best by sliced Wasserstein distance %s'
         % (steps, batch_size, _name(store.last()), _name(store.best())))
     return store.last()

@@ -1,0 +1,188 @@
+"""`verify`: whether every file of every output has the bytes that its job wrote.
+
+What is out of sight of a job (a worn disk, a copy that broke off, an editor) changes files without
+changing their size; `status` looks at sizes alone. Here all bytes are read. Also what a job checks
+of its inputs before it starts.
+"""
+
+import os
+import threading
+from fnmatch import fnmatchcase
+from typing import Dict, List, NamedTuple, Tuple
+
+from jobs.chain import BY_NAME
+from jobs.content import CONFIG
+from jobs.signals import handled
+from stackgan.errors import InputError, Interrupted
+from stackgan.integrity import damage, damaged_files
+from stackgan.manifests import MANIFEST, Output, look_at
+from stackgan.printing import complain, say
+from stackgan.progress import Progress
+
+# Checked by who opens them: arrays (stackgan.data.prepared), checkpoints and models.
+READ_LATER = ('*.npy', '*/model.index', '*/model.data-*', '*.pb', '*.onnx')
+PLACES = ('raw', 'prepared', os.path.join('runs', '*'))      # of outputs on a volume
+UNFINISHED = ('.partial', '.partial.copy')
+MEBIBYTE = 1 << 20
+
+
+class Found(NamedTuple):
+    """An output to verify."""
+
+    path: str                # relative to the volume
+    output: Output
+
+
+def check_inputs(job, config, volume: str) -> None:
+    """Reads what a job is about to read, but for large files. Raises InputError for damage."""
+    for each in job.inputs(config, volume):
+        folder = os.path.join(volume, each.path)
+        manifest = look_at(folder).manifest if each.made_by else None
+        if manifest is None:
+            continue
+        maker = BY_NAME.get(manifest['request']['job'])
+        later = READ_LATER + (maker.records if maker else ())
+        files = {name: facts for name, facts in manifest['files'].items()
+                 if not any(fnmatchcase(name, pattern) for pattern in later)}
+        for name, fault in sorted(damaged_files(folder, files).items()):
+            raise damage(os.path.join(folder, name), fault, manifest['request']['job'])
+
+
+def verify(
+        jobs,              # [Job] whose outputs are read; none: all outputs on the volume
+        config,            # Config
+        volume: str,       # absolute path of the data volume
+) -> int:
+    """Reads all bytes, prints what is whole and what is not, and returns the exit code."""
+    found = _outputs_of(jobs, config, volume) if jobs else _all_outputs(volume)
+    try:
+        with handled():
+            faults = _read(found, volume)
+    except Interrupted as signal:
+        say('verify: interrupted by %s; nothing was changed' % signal)
+        return Interrupted.exit_code
+    for path, output in found:
+        if not faults[path]:
+            say('verify: %s is whole: %d files, %.1f MiB'
+                % (path, len(output.manifest['files']), _bytes(output) / MEBIBYTE))
+    damaged = [each for each in found if faults[each.path]]
+    for path, output in damaged:
+        for text in faults[path]:
+            complain('verify: error: %s/%s' % (path, text))
+        complain('verify: error: %s' % _advice(path, output))
+    say('verify: %d of %d outputs are whole' % (len(found) - len(damaged), len(found)))
+    return 1 if damaged else 0
+
+
+def _outputs_of(jobs, config, volume: str) -> List[Found]:
+    """The output of each job, and those beside it that it made with other options."""
+    found = {}
+    for job in jobs:
+        own = job.output(config)
+        beside = [each for each in _outputs_below(volume, os.path.dirname(own))
+                  if own.startswith('runs' + os.sep) and _maker(each.output) == job.name]
+        if os.path.isdir(os.path.join(volume, own)):
+            beside.append(Found(own, look_at(os.path.join(volume, own))))
+        if not beside:
+            raise InputError('%s has no finished output in %s; run it first: %s'
+                             % (job.name, volume, job.name))
+        found.update((each.path, each) for each in beside)
+    return [found[path] for path in sorted(found)]
+
+
+def _all_outputs(volume: str) -> List[Found]:
+    """Every folder of the volume that a job has finished, of any configuration."""
+    found = []
+    for place in PLACES:
+        parents = [place] if '*' not in place else [
+            os.path.join('runs', name) for name in _folders(os.path.join(volume, 'runs'))]
+        for parent in parents:
+            found += _outputs_below(volume, parent)
+    if not found:
+        raise InputError('%s holds no finished output; name the volume with --data' % volume)
+    return found
+
+
+def _outputs_below(volume: str, parent: str) -> List[Found]:
+    paths = [os.path.join(parent, name) for name in _folders(os.path.join(volume, parent))
+             if not name.endswith(UNFINISHED)]
+    signs = (CONFIG,) if parent == 'raw' else (CONFIG, MANIFEST)   # a dataset may have the second
+    return [Found(path, look_at(os.path.join(volume, path))) for path in paths
+            if any(os.path.lexists(os.path.join(volume, path, sign)) for sign in signs)]
+
+
+def _folders(folder: str) -> List[str]:
+    try:
+        return sorted(name for name in os.listdir(folder)
+                      if os.path.isdir(os.path.join(folder, name)))
+    except OSError:
+        return []
+
+
+def _maker(output: Output) -> str:
+    return output.manifest['request']['job'] if output.manifest else ''
+
+
+def _bytes(output: Output) -> int:
+    return sum(facts['size'] for facts in output.manifest['files'].values())
+
+
+def _read(found: List[Found], volume: str) -> Dict[str, List[str]]:
+    """{path: faults, a text each} of outputs."""
+    total = sum(_bytes(output) for _, output in found if output.manifest)
+    faults, counter = {}, _Mebibytes()
+    with Progress('verify', counter.of(total), 'MiB') as progress:
+        for path, output in found:
+            texts = list(output.faults)
+            if output.manifest:
+                files = {name: facts for name, facts in output.manifest['files'].items()
+                         if name not in output.lost}
+                damaged = damaged_files(os.path.join(volume, path), files,
+                                        lambda count: counter.add(count, progress))
+                texts += ['%s %s' % (name, damaged[name]) for name in sorted(damaged)]
+            faults[path] = _unless_replaced(os.path.join(volume, path), output, texts)
+        progress.advance(max(progress.total - progress.done, 0))
+    return faults
+
+
+def _unless_replaced(folder: str, output: Output, texts: List[str]) -> List[str]:
+    """The faults of an output, if a job has not given it a new one meanwhile."""
+    if texts and output.manifest and look_at(folder).manifest not in (None, output.manifest):
+        return ['%s was written anew while it was read; verify it again' % MANIFEST]
+    return texts
+
+
+class _Mebibytes:
+    """Bytes, counted by several threads, as whole MiB for a progress bar."""
+
+    def __init__(self):
+        self._lock, self._bytes = threading.Lock(), 0
+
+    def of(self, count: int) -> int:
+        """MiB, rounded up."""
+        return -(-count // MEBIBYTE)
+
+    def add(self, count: int, progress: Progress) -> None:
+        """Counts bytes and shows them."""
+        with self._lock:
+            self._bytes += count
+            progress.advance(self._bytes // MEBIBYTE - progress.done)
+
+
+def _advice(path: str, output: Output) -> str:
+    job = _maker(output)
+    if path.endswith('.previous'):
+        return '%s is an earlier output of its job, kept beside the present one' % path
+    if not job:
+        return ('%s: which job made it is unknown; run that job again, or put %s back'
+                % (path, MANIFEST))
+    if job.startswith('train-'):
+        return '%s: %s --force goes on from its newest whole checkpoint' % (path, job)
+    return '%s: make it again with the options it was made with: %s --force' % (path, job)
+
+
+def add_options(parser, names: Tuple[str, ...]) -> None:
+    """Adds the jobs to a parser."""
+    parser.add_argument('jobs', metavar='JOB', nargs='*', choices=names + ([],),
+                        help='a job whose outputs are read: %s (default: all on the volume)'
+                             % ', '.join(names))

@@ -1,0 +1,221 @@
+"""Whether files still have the bytes that a job wrote: by the sha256 in the output's manifest.
+
+`check_file` reads a file before it is used. `check_soon` reads one in the background while it is
+used already; `settle` waits for that, before anything that was made of it is kept.
+Files without a manifest (of the user, of unfinished work) are taken as they are.
+"""
+
+import hashlib
+import os
+import queue
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from stackgan.errors import InputError
+from stackgan.files import BLOCK_BYTES, open_regular
+from stackgan.manifests import MANIFEST, look_at
+
+OTHER_BYTES = 'has other bytes than were written'
+LEVELS = 3                   # folders above a file in which its manifest may lie
+MAX_READERS = 8              # files read at once; more gain nothing on most disks
+NICENESS = 10                # of the background thread, where a thread can have one
+POLL_SECONDS = 0.2
+
+
+def digest_of_blocks(
+        path: str,
+        copy_to: Any = None,                          # stream that gets the same bytes
+        advance: Optional[Callable[[int], None]] = None,     # called with the bytes of each block
+) -> str:
+    """sha256, in hex, of a regular file. Raises OSError."""
+    digest = hashlib.sha256()
+    with open_regular(path) as stream:
+        for block in iter(lambda: stream.read(BLOCK_BYTES), b''):
+            digest.update(block)
+            if copy_to is not None:
+                copy_to.write(block)
+            if advance is not None:
+                advance(len(block))
+    return digest.hexdigest()
+
+
+def copy_checked(source: str, target: str, sha256: Optional[str]) -> bool:
+    """Copies a file; returns False, and leaves no copy, for other bytes than `sha256` (None: any).
+    """
+    with open(target, 'wb') as stream:
+        digest = digest_of_blocks(source, stream)
+    is_same = sha256 is None or digest == sha256
+    if not is_same:
+        os.unlink(target)
+    return is_same
+
+
+def damaged_files(
+        folder: str,                   # of an output
+        files: Dict[str, dict],        # {name: {'sha256', ...}}, a part of its manifest's
+        advance: Optional[Callable[[int], None]] = None,     # from several threads
+) -> Dict[str, str]:
+    """{name: what is wrong} of files whose bytes are not those of the manifest. Reads in parallel.
+    """
+    ended = threading.Event()            # when the caller is interrupted
+
+    def fault_of(name):
+        if ended.is_set():
+            return None
+        try:
+            digest = digest_of_blocks(os.path.join(folder, name), None, advance)
+        except OSError as error:
+            return 'cannot be read (%s)' % (error.strerror or error)
+        return None if digest == files[name]['sha256'] else OTHER_BYTES
+
+    if not files:
+        return {}
+    pool = ThreadPoolExecutor(min(MAX_READERS, len(files)))
+    try:
+        faults = dict(zip(files, pool.map(fault_of, files)))
+    finally:
+        ended.set()
+        pool.shutdown()
+    return {name: fault for name, fault in faults.items() if fault}
+
+
+def check_file(path: str) -> None:
+    """Raises InputError for a file of an output that has other bytes than its manifest says."""
+    recorded = _recorded(path)
+    if recorded:
+        _raise_if_damaged(_fault_of(path, recorded), path, recorded)
+
+
+def is_undamaged(path: str) -> bool:
+    """Whether a file has the bytes of its manifest, or none to be compared with."""
+    recorded = _recorded(path)
+    return not recorded or _fault_of(path, recorded) is None
+
+
+def damage(path: str, fault: str, job: str) -> InputError:
+    """The error for a damaged file of a job's output."""
+    return InputError('%s %s: the disk, or a copy, has damaged it; make it again: %s --force '
+                      '(`verify` finds all such files)' % (path, fault, job))
+
+
+def _recorded(path: str) -> Optional[Tuple[str, str]]:
+    """(sha256, job that wrote it) of a file by the manifest above it, or None."""
+    folder, name = os.path.split(os.path.abspath(path))
+    for _ in range(LEVELS):
+        manifest = os.path.join(folder, MANIFEST)
+        try:
+            facts = os.stat(manifest)
+        except OSError:
+            folder, part = os.path.split(folder)
+            name = part + '/' + name
+            continue
+        files, job = _files_of(folder, facts.st_mtime_ns, facts.st_size, facts.st_ino)
+        return (files[name], job) if name in files else None
+    return None
+
+
+@lru_cache(maxsize=16)
+def _files_of(folder, *of_this_state):
+    """({name: sha256}, job) of an output; a damaged manifest tells of no file."""
+    manifest = look_at(folder).manifest
+    if manifest is None:
+        return {}, ''
+    return ({name: facts['sha256'] for name, facts in manifest['files'].items()},
+            manifest['request']['job'])
+
+
+def _fault_of(path, recorded):
+    try:
+        return None if digest_of_blocks(path) == recorded[0] else OTHER_BYTES
+    except OSError as error:
+        return 'cannot be read (%s)' % (error.strerror or error)
+
+
+def _raise_if_damaged(fault, path, recorded):
+    if fault:
+        raise damage(path, fault, recorded[1])
+
+
+class Check:
+    """A file that is being read in the background."""
+
+    def __init__(self, path: str, recorded: Tuple[str, str]):
+        self.path, self.recorded = path, recorded
+        self.fault, self.is_done = None, threading.Event()
+
+    def perform(self) -> None:
+        """Reads the file; called by the thread."""
+        self.fault = _fault_of(self.path, self.recorded)
+        self.is_done.set()
+
+    def raise_if_damaged(self) -> None:
+        """Raises InputError once the file is known to be damaged."""
+        _raise_if_damaged(self.fault, self.path, self.recorded)
+
+
+class Unchecked:
+    """In place of the `Check` of a file that no manifest tells of."""
+
+    def raise_if_damaged(self) -> None:
+        """Raises nothing."""
+
+
+UNCHECKED = Unchecked()
+_checks: Dict[tuple, Check] = {}
+_lock = threading.Lock()
+_waiting: 'queue.Queue[Check]' = queue.Queue()
+
+
+def check_soon(path: str) -> Optional[Check]:
+    """The `Check` of a file, begun when it is asked for first; None: nothing says what it was."""
+    recorded = _recorded(path)
+    if recorded is None:
+        return None
+    facts = os.stat(path)
+    key = (path, recorded, facts.st_size, facts.st_mtime_ns, facts.st_ino)
+    with _lock:
+        check = _checks.get(key)
+        if check is None:
+            check = _checks[key] = Check(path, recorded)
+            _waiting.put(check)
+            _start_thread()
+    return check
+
+
+def settle(stop: Any = None) -> None:
+    """Waits until the files in use are read; raises InputError for a damaged one.
+
+    A `stop` (jobs.signals.Stop or alike) that is requested ends the wait: what is in use then is
+    read again by the process that goes on.
+    """
+    with _lock:
+        checks = list(_checks.values())
+    for check in checks:
+        while not check.is_done.wait(POLL_SECONDS):
+            if stop is not None and stop.requested:
+                break
+        check.raise_if_damaged()
+
+
+def forget() -> None:
+    """Forgets the files that an earlier job of this process has used."""
+    with _lock:
+        _checks.clear()
+
+
+def _start_thread():
+    if not any(thread.name == __name__ for thread in threading.enumerate()):
+        threading.Thread(target=_work, name=__name__, daemon=True).start()
+
+
+def _work():
+    if sys.platform.startswith('linux'):          # elsewhere it would be the whole process
+        try:
+            os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+        except OSError:
+            pass
+    while True:
+        _waiting.get().perform()

@@ -25,7 +25,7 @@ MAY_IMPORT = {
 }
 SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress', 'lettering',
           'ahead', 'fitting', 'printing', 'file_systems', 'tensorflow_paths',
-          'integrity', 'manifests'}
+          'integrity', 'manifests', 'graph_fields', 'graph_files', 'model_bounds', 'wire'}
 # Modules at the top of the library import each other and no part, with these exceptions.
 TOP_MAY_IMPORT = {'fitting': {'networks', 'platforms'}}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')

@@ -8,8 +8,8 @@ from collections import Counter
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
-from google.protobuf.message import DecodeError
 
+from stackgan import graph_files
 from stackgan.errors import InputError
 from stackgan.files import read_json
 
@@ -17,6 +17,12 @@ OPERATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'ascend_op
 TYPES = {tf.float16, tf.float32, tf.uint8, tf.int32, tf.int64, tf.bool}
 MOST_BYTES = 2 ** 31 - 1               # of one protocol buffer
 ERROR, WARNING = 'error', 'warning'
+# Operations that do nothing while a graph is imported, which is how shapes are looked at.
+LOOKED_AT = graph_files.OF_GENERATORS | graph_files.OF_CLASSIFIERS | frozenset('''
+    Abs AddN Cos Elu Floor FloorDiv Greater GreaterEqual Less LessEqual Log Log1p Neg OneHot Pow
+    RandomStandardNormal RandomUniform Reciprocal ReadVariableOp Select SelectV2 Sigmoid Sign Sin
+    Sinh Softplus Square SquaredDifference TruncatedNormal Unpack VarHandleOp VariableV2
+    '''.split())
 
 
 class Finding(NamedTuple):
@@ -33,16 +39,7 @@ class Finding(NamedTuple):
 
 def read_graph(path):
     """The tf.GraphDef of a .pb file. Raises InputError where it is none."""
-    try:
-        with open(path, 'rb') as stream:
-            graph_def = tf.GraphDef.FromString(stream.read())
-    except OSError as error:
-        raise InputError('%s: cannot be read: %s' % (path, error.strerror))
-    except DecodeError:
-        graph_def = None
-    if graph_def is None or not graph_def.node:
-        raise InputError('%s: not a frozen TensorFlow graph; name a .pb that export wrote' % path)
-    return graph_def
+    return graph_files.read_graph(path, 'a frozen TensorFlow graph', 'name a .pb that export wrote')
 
 
 def check_graph(
@@ -124,10 +121,17 @@ def _types(node):
 
 
 def _shapes(graph_def):
-    graph = tf.Graph()
+    looked_at, graph = tf.GraphDef(), tf.Graph()
+    looked_at.CopyFrom(graph_def)
+    looked_at.ClearField('library')
+    try:
+        graph_files.require_operations(looked_at, LOOKED_AT, 'a graph for inference')
+    except graph_files.Unfit as fault:
+        return [Finding(WARNING, '', 'shapes are not checked: %s' % fault,
+                        'see the other findings first')]
     with graph.as_default():
         try:
-            tf.import_graph_def(graph_def, name='')
+            tf.import_graph_def(looked_at, name='')
         except (ValueError, KeyError, tf.errors.OpError) as error:
             return [Finding(ERROR, '', 'TensorFlow cannot read it: %s'
                             % ' '.join(str(error).split())[:200], 'export it anew')]

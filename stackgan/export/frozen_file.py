@@ -4,7 +4,8 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.errors import InputError
 from stackgan.export.check import read_graph
-from stackgan.export.ports import ModelFile, ports
+from stackgan.export.ports import OUTPUTS, ModelFile, ports
+from stackgan.graph_files import OF_GENERATORS, Unfit, import_checked, require_operations
 from stackgan.platforms.session import open_session
 
 
@@ -14,25 +15,29 @@ def open_frozen(
 ):
     """`ModelFile`. Raises InputError where the file is none."""
     graph_def = read_graph(path)
+    placeholders = [node.name for node in graph_def.node if node.op == 'Placeholder']
+    given = {node.name for node in graph_def.node} & set(OUTPUTS.values())
     graph = tf.Graph()
-    with graph.as_default():
-        try:
-            tf.import_graph_def(graph_def, name='')
-        except (ValueError, KeyError, tf.errors.OpError) as error:
-            raise InputError('%s: not a frozen graph of ours: %s'
-                             % (path, ' '.join(str(error).split())[:200]))
-    shapes = {node.name: _static_shape(graph.get_tensor_by_name(node.name + ':0'))
-              for node in graph_def.node if node.op == 'Placeholder'}
-    names = {node.name for node in graph_def.node}
-    inputs, outputs = ports(path, shapes, names)
-    session = open_session(platform, graph)
+    try:
+        require_operations(graph_def, OF_GENERATORS, 'a generator')
+        with graph.as_default():
+            import_checked(graph_def, given.union(placeholders))
+    except Unfit as fault:
+        raise InputError('%s: not a frozen graph that export wrote: %s; run export again, or '
+                         'generate with the checkpoint' % (path, fault))
+
+    def shapes(names):
+        return {name: graph.get_tensor_by_name(name + ':0').shape.as_list() for name in names}
+
+    inputs, outputs = ports(path, shapes(placeholders), shapes(given))
     tensors = {side: graph.get_tensor_by_name(name + ':0') for side, name in outputs.items()}
+    session = open_session(platform, graph)
 
     def run(arrays):
-        return session.run(tensors, {name + ':0': array for name, array in arrays.items()})
+        try:
+            return session.run(tensors, {name + ':0': array for name, array in arrays.items()})
+        except tf.errors.InvalidArgumentError as error:
+            raise InputError('%s: not a frozen graph that export wrote: %s'
+                             % (path, ' '.join(str(error).split())[:200]))
 
     return ModelFile(path, inputs, outputs, run, session.close)
-
-
-def _static_shape(tensor):
-    return tensor.shape.as_list() if tensor.shape.ndims is not None else None

@@ -27,7 +27,7 @@ def open_model(
         platform,         # the `platform` section
 ):
     """`ModelFile`. Raises InputError where the file is none, with what was seen."""
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise InputError('%s: no such file; name a .pb or .onnx that export wrote' % path)
     kind = os.path.splitext(path)[1]
     if kind == '.pb':

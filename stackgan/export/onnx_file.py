@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from stackgan.errors import InputError, MissingRequirement
+from stackgan.export.onnx_check import read_onnx
 from stackgan.export.ports import ModelFile, ports
 from stackgan.integrity import check_file
 from stackgan.platforms.cores import thread_count
@@ -20,10 +21,10 @@ def open_onnx(
     """`ModelFile`. Raises InputError where the file is none."""
     session = _open_session(path, platform)
     inputs, outputs = ports(path, _shapes(session.get_inputs()),
-                            {each.name for each in session.get_outputs()})
+                            _shapes(session.get_outputs()))
 
     def run(arrays):
-        return dict(zip(outputs, session.run(list(outputs.values()), arrays)))
+        return dict(zip(outputs, _run(path, session, list(outputs.values()), arrays)))
 
     return ModelFile(path, inputs, outputs, run, lambda: None)
 
@@ -36,11 +37,12 @@ class OnnxTextEncoder:
             path,              # of the text encoder's .onnx
             platform,          # the `platform` section
     ):
-        self.session = _open_session(path, platform)
+        self.path, self.session = path, _open_session(path, platform)
         check_file(path)
         inputs, outputs = [_shapes(each) for each in (self.session.get_inputs(),
                                                       self.session.get_outputs())]
-        if inputs != {CODES: [1, MAX_LENGTH]} or list(outputs) != [EMBEDDINGS]:
+        if inputs != {CODES: [1, MAX_LENGTH]} or list(outputs) != [EMBEDDINGS] \
+                or outputs[EMBEDDINGS][:-1] != [1]:
             raise InputError('%s: not a text encoder that export wrote: its inputs are %s, '
                              'expected %s [1, %d]'
                              % (path, ', '.join('%s %s' % item for item in sorted(inputs.items())),
@@ -60,7 +62,8 @@ class OnnxTextEncoder:
             captions,          # list of N str
     ):
         """Embeddings: [N, embedding_dim] float32, a caption's independent of the others."""
-        return np.concatenate([self.session.run([EMBEDDINGS], {CODES: codes[np.newaxis]})[0]
+        return np.concatenate([_run(self.path, self.session, [EMBEDDINGS],
+                                    {CODES: codes[np.newaxis]})[0]
                                for codes in encode_captions(captions)])
 
 
@@ -70,15 +73,28 @@ def _open_session(path, platform):
     except ImportError as error:
         raise MissingRequirement('running %s needs the onnxruntime package (%s); install the extra '
                                  '`export` of pyproject.toml' % (path, error))
-    if not os.path.isfile(path):
+    if not os.path.exists(path):
         raise InputError('%s: no such file; name an .onnx that export wrote' % path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count(platform)
+    options.add_session_config_entry('session.load_model_format', 'ONNX')
+    data = read_onnx(path)                # what was checked, and no path to read more from
     try:
-        return onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+        return onnxruntime.InferenceSession(data, options, providers=['CPUExecutionProvider'])
     except Exception as error:            # its own exceptions share no other base
-        raise InputError('%s: not a readable ONNX model: %s'
-                         % (path, ' '.join(str(error).split())[:200]))
+        raise _unusable(path, error)
+
+
+def _run(path, session, names, arrays):
+    try:
+        return session.run(names, arrays)
+    except Exception as error:            # for example an index that lies outside of its table
+        raise _unusable(path, error)
+
+
+def _unusable(path, error):
+    return InputError('%s: not a readable ONNX model: %s'
+                      % (path, ' '.join(str(error).split())[:200]))
 
 
 def _shapes(values):

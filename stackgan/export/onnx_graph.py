@@ -8,9 +8,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import MissingRequirement, StackganError
+from stackgan.export.onnx_fields import IR_VERSION, OPSET
 
-OPSET = 13              # read by ONNX Runtime 1.4 and later
-IR_VERSION = 7          # the format that goes with it
 PRODUCER = 'stackgan'
 TURNED = (0, 3, 1, 2)   # axes of [N, H, W, C] as [N, C, H, W]
 TURNED_BACK = (0, 2, 3, 1)

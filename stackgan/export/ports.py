@@ -21,16 +21,23 @@ class ModelFile(NamedTuple):
 def ports(
         path,             # what the message calls the file
         shapes,           # {name: shape} of the inputs that a file has
-        names,            # of everything that it may give
+        given,            # {name: shape} of everything that it may give
 ):
     """(inputs, outputs) of a file, checked. Raises InputError where they are not ours."""
-    outputs = {side: name for side, name in OUTPUTS.items() if name in names}
+    outputs = {side: name for side, name in OUTPUTS.items() if name in given}
     wanted = INPUTS[:2 + len(outputs)]                   # Stage-I alone has no second noise
-    fixed = all(isinstance(size, int) for shape in shapes.values() for size in shape or [None])
+    fixed = all(isinstance(size, int) and size >= 1 for shape in shapes.values()
+                for size in shape or [None])
     if set(shapes) != set(wanted) or not outputs or not fixed or \
+            {len(shape) for shape in shapes.values()} != {2} or \
             len({shape[0] for shape in shapes.values()}) != 1:
         raise InputError('%s: not a model that export wrote: its inputs are %s, expected %s of one '
                          'fixed batch' % (path, ', '.join('%s %s' % item for item in
                                                           sorted(shapes.items())) or 'none',
                                           ', '.join(wanted)))
+    for side, name in outputs.items():
+        expected = [shapes[EMBEDDING][0], side, side, 3]
+        if given[name] != expected:
+            raise InputError('%s: not a model that export wrote: its output %s is %s, expected %s'
+                             % (path, name, given[name], expected))
     return {name: shapes[name] for name in wanted}, outputs

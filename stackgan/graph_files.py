@@ -1,0 +1,202 @@
+"""Frozen TensorFlow graphs (.pb) of someone else: read within bounds, operations by allow-list.
+
+A graph can hold any operation, and some read and write files, run code or never end; a few of
+them do so while a graph is only imported, for shapes. So no graph is imported here or elsewhere
+before `require_operations` has seen it.
+"""
+
+from typing import Any, Container, Dict, Iterable, Optional
+
+import tensorflow.compat.v1 as tf
+from google.protobuf.message import DecodeError
+
+from stackgan.errors import InputError
+from stackgan.graph_fields import GRAPH, MOST_FIELDS
+from stackgan.model_bounds import LARGEST_TENSOR, WORK_PER_IMAGE, read_model_file
+from stackgan.wire import Budget, WireFault, read_message
+
+MOST_SIZES = 64                # numbers of a constant that tells a shape
+MOST_REPEATED = 1 << 20        # numbers of all constants that stand for many by being repeated
+# What export writes, in all lanes.
+OF_GENERATORS = frozenset('''
+    Add AddV2 BiasAdd ConcatV2 Const Conv2D Exp Fill Identity LeakyRelu MatMul Mul Placeholder Relu
+    Reshape ResizeNearestNeighbor Split Tanh Tile
+    '''.split())
+# What a frozen Inception holds.
+OF_CLASSIFIERS = frozenset('''
+    Add AddV2 AvgPool BatchNormWithGlobalNormalization BiasAdd Cast CheckNumerics Concat ConcatV2
+    Const Conv2D DecodeJpeg ExpandDims FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 Identity
+    MatMul MaxPool Maximum Mean Minimum Mul NoOp Pack Pad Placeholder RealDiv Relu Relu6 Reshape
+    ResizeBilinear Rsqrt Shape Slice Softmax Split Sqrt Squeeze StridedSlice Sub Transpose
+    '''.split())
+
+
+# Inputs that tell shapes: those must be constants.
+SIZES = {'Reshape': (1,), 'Tile': (1,), 'Fill': (0,), 'ResizeNearestNeighbor': (1,),
+         'ResizeBilinear': (1,), 'Split': (0,), 'ConcatV2': (-1,), 'Concat': (0,),
+         'ExpandDims': (1,), 'Mean': (1,), 'Pad': (1,), 'Slice': (1, 2),
+         'StridedSlice': (1, 2, 3), 'Transpose': (1,)}
+TYPES = {1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 7: 0, 9: 8, 10: 1, 19: 2}   # TensorFlow's -> bytes
+HIGHEST_RANK = 8
+
+
+class Unfit(Exception):
+    """Why a graph is not used, in words for the end of a sentence."""
+
+
+def read_graph(
+        path: str,
+        title: str,            # of what it should be, with its article
+        remedy: str,           # what to do about another file
+) -> Any:
+    """The tf.GraphDef of a file, for `require_operations`. Raises InputError where it is none."""
+    data = read_model_file(path, remedy)
+    reason = ''
+    try:
+        read_message(data, GRAPH, Budget(MOST_FIELDS))
+        graph_def = tf.GraphDef.FromString(data)
+        if graph_def.node:
+            return graph_def
+    except WireFault as fault:
+        reason = ' (%s)' % fault
+    except (DecodeError, RuntimeError):          # the second: what Python's own parser may raise
+        pass
+    raise InputError('%s: not %s%s; %s' % (path, title, reason, remedy))
+
+
+def require_operations(
+        graph_def: Any,                    # tf.GraphDef; loses devices and marks of placement
+        allowed: Container[str],           # operations
+        kind: str,                         # of graph that has these, with its article
+) -> None:
+    """Raises Unfit for a graph that may do something else than to compute.
+
+    Nor may it compute the shapes of what it computes, which TensorFlow does while it imports.
+    """
+    other = sorted({node.op for node in graph_def.node if node.op not in allowed})
+    if other:
+        raise Unfit('it holds operations that %s has not: %s'
+                    % (kind, ', '.join(repr(name[:40])[1:-1] for name in other[:5])))
+    if graph_def.library.ListFields():
+        raise Unfit('it holds functions')
+    nodes, repeated = {node.name: node for node in graph_def.node}, 0
+    for node in graph_def.node:
+        node.device = ''                       # of another machine
+        for name in [name for name in node.attr if name.startswith('_')]:
+            del node.attr[name]
+        for value in node.attr.values():
+            if value.HasField('func') or value.list.func or value.HasField('placeholder'):
+                raise Unfit('%s calls a function' % _shown(node))
+            for tensor in [value.tensor] if value.HasField('tensor') else value.list.tensor:
+                repeated += _repeated(node, tensor)
+        for name in _names_of_sizes(node):
+            source = nodes.get(name.split(':')[0])
+            if source is None or source.op != 'Const' or \
+                    _declared(source, source.attr['value'].tensor) > MOST_SIZES:
+                raise Unfit('%s computes the shape of what it gives' % _shown(node))
+    if repeated > MOST_REPEATED:
+        raise Unfit('its constants stand for %d numbers that are not there' % repeated)
+
+
+def import_checked(
+        graph_def: Any,                    # tf.GraphDef that `require_operations` has seen
+        outputs: Iterable[str],            # nodes that are asked for
+        inputs: Optional[Dict[str, Any]] = None,   # name of a node -> tensor in its place
+        batch: Optional[int] = None,       # for how many an unknown first side stands
+        scope: str = '',                   # of the names in the current graph
+) -> None:
+    """Imports what outputs need into the current graph, and nothing else.
+
+    Raises Unfit for what is no graph, for a tensor of no known shape, and for too much work.
+    """
+    inputs, graph = inputs or {}, tf.get_default_graph()
+    before = {operation.name for operation in graph.get_operations()}
+    needed = _part_of(graph_def, set(outputs), set(inputs))
+    try:
+        tf.import_graph_def(needed, {name + ':0': tensor for name, tensor in inputs.items()},
+                            name=scope)
+    except (ValueError, KeyError, TypeError, AssertionError, tf.errors.OpError) as error:
+        raise Unfit(' '.join(str(error).split())[:200])
+    given = {'%s/%s' % (scope, name) for name in inputs}
+    operations = [each for each in graph.get_operations() if each.name not in before | given]
+    work, images = 0, batch or 1
+    for operation in operations:
+        sizes = [_size(operation, tensor, batch) for tensor in operation.outputs]
+        if operation.type == 'Placeholder':
+            images = max([images] + operation.outputs[0].shape.as_list()[:1])
+        if operation.type in ('Conv2D', 'MatMul'):
+            weights = operation.inputs[1]
+            sizes = [sizes[0] * _size(operation, weights, batch)
+                     // max(1, weights.shape.as_list()[-1])]
+        work += sum(sizes)
+    if work > WORK_PER_IMAGE * images:
+        raise Unfit('it takes more work than %.0e multiplications an image' % WORK_PER_IMAGE)
+
+
+def _part_of(graph_def, outputs, inputs):
+    """The nodes that outputs need, inputs as placeholders."""
+    nodes, needed, waiting = {node.name: node for node in graph_def.node}, set(), list(outputs)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed and name in nodes:
+            needed.add(name)
+            if name not in inputs:
+                waiting += [each.lstrip('^').split(':')[0] for each in nodes[name].input]
+    part = tf.GraphDef(versions=graph_def.versions)
+    for node in graph_def.node:
+        if node.name in inputs and node.name in needed:
+            part.node.add(name=node.name, op='Placeholder').attr['dtype'].type = \
+                tf.float32.as_datatype_enum
+        elif node.name in needed:
+            part.node.add().CopyFrom(node)
+    return part
+
+
+def _size(operation, tensor, batch):
+    """How many numbers a tensor has."""
+    sides = tensor.shape.as_list() if tensor.shape.ndims is not None else [None]
+    if sides and sides[0] is None and tensor.shape.ndims:
+        sides[0] = batch
+    size = 1
+    for side in sides:
+        if side is None or side == 0 and operation.type != 'Const':
+            raise Unfit('%s has no fixed shape' % _shown(operation))
+        size *= side
+    if size > LARGEST_TENSOR:
+        raise Unfit('%s gives %s numbers, more than %d'
+                    % (_shown(operation), ' x '.join(map(str, sides)), LARGEST_TENSOR))
+    return size
+
+
+def _names_of_sizes(node):
+    """Names of the inputs that tell the shape of what an operation gives."""
+    inputs = [name for name in node.input if not name.startswith('^')]
+    places = SIZES.get(node.op, ())
+    return [inputs[place] for place in places if -len(inputs) <= place < len(inputs)]
+
+
+def _declared(node, tensor):
+    """How many numbers a constant stands for."""
+    sides = [each.size for each in tensor.tensor_shape.dim]
+    if tensor.dtype not in TYPES or tensor.tensor_shape.unknown_rank or len(sides) > HIGHEST_RANK \
+            or min(sides + [0]) < 0:
+        raise Unfit('%s is a constant of no known type or shape' % _shown(node))
+    size = 1
+    for side in sides:
+        size *= side
+    return size
+
+
+def _repeated(node, tensor):
+    """How many numbers a constant stands for beyond those that are there."""
+    size = _declared(node, tensor)
+    content = tensor.tensor_content
+    if content and len(content) != size * TYPES[tensor.dtype]:
+        raise Unfit('%s is a constant of %d bytes, its shape tells others'
+                    % (_shown(node), len(content)))
+    values = sum(len(value) for field, value in tensor.ListFields() if field.name.endswith('_val'))
+    return 0 if content else max(0, size - values)
+
+
+def _shown(node):
+    return repr(node.name[:60])[1:-1]

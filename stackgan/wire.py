@@ -1,0 +1,152 @@
+"""Protocol buffers read by a list of fields, without generated code and within bounds.
+
+A message of someone else's becomes objects only as far as a table of its fields says: anything
+that the table has not is a fault, and so is more than a number of fields, since a field of two
+bytes costs a library some hundred.
+"""
+
+import struct
+from typing import Any, Dict, List, NamedTuple, Union
+
+INT, FLOAT, BYTES, TEXT, INTS, FIXED = 'int', 'float', 'bytes', 'text', 'ints', 'fixed'
+REFUSED = 'refused'        # the name of such a field tells why, after "it holds"
+VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5            # wire types
+OF = {INT: VARINT, FLOAT: FIXED32, BYTES: DELIMITED, TEXT: DELIMITED}
+DEEPEST = 12               # messages within messages
+
+
+class WireFault(Exception):
+    """What is wrong with a message, in words for the end of a sentence."""
+
+
+class Field(NamedTuple):
+    """What a message may have under a number."""
+
+    name: str
+    kind: Union[str, Dict[int, Any]]    # INT ..., or the table of another message
+    repeated: bool = False
+    most: int = 1 << 31                 # bytes of one that is delimited
+
+
+class Budget:
+    """Fields that may still be read."""
+
+    def __init__(
+            self,
+            fields,            # of the whole message, those within others counted
+    ):
+        self.most = self.left = fields
+
+    def spend(self, fields=1):
+        self.left -= fields
+        if self.left < 0:
+            raise WireFault('it has more than %d fields' % self.most)
+
+
+def read_message(
+        data: bytes,
+        table: Dict[int, Field],
+        budget: Budget,
+) -> Dict[str, Any]:
+    """{name: value, or list of those of a repeated field}. Raises WireFault.
+
+    A memoryview stands for BYTES, so that nothing is copied; INT and INTS are signed.
+    """
+    return _read(memoryview(data), table, budget, 'the file', DEEPEST)
+
+
+def _read(data, table, budget, place, deeper):
+    if not deeper:
+        raise WireFault('%s lies too deep' % place)
+    found: Dict[str, Any] = {}
+    position, end = 0, len(data)
+    while position < end:
+        budget.spend()
+        key, position = _varint(data, position, place)
+        field = table.get(key >> 3)
+        if field is None:
+            raise WireFault('%s has a field %d, which is not among those that are read'
+                            % (place, key >> 3))
+        if field.kind == REFUSED:
+            raise WireFault('it holds ' + field.name)
+        value, position = _value(data, position, key & 7, field, budget, place, deeper)
+        if field.kind == INTS:
+            found.setdefault(field.name, []).extend(value)
+        elif field.repeated:
+            found.setdefault(field.name, []).append(value)
+        elif field.name in found:
+            raise WireFault('%s has two of %s' % (place, field.name))
+        else:
+            found[field.name] = value
+    return found
+
+
+def _value(data, position, wire, field, budget, place, deeper):
+    """(value, where the next field begins)."""
+    kind = field.kind
+    if kind == FIXED and wire in (FIXED32, FIXED64):            # numbers that nobody looks at
+        return None, _step(data, position, 4 if wire == FIXED32 else 8, place)
+    if kind == INTS and wire == VARINT:
+        number, position = _varint(data, position, place)
+        return [_signed(number)], position
+    if wire != OF.get(kind, DELIMITED) if isinstance(kind, str) else wire != DELIMITED:
+        raise WireFault('%s in %s is of another wire type' % (field.name, place))
+    if kind == INT:
+        number, position = _varint(data, position, place)
+        return _signed(number), position
+    if kind == FLOAT:
+        end = _step(data, position, 4, place)
+        return struct.unpack('<f', data[position:end])[0], end
+    size, position = _varint(data, position, place)
+    if size > field.most:
+        raise WireFault('%s in %s has %d bytes, more than %d' % (field.name, place, size,
+                                                                 field.most))
+    end = _step(data, position, size, place)
+    return _delimited(data[position:end], field, budget, place, deeper), end
+
+
+def _delimited(part, field, budget, place, deeper):
+    if field.kind == TEXT:
+        try:
+            return str(part, 'utf-8')
+        except UnicodeDecodeError:
+            raise WireFault('%s in %s is no UTF-8' % (field.name, place))
+    if field.kind == INTS:
+        return _packed(part, budget, place)
+    if field.kind in (BYTES, FIXED):
+        return part
+    return _read(part, field.kind, budget, field.name, deeper - 1)
+
+
+def _packed(part, budget, place) -> List[int]:
+    numbers, position = [], 0
+    while position < len(part):
+        budget.spend()
+        number, position = _varint(part, position, place)
+        numbers.append(_signed(number))
+    return numbers
+
+
+def _varint(data, position, place):
+    """(number of up to 64 bits, where the next one begins)."""
+    number = shift = 0
+    while shift < 70:
+        if position >= len(data):
+            raise WireFault('%s is cut off' % place)
+        byte = data[position]
+        position += 1
+        number |= (byte & 127) << shift
+        if byte < 128:
+            return number & 0xFFFFFFFFFFFFFFFF, position
+        shift += 7
+    raise WireFault('%s holds a number of more than 64 bits' % place)
+
+
+def _signed(number):
+    return number - (1 << 64) if number >> 63 else number
+
+
+def _step(data, position, size, place):
+    if position + size > len(data):
+        raise WireFault('%s is cut off' % place)
+    return position + size

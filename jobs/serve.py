@@ -10,7 +10,7 @@ from stackgan import printing
 from stackgan.errors import InputError, Interrupted, MissingRequirement
 
 MOST_PORT = 65535
-GRACE_SECONDS = 25            # for the drawing under way, once a signal has come
+GRACE_SECONDS = 10            # for the drawing under way, once a signal has come
 ALLOW_HOSTS = 'STACKGAN_SERVE_ALLOW_HOSTS'       # names, separated by spaces or commas
 
 
@@ -24,6 +24,8 @@ def add_options(parser):
                         help='drawings of one address in a minute (default: 30)')
     parser.add_argument('--queue', type=int, default=16, metavar='N',
                         help='drawings that wait at once; more are refused (default: 16)')
+    parser.add_argument('--seconds', type=int, default=30, metavar='N',
+                        help='that one drawing may take before it is ended (default: 30)')
     parser.add_argument('--behind-proxy', metavar='ADDRESS',
                         help='trust the X-Forwarded-* headers of the reverse proxy at this '
                              'address')
@@ -38,7 +40,7 @@ def serve(
         volume,            # absolute path of the data volume
 ):
     """Serves until SIGTERM or SIGHUP, then 0, or SIGINT, then 130; the drawing under way ends."""
-    for name in ('rate', 'queue'):
+    for name in ('rate', 'queue', 'seconds'):
         if getattr(options, name) < 1:
             raise InputError('--%s %d: must be at least 1' % (name, getattr(options, name)))
     if not 0 <= options.port <= MOST_PORT:           # getaddrinfo may take its remainder
@@ -60,8 +62,10 @@ def serve(
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)     # all threads: sigwait has them
     try:
         service = make_service(Runs(volume, read_manifest), config.platform,
-                               Limits(rate=options.rate, queue=options.queue), versions(),
-                               config.run.name, say)
+                               Limits(rate=options.rate, queue=options.queue,
+                                      drawing_seconds=options.seconds,
+                                      seconds=max(60, 2 * options.seconds)),
+                               versions(), config.run.name, say)
         added = options.allow_host + os.environ.get(ALLOW_HOSTS, '').replace(',', ' ').split()
         hosts = allowed_hosts(names_of(options.host), added)
         server = Server(create_app(service, hosts), service, options.host, options.port,
@@ -80,4 +84,5 @@ def serve(
 
 
 def say(text):
-    printing.say('serve: ' + text)
+    for line in text.splitlines():
+        printing.say('serve: ' + line)

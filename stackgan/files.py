@@ -76,18 +76,19 @@ def write_json(path, value):
         stream.write('\n')
 
 
-def open_regular(path, follow=True):
+def open_regular(path, follow=True, folder=None):
     """Opens a regular file to read its bytes. Waits for nothing, whatever lies at `path`.
 
     Raises OSError for a FIFO, device, socket or folder; without `follow` for a link as well.
+    `folder` is the descriptor of that which `path` is relative to; None: the working folder.
     """
     def check(facts):
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, 'not a regular file', path)
 
-    check(os.stat(path, follow_symlinks=follow))      # opening alone can do something to a device
+    check(os.stat(path, dir_fd=folder, follow_symlinks=follow))      # opening alone can do something to a device
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    stream = os.fdopen(os.open(path, flags), 'rb')
+    stream = os.fdopen(os.open(path, flags, dir_fd=folder), 'rb')
     try:
         check(os.fstat(stream.fileno()))              # of what it is now
     except BaseException:

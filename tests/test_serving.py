@@ -25,6 +25,7 @@ from stackgan.sampling.sampler import Sampler
 from stackgan.sampling.wanted import Wanted
 from stackgan.serving import models
 from stackgan.serving.app import POLICY, create_app
+from stackgan.serving.asked import Asked
 from stackgan.serving.gallery import Gallery, Picture
 from stackgan.serving.limits import Limits, Rates
 from stackgan.serving.queue import DrawingQueue
@@ -35,6 +36,16 @@ from stackgan.text.skip_thought import describe_skip_thought
 
 jsonschema = pytest.importorskip('jsonschema')
 CAPTION = 'a small red bird with black wings'
+SERVICES = []
+
+
+@pytest.fixture(autouse=True)
+def no_worker_is_left(client):
+    """Of those that a test starts; that of the module's own client stays."""
+    before = len(SERVICES)
+    yield
+    for service in SERVICES[before:]:
+        service.worker.close()
 
 
 @pytest.fixture(scope='module')
@@ -49,6 +60,7 @@ def client_of(volume, has_tensorflow=True, **limits):
     runs._has_tensorflow = has_tensorflow
     service = make_service(runs, tiny_config().platform, Limits(**dict({'rate': 10000}, **limits)),
                            {'stackgan': '0'}, RUN, lines.append)
+    SERVICES.append(service)
     app = create_app(service)
     client = app.test_client()
     client.lines, client.service, client.app = lines, service, app
@@ -526,8 +538,10 @@ def test_a_model_that_cannot_be_opened_keeps_no_encoder(tmp_path, volume, monkey
         close, encoder.close = encoder.close, lambda: (closed.append(encoder), close())
         return encoder
     monkeypatch.setattr(models, 'open_encoder', opened)
-    one_line(draw(client_of(tmp_path / 'volume')), 503)
-    assert len(closed) == 1
+    run = Runs(str(tmp_path / 'volume'), read_manifest).get(RUN)
+    with pytest.raises(Refusal) as refused:
+        models.Models(tiny_config().platform, 3, print).draw(run, Asked(RUN, 'a', 0, 1))
+    assert refused.value.status == 503 and len(closed) == 1
 
 
 def test_embeddings_of_another_width_are_refused(volume):

@@ -6,8 +6,9 @@ from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from stackgan.serving import asked
 from stackgan.serving.refusals import Refusal
-from stackgan.serving.service import draw
+from stackgan.serving.service import all_runs, draw
 
+PING_SECONDS = 2            # for the worker to answer
 DESCRIPTION = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'openapi.json')
 
 
@@ -19,8 +20,15 @@ def api(
 
     @routes.route('/health')
     def health():
-        return jsonify(ok=True, versions=service.versions,
-                       queue={'length': len(service.queue), 'limit': service.limits.queue})
+        runs, worker = all_runs(service), service.worker.state(PING_SECONDS)
+        is_well = worker in ('ready', 'drawing')
+        bad = [{'name': run.name, 'faults': list(run.faults)} for run in runs if run.faults]
+        answer = jsonify(
+            ok=is_well, versions=service.versions, worker=worker,
+            queue={'length': len(service.queue), 'limit': service.limits.queue},
+            runs={'found': len(runs), 'bad': bad})
+        answer.status_code = 200 if is_well else 503
+        return answer
 
     @routes.route('/openapi.json')
     def description():
@@ -28,7 +36,7 @@ def api(
 
     @routes.route('/api/runs')
     def runs():
-        return jsonify(runs=[describe_run(run) for run in service.runs.all()])
+        return jsonify(runs=[describe_run(run) for run in all_runs(service)])
 
     @routes.route('/api/draw', methods=['POST'])
     def draw_pictures():

@@ -19,6 +19,11 @@ class Limits(NamedTuple):
     rate: int = 30                # drawings of one address ...
     rate_seconds: float = 60.0    # ... within this time
     seconds: float = 60.0         # that a drawing may take, waiting included
+    start_seconds: float = 60.0   # for the worker to start and to load its libraries
+    drawing_seconds: float = 30.0     # that a drawing may take in the worker
+    worker_bytes: int = 4 << 30   # that the worker may allocate
+    strikes: int = 2              # times a run may end the worker in a row ...
+    strike_seconds: float = 600.0     # ... before it is not drawn with for this long
     gallery: int = 60             # pictures kept in memory
     runs: int = 3                 # whose models stay loaded
     addresses: int = 10000        # whose rate is remembered
@@ -54,3 +59,42 @@ class Rates:
                 raise Refusal(429, 'Too many drawings from your address: at most %d in %g seconds; '
                               'try again in %d' % (limits.rate, limits.rate_seconds, wait), wait)
             times.append(now)
+
+
+class Strikes:
+    """Runs that ended the worker, each of which kept others waiting. For any number of threads."""
+
+    def __init__(
+            self,
+            limits,           # Limits
+            clock=time.monotonic,
+    ):
+        self._limits, self._clock = limits, clock
+        self._lock = threading.Lock()
+        self._found = {}                      # name of a run -> (times in a row, when, how)
+
+    def add(
+            self,
+            name,             # of a run
+            how,              # it ended the worker
+    ):
+        with self._lock:
+            times = self._found.get(name, (0,))[0] + 1
+            self._found[name] = (times, self._clock(), how)
+
+    def forgive(self, name):
+        """After a drawing that succeeded."""
+        with self._lock:
+            self._found.pop(name, None)
+
+    def fault_of(
+            self,
+            name,             # of a run
+    ):
+        """Why it is not drawn with for a while, or None."""
+        times, when, how = self._found.get(name, (0, 0, ''))
+        left = when + self._limits.strike_seconds - self._clock()
+        if times < self._limits.strikes or left <= 0:
+            return None
+        return ('the last %d drawings with it ended the worker, the last because %s; it is drawn '
+                'with again in %d seconds' % (times, how, math.ceil(left)))

@@ -1,6 +1,6 @@
 """Drawing with the models of runs, which are loaded when they are first asked for.
 
-TensorFlow is loaded only for a run that is drawn by its checkpoint.
+In the worker alone. TensorFlow is loaded only for a run that is drawn by its checkpoint.
 """
 
 import io
@@ -13,19 +13,17 @@ from PIL import Image
 from stackgan.errors import StackganError
 from stackgan.export.model_file import ModelSampler
 from stackgan.export.onnx_file import OnnxTextEncoder
-from stackgan.files import digest_of
 from stackgan.sampling.wanted import Wanted
-from stackgan.serving.gallery import Picture
 from stackgan.serving.refusals import Refusal
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions, has_word
 from stackgan.text.options import CHAR_CNN_RNN, SKIP_THOUGHT
 from stackgan.text.skip_thought import SkipThought
 
 
-class Drawn(NamedTuple):
+class DrawnFiles(NamedTuple):
     """What came of a request."""
 
-    pictures: list      # [Picture]
+    pictures: list      # of each copy: [PNG of Stage-I, PNG of Stage-II], bytes
     notices: list       # what the encoder could not read, a sentence each
 
 
@@ -40,20 +38,20 @@ class Models:
 
     def __init__(
             self,
-            runs,             # Runs
             platform,         # the `platform` section
-            limits,           # Limits
+            keep,             # runs whose models stay loaded
             say,              # prints a line
     ):
-        self._runs, self._platform, self._limits, self._say = runs, platform, limits, say
+        self.platform = platform
+        self._keep, self._say = keep, say
         self._loaded = OrderedDict()
 
     def draw(
             self,
+            run,              # Run
             asked,            # Asked
     ):
-        """`Drawn`. The pictures are those of `sample` with the same seed. Raises Refusal."""
-        run = find_run(self._runs, asked.run)
+        """`DrawnFiles`: the pictures of `sample` with the same seed. Raises Refusal."""
         _refuse_without_words(run, asked.caption)
         try:
             models = self._open(run)
@@ -62,13 +60,19 @@ class Models:
             embedding, = models.encoder.embed([asked.caption])
             wanted = [Wanted(asked.caption, embedding, copy, {}) for copy in range(asked.count)]
             drawn = models.sampler.draw(wanted, asked.seed)
-        except (StackganError, OSError) as error:    # its files change, or are damaged
-            self._say('run %s cannot be drawn with: %s' % (run.name, error))
+            return DrawnFiles([[_png(drawn[side][copy]) for side in sorted(drawn)]
+                               for copy in range(asked.count)], notices)
+        except Exception as error:        # its files change, are damaged, or anyone's
+            self._forget(run)
+            self._say('run %s cannot be drawn with: %s'
+                      % (run.name, ' '.join(str(error).split()) or type(error).__name__))
             raise Refusal(503, 'The run %s cannot be drawn with at the moment; its owner finds the '
                           'reason in the log' % run.name, 30)
-        pictures = [_picture(run, asked, copy, {side: drawn[side][copy] for side in drawn})
-                    for copy in range(asked.count)]
-        return Drawn(pictures, notices)
+
+    def _forget(self, run):
+        models = self._loaded.pop(run.name, None)
+        if models:
+            _close(models)
 
     def _open(self, run):
         models = self._loaded.pop(run.name, None)
@@ -76,28 +80,25 @@ class Models:
             _close(models)
             models = None
         if models is None:
-            while len(self._loaded) >= self._limits.runs:
+            while len(self._loaded) >= self._keep:
                 _close(self._loaded.popitem(last=False)[1])
-            models = _open_models(run, self._platform)
+            models = _open_models(run, self.platform)
             self._say('loaded %s: %s' % (run.name, models.sampler.label))
         self._loaded[run.name] = models
         return models
 
 
-def find_run(
-        runs,             # Runs
-        name,
+def load_libraries(
+        run,              # Run
+        platform,         # the `platform` section
 ):
-    """The `Run` to draw with. Raises Refusal where there is none."""
-    run = runs.get(name)
-    if run is None:
-        drawable = [each.name for each in runs.all() if each.stages]
-        raise Refusal(404, 'There is no run of that name; %s'
-                      % ('there are ' + ', '.join(drawable) if drawable
-                         else 'and none that can be drawn with'))
-    if not run.stages:
-        raise Refusal(409, 'The run %s cannot be drawn with: %s' % (run.name, run.why_not))
-    return run
+    """Imports what draws with a run. What is missing is told when it is drawn with."""
+    try:
+        if run.model is None:
+            _load_tensorflow(platform)
+        import onnxruntime    # noqa: F401
+    except (ImportError, StackganError):
+        pass
 
 
 def _open_models(run, platform):
@@ -161,12 +162,6 @@ def _notices(caption):
     if not codes[:min(len(caption.encode('utf-8')), MAX_LENGTH)].all():
         notices.append('Some characters are unknown to the text encoder and are passed over.')
     return notices
-
-
-def _picture(run, asked, copy, pixels):
-    return Picture(digest_of([run.digest, asked.caption, asked.seed, copy])[:20], run.name,
-                   asked.caption, asked.seed, copy,
-                   {stage: _png(pixels[side]) for stage, side in enumerate(sorted(pixels), 1)})
 
 
 def _png(pixels):

@@ -4,9 +4,11 @@ import mimetypes
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 
+from werkzeug.wsgi import wrap_file
+
 from stackgan.serving import asked
 from stackgan.serving.refusals import Refusal
-from stackgan.serving.service import draw
+from stackgan.serving.service import all_runs, draw
 
 # A report is one page with its style and its charts inside, written by the job `report`.
 REPORT_POLICY = ("default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -46,12 +48,13 @@ def pages(
     @routes.route('/runs/<run>/report/')
     @routes.route('/runs/<run>/report/<path:name>')
     def report(run, name='index.html'):
-        path = service.runs.report_file(run, name)
-        if path is None:
+        found = service.runs.report_file(run, name)
+        if found is None:
             raise Refusal(404, 'There is no such file of a report')
-        with open(path, 'rb') as stream:
-            answer = Response(stream.read(), mimetype=mimetypes.guess_type(name)[0]
-                              or 'application/octet-stream')
+        stream, size = found
+        answer = Response(wrap_file(request.environ, stream), direct_passthrough=True,
+                          mimetype=mimetypes.guess_type(name)[0] or 'application/octet-stream')
+        answer.content_length = size
         answer.headers['Content-Security-Policy'] = REPORT_POLICY
         return answer
 
@@ -65,7 +68,7 @@ def page(
         values,            # {name: text} of the form
 ):
     """The page as text."""
-    runs = service.runs.all()
+    runs = all_runs(service)
     drawable = [run.name for run in runs if run.stages]
     chosen = values.get('run')
     if chosen not in drawable:

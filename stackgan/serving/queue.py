@@ -3,7 +3,7 @@
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError
 
-from stackgan.serving.refusals import Refusal
+from stackgan.serving.refusals import Refusal, stopping
 
 
 class DrawingQueue:
@@ -31,7 +31,7 @@ class DrawingQueue:
         """
         with self._lock:
             if not self._is_open:
-                raise _stopping()
+                raise stopping()
             if len(self._futures) >= self._limits.queue:
                 raise Refusal(503, 'Too many people draw at the moment; try again in a few seconds',
                               5)
@@ -45,17 +45,13 @@ class DrawingQueue:
             raise Refusal(503, 'This took longer than %g seconds; try again later'
                           % self._limits.seconds, 30)
         except CancelledError:
-            raise _stopping()
+            raise stopping()
 
     def close(
             self,
             seconds,          # to wait for what is being drawn
     ):
-        """Refuses what comes and what waits, lets the drawing under way finish.
-
-        One that takes longer is waited for when the process ends: its thread is in a library that
-        cannot be left in the middle.
-        """
+        """Refuses what comes and what waits, lets the drawing under way finish."""
         with self._lock:
             self._is_open = False
             futures = list(self._futures)
@@ -71,7 +67,3 @@ class DrawingQueue:
     def _forget(self, future):
         with self._lock:
             self._futures.pop(future, None)
-
-
-def _stopping():
-    return Refusal(503, 'The server is stopping; try again later', 10)

@@ -12,3 +12,8 @@ class Refusal(Exception):
     ):
         super().__init__(message)
         self.status, self.retry_after = status, retry_after
+
+
+def stopping():
+    """What is answered once the server has been told to end."""
+    return Refusal(503, 'The server is stopping; try again later', 10)

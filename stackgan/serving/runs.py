@@ -5,8 +5,11 @@ import os
 from typing import NamedTuple, Optional, Tuple
 
 from stackgan.errors import InputError
-from stackgan.export.record import read_export
+from stackgan.export.record import FACTS, read_export
 from stackgan.files import digest_of
+from stackgan.printing import printable
+from stackgan.serving.outputs import (MANIFEST, MAX_REPORT_BYTES, PARTS, Damaged, open_report_file,
+                                      read_output)
 from stackgan.text.options import CHAR_CNN_RNN, read_options
 
 RUN = 'python -m jobs %s --set run.name=%s'
@@ -16,7 +19,10 @@ HELD_BACK = ('its embeddings came with the dataset and its text encoder did not 
              'published one that did with text.weights, then: ' + RUN)
 OTHER_ENCODER = ('its captions were embedded by another text encoder than the one that is there '
                  'now; bring it up to date: ' + RUN)
-PARTS = ('export', 'report', 'stage1', 'stage2', 'text-encoder', 'embeddings')
+ODD_NAME = 'the name of its folder holds characters that are no text; rename the folder'
+DAMAGED = '%s cannot be used: %s; delete that output and make it again: ' + RUN
+JOB_OF = {'stage1': 'train-stage1', 'stage2': 'train-stage2', 'text-encoder': 'train-text-encoder',
+          'embeddings': 'embed'}               # where it has another name than its output
 
 
 class Run(NamedTuple):
@@ -32,6 +38,7 @@ class Run(NamedTuple):
     encoder: Optional[str] = None          # an .onnx, or the folder of a text encoder
     encoder_kind: str = CHAR_CNN_RNN
     report: Tuple[str, ...] = ()           # files of its report
+    faults: Tuple[str, ...] = ()           # what is wrong with it, beside being unfinished
 
     @property
     def sides(self):
@@ -64,48 +71,70 @@ class Runs:
             run,               # its name
             name,              # of a file, relative to the report
     ):
-        """Path of a file that the job `report` wrote, or None for anything else."""
+        """(stream, bytes) of a file that the job `report` wrote, or None for anything else."""
         found = self.get(run)
         if found is None or name not in found.report:
             return None
-        folder = os.path.join(self._folder, run, 'report')
-        path = os.path.join(folder, name)
-        if os.path.realpath(path) != os.path.join(os.path.realpath(folder), name):
-            return None                                      # a link that leads elsewhere
-        return path
+        try:
+            stream = open_report_file(self._folder, run, name)
+        except (OSError, ValueError):
+            return None
+        size = os.fstat(stream.fileno()).st_size
+        if size > MAX_REPORT_BYTES:
+            stream.close()
+            return None
+        return stream, size
 
     def _names(self):
         try:
             with os.scandir(self._folder) as entries:
                 return sorted(each.name for each in entries
-                              if each.is_dir() and not each.name.startswith('.'))
+                              if not each.name.startswith('.') and _is_folder(each))
         except OSError:
             return []
 
     def _read(self, name):
-        """One whose manifests are odd cannot be drawn with, and troubles no other."""
+        """One whose outputs are odd cannot be drawn with, and troubles no other."""
+        if printable(name) != name:
+            return _bad(printable(name), ODD_NAME)
         try:
             return self._read_whole(name, os.path.join(self._folder, name))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            return Run(name, why_not='a manifest of its outputs is damaged (%s); delete that output '
-                       'and make it again: %s' % (type(error).__name__, RUN % ('run', name)))
+        except Exception as error:         # whatever is written there, it is of this run alone
+            return _bad(name, 'its outputs cannot be read (%s); delete them and make them again: %s'
+                        % (type(error).__name__, RUN % ('run', name)))
 
     def _read_whole(self, name, folder):
-        made = {part: self._read_manifest(os.path.join(folder, part)) for part in PARTS}
+        made, faults = {}, {}
+        for part in PARTS:
+            try:
+                made[part] = read_output(os.path.join(folder, part), self._read_manifest)
+            except Damaged as error:
+                made[part] = None
+                faults[part] = DAMAGED % (part + '/' + MANIFEST, error, JOB_OF.get(part, part), name)
         run = Run(name, report=tuple(made['report']['files']) if made['report'] else ())
         encoder = os.path.join(folder, 'text-encoder')
         if made['text-encoder']:
             run = run._replace(encoder=encoder, encoder_kind=_kind_of(encoder))
+        exported = None
         if made['export']:
-            exported = _by_export(run, os.path.join(folder, 'export'), made)
-            if exported:
-                return exported
-        stage = 2 if made['stage2'] else 1
-        why_not = (_fault_of_training(name, made['stage%d' % stage])
+            try:
+                exported = _by_export(run, os.path.join(folder, 'export'), made)
+            except (InputError, AttributeError, KeyError, TypeError, ValueError):
+                faults['export'] = DAMAGED % ('export/' + FACTS, 'it is not what export writes',
+                                              'export', name)
+        notes = ([exported.note] if exported and exported.note else []) + list(faults.values())
+        run = (exported or run)._replace(faults=tuple(faults.values()), note='; '.join(notes))
+        if exported:
+            return run
+        stage = 2 if made['stage2'] or 'stage2' in faults else 1
+        damaged = [faults[part] for part in ('export', 'stage%d' % stage, 'text-encoder',
+                                             'embeddings') if part in faults]
+        why_not = (''.join(damaged[:1])
+                   or _fault_of_training(name, made['stage%d' % stage])
                    or _fault_of_encoder(name, made['text-encoder'], made['embeddings'])
                    or self._fault_of_machine(name))
         if why_not:
-            return run._replace(why_not=why_not)
+            return run._replace(why_not=why_not, note='')
         return run._replace(
             stages=stage, stage_folder=os.path.join(folder, 'stage%d' % stage),
             digest=digest_of([made['stage%d' % stage]['content'],
@@ -125,7 +154,7 @@ def _fault_of_training(name, trained):
     compat = (trained.get('notes') or {}).get('compat')          # of an import
     if compat:
         return ('it was imported with --compat %s, which draws whole batches alone; import it '
-                'without, or: %s' % (compat, RUN % ('sample', name)))
+                'without, or: %s' % (printable(str(compat))[:60], RUN % ('sample', name)))
     return None
 
 
@@ -143,30 +172,51 @@ def _fault_of_encoder(name, encoder, embeddings):
 
 
 def _by_export(run, folder, made):
-    """The `Run` that draws by its ONNX files, or None where they are not complete."""
-    try:
-        facts = read_export(folder)
-    except InputError:
-        return None
+    """The `Run` that draws by its ONNX files, or None where they are not complete.
+
+    Raises one of many errors where its facts are odd.
+    """
+    facts = read_export(folder)
     models = [each for each in facts['models'] if 'onnx' in each]
     if not models:
         return None
+
+    def path_of(facts):
+        """Of a file beside export.json that the manifest names."""
+        if facts['file'] not in made['export']['files'] or os.path.basename(
+                facts['file']) != facts['file']:
+            raise ValueError('export.json names another file')
+        return os.path.join(folder, facts['file'])
+
     if facts.get('text_encoder'):
-        encoder, kind = os.path.join(folder, facts['text_encoder']['file']), CHAR_CNN_RNN
+        encoder, kind = path_of(facts['text_encoder']), CHAR_CNN_RNN
     elif run.encoder and run.encoder_kind != CHAR_CNN_RNN:       # which need no TensorFlow
         encoder, kind = run.encoder, run.encoder_kind
     else:
         return None
+    stage = facts['stage']
+    if type(stage) is not int or stage not in (1, 2):
+        raise ValueError('export.json has another stage')
     smallest = min(models, key=lambda each: each['batch_size'])
-    trained = made['stage%d' % facts['stage']]
+    trained = made['stage%d' % stage]
     asked = made['export']['request']['inputs']
     is_old = trained and trained['content'] != asked.get('stage')
     return run._replace(
-        stages=facts['stage'], model=os.path.join(folder, smallest['onnx']['file']),
-        encoder=encoder, encoder_kind=kind,
+        stages=stage, model=path_of(smallest['onnx']), encoder=encoder, encoder_kind=kind,
         note='its export is older than its training' if is_old else '',
         digest=digest_of([made['export']['content'],
                           (made['text-encoder'] or {}).get('content')]))
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:                                   # links in a loop
+        return False
+
+
+def _bad(name, fault):
+    return Run(name, why_not=fault, faults=(fault,))
 
 
 def _kind_of(folder):

@@ -10,6 +10,7 @@ from stackgan.errors import InputError
 from stackgan.serving.connections import MAX_CONNECTIONS, Listener
 
 SPARE_THREADS = 8           # beside those that wait for their drawing: pages, pictures, refusals
+SEND_SECONDS = 2            # for the last answers to be taken
 LARGEST_BODY = 1 << 20      # that is read at all; the application refuses less than that
 
 
@@ -52,11 +53,15 @@ class Server:
             self,
             seconds,           # to wait for what is being drawn, and for its answer
     ):
-        """Takes no more connections, lets the drawing under way finish and be sent."""
-        end = time.monotonic() + seconds
+        """Takes no more connections, lets the drawing under way finish and be sent.
+
+        What takes longer is ended with the worker.
+        """
         listener = self._server
         listener.trigger.pull_trigger(lambda: listener.asyncore.dispatcher.close(listener))
         self._service.queue.close(seconds)
+        self._service.worker.close()
+        end = time.monotonic() + SEND_SECONDS
         while time.monotonic() < end and (self._in_flight or self._has_unsent()):
             time.sleep(0.02)
 

@@ -3,9 +3,10 @@
 from typing import Any, NamedTuple
 
 from stackgan.serving.gallery import Gallery
-from stackgan.serving.limits import Limits, Rates
-from stackgan.serving.models import Models, find_run
+from stackgan.serving.limits import Limits, Rates, Strikes
+from stackgan.serving.process import Ended, Worker
 from stackgan.serving.queue import DrawingQueue
+from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Runs
 
 
@@ -15,6 +16,8 @@ class Service(NamedTuple):
     runs: Runs
     limits: Limits
     rates: Rates
+    strikes: Strikes
+    worker: Worker
     queue: DrawingQueue
     gallery: Gallery
     versions: dict          # of what takes part
@@ -31,9 +34,30 @@ def make_service(
         say,               # prints a line
 ):
     """`Service` with nothing loaded yet."""
-    models = Models(runs, platform, limits, say)
-    return Service(runs, limits, Rates(limits), DrawingQueue(models.draw, limits),
+    worker, strikes = Worker(platform, limits, say), Strikes(limits)
+
+    def draw_next(wanted):
+        """In the thread of the queue."""
+        run, asked = wanted
+        _refuse_undrawable(_judged(run, strikes))       # since it began to wait
+        try:
+            drawn = worker.draw(run, asked)
+        except Ended as error:
+            strikes.add(run.name, str(error))
+            say('run %s ended the worker: %s' % (run.name, error))
+            raise Refusal(503, 'The run %s could not be drawn with: %s' % (run.name, error), 30)
+        strikes.forgive(run.name)
+        return drawn
+
+    return Service(runs, limits, Rates(limits), strikes, worker, DrawingQueue(draw_next, limits),
                    Gallery(limits.gallery), versions, preferred, say)
+
+
+def all_runs(
+        service,           # Service
+):
+    """[Run], by name; those that ended the worker too often cannot be drawn with for a while."""
+    return [_judged(run, service.strikes) for run in service.runs.all()]
 
 
 def draw(
@@ -42,8 +66,33 @@ def draw(
         address,           # of the visitor
 ):
     """`Drawn`, which the gallery has now. Raises Refusal."""
-    find_run(service.runs, asked.run)            # a mistake costs no share of the drawings
+    run = _find_run(service, asked.run)          # a mistake costs no share of the drawings
     service.rates.admit(address)
-    drawn = service.queue.draw(asked)
+    drawn = service.queue.draw((run, asked))
     service.gallery.add(drawn.pictures)
     return drawn
+
+
+def _find_run(service, name):
+    """The `Run` to draw with. Raises Refusal where there is none."""
+    run = service.runs.get(name)
+    if run is None:
+        drawable = [each.name for each in service.runs.all() if each.stages]
+        raise Refusal(404, 'There is no run of that name; %s'
+                      % ('there are ' + ', '.join(drawable) if drawable
+                         else 'and none that can be drawn with'))
+    _refuse_undrawable(_judged(run, service.strikes))
+    return run
+
+
+def _refuse_undrawable(run):
+    if not run.stages:
+        raise Refusal(409, 'The run %s cannot be drawn with: %s' % (run.name, run.why_not))
+
+
+def _judged(run, strikes):
+    """A run as it is now: one that ended the worker too often rests."""
+    fault = strikes.fault_of(run.name) if run.stages else None
+    if fault is None:
+        return run
+    return run._replace(stages=0, why_not=fault, faults=run.faults + (fault,))

@@ -1,0 +1,84 @@
+"""What a run's outputs say of themselves, when anyone may have written them."""
+
+import os
+import stat
+
+from stackgan.files import open_regular
+
+MANIFEST = 'manifest.json'
+MAX_MANIFEST_BYTES = 4 << 20        # some 20,000 files
+MAX_REPORT_BYTES = 64 << 20         # of one file
+PARTS = ('export', 'report', 'stage1', 'stage2', 'text-encoder', 'embeddings')
+
+
+class Damaged(Exception):
+    """An output that cannot be used; the message says what is wrong, in a few words."""
+
+
+def read_output(
+        folder,            # of an output
+        read_manifest,     # (folder) -> manifest of a finished output, or None
+):
+    """The manifest of a finished output, or None where there is none. Raises `Damaged`."""
+    try:
+        facts = os.stat(os.path.join(folder, MANIFEST))
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.islink(os.path.join(folder, MANIFEST)):
+            raise Damaged('it is a link to nothing')
+        return None
+    except OSError as error:
+        raise Damaged(error.strerror)
+    if not stat.S_ISREG(facts.st_mode):
+        raise Damaged('it is not a regular file')
+    if facts.st_size > MAX_MANIFEST_BYTES:
+        raise Damaged('it has %d bytes, more than %d' % (facts.st_size, MAX_MANIFEST_BYTES))
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise Damaged('it is not what a job writes, or a file it names is missing or of another '
+                      'size')
+    fault = _fault_of(manifest)
+    if fault:
+        raise Damaged(fault)
+    return manifest
+
+
+def _fault_of(manifest):
+    """What is missing or of another type in a manifest, or None."""
+    request = manifest.get('request') if isinstance(manifest, dict) else None
+    if not isinstance(request, dict):
+        return 'it has no request'
+    for name, value, kind in (('files', manifest.get('files'), dict),
+                              ('inputs', request.get('inputs', {}), dict),
+                              ('settings', request.get('settings', {}), dict),
+                              ('notes', manifest.get('notes') or {}, dict),
+                              ('content', manifest.get('content', ''), str)):
+        if not isinstance(value, kind):
+            return 'its %s are of another type' % name
+    return None
+
+
+def open_report_file(
+        runs,              # folder of all runs
+        run,               # name of one
+        name,              # of a file of its report, with forward slashes
+):
+    """The stream of a regular file below `runs`. Raises OSError for anything else.
+
+    A report that is a link out of the folder of the runs, or a file of it that is a link, is none:
+    each step is opened as what it is, so that nothing changed meanwhile leads elsewhere.
+    """
+    base = os.path.realpath(runs)
+    folder = os.path.relpath(os.path.realpath(os.path.join(base, run, 'report')), base)
+    steps = folder.split(os.sep) + name.split('/')
+    if os.pardir in steps or '' in steps or os.curdir in steps:
+        raise PermissionError('not below %s' % base)
+    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for step in steps[:-1]:
+            inner = os.open(step, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
+                            dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        return open_regular(steps[-1], follow=False, folder=descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,207 @@
+"""The server's side of the worker: starts it, asks it, and ends it when it takes too much."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import NamedTuple
+
+from stackgan.files import digest_of
+from stackgan.printing import printable
+from stackgan.serving import frames
+from stackgan.serving.gallery import Picture
+from stackgan.serving.refusals import Refusal, stopping
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+COMMAND = (sys.executable, '-m', 'stackgan.serving.worker')
+MAX_NOTICE = 400            # characters
+MAX_NOTICES = 20
+PNG = b'\x89PNG\r\n\x1a\n'
+
+
+class Drawn(NamedTuple):
+    """What came of a request."""
+
+    pictures: list      # [Picture]
+    notices: list       # what the encoder could not read, a sentence each
+
+
+class Worker:
+    """A process that draws one request after the other. For any number of threads.
+
+    It is started when it is first needed, and anew after it has ended or was ended.
+    """
+
+    def __init__(
+            self,
+            platform,          # the `platform` section
+            limits,            # Limits
+            say,               # prints a line
+            command=COMMAND,
+    ):
+        self._settings = {'platform': dataclasses.asdict(platform), 'runs': limits.runs,
+                          'memory': limits.worker_bytes,
+                          'seconds': limits.start_seconds + limits.drawing_seconds}
+        self._limits, self._say, self._command = limits, say, command
+        self._asking = threading.Lock()        # one conversation at a time
+        self._guard = threading.Lock()         # of the two below
+        self._process, self._is_open, self._is_drawing = None, True, False
+
+    def draw(
+            self,
+            run,               # Run
+            asked,             # Asked
+    ):
+        """`Drawn`. Raises Refusal, and `Ended` where the run ended the worker."""
+        with self._asking:
+            self._is_drawing = True
+            try:
+                return self._draw(run, asked)
+            except frames.Late:
+                self._end()
+                raise Ended('it took longer than %g seconds' % self._limits.drawing_seconds)
+            except frames.Gone as error:
+                code = self._end(wait=1)
+                if not self._is_open:
+                    raise stopping()
+                raise Ended('it was ended by %s, perhaps for want of memory'
+                            % signal.Signals(-code).name if code and code < 0 else str(error))
+            finally:
+                self._is_drawing = False
+
+    def _draw(self, run, asked):
+        needed = run._replace(report=(), faults=(), note='', why_not='')
+        frame = frames.packed({'run': needed._asdict(), 'asked': asked._asdict()})
+        process = self._begun(frame, 2)
+        answer, content = frames.read(process.stdout.fileno(),
+                                      time.monotonic() + self._limits.drawing_seconds)
+        if not isinstance(answer, dict):
+            raise frames.Gone('it sent something else than an answer')
+        for text in _texts(answer.get('said')):
+            self._say(text)
+        if 'refused' in answer:
+            raise _refusal(answer['refused'])
+        return Drawn(_pictures(run, asked, answer.get('sizes'), content),
+                     _texts(answer.get('notices')))
+
+    def _begun(self, frame, tries):
+        """The process, which begins with a request. One that ended meanwhile is started anew."""
+        end = time.monotonic() + self._limits.start_seconds
+        try:
+            process = self._running(end)
+            frames.write(process.stdin.fileno(), frame, end)
+            frames.read(process.stdout.fileno(), end)
+            return process
+        except (frames.Gone, frames.Late, OSError) as error:
+            self._end()
+            if tries > 1 and self._is_open:
+                return self._begun(frame, tries - 1)
+            self._say('the worker cannot be started: %s' % (str(error) or 'it does not answer'))
+            raise Refusal(503, 'The process that draws cannot be started; its owner finds the '
+                          'reason in the log', 30)
+
+    def state(
+            self,
+            seconds,           # to wait for its answer
+    ):
+        """'ready', 'drawing', or why it does not answer; it is then started anew when needed."""
+        if self._is_drawing or not self._asking.acquire(timeout=seconds):
+            return 'drawing'                    # which has a time of its own
+        try:
+            end = time.monotonic() + seconds
+            process = self._running(end)
+            frames.write(process.stdin.fileno(), frames.packed({'ping': 1}), end)
+            answer, _ = frames.read(process.stdout.fileno(), end)
+            return 'ready' if answer == {'pong': 1} else 'answers something else'
+        except frames.Late:
+            self._end()
+            return 'does not answer'
+        except (frames.Gone, OSError):
+            self._end()
+            return 'ends when it is started'
+        finally:
+            self._asking.release()
+
+    def close(self):
+        """Ends it for good, whatever it is doing."""
+        with self._guard:
+            self._is_open = False
+        self._end()
+
+    def _running(self, end):
+        """The process, started where there is none."""
+        with self._guard:
+            if not self._is_open:
+                raise stopping()
+            if self._process is not None and self._process.poll() is not None:
+                _collect(self._process)
+                self._process = None
+            if self._process is None:
+                self._process = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+                    cwd=ROOT, start_new_session=True)     # Ctrl-C is for the server
+                os.set_blocking(self._process.stdin.fileno(), False)
+                frames.write(self._process.stdin.fileno(), frames.packed(self._settings), end)
+            return self._process
+
+    def _end(self, wait=0):
+        """Kills it; its own exit status where it ended by itself within `wait` seconds."""
+        with self._guard:
+            process, self._process = self._process, None
+        if process is None:
+            return None
+        try:
+            code = process.wait(wait)
+        except subprocess.TimeoutExpired:
+            code = None
+        process.kill()
+        _collect(process)
+        return code
+
+
+class Ended(Exception):
+    """A run ended the worker; the message says how."""
+
+
+def _collect(process):
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def _refusal(values):
+    """The Refusal a worker sends. Raises Gone for anything else."""
+    if isinstance(values, list) and len(values) == 3 and values[0] in (400, 503):
+        retry_after = values[2] if type(values[2]) is int else None
+        return Refusal(values[0], ''.join(_texts(values[1:2])), retry_after)
+    raise frames.Gone('it sent something else than a refusal')
+
+
+def _texts(values):
+    """What a worker says, short and printable; nothing where it says anything else."""
+    values = values if isinstance(values, list) else []
+    return [printable(each)[:MAX_NOTICE] for each in values[:MAX_NOTICES] if isinstance(each, str)]
+
+
+def _pictures(run, asked, sizes, content):
+    """[Picture] of the PNGs that follow each other in `content`. Raises Gone for anything else."""
+    whole = (isinstance(sizes, list) and all(isinstance(row, list) for row in sizes)
+             and [len(row) for row in sizes] == [run.stages] * asked.count
+             and all(type(size) is int and size > 0 for row in sizes for size in row)
+             and sum(map(sum, sizes)) == len(content))
+    if not whole:
+        raise frames.Gone('it sent other pictures than were asked for')
+    pictures, start = [], 0
+    for copy, row in enumerate(sizes):
+        stages = {}
+        for stage, size in enumerate(row, 1):
+            stages[stage] = content[start:start + size]
+            start += size
+            if not stages[stage].startswith(PNG):
+                raise frames.Gone('it sent what is no PNG')
+        pictures.append(Picture(digest_of([run.digest, asked.caption, asked.seed, copy])[:20],
+                                run.name, asked.caption, asked.seed, copy, stages))
+    return pictures

@@ -1,0 +1,308 @@
+"""The process that draws for `serve`: what a model does to it, it does to no other run."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from serve_toy import RUN, Served, make_volume
+from toy import tiny_config
+
+from stackgan.files import digest_of_file, read_json, write_json
+from stackgan.serving import frames
+from stackgan.serving.asked import Asked
+from stackgan.serving.limits import Limits, Strikes
+from stackgan.serving.process import Ended, Worker
+from stackgan.serving.refusals import Refusal
+from stackgan.serving.runs import Run
+
+onnx = pytest.importorskip('onnx', reason='no onnx here; install the extra `export`')
+HOSTILE = 'hostile'
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    return make_volume(tmp_path_factory.mktemp('whole'))
+
+
+def squares(path, side, times):
+    """A generator's .onnx of the ports of `path`, which multiplies [side, side] by itself."""
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    model = onnx.load(path)
+    inputs, outputs = list(model.graph.input), list(model.graph.output)
+    nodes = [helper.make_node('MatMul', ['column', 'row'], ['x0'])]
+    for i in range(times):
+        nodes.append(helper.make_node('MatMul', ['x%d' % i, 'x0'], ['x%d' % (i + 1)]))
+    nodes.append(helper.make_node('MatMul', ['row', 'x%d' % times], ['y0']))
+    nodes.append(helper.make_node('MatMul', ['y0', 'column'], ['y']))
+    constants = [numpy_helper.from_array(np.full(shape, 1e-3, np.float32), name)
+                 for name, shape in (('column', (side, 1)), ('row', (1, side)))]
+    for each in outputs:
+        shape = [dim.dim_value for dim in each.type.tensor_type.shape.dim]
+        constants.append(numpy_helper.from_array(np.zeros(shape, np.float32), each.name + '/zeros'))
+        nodes.append(helper.make_node('Add', [each.name + '/zeros', 'y'], [each.name]))
+    graph = helper.make_graph(nodes, 'hostile', inputs, outputs, constants)
+    made = helper.make_model(graph, opset_imports=model.opset_import)
+    made.ir_version = model.ir_version
+    onnx.save(made, path)
+
+
+def volume_with(whole, folder, make_model):
+    """A volume with the good run and a hostile one, whose files are as its manifest says."""
+    for name in (RUN, HOSTILE):
+        shutil.copytree(str(whole / 'runs' / RUN), str(folder / 'runs' / name))
+    export = folder / 'runs' / HOSTILE / 'export'
+    path, = export.glob('stackgan-*.onnx')
+    make_model(str(path))
+    size, digest = path.stat().st_size, digest_of_file(str(path))
+    facts = read_json(str(export / 'export.json'))
+    facts['models'][0]['onnx']['sha256'] = digest
+    write_json(str(export / 'export.json'), facts)
+    manifest = read_json(str(export / 'manifest.json'))
+    for name in (path.name, 'export.json'):
+        manifest['files'][name] = {'size': os.path.getsize(str(export / name)),
+                                   'sha256': digest_of_file(str(export / name))}
+    write_json(str(export / 'manifest.json'), manifest)
+    assert manifest['files'][path.name]['size'] == size
+    return folder
+
+
+def health(server):
+    return json.loads(server.ask('/health')[2].decode())
+
+
+def workers_of(server):
+    """Process ids of the children of a server."""
+    found = []
+    for name in os.listdir('/proc'):
+        try:
+            with open('/proc/%d/stat' % int(name)) as stream:
+                words = stream.read().rpartition(')')[2].split()
+        except (OSError, ValueError):
+            continue
+        if int(words[1]) == server.process.pid and words[0] != 'Z':
+            found.append(int(name))
+    return found
+
+
+def is_alive(process):
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    with open('/proc/%d/stat' % process) as stream:
+        return stream.read().rpartition(')')[2].split()[0] != 'Z'
+
+
+class Busy:
+    """A server of which somebody asks, in a thread, to draw with the hostile run."""
+
+    def __init__(self, volume, seconds):
+        self.server = Served(volume, '--rate', '1000', '--seconds', seconds, '--set',
+                             'platform.threads=1')
+        self.answers = []
+        self.thread = threading.Thread(target=lambda: self.answers.append(
+            self.server.ask('/api/draw', {'run': HOSTILE, 'caption': 'a'})))
+
+    def __enter__(self):
+        self.thread.start()
+        while health(self.server)['worker'] != 'drawing' and not self.answers:
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *failure):
+        self.server.__exit__()
+        self.thread.join()
+
+
+def test_a_model_that_computes_for_ever_is_ended(whole, tmp_path):
+    """Others are served, and draw on."""
+    volume = volume_with(whole, tmp_path, lambda path: squares(path, 3000, 20000))
+    with Busy(volume, '3') as busy:
+        assert busy.server.ask('/')[0] == busy.server.ask('/api/runs')[0] == 200
+        assert busy.server.draw()[0] == 200                   # its turn comes
+        busy.thread.join()
+        status, headers, body = busy.answers[0]
+        assert status == 503 and 'longer than 3 seconds' in body.decode()
+        assert int(headers['Retry-After']) > 0
+        code, text = busy.server.stop(signal.SIGTERM)
+        assert code == 0 and 'run hostile ended the worker: it took longer' in text
+
+
+def test_a_signal_ends_the_server_whatever_a_model_does(whole, tmp_path):
+    volume = volume_with(whole, tmp_path, lambda path: squares(path, 3000, 20000))
+    with Busy(volume, '1000') as busy:
+        worker, = workers_of(busy.server)
+        code, text = busy.server.stop(signal.SIGTERM)
+        busy.thread.join()
+        assert code == 0 and text.rstrip().endswith('serve: stopped') and 'Traceback' not in text
+        assert not is_alive(worker) and busy.answers[0][0] == 503
+
+
+def test_a_model_that_takes_all_memory_fails_alone(whole, tmp_path):
+    volume = volume_with(whole, tmp_path, lambda path: squares(path, 50000, 1))      # 10 GB
+    with Served(volume, '--rate', '1000') as server:
+        for _ in range(3):
+            status, _, body = server.ask('/api/draw', {'run': HOSTILE, 'caption': 'a'})
+            assert status in (409, 503) and list(json.loads(body.decode())) == ['error']
+            assert server.draw()[0] == 200
+        with open('/proc/%d/status' % server.process.pid) as stream:
+            peak = int(stream.read().split('VmHWM:')[1].split()[0])
+        assert peak < 200 << 10                               # KiB; the server runs no model
+        with open('/proc/%d/maps' % server.process.pid) as stream:
+            assert 'onnxruntime' not in stream.read()
+        worker, = workers_of(server)
+        with open('/proc/%d/limits' % worker) as stream:
+            limits = {line[:26].strip(): line[26:].split()[0] for line in stream}
+        assert int(limits['Max data size']) <= 4 << 30
+        assert limits['Max address space'] != 'unlimited' and limits['Max core file size'] == '0'
+
+
+def test_a_worker_that_is_killed_or_stands_still_is_replaced(whole):
+    with Served(whole, '--rate', '1000') as server:
+        assert health(server)['worker'] == 'ready' and server.draw()[0] == 200
+        for number in (signal.SIGKILL, signal.SIGSTOP):
+            worker, = workers_of(server)
+            os.kill(worker, number)
+            if number == signal.SIGSTOP:
+                status, _, body = server.ask('/health')
+                assert status == 503 and json.loads(body.decode())['ok'] is False
+                assert json.loads(body.decode())['worker'] == 'does not answer'
+            assert server.draw()[0] == 200
+            assert health(server)['worker'] == 'ready' and workers_of(server) != [worker]
+        worker, = workers_of(server)
+        server.process.kill()                                 # nothing is left of it
+        while is_alive(worker):
+            time.sleep(0.01)
+
+
+# With a program in the place of the worker.
+
+def run_of(program, **limits):
+    limits = Limits(**dict({'drawing_seconds': 0.5}, **limits))
+    said = []
+    worker = Worker(tiny_config().platform, limits, said.append, (sys.executable, '-c', program))
+    worker.said = said
+    return worker
+
+
+RUNNING = Run('a', stages=1, digest='d')
+ASKED = Asked('a', 'a bird', 0, 1)
+BEGINS = ('import sys, os, time, json\n'
+          'from stackgan.serving import frames\n'
+          'frames.read(0); frames.read(0); frames.write(1, frames.packed({"began": True}))\n')
+
+
+@pytest.mark.parametrize('program, how', [
+    (BEGINS + 'time.sleep(1000)', 'longer than 0.5 seconds'),
+    (BEGINS + 'sys.exit(0)', 'has ended'),
+    (BEGINS + 'os.kill(os.getpid(), 11)', 'ended by SIGSEGV'),
+    (BEGINS + 'os.write(1, b"\\xff" * 1000); time.sleep(1000)', 'a frame of'),
+    (BEGINS + 'os.write(1, frames.HEAD.pack(1 << 19, 0) + b"[" * (1 << 19)); time.sleep(1000)',
+     'no JSON'),
+    (BEGINS + 'os.write(1, frames.HEAD.pack(1, 5)); time.sleep(1000)', 'longer than'),
+    (BEGINS + 'frames.write(1, frames.packed([1])); time.sleep(1000)', 'something else'),
+    (BEGINS + 'frames.write(1, frames.packed({"refused": 7})); time.sleep(1000)', 'something else'),
+    (BEGINS + 'frames.write(1, frames.packed({"sizes": [[4]]}, b"GIF8")); time.sleep(1000)', 'PNG'),
+    (BEGINS + 'frames.write(1, frames.packed({"sizes": [[9]]}, b"GIF8")); time.sleep(1000)',
+     'other pictures'),
+    (BEGINS + 'frames.write(1, frames.packed({"sizes": [[-1, 5]]}, b"GIF8")); time.sleep(1000)',
+     'other pictures'),
+    (BEGINS + 'frames.write(1, frames.packed({"sizes": 3}, b"GIF8")); time.sleep(1000)',
+     'other pictures')])
+def test_whatever_a_worker_does_is_told_and_ends_it(program, how):
+    worker = run_of(program)
+    with pytest.raises(Ended, match=how):
+        worker.draw(RUNNING, ASKED)
+    assert worker._process is None                            # the next is another
+    worker.close()
+    with pytest.raises(Refusal, match='is stopping'):
+        worker.draw(RUNNING, ASKED)
+
+
+def test_a_worker_that_cannot_be_started_is_no_fault_of_a_run():
+    worker = run_of('raise SystemExit(3)')
+    with pytest.raises(Refusal, match='cannot be started') as refused:
+        worker.draw(RUNNING, ASKED)
+    assert refused.value.status == 503 and 'cannot be started' in worker.said[0]
+    assert worker.state(60) == 'ends when it is started'
+
+
+def test_what_a_worker_says_is_short_and_printable():
+    worker = run_of(BEGINS + 'frames.write(1, frames.packed({"refused": [503, "a\\x1b[1m" * 999, 30],'
+                    '"said": ["\\x1b]0;x\\x07\\nserve: ok" * 99, 7]})); time.sleep(1000)')
+    with pytest.raises(Refusal) as refused:
+        worker.draw(RUNNING, ASKED)
+    assert str(refused.value).isprintable() and len(str(refused.value)) <= 400
+    assert len(worker.said) == 1 and worker.said[0].isprintable() and len(worker.said[0]) <= 400
+    worker.close()
+
+
+def test_frames_have_bounds():
+    reading, writing = os.pipe()
+    os.write(writing, frames.HEAD.pack(2, frames.MAX_BYTES + 1))
+    with pytest.raises(frames.Gone, match='a frame of 2 and'):
+        frames.read(reading)
+    frames.write(writing, frames.packed({'a': '\udcff'}, b'bytes'))
+    assert frames.read(reading, time.monotonic() + 60) == ({'a': '\udcff'}, b'bytes')
+    with pytest.raises(frames.Late):
+        frames.read(reading, time.monotonic())
+    os.close(writing)
+    with pytest.raises(frames.Gone):
+        frames.read(reading)
+    os.close(reading)
+
+
+def test_a_run_that_ends_the_worker_rests_for_a_while():
+    now = [0.0]
+    strikes = Strikes(Limits(strikes=2, strike_seconds=100), lambda: now[0])
+    strikes.add('a', 'it took long')
+    assert strikes.fault_of('a') is None
+    strikes.forgive('a')
+    strikes.add('a', 'it took long')
+    strikes.add('a', 'it took longer')
+    strikes.add('b', 'it took long')
+    now[0] = 40.0
+    assert 'because it took longer' in strikes.fault_of('a')
+    assert 'in 60 seconds' in strikes.fault_of('a') and strikes.fault_of('b') is None
+    now[0] = 101.0
+    assert strikes.fault_of('a') is None
+    strikes.add('a', 'again')                                 # once more is enough
+    assert strikes.fault_of('a')
+
+
+def test_a_run_that_rests_holds_nobody_up(whole, tmp_path):
+    """Told in its place; refused at once; the others draw."""
+    from stackgan.serving.app import create_app
+    from stackgan.serving.runs import Runs
+    from stackgan.serving.service import make_service
+
+    from jobs.contract import read_manifest
+    for name in (RUN, HOSTILE):
+        shutil.copytree(str(whole / 'runs' / RUN), str(tmp_path / 'runs' / name))
+    lines = []
+    service = make_service(Runs(str(tmp_path), read_manifest), tiny_config().platform, Limits(), {},
+                           RUN, lines.append)
+    client, draw = create_app(service).test_client(), service.worker.draw
+
+    def ended(run, asked):
+        if run.name == HOSTILE:
+            raise Ended('it took longer')
+        return draw(run, asked)
+
+    service.worker.draw = ended
+    statuses = [client.post('/api/draw', json={'run': name, 'caption': 'a'}).status_code
+                for name in (HOSTILE, HOSTILE, HOSTILE, RUN)]
+    assert statuses == [503, 503, 409, 200]
+    assert lines[:2] == ['run hostile ended the worker: it took longer'] * 2
+    runs = {run['name']: run for run in client.get('/api/runs').get_json()['runs']}
+    assert 'ended the worker' in runs[HOSTILE]['why_not'] and runs[RUN]['drawable']
+    bad, = client.get('/health').get_json()['runs']['bad']
+    assert bad['name'] == HOSTILE and 'ended the worker' in bad['faults'][0]
+    assert 'Not to draw with: the last 2 drawings' in client.get('/').get_data(as_text=True)
+    service.worker.close()

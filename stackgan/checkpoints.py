@@ -16,8 +16,9 @@ import shutil
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import InputError
-from stackgan.files import read_json, write_json
+from stackgan.files import BLOCK_BYTES, read_json, write_json
 from stackgan.integrity import check_file
+from stackgan.tensorflow_paths import plain_path
 
 FACTS = 'checkpoint.json'
 DATA = 'model.data-'
@@ -89,8 +90,9 @@ class Checkpoints:
         building, path = os.path.join(self.folder, '.' + name), os.path.join(self.folder, name)
         shutil.rmtree(building, ignore_errors=True)
         os.makedirs(building)
-        saver.save(session, os.path.join(building, 'model'), write_meta_graph=False,
-                   write_state=False)
+        with plain_path(building) as plain:
+            saver.save(session, os.path.join(plain, 'model'), write_meta_graph=False,
+                       write_state=False)
         write_json(os.path.join(building, FACTS), dict(facts, step=step))
         self._remove(path)
         os.rename(building, path)
@@ -157,14 +159,26 @@ def read_facts(path):
 def variables_of(path):
     """{name: shape} of a checkpoint folder. Raises InputError where it cannot be read."""
     try:
-        return dict(tf.train.list_variables(os.path.join(path, 'model')))
-    except (ValueError, tf.errors.OpError) as error:
+        with plain_path(path) as plain:
+            return dict(tf.train.list_variables(os.path.join(plain, 'model')))
+    except (OSError, ValueError, tf.errors.OpError) as error:
         raise _unreadable(path, error)
 
 
 def _unreadable(path, error):
+    """InputError. It advises to remove only what was opened and is damaged, not what is refused."""
+    reason = ' '.join(str(error).split())[:200]
+    try:
+        for name in sorted(os.listdir(path)):
+            with open(os.path.join(path, name), 'rb') as stream:
+                while stream.read(BLOCK_BYTES):
+                    pass
+    except OSError as refused:
+        return InputError('%s: cannot be read: %s; the checkpoint may be whole: look after the disk '
+                          'and the rights of the file' % (refused.filename or path,
+                                                          refused.strerror))
     return InputError('%s: not a readable checkpoint (%s); remove that folder to go on from the '
-                      'one before it' % (path, ' '.join(str(error).split())[:200]))
+                      'one before it' % (path, reason))
 
 
 def restore(
@@ -197,8 +211,9 @@ def restore(
                          % (path, '; '.join(f for f in faults if f)))
     with session.graph.as_default():         # outside of it TensorFlow 2 thinks it is eager
         try:
-            saver.restore(session, os.path.join(path, 'model'))
-        except (ValueError, tf.errors.OpError) as error:
+            with plain_path(path) as plain:
+                saver.restore(session, os.path.join(plain, 'model'))
+        except (OSError, ValueError, tf.errors.OpError) as error:
             raise _unreadable(path, error)
 
 

@@ -1,5 +1,6 @@
 """A published checkpoint: which layout and stage it is of, its dimensions, its values."""
 
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from stackgan.errors import InputError
 from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import TESTING
 from stackgan.published.names import NAMES, NETWORKS, TITLES, kind_of, layout_of
+from stackgan.tensorflow_paths import plain_path
 
 FEW = 3                    # names in an error
 DAMAGE = (ValueError, IndexError, RuntimeError, tf.errors.OpError)   # what the reader raises
@@ -26,6 +28,7 @@ class Published(NamedTuple):
     shapes: dict           # our name -> shape
     absent: list           # scopes of discriminators that it holds nothing of
     unread: dict           # 'optimiser', 'debiasing', 'step', 'unmatched' -> stored names
+    place: Any             # keeps the path that the reader was given, from which it still reads
 
 
 def open_published(
@@ -34,7 +37,7 @@ def open_published(
         layout,           # 'original', 'port', or 'auto'
 ):
     """`Published`. Raises InputError, one line, for anything that does not fit."""
-    reader = _reader(path)
+    reader, place = _reader(path)
     stored = reader.get_variable_to_shape_map()
     layout = _check_layout(path, stored, layout)
     _check_stage(path, stored, stage)
@@ -43,7 +46,7 @@ def open_published(
     names = {name: NAMES[layout](name) for name in shapes}
     _check_shapes(path, stored, names, shapes)
     return Published(path, reader, layout, dims, names, shapes, absent,
-                     _unread(stored, set(names.values())))
+                     _unread(stored, set(names.values())), place)
 
 
 def values_of(
@@ -80,8 +83,11 @@ def network_shapes(stage, dims):
 
 
 def _reader(path):
+    place = ExitStack()
     try:
-        return tf.train.load_checkpoint(path)
+        return tf.train.load_checkpoint(place.enter_context(plain_path(path))), place
+    except OSError as error:                         # its folder
+        raise InputError('%s: cannot be read: %s' % (path, error.strerror))
     except DAMAGE as error:
         raise _unreadable(path, error)
 

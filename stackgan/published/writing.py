@@ -12,6 +12,7 @@ from stackgan.errors import InputError
 from stackgan.files import write_json
 from stackgan.published.names import NAMES, NETWORKS, ORIGINAL, TITLES
 from stackgan.published.reading import network_shapes
+from stackgan.tensorflow_paths import plain_path
 
 NAME = 'model.ckpt'
 FACTS = 'published.json'
@@ -39,8 +40,9 @@ def write_published(
         sources = (averages_of(variables, path) if settings.weights == 'ema'
                    else {v.op.name: v for v in variables})
         restore(session, tf.train.Saver(sources), sources, path, is_part=True)
-        tf.train.Saver({NAMES[layout](v.op.name): v for v in variables}).save(
-            session, os.path.join(folder, NAME), write_meta_graph=False, write_state=False)
+        with plain_path(folder) as plain:
+            tf.train.Saver({NAMES[layout](v.op.name): v for v in variables}).save(
+                session, os.path.join(plain, NAME), write_meta_graph=False, write_state=False)
     networks = sorted(theirs for theirs, ours in NETWORKS.items()
                       if any(name.startswith(ours + '/') for name in shapes))
     write_json(os.path.join(folder, FACTS), {

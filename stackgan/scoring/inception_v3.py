@@ -18,6 +18,7 @@ import tensorflow.compat.v1 as tf
 from stackgan.errors import InputError
 from stackgan.networks.layers import check_shape
 from stackgan.scoring.scorer_network import Seen
+from stackgan.tensorflow_paths import plain_path
 
 SIZE = 299                 # side of the pictures
 EPSILON = 0.001
@@ -197,7 +198,8 @@ def restorer(
     """
     names = {v.op.name + AVERAGE: v for v in tf.global_variables()}
     try:
-        stored = dict(tf.train.list_variables(checkpoint.prefix))
+        with plain_path(checkpoint.prefix) as plain:
+            stored = dict(tf.train.list_variables(plain))
     except (ValueError, tf.errors.OpError) as error:
         raise _unreadable(checkpoint, error)
     _check_fits(checkpoint.prefix, names, stored, classes)
@@ -206,7 +208,8 @@ def restorer(
     def fill(session):
         try:
             with session.graph.as_default():
-                saver.restore(session, checkpoint.prefix)
+                with plain_path(checkpoint.prefix) as plain:
+                    saver.restore(session, plain)
         except (ValueError, tf.errors.OpError) as error:
             raise _unreadable(checkpoint, error)
 

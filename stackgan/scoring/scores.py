@@ -19,6 +19,7 @@ import tensorflow.compat.v1 as tf
 from stackgan.files import digest_of, read_json_lines, write_json, write_json_lines
 from stackgan.scoring.features import extract, keep
 from stackgan.scoring.protocols import ScoredSet, protocols_of, try_score
+from stackgan.tensorflow_paths import plain_path
 
 SCORES, REFUSED, FEATURES, EVENTS = 'scores.jsonl', 'refused.json', 'features', 'events'
 ELONGATED = 1.5            # composites that hold several pictures are longer than this
@@ -215,15 +216,17 @@ def write_events(
     """The scores of checkpoints by their step, with those of real pictures beside them."""
     real = {line['protocol']: line['value'] for line in lines if line['set'] == 'real'}
     steps = sorted({line['step'] for line in lines if line['step'] is not None})
-    with tf.Graph().as_default():                # outside of it TensorFlow 2 thinks it is eager
-        writer = tf.summary.FileWriter(folder)
-    for step in steps:
-        values = {'scores/' + line['protocol']: line['value'] for line in lines
-                  if line['step'] == step}
-        values.update({'scores_of_real_pictures/' + name: value for name, value in real.items()})
-        writer.add_summary(tf.Summary(value=[
-            tf.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]), step)
-    writer.close()
+    with plain_path(folder) as plain, tf.Graph().as_default():      # or it thinks it is eager
+        writer = tf.summary.FileWriter(plain)
+        for step in steps:
+            values = {'scores/' + line['protocol']: line['value'] for line in lines
+                      if line['step'] == step}
+            values.update({'scores_of_real_pictures/' + name: value
+                           for name, value in real.items()})
+            writer.add_summary(tf.Summary(value=[
+                tf.Summary.Value(tag=tag, simple_value=value)
+                for tag, value in values.items()]), step)
+        writer.close()
 
 
 def _read_lines(path):

@@ -2,10 +2,12 @@
 
 import json
 import os
+from contextlib import ExitStack
 
 import tensorflow.compat.v1 as tf
 
 from stackgan.files import atomic_write, read_json_lines
+from stackgan.tensorflow_paths import plain_path
 
 
 class Records:
@@ -23,7 +25,9 @@ class Records:
         for name in os.listdir(self.samples):
             if name > '%08d.png' % first_step:
                 os.unlink(os.path.join(self.samples, name))
-        self.events = tf.summary.FileWriter(os.path.join(folder, 'events'))
+        self._place = ExitStack()                        # until the events are closed
+        plain = self._place.enter_context(plain_path(folder))
+        self.events = tf.summary.FileWriter(os.path.join(plain, 'events'))
         self.events.add_session_log(tf.SessionLog(status=tf.SessionLog.START), first_step)
 
     def _cut_stats(self, first_step):
@@ -51,6 +55,7 @@ class Records:
 
     def close(self):
         self.events.close()
+        self._place.close()
 
 
 def _whole_lines(path):

@@ -105,6 +105,8 @@ def test_images_of_cub_without_box_or_captions_have_a_problem(tmp_path):
                          '003.Blue; images before it have 2 for 002.Green'),
     ([1, 2, 3, 1, 2], 'must be a list of 6 class numbers.* it holds 5'),
     ([1, 2, 3, 1, 2, [3]], 'must hold whole numbers only'),
+    ([1, 2, 3, 1, 2, float('inf')], 'must hold whole numbers only'),
+    ([1, 2, 3, 1, 2, '3' * 5000], 'must hold whole numbers only'),
     ('123', 'holds a str; must be a list of class numbers'),
 ])
 def test_class_info_of_cub_must_be_in_the_order_of_the_names(tmp_path, numbers, words):

@@ -1,5 +1,6 @@
 """Raw folder to prepared dataset: content, bad images, brought embeddings, memory."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -257,11 +258,16 @@ def test_embeddings_that_do_not_fit_make_an_image_bad(tmp_path):
         'its embeddings in %s are not finite' % name]
 
 
+NESTED = functools.reduce(lambda value, _: [value] * 50, range(9), 0.5)    # 50 ** 9 numbers
+
+
 @pytest.mark.parametrize('value, words', [
     ([embedding_of(0, 6)] * 5, 'must be a list of 6 arrays.* it holds 5'),
     ([np.zeros(6, np.float32)] * 6, r'entry 0 is \(6,\) of float32; must be \(captions, 6\)'),
     ([embedding_of(0, 7)] * 6, r'entry 0 is \(3, 7\) of float32; must be \(captions, 6\)'),
     ([['a']] * 6, 'entry 0 is .* of <U1'),
+    ([NESTED] * 6, 'entry 0 is a list of too many numbers'),
+    ([[['a' * 5000]]] * 6, 'entry 0 is a list of too many numbers'),
     (None, 'char-CNN-RNN-embeddings.pickle is missing, but'),
 ])
 def test_embeddings_of_another_form_are_an_error(tmp_path, value, words):

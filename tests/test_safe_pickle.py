@@ -10,7 +10,9 @@ import sys
 
 import numpy as np
 import pytest
+from toy import ROOT
 
+from stackgan.data import safe_pickle
 from stackgan.data.safe_pickle import load_pickle
 from stackgan.errors import InputError
 
@@ -193,3 +195,88 @@ def test_values_that_refer_to_themselves_end(tmp_path):
     for _ in range(10):
         bomb = [bomb] * 50
     assert len(load_pickle(_store(tmp_path, bomb))) == 50
+
+
+# ---- what a few bytes can make: each case would take minutes to years, or all memory
+
+def doubled(levels):
+    """A program that leaves (x, x) of (y, y) of ... on the stack: 2 ** levels leaves."""
+    return b'\x80\x02)' + b'2\x86' * levels
+
+
+LONG_TEXT = b'\x80\x02X\x00\x00\x10\x00' + b'a' * (1 << 20) + b'q\x000'     # note 0: 1 MiB
+ENCODE = b'c_codecs\nencode\nq\x010'                                        # note 1: a function
+NUMBER = (b'cnumpy.core.multiarray\nscalar\nq\x010cnumpy\ndtype\nU\x02f4K\x00K\x01\x87Rq\x020')
+
+
+@pytest.mark.parametrize('program, words', [
+    (b'\x80\x02}' + doubled(60)[2:] + b'Ns.', 'a key of type tuple'),           # hashing
+    (b'\x80\x02}(' + doubled(60)[2:] + b'Nu.', 'a key of type tuple'),
+    (b'\x80\x02(' + doubled(60)[2:] + b'Nd.', 'a key of type tuple'),
+    (b'\x80\x04\x8f(' + doubled(60)[2:] + b'\x90.', 'instruction'),             # a set
+    (b'\x80\x04(' + doubled(60)[2:] + b'\x91.', 'instruction'),                 # a frozen set
+    (b'cnumpy\ndtype\n' + doubled(60)[2:] + b'\x85R.', 'array of type tuple'),  # shown in a message
+    (b'c_codecs\nencode\n(Vx\n' + doubled(60)[2:] + b'tR.', 'another encoding'),
+    (b'}(N' + doubled(60)[2:] + b'u.', 'a key of type nonetype'),
+    (b'}G' + struct.pack('>d', 1.5) + b'Ns.', 'a key of type float'),
+    (b'I' + b'9' * 5000 + b'\n.', 'a number of 5001 letters'),                  # squares
+    (b'L' + b'9' * 5000 + b'L\n.', 'a number of 5002 letters'),
+    (b'F' + b'9' * 5000 + b'\n.', 'a number of 5001 letters'),
+    (b']p' + b'9' * 5000 + b'\n.', 'a number of 5001 letters'),
+    (b'g' + b'9' * 5000 + b'\n.', 'a number of 5001 letters'),
+    (b'\x80\x02\x8b\xff\xff\xff\x7f', 'a whole number of 2147483647 bytes'),
+    (b'\x80\x02\x8a\xff' + b'\1' * 255 + b'.', 'a whole number of 255 bytes'),
+    (b'\x80\x02}\x8a\x08' + struct.pack('<q', 2 ** 61 - 1) + b'Ns.', 'more than 60 bits'),
+    (LONG_TEXT + ENCODE + b'(' + b'h\x01h\x00\x85R' * 2000 + b't.', 'more bytes than the file has'),
+    (LONG_TEXT + NUMBER + b'(' + b'h\x01h\x02h\x00\x86R' * 2000 + b't.', 'a number without'),
+    (b'\x80\x04\x96' + struct.pack('<Q', 1 << 36), 'instruction'),              # 64 GiB of zeros
+    (b'\x80\x04B' + b'\xff\xff\xff\x7f', 'not a whole pickle'),
+    (b'\x80\x04\x8e' + struct.pack('<Q', 1 << 60), 'not a whole pickle'),
+    (b'\x80\x04\x95' + struct.pack('<Q', 1 << 60), 'not a whole pickle'),
+    (b'\x80\x02]' + b'}sNs' + b'.', 'file.pickle'),
+    (b'\x80\x02]NNs.', 'keys of what is no dict'),
+    (b'\x80\x02]Nb.', 'a change to a value'),
+    (b'\x80\x02K\x01Nb.', 'a change to a value'),
+    (b'(i__builtin__\nint\n.', 'instruction'), (b'\x80\x02c__builtin__\nint\n)\x81.', 'int'),
+    (b'\x80\x02\x82\x01.', 'instruction'),
+], ids=lambda value: value if isinstance(value, str) else str(len(value)))
+def test_a_small_file_takes_little_time_and_memory(tmp_path, program, words):
+    code = ('import resource, sys\nsys.path.insert(0, sys.argv[2])\n'
+            'from stackgan.data.safe_pickle import load_pickle\n'
+            'from stackgan.errors import InputError\n'
+            'size = int(open("/proc/self/statm").read().split()[0]) * 4096 + (300 << 20)\n'
+            'resource.setrlimit(resource.RLIMIT_AS, (size, size))\n'
+            'resource.setrlimit(resource.RLIMIT_CPU, (20, 20))\n'
+            'try:\n    load_pickle(sys.argv[1])\nexcept InputError as error:\n    print(error)\n')
+    path = _store(tmp_path, program)
+    done = subprocess.run([sys.executable, '-c', code, path, ROOT], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True,
+                          env=dict(os.environ, OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1'))
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout and done.stdout.count('\n') == 1 and len(done.stdout) < 500
+
+
+def test_instructions_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(safe_pickle, 'MAX_STEPS', 100)
+    assert load_pickle(_store(tmp_path, b'\x80\x02](' + b'N' * 90 + b'e.')) == [None] * 90
+    with pytest.raises(InputError, match='more than 100 instructions'):
+        load_pickle(_store(tmp_path, b'\x80\x02](' + b'N' * 100 + b'e.'))
+
+
+def test_keys_of_dicts_and_shared_values_are_read(tmp_path):
+    shared = np.arange(3.0)
+    value = {'a': shared, b'b': [shared] * 3, 3: (shared, 'x'), -1: {'c': {}}, True: 10 ** 40}
+    for protocol in range(5):
+        found = load_pickle(_store(tmp_path, value, protocol))
+        assert list(found) == list(value) and found[True] == 10 ** 40
+        np.testing.assert_array_equal(found[3][0], shared)
+
+
+def test_a_fifo_and_a_huge_file_are_refused(tmp_path):
+    os.mkfifo(str(tmp_path / 'pipe'))
+    with pytest.raises(InputError, match='pipe: cannot be read .not a regular file'):
+        load_pickle(str(tmp_path / 'pipe'))
+    path = _store(tmp_path, b'N.')
+    os.truncate(path, safe_pickle.MAX_BYTES + 1)
+    with pytest.raises(InputError, match='refused to open this pickle'):
+        load_pickle(path)

@@ -1,5 +1,6 @@
 """The skip-thought encoder against onnxruntime's GRU, its words against nltk's, bad files."""
 
+import functools
 import json
 import os
 import pickle
@@ -193,7 +194,12 @@ def a_long_header(path):
     (lambda f: resave(f, 'bi_skip.npz', encoder_b=np.full(10, np.nan, np.float32)),
      'the array encoder_b holds values that are no finite numbers'),
     (lambda f: pickle.dump({'dim': 9}, open(f + '/uni_skip.npz.pkl', 'wb'), 2),
-     'dim is 9, but the arrays beside it have 8')])
+     'dim is 9, but the arrays beside it have 8'),
+    (lambda f: pickle.dump({'dim': np.arange(2)}, open(f + '/uni_skip.npz.pkl', 'wb'), 2),
+     'dim is a ndarray, but the arrays beside it have 8'),
+    (lambda f: pickle.dump({'dim': functools.reduce(lambda v, _: (v,) * 50, range(9), 1)},
+                           open(f + '/uni_skip.npz.pkl', 'wb'), 2),       # endless when shown
+     'dim is a tuple, but the arrays beside it have 8')])
 def test_files_that_do_not_fit(damage, text, files, tmp_path):
     damage(files)
     with pytest.raises(InputError) as error:

@@ -16,6 +16,8 @@ from stackgan.errors import InputError
 from stackgan.files import atomic_write
 
 ITEM_BYTES = 4                       # of a float32
+MAX_NUMBERS = 1 << 24                # of one image, where they came as lists and not as an array
+MAX_TEXT = 1000                      # characters of a text among them
 
 
 class Brought(NamedTuple):
@@ -78,12 +80,27 @@ def _load(path, count):
 
 def _rows(value, path, number, dim):
     """One image's embeddings: (captions, dim) float32, little-endian."""
+    if not isinstance(value, np.ndarray) and _size(value, {}) > MAX_NUMBERS:
+        raise InputError('%s: entry %d is a list of too many numbers; must be an array'
+                         % (path, number))
     array = np.asarray(value)
     if array.ndim != 2 or array.dtype.kind not in 'fiu' or array.shape[1] != (
             dim or array.shape[1] or -1):
         raise InputError('%s: entry %d is %s of %s; must be (captions, %s) numbers'
                          % (path, number, array.shape, array.dtype, dim or 'size'))
     return array.astype('<f4')
+
+
+def _size(value, seen):
+    """How large an array of nested lists gets: one list may stand in many places of others."""
+    if isinstance(value, (str, bytes)):
+        return MAX_TEXT if len(value) <= MAX_TEXT else MAX_NUMBERS + 1
+    if not isinstance(value, (list, tuple)):
+        return np.size(value)
+    if id(value) not in seen:
+        seen[id(value)] = MAX_NUMBERS + 1            # of a list that holds itself
+        seen[id(value)] = sum(_size(each, seen) for each in value)
+    return seen[id(value)]
 
 
 def _problem(rows, item, file):

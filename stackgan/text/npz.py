@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 
 from stackgan.errors import InputError
+from stackgan.files import open_regular
 
 MAX_BYTES = 1 << 30            # of one array, as it is stored and as float32
 
@@ -17,7 +18,8 @@ class Archive:
     def __init__(self, path):
         self.path = path
         try:
-            self.zip = zipfile.ZipFile(path)
+            self.stream = open_regular(path)
+            self.zip = zipfile.ZipFile(self.stream)
             self.sizes = {info.filename[:-len('.npy')]: info.file_size
                           for info in self.zip.infolist() if info.filename.endswith('.npy')}
         except Exception as error:       # a damaged file can raise nearly anything
@@ -28,6 +30,7 @@ class Archive:
 
     def __exit__(self, kind, value, trace):
         self.zip.close()
+        self.stream.close()
 
     def read(self, name):
         """An array of numbers as float32. Raises InputError for anything else."""

@@ -19,7 +19,7 @@ import numpy as np
 from stackgan.data.prepared import ArrayFile
 from stackgan.data.safe_pickle import load_pickle
 from stackgan.errors import InputError
-from stackgan.files import digest_of_file, write_json
+from stackgan.files import digest_of_file, open_regular, write_json
 from stackgan.text.npz import Archive, read_header
 from stackgan.text.options import OPTIONS, SKIP_THOUGHT, read_options
 from stackgan.text.published import check_embedding_dim
@@ -217,7 +217,7 @@ def _open_table(path, words):
     try:
         with warnings.catch_warnings():          # that Python 2 wrote it
             warnings.simplefilter('ignore', UserWarning)
-            with open(path, 'rb') as stream:
+            with open_regular(path) as stream:
                 read_header(stream)
             array = np.load(path, mmap_mode='r', allow_pickle=False)
             file = ArrayFile(path)
@@ -240,9 +240,11 @@ def _check_options(path, gru, say):
     except InputError as error:
         return say('%s. The sizes are read off the arrays' % error)
     for key, found in (('dim_word', gru.inputs), ('dim', gru.size)):
-        if isinstance(options, dict) and options.get(key, found) != found:
+        told = options.get(key, found) if isinstance(options, dict) else found
+        if not isinstance(told, (int, float, np.number)) or told != found:
             raise InputError('%s: %s is %s, but the arrays beside it have %d'
-                             % (path, key, options[key], found))
+                             % (path, key, told if isinstance(told, int) else
+                                'a ' + type(told).__name__, found))
 
 
 def _digests(path):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from stackgan.errors import InputError, MissingRequirement
+from stackgan.files import open_regular
 
 MAX_BYTES = 1 << 30          # of a file; the published encoders have some 16 to 100 MB
 MAX_OBJECTS = 1000000        # values in a file, tables and numbers alike
@@ -41,7 +42,7 @@ def load_torch7(path):
     """
     torchfile = _torchfile()
     try:
-        with open(path, 'rb') as stream, _deep_recursion():
+        with open_regular(path) as stream, _deep_recursion():
             size = os.fstat(stream.fileno()).st_size
             if size > MAX_BYTES:
                 raise _Refusal('it has %d bytes, at most %d are read' % (size, MAX_BYTES))

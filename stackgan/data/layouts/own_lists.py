@@ -1,11 +1,14 @@
 """The files that StackGAN's copies of CUB and Oxford flowers add: train/ and test/ pickles."""
 
 import os
+from typing import Any
 
 from stackgan.data.layouts.common import SPLITS, NameIndex
 from stackgan.data.layouts.pieces import CLASSES, EMBEDDINGS, NAMES
 from stackgan.data.safe_pickle import load_pickle
 from stackgan.errors import InputError
+
+MAX_DIGITS = 20              # of a class number that is a text
 
 
 def read_own_lists(raw, settings):
@@ -61,9 +64,15 @@ def read_class_numbers(raw, split, count):
         raise InputError('%s: must be a list of %d class numbers, one for each name in %s; it '
                          'holds %d' % (path, count, NAMES, len(numbers)))
     try:
-        return [int(number) for number in numbers]
-    except (TypeError, ValueError):
+        return [_whole_number(number) for number in numbers]
+    except (TypeError, ValueError, OverflowError):
         raise InputError('%s: must hold whole numbers only' % path)
+
+
+def _whole_number(number: Any) -> int:
+    if isinstance(number, (str, bytes)) and len(number) > MAX_DIGITS:
+        raise ValueError('reading a number takes the square of its length')
+    return int(number)
 
 
 def _read_list(path, what):

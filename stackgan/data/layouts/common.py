@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 from stackgan.data.image_kinds import EXTENSIONS
 from stackgan.errors import InputError
@@ -36,6 +36,7 @@ class Raw(NamedTuple):
     lists: Optional[dict]            # {'train': names, 'test': names} that the dataset brings
     embedding_files: list            # (pickle below the raw folder, names of its entries)
     remarks: list                    # lines for people
+    folder_splits: Any = None        # split_folders.FolderSplits, where folders are named so
 
 
 def require(path, where):

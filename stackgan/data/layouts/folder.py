@@ -1,21 +1,25 @@
-"""A plain folder of pictures and captions, however people keep them.
+"""A plain folder of images and captions, however people keep them.
 
-    images/        pictures, in any depth; the first sub-folder is the class, and a picture that
-                   lies in images/ itself is a class of its own
-    captions       one of: <picture>.txt beside each picture, one caption a line; the same below
-                   captions/ in a tree like that of images/; or one table for all, captions.csv or
-                   captions.jsonl with file, caption, and if wanted class and split
+    images/        images, in any depth; the first sub-folder is the class, and an image that
+                   lies in images/ itself is a class of its own. Where the sub-folders are train
+                   and val or test, they are the splits, and the classes are the folders in them;
+                   these may also lie in the raw folder itself
+    captions       one of: <image>.txt beside each image, one caption a line; the same below
+                   captions/ in a tree like that of images/; or one table for all, captions.csv,
+                   .tsv or .jsonl with file, caption, and if wanted class and split
 """
 
 import os
 
-from stackgan.data.image_kinds import EXTENSIONS, is_image, unreadable
+from stackgan.data.image_kinds import EXTENSIONS, OTHER_EXTENSIONS, is_image, unreadable
 from stackgan.data.layouts.captions import Notes, with_captions
 from stackgan.data.layouts.common import Item, Raw, is_plain_name, key_of, require, some
+from stackgan.data.layouts.split_folders import role_of, sort_by_folders
 from stackgan.data.layouts.tables import read_table
+from stackgan.data.walking import Tree, real_subfolders, walk
 from stackgan.errors import InputError
 
-TABLES = ('captions.csv', 'captions.jsonl')
+TABLES = ('captions.csv', 'captions.tsv', 'captions.jsonl')
 PREFIXES = ('images/',)
 HOW = ('put <picture>.txt with one caption a line beside each picture or below captions/, or '
        'captions.csv with the columns file and caption')
@@ -23,66 +27,110 @@ HOW = ('put <picture>.txt with one caption a line beside each picture or below c
 
 def read_folder(raw, settings):
     """`Raw` of a plain folder. Raises InputError for what it lacks."""
-    images = require(os.path.join(raw, 'images'), 'the pictures of layout folder belong there')
-    files, others = _find_pictures(images)
-    if not files:
-        raise InputError('%s: holds no pictures (%s)' % (images, ', '.join(EXTENSIONS)))
-    remarks = (['left out below images/, not pictures: %s' % some(others)] if others else [])
-    items = [_item(images, file) for file in files]
+    base, tree = _read_tree(raw)
+    items, others = _sort_out(raw, base, tree)
+    if not any(item.name[-1] != '/' for item in items):
+        raise InputError('%s: holds no pictures (%s)%s' % (
+            os.path.join(raw, base).rstrip('/'), ', '.join(EXTENSIONS),
+            ''.join('; %s: %s' % (item.path, item.problem) for item in items[:1])))
+    remarks = []
+    if others:
+        remarks.append('left out below %s, not pictures: %s' % (base or raw, some(others)))
+    if tree.again:
+        remarks.append('links that are not followed, to folders that are read in another place: %s'
+                       % some([_shown(path) for path in tree.again]))
+    items, folder_splits, more = sort_by_folders(items, base)
+    remarks += more
     table_file = _table_file(raw, settings.captions_file)
     if table_file:
-        items, lists, more = _with_table(items, raw, table_file)
+        items, lists, more = _with_table(items, raw, base, table_file)
     else:
-        items, more = _with_caption_files(items, raw)
+        items, more = _with_caption_files(items, raw, base, tree)
         lists = None
     classes = sorted({item.class_name for item in items})
-    return Raw(items, classes, lists, [], remarks + more)
+    return Raw(items, classes, lists, [], remarks + more, folder_splits)
 
 
-def _find_pictures(images):
-    """(files that are or claim to be pictures, other files): paths below images/, sorted."""
-    pictures, others = [], []
-    for parent, folders, names in os.walk(images, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith('.'))
-        for name in sorted(names):
-            path = os.path.relpath(os.path.join(parent, name), images).replace(os.sep, '/')
-            if name.startswith('.') or name.lower().endswith('.txt'):
-                continue
-            if is_image(os.path.join(parent, name)):
-                pictures.append(path)
-            else:
-                others.append(os.fsencode(path).decode('utf-8', 'replace'))
-    return sorted(pictures), others
+def _read_tree(raw):
+    """(what lies before the names of images: 'images/' or '', Tree of what lies below that)."""
+    images = _named(raw, 'images')
+    if images:
+        return images + '/', walk(os.path.join(raw, images))
+    splits = [path for path in real_subfolders(raw) if role_of(os.path.basename(path))]
+    if 'train' not in [role_of(os.path.basename(path)) for path in splits]:
+        require(os.path.join(raw, 'images'), 'the pictures of layout folder belong there')
+    trees = [(os.path.basename(path) + '/', walk(path)) for path in splits]
+    return '', Tree([top + file for top, tree in trees for file in tree.files],
+                    [fault._replace(path=top + fault.path) for top, tree in trees
+                     for fault in tree.faults],
+                    [top + path for top, tree in trees for path in tree.again])
 
 
-def _item(images, file):
-    name = file if is_plain_name(file) else os.fsencode(file).decode('utf-8', 'replace')
-    item = Item(name, 'images/' + name, name.split('/')[0], None, [])
+def _named(raw, name):
+    """The entry of the raw folder that has a name in whatever capitals, or None."""
+    try:
+        found = sorted(each for each in os.listdir(raw) if each.lower() == name)
+    except OSError as error:
+        raise InputError('%s cannot be read (%s)' % (raw, error.strerror))
+    return name if name in found else (found or [None])[0]
+
+
+def _sort_out(raw, base, tree):
+    """(Items of what are or claim to be images and of folders that cannot be read, other files).
+    """
+    items, others = [], []
+    for file in tree.files:
+        if file.lower().endswith('.txt'):
+            continue
+        if is_image(os.path.join(raw, base, file)):
+            items.append(_item(raw, base, file))
+        else:
+            others.append(_shown(file))
+    for fault in tree.faults:
+        extension = os.path.splitext(fault.path)[1].lower()
+        if fault.is_folder:
+            name = _shown(fault.path) + '/'
+            items.append(Item(name, base + name[:-1], name.split('/')[0], None, []).with_problem(
+                'the folder ' + fault.reason))
+        elif extension in EXTENSIONS + OTHER_EXTENSIONS:
+            items.append(_item(raw, base, fault.path, 'it ' + fault.reason))
+        elif extension != '.txt':
+            others.append('%s (%s)' % (_shown(fault.path), fault.reason))
+    return sorted(items, key=lambda item: item.name), others
+
+
+def _item(raw, base, file, problem=None):
+    name = _shown(file)
+    item = Item(name, base + name, name.split('/')[0], None, []).with_problem(problem)
     if name != file:
         return item.with_problem('its name is not UTF-8; rename it')
-    return item.with_problem(unreadable(os.path.join(images, file)))
+    return item if problem else item.with_problem(unreadable(os.path.join(raw, base, file)))
+
+
+def _shown(path):
+    return path if is_plain_name(path) else os.fsencode(path).decode('utf-8', 'replace')
 
 
 def _table_file(raw, wanted):
     """Path of the table of captions, or None where captions are text files."""
     if wanted:
         return os.path.join(raw, wanted)
-    there = [name for name in TABLES if os.path.exists(os.path.join(raw, name))]
+    there = sorted(name for name in os.listdir(raw) if name.lower() in TABLES)
     if len(there) > 1:
         raise InputError('%s: holds %s; remove one or name one with data.captions_file'
                          % (raw, ' and '.join(there)))
     return os.path.join(raw, there[0]) if there else None
 
 
-def _with_table(items, raw, path):
+def _with_table(items, raw, base, path):
     """(items, lists or None, remarks) after reading a table of captions."""
     table = read_table(path)
     short = os.path.relpath(path, raw)
     entries = dict(table.entries)
     found, lists = [], {'train': [], 'test': []}
     for item in items:
-        entry = entries.pop(key_of(item.name), None) or entries.pop('images/' + key_of(item.name),
-                                                                    None)
+        key = key_of(item.name)
+        entry = entries.pop(key, None) or entries.pop((base or 'images/') + key, None)
         if entry is None or not entry.captions:
             found.append(item.with_problem('it has no captions: %s holds none for it' % short))
             continue
@@ -91,8 +139,9 @@ def _with_table(items, raw, path):
         if entry.split:
             lists[entry.split].append(item.name)
     for file, entry in entries.items():
-        missing = Item(file, 'images/' + file, entry.class_name or file.split('/')[0], None, [])
-        found.append(missing.with_problem('%s names it, but it is not below images/' % short))
+        missing = Item(file, base + file, entry.class_name or file.split('/')[0], None, [])
+        found.append(missing.with_problem('%s names it, but it is not below %s'
+                                          % (short, base or 'the raw folder')))
         if entry.split:
             lists[entry.split].append(file)
     notes = Notes()
@@ -101,22 +150,37 @@ def _with_table(items, raw, path):
     return found, lists if table.has_splits else None, notes.remarks()
 
 
-def _with_caption_files(items, raw):
-    """(items, remarks) after reading the text file of each picture."""
-    sharing, notes, found, any_file = {}, Notes(), [], False
+def _with_caption_files(items, raw, base, tree):
+    """(items, remarks) after reading the text file of each image."""
+    texts = _texts(base, tree)
+    place = _named(raw, 'captions')
+    if place:
+        for stem, files in _texts(place + '/', walk(os.path.join(raw, place))).items():
+            texts.setdefault(base + stem[len(place) + 1:], files)
+    sharing, notes, found = {}, Notes(), []
     for item in items:
         sharing.setdefault(os.path.splitext(item.path)[0], []).append(item.name)
     for item in items:
         stem = os.path.splitext(item.path)[0]
         others = [name for name in sharing[stem] if name != item.name]
-        file = stem + '.txt'
-        if not os.path.exists(os.path.join(raw, file)):
-            file = 'captions' + file[len('images'):]
-        any_file = any_file or os.path.exists(os.path.join(raw, file))
+        files = texts.get(stem) or ['%s/%s.txt' % (place, stem[len(base):]) if place
+                                    else stem + '.txt']
         if others:
             item = item.with_problem('its name is that of %s but for the extension, so that the '
                                      'captions could be of either' % ', '.join(others))
-        found.append(with_captions(item, raw, file, notes))
-    if not any_file:
+        if len(files) > 1:
+            item = item.with_problem('it has two files of captions: %s' % ' and '.join(files))
+        found.append(with_captions(item, raw, files[0], notes))
+    if not texts:
         raise InputError('%s: holds no captions; %s' % (raw, HOW))
     return found, notes.remarks()
+
+
+def _texts(base: str, tree: Tree):
+    """{path of a text file without its extension: files of that name}, faults included."""
+    found = {}
+    for path in sorted(tree.files + [fault.path for fault in tree.faults]):
+        stem, extension = os.path.splitext(path)
+        if extension.lower() == '.txt':
+            found.setdefault(base + stem, []).append(base + path)
+    return found

@@ -17,14 +17,38 @@ def choose_splits(
         prefixes,      # folders that lists may write in front of names
 ):
     """({'train': [Item], 'test': [Item]}, remarks). Raises InputError for an unusable split."""
-    if settings.by == 'lists':
+    named = dataset.folder_splits
+    if named and _uses_folders(dataset, settings):
+        splits, remarks = _by_folders(dataset, settings)
+    elif settings.by == 'lists':
         splits, remarks = _by_lists(dataset, raw, settings, prefixes)
     elif settings.by == 'class':
         splits, remarks = _by_class(dataset, settings), []
     else:
         splits, remarks = _by_ratio(dataset, settings), []
+    if named and not _uses_folders(dataset, settings):
+        remarks = ['not used: the splits that the names of folders give (%s); data.split.by: %s '
+                   'splits anew' % (named.text, settings.by)] + remarks
     check_splits(splits, 'data.split.by: %s' % settings.by)
     return splits, remarks
+
+
+def _uses_folders(dataset, settings):
+    """Whether folders named train and test are taken: unless lists or whole classes are wanted."""
+    has_lists = settings.train_list or dataset.lists is not None
+    return settings.by == 'ratio' or settings.by == 'lists' and not has_lists
+
+
+def _by_folders(dataset, settings):
+    names = {split: set(found) for split, found in dataset.folder_splits.names.items()}
+    remarks = ['splits by the names of the folders: %s%s' % (
+        dataset.folder_splits.text,
+        '; data.split.by: ratio is not used' if settings.by == 'ratio' else '')]
+    loose = len(dataset.items) - sum(map(len, dataset.folder_splits.names.values()))
+    if loose:
+        remarks.append('left out, in none of these folders: %d images' % loose)
+    return {split: [item for item in dataset.items if item.name in names[split]]
+            for split in SPLITS}, remarks
 
 
 def check_splits(splits, origin):

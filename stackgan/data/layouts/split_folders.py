@@ -1,0 +1,61 @@
+"""Folders named train, val and test are splits, not classes: many tools save datasets so."""
+
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from stackgan.data.layouts.common import Item
+
+ROLES = {'train': 'train', 'val': 'val', 'valid': 'val', 'validation': 'val', 'test': 'test'}
+
+
+class FolderSplits(NamedTuple):
+    """Splits that the names of folders give: test is for testing, or val where there is no test."""
+
+    names: Dict[str, List[str]]      # of the items for 'train' and 'test', and of those left out
+    text: str                        # which folder is for what, for people
+
+
+def role_of(folder: str) -> Optional[str]:
+    """'train', 'val' or 'test' for the name of a split, in any capitals; else None."""
+    return ROLES.get(folder.lower())
+
+
+def are_splits(folders: List[str]) -> bool:
+    """Whether folders beside each other are the splits of a dataset: all named so, one train."""
+    roles = {role_of(folder) for folder in folders}
+    return 'train' in roles and None not in roles
+
+
+def sort_by_folders(
+        items: List[Item],           # named <split>/<class>/..., or without a folder, in no split
+        base: str,                   # what their names are below: 'images/' or ''
+) -> Tuple[List[Item], Optional[FolderSplits], List[str]]:
+    """(items with their classes, FolderSplits or None, remarks), where folders are named so."""
+    folders = sorted({item.name.split('/')[0] for item in items if '/' in item.name})
+    if not are_splits(folders):
+        return items, None, []
+    shown = {role: ' and '.join(base + folder for folder in folders if role_of(folder) == role)
+             for role in ('train', 'val', 'test')}
+    items = [_with_class(item) for item in items]
+    has_classes = any(item.name.count('/') > 1 for item in items)
+    remarks = ['%s by the name: no class, but a split; %s' % (
+        ', '.join(filter(None, shown.values())), 'the folders in it are the classes' if has_classes
+        else 'each image in it is a class of its own')]
+    test = 'test' if shown['test'] else 'val'
+    if not shown[test]:
+        return items, None, remarks
+    names = {'train': [], 'val': [], 'test': []}
+    for item in items:
+        if '/' in item.name:
+            names[role_of(item.name.split('/')[0])].append(item.name)
+    text = '%s for training, %s for testing' % (shown['train'], shown[test])
+    left = names['val'] if test == 'test' else []
+    if left:
+        text += ', %s for nothing (%d images)' % (shown['val'], len(left))
+    return items, FolderSplits({'train': names['train'], 'test': names[test], 'left': left},
+                               text), remarks
+
+
+def _with_class(item):
+    """Without a folder below its split an image is a class of its own."""
+    parts = item.name.split('/')
+    return item._replace(class_name=parts[1] if len(parts) > 2 else item.name)

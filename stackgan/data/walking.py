@@ -1,0 +1,164 @@
+"""What lies below a folder that people bring: one walk with one rule for all readers.
+
+Links are followed, because datasets are often linked to, but each real folder is read once, in its
+own place before any link to it; so a loop ends, and no image counts twice. What file managers, file
+systems and network drives leave behind is passed over. What cannot be read is told, not raised: it
+may concern a single image, or nothing that is used.
+"""
+
+import errno
+import os
+import stat
+from collections import deque
+from typing import List, NamedTuple, Optional
+
+from stackgan.errors import InputError
+
+JUNK = frozenset((                   # besides names that begin with a dot, in small letters
+    '__macosx', 'icon\r', 'thumbs.db', 'ehthumbs.db', 'desktop.ini', '$recycle.bin', 'recycler',
+    'system volume information', 'found.000', 'lost+found', '@eadir', '@tmp', '#recycle',
+    '#snapshot', '@recycle', '@recently-snapshot', 'network trash folder', 'temporary items'))
+NOT_THE_FILES_FAULT = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+
+
+class Fault(NamedTuple):
+    """What cannot be read."""
+
+    path: str              # relative to the folder, forward slashes
+    reason: str            # worded to follow 'it ' or the path
+    is_folder: bool
+
+
+class Tree(NamedTuple):
+    """What lies below a folder; all paths are relative to it, with forward slashes, and sorted."""
+
+    files: List[str]       # regular files, and links to such
+    faults: List[Fault]
+    again: List[str]       # links to folders that are read in another place or lie above
+
+
+def is_junk(
+        name: str,         # of a file or folder, without its path
+) -> bool:
+    """Whether a name is that of something hidden, or of what systems put into any folder."""
+    return name.startswith('.') or name.lower() in JUNK
+
+
+def walk(folder: str) -> Tree:
+    """`Tree` of a folder. Raises InputError where itself cannot be read."""
+    return _Walk(folder).tree()
+
+
+def real_subfolders(folder: str) -> List[str]:
+    """Paths of the folders in one folder, links to folders included, junk and faults left out."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not is_junk(name))
+    except OSError as error:
+        _raise_unless_the_files(error)
+        return []
+    return [path for path in (os.path.join(folder, name) for name in names) if os.path.isdir(path)]
+
+
+class _Walk:
+    def __init__(self, folder):
+        self.folder = folder
+        self.files, self.faults, self.again = [], [], []
+        self.pending = deque([''])
+        self.links = deque()             # to folders; after all real ones
+        try:
+            self.seen = {_identity(os.stat(folder))}
+            os.listdir(folder)
+        except OSError as error:
+            _raise_unless_the_files(error)
+            raise InputError('%s cannot be read (%s)' % (folder, error.strerror))
+        self.above = _folders_above(folder)
+
+    def tree(self):
+        while self.pending or self.links:
+            if self.pending:
+                self._read(self.pending.popleft())
+            else:
+                self._follow(self.links.popleft())
+        return Tree(sorted(self.files), sorted(self.faults), sorted(self.again))
+
+    def _follow(self, path):
+        state = self._state(path)
+        if state and not self._is_new(state):
+            self.again.append(path)
+        elif state:
+            self._read(path)
+
+    def _is_new(self, state):
+        identity = _identity(state)
+        if identity in self.seen or identity in self.above:
+            return False
+        self.seen.add(identity)
+        return True
+
+    def _read(self, below):
+        try:
+            with os.scandir(os.path.join(self.folder, below)) as entries:
+                entries = sorted((entry.name, entry.is_symlink()) for entry in entries
+                                 if not is_junk(entry.name))
+        except OSError as error:
+            self._fault(below, error, is_folder=True)
+            return
+        for name, is_link in entries:
+            self._sort_in(below + '/' + name if below else name, is_link)
+
+    def _sort_in(self, path, is_link):
+        state = self._state(path)
+        if state is None:
+            return
+        if not stat.S_ISDIR(state.st_mode):
+            if stat.S_ISREG(state.st_mode):
+                self.files.append(path)
+            else:
+                self.faults.append(Fault(path, 'cannot be read (not a regular file)', False))
+        elif is_link:
+            self.links.append(path)
+        elif self._is_new(state):        # a folder may be mounted in two places
+            self.pending.append(path)
+        else:
+            self.again.append(path)
+
+    def _state(self, path):
+        try:
+            return os.stat(os.path.join(self.folder, path))
+        except OSError as error:
+            self._fault(path, error, is_folder=False)
+            return None
+
+    def _fault(self, path, error, is_folder):
+        _raise_unless_the_files(error)
+        reason = ('is a link that leads nowhere' if isinstance(error, FileNotFoundError)
+                  else 'cannot be read (%s)' % error.strerror)
+        self.faults.append(Fault(path, reason, is_folder))
+
+
+def _raise_unless_the_files(error):
+    if error.errno in NOT_THE_FILES_FAULT:
+        raise error
+
+
+def _folders_above(folder):
+    """Identities of the folders that a real folder lies in: a link to one of them is a loop."""
+    found, path = set(), os.path.dirname(os.path.realpath(folder))
+    while True:
+        state = _state_or_none(path)
+        if state:
+            found.add(_identity(state))
+        if path == os.path.dirname(path):
+            return found
+        path = os.path.dirname(path)
+
+
+def _state_or_none(path) -> Optional[os.stat_result]:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def _identity(state):
+    return state.st_dev, state.st_ino

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from jobs.places import target_of
 from stackgan.config import Config
+from stackgan.data.walking import walk
 from stackgan.config.loading import default_settings
 from stackgan.config.renamed import rename_settings
 from stackgan.errors import InputError
@@ -131,18 +132,13 @@ def input_digest(job, each, volume):
 def listing(folder):
     """[relative path, bytes, time of change] of every file: changes when the files do."""
     found = []
-    pending = ['']
-    while pending:
-        below = pending.pop()
-        with os.scandir(os.path.join(folder, below)) as entries:
-            for entry in entries:
-                path = os.path.join(below, entry.name)
-                if entry.is_dir():
-                    pending.append(path)
-                elif entry.is_file():
-                    facts = entry.stat()
-                    found.append([path, facts.st_size, facts.st_mtime_ns])
-    return sorted(found)
+    for path in walk(folder).files:
+        try:
+            facts = os.stat(os.path.join(folder, path))
+        except FileNotFoundError:                    # removed since
+            continue
+        found.append([path, facts.st_size, facts.st_mtime_ns])
+    return found
 
 
 def state_of(job, config, volume):

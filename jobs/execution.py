@@ -90,12 +90,21 @@ def explain(error, volume, log_path):
     if known:
         return known
     number = getattr(error, 'errno', None)
+    if number == errno.EACCES and _cannot_be_read(error.filename):
+        return ('cannot read %s: %s; make it readable for user %d'
+                % (error.filename, os.strerror(number), os.getuid()))
     if number in (errno.EROFS, errno.EACCES, errno.EPERM):
         return ('cannot write %s: %s; make it writable for user %d or name another volume with '
                 '--data' % (error.filename or volume, os.strerror(number), os.getuid()))
     where = '; the traceback is in %s' % log_path if log_path else ''
     text = ' '.join(str(error).split())
     return '%s: %s%s' % (type(error).__name__, text[:400], where)
+
+
+def _cannot_be_read(path):
+    """Whether a path that was refused is there and may not be read: it was not to be written."""
+    return isinstance(path, str) and os.path.exists(path) and not os.access(
+        path, os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK)
 
 
 def refusal_of(error, volume):

@@ -177,7 +177,7 @@ def _typed(text):
 
 
 def _captions(options):
-    from stackgan.data.layouts.captions import clean_caption
+    from stackgan.text_files import clean_caption
     captions = [_typed(text) for text in options.caption]
     if options.captions:
         captions += _lines_of(options.captions)

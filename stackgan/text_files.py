@@ -115,3 +115,9 @@ def split_lines(text: str) -> List[str]:
     """The lines of a text; nothing follows a last line end."""
     lines = LINE_END.split(text)
     return lines if lines[-1] else lines[:-1]
+
+
+def clean_caption(text: str) -> str:
+    """`text` with each run of white space as one space and none at the ends."""
+    text = text.replace(MARK, '')                       # files with marks are put together
+    return ' '.join(text.split()).encode('utf-8', 'replace').decode('utf-8')   # lone surrogates

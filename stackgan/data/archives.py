@@ -15,7 +15,8 @@ import zipfile
 from contextlib import contextmanager
 from typing import Callable, NamedTuple
 
-from stackgan.data.layouts.common import is_plain_name
+from stackgan.data.layouts.common import is_plain_name, some
+from stackgan.data.walking import is_junk
 from stackgan.errors import InputError, StackganError
 from stackgan.progress import Progress
 
@@ -64,7 +65,8 @@ def unpack(
             _unpack_file(inner, take)
             os.unlink(inner)
     if take.links:
-        say('%s: %d links and devices in it were left out' % (os.path.basename(path), take.links))
+        say('%s: %d links and devices in it were left out (%s); unpack it yourself to have them'
+            % (os.path.basename(path), len(take.links), some(take.links)))
     os.rename(temporary, folder)
 
 
@@ -197,7 +199,8 @@ class _Take:
             '|'.join(map(re.escape, piece.ends)),
             '/(%s)' % piece.content if piece.content else '')), piece) for piece in pieces]
         self.wants_captions = any(piece.path == 'text_c10' for piece in pieces)
-        self.members = self.bytes = self.links = 0
+        self.members = self.bytes = 0
+        self.links = []                  # names of links and devices that are not taken
         self.origins = {}                # file written -> name in the archive
         self.ends = {}                   # path of a piece -> which of its ends it has here
 
@@ -212,7 +215,7 @@ class _Take:
         if target is None or member.is_folder:
             return
         if not member.is_file:
-            self.links += 1
+            self.links.append(member.name)
             return
         if target in self.origins:
             raise InputError('%s: holds %s twice, as %s and as %s; unpack it yourself and keep one'
@@ -237,7 +240,7 @@ class _Take:
 
     def _target(self, name):
         """Where a member goes, or None for one that nobody reads."""
-        if '__MACOSX' in name.split('/') or '/._' in '/' + name or not is_plain_name(name):
+        if any(is_junk(part) for part in name.split('/')) or not is_plain_name(name):
             return None
         if self.inner and self.wants_captions and INNER.search(name):
             return self.inner

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from stackgan.data.archives import SUFFIXES, unpack
+from stackgan.data.walking import names_in, subfolders
 from stackgan.errors import InputError
 from stackgan.file_systems import symlink_or_copy
 
@@ -69,8 +70,8 @@ def view_raw(
 
 
 def _archives_of(raw):
-    return sorted(name for name in os.listdir(raw) if name.lower().endswith(SUFFIXES)
-                  and not name.startswith('.') and os.path.isfile(os.path.join(raw, name)))
+    return [name for name in names_in(raw)
+            if name.lower().endswith(SUFFIXES) and os.path.isfile(os.path.join(raw, name))]
 
 
 def _add_unpacked(found, origins, archive, folder, missing, say):
@@ -104,12 +105,16 @@ def _find(raw, piece):
 
 def _folders(raw):
     """The raw folder and those below it down to DEPTH, the upper ones first."""
-    level = [raw]
+    level, seen = [raw], {os.path.realpath(raw)}
     for _ in range(DEPTH):
         yield from level
-        level = [entry.path for folder in level for entry in sorted(
-            os.scandir(folder), key=lambda entry: entry.name)
-            if not entry.name.startswith(('.', '__MACOSX')) and entry.is_dir()]
+        below = [path for folder in level for path in subfolders(folder)]
+        level = []
+        for path in sorted(below, key=os.path.islink):          # a folder before links to it
+            if os.path.realpath(path) not in seen:
+                seen.add(os.path.realpath(path))
+                level.append(path)
+        level.sort(key=lambda path: below.index(path))
     yield from level
 
 
@@ -123,7 +128,7 @@ def _is_piece(path, piece):
 
 def _names_below(folder, depth):
     """Names of the entries `depth` levels down, with forward slashes."""
-    for name in sorted(os.listdir(folder)):
+    for name in names_in(folder):
         if depth == 1:
             yield name
         elif os.path.isdir(os.path.join(folder, name)):

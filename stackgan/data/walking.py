@@ -49,14 +49,19 @@ def walk(folder: str) -> Tree:
     return _Walk(folder).tree()
 
 
-def real_subfolders(folder: str) -> List[str]:
-    """Paths of the folders in one folder, links to folders included, junk and faults left out."""
+def names_in(folder: str) -> List[str]:
+    """Sorted names of what is in one folder, junk left out; none where it cannot be read."""
     try:
-        names = sorted(name for name in os.listdir(folder) if not is_junk(name))
+        return sorted(name for name in os.listdir(folder) if not is_junk(name))
     except OSError as error:
         _raise_unless_the_files(error)
         return []
-    return [path for path in (os.path.join(folder, name) for name in names) if os.path.isdir(path)]
+
+
+def subfolders(folder: str) -> List[str]:
+    """Paths of the folders in one folder, and of links to such; none where it cannot be read."""
+    paths = [os.path.join(folder, name) for name in names_in(folder)]
+    return [path for path in paths if os.path.isdir(path)]
 
 
 class _Walk:

@@ -13,8 +13,9 @@ import numpy as np
 from stackgan.data.image_kinds import EXTENSIONS, is_image
 from stackgan.data.noise import random_state
 from stackgan.data.pictures import BadPicture, read_picture
+from stackgan.data.walking import walk
 from stackgan.errors import InputError
-from stackgan.files import digest_of, files_below
+from stackgan.files import digest_of
 from stackgan.sampling.held_out import stream_captions, stream_choices
 from stackgan.scoring.views import real_picture
 
@@ -93,15 +94,25 @@ class FolderPictures:
 
     def __init__(self, folder):
         self.folder = folder
-        self.paths = [name for name in files_below(folder)
-                      if is_image(os.path.join(folder, name))]
+        tree = walk(folder)
+        faults = [fault for fault in tree.faults
+                  if fault.is_folder or fault.path.lower().endswith(EXTENSIONS)]
+        self.reasons = {fault.path: 'it ' + fault.reason for fault in faults}
+        self.paths = sorted(list(self.reasons) + [
+            name for name in tree.files if is_image(os.path.join(folder, name))])
         self.count = len(self.paths)
-        if not self.count:
-            raise InputError('%s: no picture there (%s)' % (folder, ', '.join(
-                extension[1:] for extension in EXTENSIONS)))
-        states = [os.stat(os.path.join(folder, name)) for name in self.paths]
+        if self.count == len(faults):
+            raise InputError('%s: no picture there (%s)%s' % (
+                folder, ', '.join(extension[1:] for extension in EXTENSIONS),
+                ''.join('; %s %s' % (fault.path, fault.reason) for fault in faults[:1])))
         self.facts = {'set': self.name, 'count': self.count, 'files': digest_of(
-            [[name, state.st_size, state.st_mtime_ns] for name, state in zip(self.paths, states)])}
+            [self._state(name) for name in self.paths])}
+
+    def _state(self, name):
+        if name in self.reasons:
+            return [name, self.reasons[name]]
+        state = os.stat(os.path.join(self.folder, name))
+        return [name, state.st_size, state.st_mtime_ns]
 
     def readers(self, first):
         for name in self.paths[first:]:
@@ -109,6 +120,8 @@ class FolderPictures:
 
     def fault(self, index):
         """(path, why it cannot be read) of a picture."""
+        if self.paths[index] in self.reasons:
+            return self.paths[index], self.reasons[self.paths[index]]
         path = os.path.join(self.folder, self.paths[index])
         try:
             read_picture(path)

@@ -4,7 +4,7 @@ import os
 from typing import List, NamedTuple
 
 from stackgan.data.layouts.common import some
-from stackgan.text_files import MARK, UnreadableText, read_text, split_lines
+from stackgan.text_files import UnreadableText, clean_caption, read_text, split_lines
 
 
 class CaptionFile(NamedTuple):
@@ -34,12 +34,6 @@ class Notes:
             lines.append('captions left out because they hold no letter or digit: %d, the first in '
                          '%s: %r' % ((len(self.silent),) + self.silent[0]))
         return lines
-
-
-def clean_caption(text: str) -> str:
-    """`text` with each run of white space as one space and none at the ends."""
-    text = text.replace(MARK, '')                       # files with marks are put together
-    return ' '.join(text.split()).encode('utf-8', 'replace').decode('utf-8')   # lone surrogates
 
 
 def says_something(caption: str) -> bool:

@@ -9,10 +9,11 @@
 
 import os
 
-from stackgan.data.image_kinds import is_image, unreadable
+from stackgan.data.image_kinds import EXTENSIONS, is_image, unreadable
 from stackgan.data.layouts.captions import Notes, with_captions
 from stackgan.data.layouts.common import Item, NameIndex, Raw
 from stackgan.data.layouts.own_lists import read_class_numbers, read_own_lists
+from stackgan.data.walking import walk
 from stackgan.errors import InputError
 
 PREFIXES = ('jpg/',)
@@ -20,44 +21,51 @@ PREFIXES = ('jpg/',)
 
 def read_flowers(raw, settings):
     """`Raw` of a folder in the layout of Oxford flowers. Raises InputError for what it lacks."""
-    class_of = _read_tree(os.path.join(raw, 'text_c10'))
+    texts, class_names, remarks_on_texts = _read_texts(os.path.join(raw, 'text_c10'))
     lists, embedding_files, remarks = read_own_lists(raw, settings)
     items, notes = [], Notes()
-    for file in sorted(os.listdir(os.path.join(raw, 'jpg'))):
-        path = os.path.join(raw, 'jpg', file)
-        if not is_image(path):
-            continue
+    for file, problem in _images(os.path.join(raw, 'jpg')):
         stem = os.path.splitext(file)[0]
-        class_name = class_of.get(stem, '')
-        item = Item('jpg/' + stem, 'jpg/' + file, class_name, None, []).with_problem(
-            unreadable(path))
-        if not class_name:
+        text = texts.get(stem, '')
+        item = Item('jpg/' + stem, 'jpg/' + file, text.split('/')[0], None, [], problem=problem)
+        if not text:
             item = item.with_problem('it has no captions: text_c10 holds no class_*/%s.txt' % stem)
         else:
-            item = with_captions(item, raw, 'text_c10/%s/%s.txt' % (class_name, stem), notes,
-                                 lone_cr=not embedding_files)
+            item = with_captions(item, raw, 'text_c10/' + text, notes, lone_cr=not embedding_files)
         items.append(item)
     _check_classes(raw, items, lists)
-    return Raw(items, sorted(set(class_of.values())), lists, embedding_files,
-               remarks + notes.remarks())
+    return Raw(items, class_names, lists, embedding_files,
+               remarks_on_texts + remarks + notes.remarks())
 
 
-def _read_tree(captions):
-    """{image: class folder} of text_c10."""
-    class_of = {}
-    for folder in sorted(os.listdir(captions)):
-        path = os.path.join(captions, folder)
-        if not os.path.isdir(path):
+def _images(folder):
+    """(file, problem or None) of all that are or claim to be images in jpg/ itself."""
+    tree = walk(folder)
+    found = [(file, unreadable(os.path.join(folder, file))) for file in tree.files
+             if '/' not in file and is_image(os.path.join(folder, file))]
+    found += [(fault.path, 'it ' + fault.reason) for fault in tree.faults
+              if '/' not in fault.path and fault.path.lower().endswith(EXTENSIONS)]
+    return sorted(found)
+
+
+def _read_texts(captions):
+    """({image: its file of captions below text_c10}, class folders, remarks)."""
+    texts, tree = {}, walk(captions)
+    for path in sorted(tree.files + [fault.path for fault in tree.faults]):
+        folder, _, file = path.partition('/')
+        stem, extension = os.path.splitext(file)
+        if extension.lower() != '.txt' or '/' in file:
             continue
-        for file in sorted(os.listdir(path)):
-            stem, extension = os.path.splitext(file)
-            if extension == '.txt' and class_of.setdefault(stem, folder) != folder:
-                raise InputError('%s: captions of %s are in two classes, %s and %s'
-                                 % (captions, stem, class_of[stem], folder))
-    if not class_of:
+        other = texts.setdefault(stem, path).split('/')[0]
+        if other != folder:
+            raise InputError('%s: captions of %s are in two classes, %s and %s'
+                             % (captions, stem, other, folder))
+    if not texts:
         raise InputError('%s: holds no captions; must hold class_00001/image_00001.txt and so on'
                          % captions)
-    return class_of
+    closed = ['text_c10/%s: the folder %s' % (fault.path, fault.reason)
+              for fault in tree.faults if fault.is_folder]
+    return texts, sorted({path.split('/')[0] for path in texts.values()}), closed
 
 
 def _check_classes(raw, items, lists):

@@ -16,7 +16,7 @@ from stackgan.data.layouts.captions import Notes, with_captions
 from stackgan.data.layouts.common import Item, Raw, is_plain_name, key_of, require, some
 from stackgan.data.layouts.split_folders import role_of, sort_by_folders
 from stackgan.data.layouts.tables import read_table
-from stackgan.data.walking import Tree, real_subfolders, walk
+from stackgan.data.walking import Tree, subfolders, walk
 from stackgan.errors import InputError
 
 TABLES = ('captions.csv', 'captions.tsv', 'captions.jsonl')
@@ -56,7 +56,7 @@ def _read_tree(raw):
     images = _named(raw, 'images')
     if images:
         return images + '/', walk(os.path.join(raw, images))
-    splits = [path for path in real_subfolders(raw) if role_of(os.path.basename(path))]
+    splits = [path for path in subfolders(raw) if role_of(os.path.basename(path))]
     if 'train' not in [role_of(os.path.basename(path)) for path in splits]:
         require(os.path.join(raw, 'images'), 'the pictures of layout folder belong there')
     trees = [(os.path.basename(path) + '/', walk(path)) for path in splits]

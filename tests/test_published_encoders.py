@@ -15,6 +15,7 @@ from stackgan.errors import InputError, MissingRequirement
 from stackgan.text import torch7
 from stackgan.text.alphabet import encode_captions
 from stackgan.text.encoder import TextEncoder, open_text_encoder
+from stackgan.text.npz import Archive
 from stackgan.text.published import convert_published, read_published
 
 CAPTIONS = ['a red-and-white bird, with a thick bill', 'a small bird ' * 20, 'b']
@@ -110,6 +111,18 @@ def other_pooling(network):
     network.net.fields['modules'][1].fields['modules'][2].fields['dW'] = 2
 
 
+def table_for_a_width(network):
+    table = {'a': 1}
+    for _ in range(60):
+        table = {'a': table, 'b': table}            # 2 ** 60 values when it is shown
+    network.net.fields['modules'][1].fields['modules'][2].fields['kW'] = table
+
+
+def tensor_for_a_width(network):
+    tensor = Tensor(Storage(np.ones(4, np.float32)), 0, [4])
+    network.net.fields['modules'][1].fields['modules'][0].fields['kW'] = tensor
+
+
 def not_a_number(network):
     network.views[0][0].storage.values[5] = np.nan
 
@@ -119,6 +132,7 @@ def not_a_number(network):
                        'i2h_update but differ'),
     (narrow_i2h, 'conv3 has a width of 6, expected 5'),
     (other_pooling, 'a pooling over 3 positions, 2 apart'),
+    (table_for_a_width, 'dict'), (tensor_for_a_width, 'a convolution over ndarray positions'),
     (not_a_number, 'conv1 holds values that are no finite numbers')])
 def test_networks_that_do_not_fit(change, text, tmp_path):
     network = Network('published-gru')
@@ -226,6 +240,15 @@ def test_names_in_messages_are_short_and_printable(tmp_path):
         read_published(path)
     assert r'nn.Identity\x1b[31m\nxxx' in str(error.value) and str(error.value).isprintable()
     assert len(str(error.value)) < 400
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / 'a.t7'))
+    os.mkfifo(str(tmp_path / 'a.npz'))
+    with pytest.raises(InputError, match='a.t7: cannot be read .not a regular file'):
+        torch7.load_torch7(str(tmp_path / 'a.t7'))
+    with pytest.raises(InputError, match='a.npz: not a readable .npz archive'):
+        Archive(str(tmp_path / 'a.npz'))
 
 
 def test_too_large_a_file(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from stackgan.errors import InputError
 from stackgan.files import atomic_write, digest_of_file, write_json
 from stackgan.text.alphabet import ALPHABET, MAX_LENGTH
 from stackgan.text.options import CHAR_CNN_RNN, OPTIONS
-from stackgan.text.torch7 import field, items, load_torch7, type_of
+from stackgan.text.torch7 import MAX_NAME, field, items, load_torch7, type_of
 
 WEIGHTS = 'weights.npz'
 KERNEL = 4                       # positions that a convolution spans
@@ -95,7 +95,7 @@ def _unknown(path, seen):
 
 def _keys(table):
     """Names of the fields of a table, as text for people."""
-    names = sorted(key.decode('utf-8', 'replace') for key in table
+    names = sorted(key[:MAX_NAME].decode('utf-8', 'replace') for key in table
                    if isinstance(key, bytes)) if isinstance(table, dict) else []
     return ', '.join(names[:8])
 
@@ -142,18 +142,23 @@ def _cell(path, convolutions, pools, linears):
 def _check_constants(path, convolutions, pools, recurrent, form):
     """What is not in the shapes of weights: strides, and that states are averaged."""
     for module in convolutions:
-        if (field(module, 'kW'), field(module, 'dW')) != (KERNEL, 1):
-            raise _unknown(path, 'a convolution over %s positions, %s apart'
-                           % (field(module, 'kW'), field(module, 'dW')))
+        if _span(module) != (KERNEL, 1):
+            raise _unknown(path, 'a convolution over %s positions, %s apart' % _span(module))
     for module, step in zip(pools, POOL_STEPS):
-        if (field(module, 'kW'), field(module, 'dW')) != (3, step):
-            raise _unknown(path, 'a pooling over %s positions, %s apart'
-                           % (field(module, 'kW'), field(module, 'dW')))
+        if _span(module) != (3, step):
+            raise _unknown(path, 'a pooling over %s positions, %s apart' % _span(module))
     scales = [field(module, 'constant_scalar')
               for module in _of_type(_modules(recurrent), 'nn.MulConstant')]
     if not any(isinstance(scale, float) and abs(scale * form.steps - 1.0) < 1e-3
                for scale in scales):
         raise _unknown(path, 'it gives its last state and not the mean of its states')
+
+
+def _span(module):
+    """(positions, distance) of a convolution or pooling; the type of what is no number."""
+    found = [field(module, key) for key in ('kW', 'dW')]
+    return tuple(value if isinstance(value, (int, float)) else type(value).__name__
+                 for value in found)            # a table may have no end when it is shown
 
 
 def _recurrent(path, linears, form):

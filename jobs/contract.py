@@ -117,10 +117,11 @@ def input_digest(job, each, volume):
         output = look_at(path)
         if output.is_whole:
             return output.manifest['content']
-        is_made = os.path.isdir(path) and os.listdir(path)
-        lacks = 'damaged: ' + output.describe() if is_made else 'not there yet'
-        raise InputError('%s: %s is %s; run %s first (or: run --until %s)'
-                         % (job.name, each.path, lacks, each.made_by, job.name))
+        if os.path.isdir(path) and os.listdir(path):
+            raise InputError('%s: %s is damaged: %s; run %s first (or: run --until %s)' % (
+                job.name, each.path, output.describe(), each.made_by, job.name))
+        raise InputError('%s: %s is not there yet; run %s first (or: run --until %s)'
+                         % (job.name, each.path, each.made_by, job.name))
     if os.path.isfile(path):
         facts = os.stat(path)
         return digest_of([facts.st_size, facts.st_mtime_ns])

@@ -22,7 +22,7 @@ from stackgan.file_systems import no_room, refusal, remove
 from stackgan.files import (atomic_write, digest_of_file, files_below, remove_unfinished,
                             write_json)
 from stackgan.integrity import forget, settle
-from stackgan.manifests import MANIFEST, look_at, read_manifest
+from stackgan.manifests import MANIFEST, look_at
 from stackgan.platforms.cores import load_tensorflow
 from stackgan.printing import complain, complain_of_failure, printable, say
 
@@ -233,7 +233,7 @@ def _commit(job, folder, keep_previous):
 def _finish_interrupted_commit(job, folder):
     """A process may die between the manifest and the name: the work is whole, name it."""
     partial = folder + '.partial'
-    if read_manifest(partial):
+    if look_at(partial).is_whole:
         _commit(job, folder, keep_previous=True)
     elif os.path.isdir(folder + '.previous') and not os.path.isdir(folder):
         os.rename(folder + '.previous', folder)

@@ -33,9 +33,11 @@ def no_training(config, volume, stage):
     Raises InputError for an import whose files are not all there.
     """
     path = imported_from(config, volume, stage)
-    if path and read_manifest(os.path.join(volume, run_folder(config, stage))) is None:
-        raise InputError('train-%s: %s was imported from %s and is damaged; import it again, or: '
-                         'clean train-%s' % (stage, run_folder(config, stage), path, stage))
+    output = look_at(os.path.join(volume, run_folder(config, stage)))
+    if path and not output.is_whole:
+        raise InputError('train-%s: %s was imported from %s and is damaged (%s); import it again, '
+                         'or: clean train-%s' % (stage, run_folder(config, stage), path,
+                                                 output.describe(), stage))
     if path:
         return ('%s was imported from %s; to train it here, choose another run.name or: '
                 'clean train-%s' % (run_folder(config, stage), path, stage))

@@ -142,13 +142,17 @@ def _raise_if_damaged(fault, path, recorded):
 class Check:
     """A file that is being read in the background."""
 
-    def __init__(self, path: str, recorded: Tuple[str, str]):
-        self.path, self.recorded = path, recorded
+    def __init__(self, path: str, recorded: Tuple[str, str], state: Any = None):
+        self.path, self.recorded, self.state = path, recorded, state
         self.fault, self.is_done = None, threading.Event()
 
     def perform(self) -> None:
-        """Reads the file; called by the thread."""
-        self.fault = _fault_of(self.path, self.recorded)
+        """Reads the file; called by the thread. One that is replaced meanwhile has no fault: who
+        uses it has the old one open.
+        """
+        fault = _fault_of(self.path, self.recorded)
+        if self.state is None or self.state == _state_of(self.path):
+            self.fault = fault
         self.is_done.set()
 
     def raise_if_damaged(self) -> None:
@@ -171,18 +175,25 @@ _waiting: 'queue.Queue[Check]' = queue.Queue()
 
 def check_soon(path: str) -> Optional[Check]:
     """The `Check` of a file, begun when it is asked for first; None: nothing says what it was."""
-    recorded = _recorded(path)
-    if recorded is None:
+    recorded, state = _recorded(path), _state_of(path)
+    if recorded is None or state is None:
         return None
-    facts = os.stat(path)
-    key = (path, recorded, facts.st_size, facts.st_mtime_ns, facts.st_ino)
     with _lock:
-        check = _checks.get(key)
+        check = _checks.get((path, recorded, state))
         if check is None:
-            check = _checks[key] = Check(path, recorded)
+            check = _checks[path, recorded, state] = Check(path, recorded, state)
             _waiting.put(check)
             _start_thread()
     return check
+
+
+def _state_of(path: str) -> Optional[tuple]:
+    """What changes when a file is written to or replaced; None where there is none."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
 def settle(stop: Any = None) -> None:

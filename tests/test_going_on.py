@@ -13,17 +13,51 @@ from volume_toy import ARGUMENTS, damage_manifest, flip, make_volume, run_job, t
 
 from jobs import train_stage1, train_stage2
 from jobs.chain import run_chain
-from jobs.contract import read_manifest, state_of
+from jobs.contract import Work, read_manifest, state_of
 from stackgan.files import files_below
 
-JOB = train_stage1.JOB
+def pretend(work):
+    """Leaves what a training leaves, in no time, and goes on from its newest checkpoint."""
+    steps, folder = int(work.config.stage1.epochs * 3), os.path.join(work.folder, 'checkpoints')
+    found = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    done = int(found[-1]) if found else 0
+    if done:
+        work.say('goes on from step %d of %d' % (done, steps))
+    os.makedirs(os.path.join(work.folder, 'samples'), exist_ok=True)
+    for step in range(done + 3 if done else 0, steps + 1, 3):
+        for name in ('samples/%08d.png' % step, 'stats.jsonl', 'options.json') + tuple(
+                'checkpoints/%08d/%s' % (step, name) for name in FILES if step):
+            path = os.path.join(work.folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, 'w') as stream:
+                stream.write('{"step": %d}' % step if name.endswith('checkpoint.json') else
+                             '%s at step %d\n' % (name, step) * 20)
+
+
+FILES = ('checkpoint.json', 'model.index', 'model.data-00000-of-00001')
+REAL = train_stage1.JOB
+JOB = REAL._replace(run=pretend, uses_tensorflow=False)
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory):
-    """A volume with a finished Stage-I."""
-    volume = make_volume(tmp_path_factory.mktemp('trained'))
+def toy(tmp_path_factory):
+    """A volume with a dataset."""
+    return make_volume(tmp_path_factory.mktemp('toy'))
+
+
+@pytest.fixture(scope='module')
+def trained(toy, tmp_path_factory):
+    """A volume with a Stage-I that pretends to be trained."""
+    volume = shutil.copytree(toy, str(tmp_path_factory.mktemp('trained') / 'volume'))
     assert run_job(JOB, volume) == 0
+    return volume
+
+
+@pytest.fixture(scope='module')
+def really_trained(toy, tmp_path_factory):
+    """A volume with a finished Stage-I."""
+    volume = shutil.copytree(toy, str(tmp_path_factory.mktemp('real') / 'volume'))
+    assert run_job(REAL, volume) == 0
     return volume
 
 
@@ -60,15 +94,26 @@ def lose(volume, name, how='remove'):
             stream.truncate(max(os.path.getsize(path) // 2, 0))
 
 
-@pytest.mark.parametrize('name, how', [
-    ('samples/00000000.png', 'remove'), ('stats.jsonl', 'cut'),
-    ('checkpoints/00000006/checkpoint.json', 'remove'),
-    ('checkpoints/00000006/model.data-00000-of-00001', 'cut')])
+@pytest.mark.parametrize('how', ['remove', 'cut'])
+@pytest.mark.parametrize('name', [
+    'samples/00000000.png', 'stats.jsonl', 'options.json', 'config.yaml'] + [
+        'checkpoints/00000006/' + name for name in FILES])
 def test_a_lost_file_is_named_and_the_training_goes_on(volume, trained, capsys, name, how):
+    goes_on(JOB, volume, trained, capsys, name, how)
+
+
+@pytest.mark.parametrize('name', ['samples/00000000.png', 'checkpoints/00000006/model.index'])
+def test_so_it_is_with_a_real_training(really_trained, tmp_path, capsys, name):
+    volume = shutil.copytree(really_trained, str(tmp_path / 'volume'))
+    goes_on(REAL, volume, really_trained, capsys, name, 'remove')
+
+
+def goes_on(job, volume, trained, capsys, name, how):
+    """Checks what comes of a finished training that lost a file."""
     lose(volume, name, how)
-    state = state_of(JOB, toy_config(), volume)
+    state = state_of(job, toy_config(), volume)
     assert state.word == 'stale' and name in state.reason and 'goes on' in state.reason
-    assert run_job(JOB, volume) == 0
+    assert run_job(job, volume) == 0
     output = capsys.readouterr().out
     assert name in output and 'goes on from its newest whole checkpoint' in output
     step = 3 if name.startswith('checkpoints') else 6
@@ -76,11 +121,11 @@ def test_a_lost_file_is_named_and_the_training_goes_on(volume, trained, capsys, 
     assert checkpoints(volume) == checkpoints(trained)           # trained to the same bits
     manifest = read_manifest(stage(volume))
     assert manifest['content'] == read_manifest(stage(trained))['content']
-    assert state_of(JOB, toy_config(), volume).word == 'done'
-    assert run_job(JOB, volume) == 0 and 'up to date' in capsys.readouterr().out
+    assert state_of(job, toy_config(), volume).word == 'done'
+    assert run_job(job, volume) == 0 and 'up to date' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('damage', ['{"files":{}}', None])
+@pytest.mark.parametrize('damage', ['', '{"files":{}}', '[]', None])
 def test_without_a_manifest_it_goes_on_too(volume, trained, capsys, damage):
     os.unlink(os.path.join(stage(volume), 'manifest.json'))
     if damage is not None:
@@ -140,11 +185,11 @@ def test_force_keeps_unfinished_training(volume, capsys):
 
 
 def test_a_longer_training_goes_on_from_what_is_whole(volume, capsys):
-    lose(volume, 'samples/00000004.png')
+    lose(volume, 'samples/00000003.png')
     flip(os.path.join(stage(volume), 'checkpoints/00000006/checkpoint.json'), 5)
     assert run_job(JOB, volume, toy_config('stage1.epochs=4')) == 0
     output = capsys.readouterr().out
-    assert 'samples/00000004.png is missing' in output and 'checkpoint.json has other' in output
+    assert 'samples/00000003.png is missing' in output and 'checkpoint.json has other' in output
     assert 'goes on from step 3 of 12' in output
 
 
@@ -160,8 +205,9 @@ def copy_or_die(source, target, digest):
         os.kill(os.getpid(), signal.SIGKILL)
     return copy(source, target, digest)
 going_on.copy_checked = copy_or_die
-from jobs.command_line import main
-sys.exit(main())''', 'train-stage1', '--data', volume] + ARGUMENTS, cwd=ROOT)
+sys.path.append("tests")
+import test_going_on
+test_going_on.run_job(test_going_on.JOB, sys.argv[1])''', volume], cwd=ROOT)
     assert process.wait() == -signal.SIGKILL
     assert os.path.isdir(stage(volume) + '.partial.copy')
     assert not os.path.exists(stage(volume) + '.partial')
@@ -171,21 +217,22 @@ sys.exit(main())''', 'train-stage1', '--data', volume] + ARGUMENTS, cwd=ROOT)
     assert not os.path.exists(stage(volume) + '.partial.copy')
 
 
-def test_the_chain_mends_and_what_follows_stays_done(volume, monkeypatch, capsys):
+def test_the_chain_mends_and_what_follows_stays_done(really_trained, tmp_path, monkeypatch, capsys):
     """`run`: Stage-II was trained on Stage-I; a lost record, or checkpoint, changes nothing of it.
     """
+    volume = shutil.copytree(really_trained, str(tmp_path / 'volume'))
     second = train_stage2.JOB._replace(run=lambda work: None, uses_tensorflow=False)
     assert run_job(second, volume) == 0
-    monkeypatch.setattr('jobs.chain.JOBS', (JOB, second))
+    monkeypatch.setattr('jobs.chain.JOBS', (REAL, second))
     for name in ('samples/00000000.png', 'checkpoints/00000003/model.index'):
         lose(volume, name)
-        waiting = state_of(second, toy_config(), volume)
-        assert waiting.word == 'waiting' and name in waiting.reason
-        assert run_job(second, volume) == 2
-        assert 'run train-stage1 first' in capsys.readouterr().err
-        assert run_chain(toy_config(), volume, None, ['--data', volume] + ARGUMENTS) == 0
-        output = capsys.readouterr().out
-        assert 'run: train-stage1 done' in output and 'train-stage2: up to date' in output
+    waiting = state_of(second, toy_config(), volume)
+    assert waiting.word == 'waiting' and '00000003/model.index is missing' in waiting.reason
+    assert run_job(second, volume) == 2
+    assert 'run train-stage1 first' in capsys.readouterr().err
+    assert run_chain(toy_config(), volume, None, ['--data', volume] + ARGUMENTS) == 0
+    output = capsys.readouterr().out
+    assert 'run: train-stage1 done' in output and 'train-stage2: up to date' in output
 
 
 def test_an_output_that_is_not_precious_is_simply_made_again(volume):
@@ -205,3 +252,30 @@ def test_a_stage_without_request_of_before(volume):
     lose(volume, 'samples/00000000.png')
     assert run_job(JOB, volume) == 0
     assert read_manifest(stage(volume))['content'] == 'of an older rule'
+
+
+def test_half_a_checkpoint_in_a_finished_output_is_not_scored(volume, monkeypatch):
+    """As an older version left it when it was killed: the manifest lists what was left."""
+    from jobs import score
+    from stackgan.scoring import running
+    folder = os.path.join(stage(volume), 'checkpoints', '00000003')
+    for name in ('model.index', 'model.data-00000-of-00001'):
+        os.unlink(os.path.join(folder, name))
+    with open(os.path.join(stage(volume), 'manifest.json')) as stream:
+        manifest = json.load(stream)
+    files = {name: facts for name, facts in manifest['files'].items()
+             if os.path.exists(os.path.join(stage(volume), name))}
+    damage_manifest(stage(volume), json.dumps(dict(manifest, files=files)))
+    assert read_manifest(stage(volume))
+    scored, lines = [], []
+    monkeypatch.setattr(running, 'score_checkpoints', lambda found, *rest: scored.extend(found))
+    inputs = {'stage': stage(volume), 'prepared': os.path.join(volume, 'prepared', 'toy'),
+              'embeddings': os.path.join(volume, 'runs', 'toy', 'embeddings')}
+    work = Work(toy_config(), volume, os.path.join(volume, 'runs/toy/scores-stage1.partial'),
+                inputs, {}, lines.append, None, {})
+    score._score_checkpoints(work, 1, every=True)
+    assert [os.path.basename(each.path) for each in scored] == ['00000006']
+    assert '00000003 is no whole checkpoint' in lines[0] and len(lines) == 1
+    with open(os.path.join(volume, 'scores.jsonl'), 'w') as stream:
+        stream.write(json.dumps({'checkpoint': 'runs/toy/stage1/checkpoints/00000006'}) + '\n')
+    assert score._has_every_checkpoint(volume, stage(volume))

@@ -8,7 +8,7 @@ import pytest
 from test_contract import make_job, run
 from volume_toy import flip, make_output, make_volume, run_job, toy_config
 
-from jobs import train_stage1, train_stage2
+from jobs import train_scorer, train_stage1, train_stage2
 from jobs.contract import Input, state_of
 from stackgan import integrity
 from stackgan.data.prepared import ArrayFile, load_array
@@ -54,6 +54,17 @@ def test_a_training_tells_of_what_it_learns_from(volume, capsys, name):
     flip(os.path.join(volume, name), -2)                             # made again
     if name.endswith('1.npy') or 'embeddings' in name:
         assert run_job(JOB, volume) == 0
+
+
+def test_a_scorer_tells_of_what_it_learns_from(volume, capsys):
+    """As the text encoder does: both are fitted by the same loop."""
+    config = toy_config('scorer.steps=3', 'scorer.batch_size=2', 'scorer.checkpoint_every_steps=2')
+    for number in (0, 1):
+        flip(os.path.join(volume, 'prepared/toy/test/images-304-0000%d.npy' % number), 9000)
+    assert run_job(train_scorer.JOB, volume, config) == 2
+    assert 'images-304-0000' in capsys.readouterr().err
+    partial = os.path.join(volume, 'prepared/toy-scorer.partial/checkpoints')
+    assert not os.path.exists(partial) or os.listdir(partial) == []
 
 
 def test_a_training_reads_only_the_sizes_that_it_uses(volume):
@@ -132,6 +143,24 @@ def test_files_without_a_manifest_are_taken_as_they_are(tmp_path):
     (tmp_path / 'manifest.json').write_text('{"of": "someone else"}')
     check_file(path)
     assert ArrayFile(path).read(0).tolist() == [1, 1]
+
+
+def test_a_file_that_is_replaced_while_it_is_read_stops_nobody(array, monkeypatch):
+    """Who reads it has the old one open: a dataset may be made anew beside a training."""
+    file = ArrayFile(array)
+    read = integrity.digest_of_blocks
+
+    def replace_and_read(path, *more):
+        np.save(path + '.new.npy', np.zeros((1000, 4), np.float32))
+        os.replace(path + '.new.npy', path)
+        return read(path, *more)
+    monkeypatch.setattr(integrity, 'digest_of_blocks', replace_and_read)
+    assert file.read(3).tolist() == [12, 13, 14, 15]
+    settle()
+    assert file.read(3).tolist() == [12, 13, 14, 15]
+    os.unlink(array)
+    assert check_soon(array) is None
+    integrity.forget()
 
 
 def test_a_stop_does_not_wait(array):

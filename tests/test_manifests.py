@@ -128,6 +128,13 @@ def test_status_of_a_volume_of_odd_manifests(tmp_path, capsys, text):
     assert 'manifest.json is damaged' in capsys.readouterr().out
 
 
+def test_an_odd_manifest_of_unfinished_work_is_no_finished_work(tmp_path):
+    os.makedirs(str(tmp_path / 'out.partial'))
+    damage_manifest(str(tmp_path / 'out.partial'), '{"files": {}}')
+    assert run(make_job(), tmp_path) == 0
+    assert look_at(str(tmp_path / 'out')).manifest['files']['size.txt']['size'] == 1
+
+
 @pytest.mark.parametrize('text', ['[]', '{}', '7', '{"settings": 1, "inputs": []}'])
 def test_an_odd_request_of_unfinished_work(tmp_path, capsys, text):
     os.makedirs(str(tmp_path / 'out.partial'))

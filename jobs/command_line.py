@@ -3,13 +3,15 @@
 import argparse
 import os
 import shlex
+import sys
 
-from jobs import chain, cleaning, compose, docker_chain, logs, serve, verify
+import stackgan
+from jobs import chain, cleaning, completion, compose, docker_chain, logs, serve, verify
 from jobs.contract import state_of
 from jobs.execution import execute, exit_code_of, explain
 from stackgan.config import load_config
 from stackgan.config.loading import marked_yaml
-from stackgan.config.places import find_config
+from stackgan.config.places import SHIPPED, find_config
 from stackgan.errors import ConfigError, Interrupted, StackganError
 from stackgan.files import user_path
 from stackgan.printing import complain, printable, say, show
@@ -30,6 +32,8 @@ def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        if options.command == 'completion':
+            return _completion(parser, options)
         options.set = _settings_of_environment() + options.set
         config = load_config(find_config(options.config), options.set)
         volume = _volume(options.data)
@@ -75,8 +79,10 @@ def _parser():
                          help='print the complete configuration, what is not a default marked, '
                               'and what would run, then stop')
     parser = _Parser(
-        prog='python -m jobs', description='StackGAN as a chain of batch jobs.', epilog=EXAMPLES,
+        prog=_program(), description='StackGAN as a chain of batch jobs.', epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--version', action='version',
+                        version='stackgan ' + stackgan.__version__)
     commands = parser.add_subparsers(dest='command', metavar='COMMAND')
     commands.required = True
 
@@ -114,6 +120,11 @@ def _parser():
         description='A page and an API that draw with the runs of the volume, which is only read.')
     serve.add_options(serving)
     serving.set_defaults(act=serve.serve)
+    completing = commands.add_parser(
+        'completion', help='print the completion of this command line for a shell',
+        description='Prints what bash or zsh needs to complete words: source <(stackgan completion '
+                    'bash)')
+    completing.add_argument('shell', choices=completion.SHELLS)
     for job in chain.JOBS + chain.ON_REQUEST:
         one = commands.add_parser(job.name, parents=[common, running], help=job.summary,
                                   description=job.summary)
@@ -124,6 +135,18 @@ def _parser():
             job.add_options(one)
         one.set_defaults(act=_one, job=job)
     return parser
+
+
+def _program():
+    """How it was called: by the command that is installed, or as a module."""
+    called = os.path.basename(sys.argv[0])
+    return called if called == 'stackgan' else 'python -m jobs'
+
+
+def _completion(parser, options):
+    known = sorted(name[:-5] for name in os.listdir(SHIPPED) if name.endswith('.yaml'))
+    show(completion.script(parser, options.shell, known), end='')
+    return 0
 
 
 def _settings_of_environment():

@@ -1,0 +1,63 @@
+"""Shell completion of the command line: the script that `completion SHELL` prints."""
+
+import argparse
+from typing import Dict, List
+
+SHELLS = ('bash', 'zsh')
+SCRIPT = '''# Completion of stackgan for %(shell)s: words that follow from the command alone, and files.
+%(first)s_stackgan() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
+    local words=
+    case "$before" in
+%(values)s
+    esac
+    if [ -z "$words" ]; then
+        if [ "$COMP_CWORD" -le 1 ]; then
+            words="%(commands)s --help --version"
+        else
+            case "$command" in
+%(options)s
+            esac
+        fi
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+    if [ ${#COMPREPLY[@]} -eq 0 ]; then
+        COMPREPLY=($(compgen -f -- "$word"))
+    fi
+}
+complete -o filenames -F _stackgan stackgan
+'''
+ZSH = 'autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n'
+
+
+def script(parser: argparse.ArgumentParser, shell: str, configurations: List[str]) -> str:
+    """The text to be sourced by bash or zsh; `configurations` are completed after --config."""
+    commands = commands_of(parser)
+    values = {'--config': list(configurations)}
+    for command in commands.values():
+        for action in command._actions:
+            if action.choices and action.option_strings:
+                values[action.option_strings[-1]] = [str(choice) for choice in action.choices]
+    return SCRIPT % {
+        'shell': shell, 'first': ZSH if shell == 'zsh' else '', 'commands': ' '.join(commands),
+        'values': '\n'.join('        %s) words="%s" ;;' % (name, ' '.join(words))
+                            for name, words in sorted(values.items())),
+        'options': '\n'.join('            %s) words="%s" ;;' % (name, ' '.join(_words(command)))
+                             for name, command in commands.items())}
+
+
+def commands_of(parser: argparse.ArgumentParser) -> Dict[str, argparse.ArgumentParser]:
+    """{name: parser} of the commands of a parser, in their order."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def _words(command: argparse.ArgumentParser) -> List[str]:
+    options, places = [], []
+    for action in command._actions:
+        options += [text for text in action.option_strings if text.startswith('--')]
+        if action.choices and not action.option_strings:
+            places += [choice for choice in action.choices if isinstance(choice, str)]
+    return places + options

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the environments of both lanes and runs the whole test suite in each.
+# Runs ruff and mypy, makes the environments of both lanes and runs all tests in each.
 # Usage: scripts/test.sh [pytest options, e.g. -k batches]
 # A process for each core; a file's tests share what they set up, so they stay together.
 # STACKGAN_TEST_PYTHONS picks the versions (default: "3.7 3.11 3.13", those that are there).
@@ -22,6 +22,9 @@ if [ ${#tested[@]} -eq 0 ]; then
     echo "error: none of the Pythons $wanted is on PATH or in pyenv" >&2
     exit 3
 fi
+
+# Options are for pytest: who runs a few tests is not told of all the code.
+if [ $# -eq 0 ]; then scripts/lint.sh || failed+=("scripts/lint.sh"); fi
 
 for each in "${tested[@]}"; do
     python=${each#*=}

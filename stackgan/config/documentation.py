@@ -58,7 +58,7 @@ def page() -> str:
     return ''.join(parts)
 
 
-def _keys(kind: type, prefix: str) -> Iterator[Tuple[str, Any, Any]]:
+def _keys(kind: Any, prefix: str) -> Iterator[Tuple[str, Any, Any]]:
     for field in dataclasses.fields(kind):
         hint = strip_optional(typing.get_type_hints(kind)[field.name])[0]
         if dataclasses.is_dataclass(hint):

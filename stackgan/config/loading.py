@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import functools
+import operator
 import os
 import re
 import typing
@@ -239,8 +240,8 @@ def _scalar(kind, value, origin, name, optional):
 
 
 def _check_limits(value, limits, origin, name):
-    rules = [('minimum', lambda v, l: v >= l, 'at least %s'), ('maximum', lambda v, l: v <= l,
-             'at most %s'), ('above', lambda v, l: v > l, 'more than %s')]
+    rules = (('minimum', operator.ge, 'at least %s'), ('maximum', operator.le, 'at most %s'),
+             ('above', operator.gt, 'more than %s'))
     for rule, holds, words in rules:
         limit = limits[rule]
         if limit is not None and not holds(value, limit):

@@ -7,7 +7,7 @@ in when the file is loaded, so that the record of a run holds facts only.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 
 def key(
@@ -31,7 +31,7 @@ def section(kind: type, help: str) -> Any:
 
 
 NAME = r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}'
-SEED = dict(minimum=0, maximum=2 ** 31 - 1)
+SEED: Dict[str, Any] = {'minimum': 0, 'maximum': 2 ** 31 - 1}
 
 
 @dataclass(frozen=True)

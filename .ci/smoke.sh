@@ -10,6 +10,12 @@ export STACKGAN_CONFIG=smoke COMPOSE_PROJECT_NAME=stackgan-ci
 
 docker compose --profile serve build --quiet
 docker image ls --format '{{.Repository}}:{{.Tag}}  {{.Size}}' | grep -E '^stackgan'
+lists=$(mktemp -d)
+trap 'rm -rf "$lists"' EXIT
+for kind in serve convert; do
+    scripts/sbom.sh "$lists" "stackgan/$kind:cpu" || {
+        [ $? = 3 ] || exit 1; echo "skipped: the SBOM of $kind"; }
+done
 docker compose run --rm preprocess
 docker compose up train-stage2
 code=0

@@ -130,6 +130,10 @@ def check(client, project, jobs, config, volume):
 
 def out_of_sight(jobs, config, volume):
     """Why containers do not see a path that the user named, or None."""
+    for job in jobs:
+        place = os.path.join(volume, job.output(config))
+        if not _is_below(os.path.realpath(place), os.path.realpath(volume)):
+            return '%s leads outside of the volume' % place
     named = [each.path for job in jobs for each in job.inputs(config, volume) if not each.made_by]
     for path in named:
         if os.path.isabs(path):

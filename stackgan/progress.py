@@ -7,11 +7,12 @@ from stackgan.printing import Terminal
 BAR_SECONDS = 0.2      # between two drawings of the bar
 LINE_SECONDS = 10.0    # between two plain lines
 BAR_CELLS = 24
+MAX_SECONDS = 1e9       # no duration of ours: of a manifest that says so
 
 
 def duration(seconds):
     """'42s', '3m05s' or '2h07m'; what a clock that was set back makes negative is '0s'."""
-    seconds = int(round(max(seconds, 0)))
+    seconds = int(round(min(max(0, seconds), MAX_SECONDS)))
     if seconds < 60:
         return '%ds' % seconds
     if seconds < 3600:

@@ -133,3 +133,14 @@ def test_one_module_prints(path):
                 ('sys', 'stdout'), ('sys', 'stderr'), ('sys', '__stdout__'), ('sys', '__stderr__'),
                 ('traceback', 'print_exc'), ('traceback', 'print_exception'),
             }, '%s:%d' % (path, node.lineno)
+
+
+@pytest.mark.parametrize('path', SOURCES)
+def test_durations_are_of_a_clock_that_nobody_sets(path):
+    """time.monotonic; dates are of datetime, and no difference of them is taken."""
+    with open(os.path.join(ROOT, path), encoding='utf-8') as stream:
+        tree = ast.parse(stream.read())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            owner = getattr(node.value, 'id', '')
+            assert (owner, node.attr) not in {('time', 'time'), ('time', 'clock')}, path

@@ -14,6 +14,8 @@ class Terminal(io.StringIO):
 def test_durations():
     assert [duration(s) for s in (0, 59.4, 59.6, 125, 3599, 3600, 7500)] == [
         '0s', '59s', '1m00s', '2m05s', '59m59s', '1h00m', '2h05m']
+    assert duration(-31535987.2) == duration(float('nan')) == '0s'
+    assert duration(float('inf')) == '277777h46m'
 
 
 def test_plain_lines_come_at_intervals_and_at_the_end(monkeypatch):

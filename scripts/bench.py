@@ -17,6 +17,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from stackgan import printing                                      # noqa: E402
 from stackgan.config import load_config                            # noqa: E402
 from stackgan.platforms.cores import available_cores, load_tensorflow    # noqa: E402
 
@@ -56,7 +57,7 @@ def lane():
 
 
 def row(what, value, unit, note=''):
-    print('  %s: %s %s %s' % (what, value, unit, note), file=sys.stderr, flush=True)
+    printing.complain('  %s: %s %s %s' % (what, value, unit, note))
     return {'lane': lane(), 'what': what, 'value': value, 'unit': unit, 'note': note}
 
 
@@ -313,8 +314,10 @@ def print_table(rows):
                       '%g' % public if public else '', ratio, each['note']))
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     for line in cells:
-        print('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+        printing.show('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
 
 
 if __name__ == '__main__':
+    printing.prepare()
     main()
+    printing.finish()

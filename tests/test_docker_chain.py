@@ -4,6 +4,7 @@ With a real engine: test_containers.py.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -143,6 +144,10 @@ def test_what_containers_do_not_see(tmp_path):
     assert hidden('raw/inner') is None and 'raw/outer leads outside' in hidden('raw/outer')
     (volume / 'raw' / 'mine' / 'images').symlink_to(raw)
     assert 'raw/mine/images leads outside' in hidden('raw/mine')
+    shutil.rmtree(str(volume / 'prepared'))
+    (volume / 'prepared').symlink_to(raw)                       # an output on another disk
+    assert '/prepared/' in hidden('raw/missing')
+    assert hidden('raw/missing').endswith('leads outside of the volume')
 
 
 def test_the_user_and_project_of_a_run(tmp_path, monkeypatch):

@@ -88,7 +88,7 @@ def test_what_is_a_command():
     ('python -m jobs train-stage1 --config birds --set train.batchsize=2', 'did you mean'),
     ('docker compose run --rm paint', 'no service paint'),
     ('docker compose run --rm report --colour red', 'unrecognized arguments'),
-    ('docker compose --profile none up pages', 'no profile none'),
+    ('docker compose --profile none up tensorboard', 'no profile none'),
     ('scripts/nothing.sh', 'is no program'),
     ('scripts/bundle.sh burn images.tar.gz', 'knows no burn'),
     ("pip install '.[tf3]'", 'tf3'),

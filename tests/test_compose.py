@@ -58,7 +58,7 @@ def test_services_are_the_jobs_each_after_those_whose_outputs_it_needs(tmp_path)
     project = Project({})
     config = load_config(os.path.join(ROOT, 'configs', 'smoke.yaml'), [])
     assert set(project.order()) == {job.name for job in chain.JOBS}
-    assert set(resolve()['services']) - {'status', 'tensorboard', 'pages', 'serve'} == set(chain.NAMES)
+    assert set(resolve()['services']) - {'status', 'tensorboard', 'serve'} == set(chain.NAMES)
     for name, service in job_services(resolve()).items():
         assert service['entrypoint'][-1] == name
         for condition in service.get('depends_on', {}).values():
@@ -116,6 +116,21 @@ def test_the_page_is_for_this_machine_and_only_reads():
     assert all(volume['read_only'] for volume in service['volumes'])
     assert '/health' in service['healthcheck']['test'][-1]
     assert service['entrypoint'][-2:] == ['serve', '--host=0.0.0.0']
+
+
+@needs_compose
+def test_the_page_has_its_own_little_memory_and_network():
+    project = resolve(STACKGAN_SERVE_ALLOW_HOSTS='birds.example.org')
+    service = project['services']['serve']
+    assert int(service['mem_limit']) == 2 << 30 and service['pids_limit'] == 512
+    assert list(service['networks']) == ['serve'] and 'network_mode' not in service
+    assert not [name for name, other in project['services'].items()
+                if name != 'serve' and 'serve' in (other.get('networks') or {})]
+    network = project['networks']['serve']
+    assert not network.get('internal')                 # else its published port is not there
+    assert network['driver_opts']['com.docker.network.bridge.enable_ip_masquerade'] == 'false'
+    assert service['dns'] == ['127.0.0.1']
+    assert service['environment']['STACKGAN_SERVE_ALLOW_HOSTS'] == 'birds.example.org'
 
 
 @needs.compose

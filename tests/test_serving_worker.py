@@ -13,6 +13,7 @@ import pytest
 from serve_toy import RUN, Served, make_volume
 from toy import tiny_config
 
+from stackgan.export.onnx_check import read_onnx
 from stackgan.files import digest_of_file, read_json, write_json
 from stackgan.serving import frames
 from stackgan.serving.asked import Asked
@@ -30,18 +31,28 @@ def whole(tmp_path_factory):
     return make_volume(tmp_path_factory.mktemp('whole'))
 
 
-def squares(path, side, times):
-    """A generator's .onnx of the ports of `path`, which multiplies [side, side] by itself."""
+def multiplying(path, side, times=0, others=0):
+    """Makes a generator's .onnx one of the same ports that passes every check before it is run.
+
+    It multiplies a matrix of [side, side] `times` by itself, and adds `others` of its kind.
+    """
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
     model = onnx.load(path)
     inputs, outputs = list(model.graph.input), list(model.graph.output)
     nodes = [helper.make_node('MatMul', ['column', 'row'], ['x0'])]
     for i in range(times):
         nodes.append(helper.make_node('MatMul', ['x%d' % i, 'x0'], ['x%d' % (i + 1)]))
-    nodes.append(helper.make_node('MatMul', ['row', 'x%d' % times], ['y0']))
-    nodes.append(helper.make_node('MatMul', ['y0', 'column'], ['y']))
+    for i in range(others):
+        nodes.append(helper.make_node('MatMul', ['column', 'row%d' % i], ['other%d' % i]))
+    nodes.append(helper.make_node('Sum', ['x%d' % times] + ['other%d' % i for i in range(others)],
+                                  ['sum']))
+    nodes += [helper.make_node('MatMul', ['row', 'sum'], ['y0']),
+              helper.make_node('MatMul', ['y0', 'column'], ['y1']),
+              helper.make_node('Reshape', ['y1', 'one'], ['y'])]
     constants = [numpy_helper.from_array(np.full(shape, 1e-3, np.float32), name)
-                 for name, shape in (('column', (side, 1)), ('row', (1, side)))]
+                 for name, shape in [('column', (side, 1)), ('row', (1, side))]
+                 + [('row%d' % i, (1, side)) for i in range(others)]]
+    constants.append(numpy_helper.from_array(np.array([1], np.int64), 'one'))
     for each in outputs:
         shape = [dim.dim_value for dim in each.type.tensor_type.shape.dim]
         constants.append(numpy_helper.from_array(np.zeros(shape, np.float32), each.name + '/zeros'))
@@ -50,6 +61,17 @@ def squares(path, side, times):
     made = helper.make_model(graph, opset_imports=model.opset_import)
     made.ir_version = model.ir_version
     onnx.save(made, path)
+    read_onnx(path)                             # which it passes
+
+
+def slow(path):
+    """About the work that is admitted: 2e12 multiplications an image."""
+    multiplying(path, 3000, times=70)
+
+
+def large(path):
+    """Matrices of 4 GB each."""
+    multiplying(path, 32000, others=3)
 
 
 def volume_with(whole, folder, make_model):
@@ -90,13 +112,20 @@ def workers_of(server):
     return found
 
 
-def is_alive(process):
+def states_of(process):
+    """Letters of what its threads do: T is stopped, Z dead."""
+    found = ''
     try:
-        os.kill(process, 0)
+        for thread in os.listdir('/proc/%d/task' % process):
+            with open('/proc/%d/task/%s/stat' % (process, thread)) as stream:
+                found += stream.read().rpartition(')')[2].split()[0]
     except OSError:
-        return False
-    with open('/proc/%d/stat' % process) as stream:
-        return stream.read().rpartition(')')[2].split()[0] != 'Z'
+        pass
+    return found
+
+
+def is_alive(process):
+    return bool(set(states_of(process)) - {'Z', 'X'})
 
 
 class Busy:
@@ -107,7 +136,7 @@ class Busy:
                              'platform.threads=1')
         self.answers = []
         self.thread = threading.Thread(target=lambda: self.answers.append(
-            self.server.ask('/api/draw', {'run': HOSTILE, 'caption': 'a'})))
+            self.server.ask('/api/draw', {'run': HOSTILE, 'caption': 'a', 'count': 8})))
 
     def __enter__(self):
         self.thread.start()
@@ -122,7 +151,7 @@ class Busy:
 
 def test_a_model_that_computes_for_ever_is_ended(whole, tmp_path):
     """Others are served, and draw on."""
-    volume = volume_with(whole, tmp_path, lambda path: squares(path, 3000, 20000))
+    volume = volume_with(whole, tmp_path, slow)
     with Busy(volume, '3') as busy:
         assert busy.server.ask('/')[0] == busy.server.ask('/api/runs')[0] == 200
         assert busy.server.draw()[0] == 200                   # its turn comes
@@ -135,7 +164,7 @@ def test_a_model_that_computes_for_ever_is_ended(whole, tmp_path):
 
 
 def test_a_signal_ends_the_server_whatever_a_model_does(whole, tmp_path):
-    volume = volume_with(whole, tmp_path, lambda path: squares(path, 3000, 20000))
+    volume = volume_with(whole, tmp_path, slow)
     with Busy(volume, '1000') as busy:
         worker, = workers_of(busy.server)
         code, text = busy.server.stop(signal.SIGTERM)
@@ -145,7 +174,7 @@ def test_a_signal_ends_the_server_whatever_a_model_does(whole, tmp_path):
 
 
 def test_a_model_that_takes_all_memory_fails_alone(whole, tmp_path):
-    volume = volume_with(whole, tmp_path, lambda path: squares(path, 50000, 1))      # 10 GB
+    volume = volume_with(whole, tmp_path, large)
     with Served(volume, '--rate', '1000') as server:
         for _ in range(3):
             status, _, body = server.ask('/api/draw', {'run': HOSTILE, 'caption': 'a'})
@@ -170,6 +199,8 @@ def test_a_worker_that_is_killed_or_stands_still_is_replaced(whole):
             worker, = workers_of(server)
             os.kill(worker, number)
             if number == signal.SIGSTOP:
+                while set(states_of(worker)) != {'T'}:
+                    time.sleep(0.01)
                 status, _, body = server.ask('/health')
                 assert status == 503 and json.loads(body.decode())['ok'] is False
                 assert json.loads(body.decode())['worker'] == 'does not answer'

@@ -21,7 +21,7 @@ def api(
     @routes.route('/health')
     def health():
         runs, worker = all_runs(service), service.worker.state(PING_SECONDS)
-        is_well = worker in ('ready', 'drawing')
+        is_well = worker in ('ready', 'drawing', 'starting')
         bad = [{'name': run.name, 'faults': list(run.faults)} for run in runs if run.faults]
         answer = jsonify(
             ok=is_well, versions=service.versions, worker=worker,

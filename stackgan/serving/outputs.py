@@ -4,8 +4,10 @@ import os
 import stat
 
 from stackgan.files import open_regular
+from stackgan.manifests import MANIFEST, look_at
+from stackgan.printing import printable
 
-MANIFEST = 'manifest.json'
+MAX_TOLD = 200                      # characters of what is wrong
 MAX_MANIFEST_BYTES = 4 << 20        # some 20,000 files
 MAX_REPORT_BYTES = 64 << 20         # of one file
 PARTS = ('export', 'report', 'stage1', 'stage2', 'text-encoder', 'embeddings')
@@ -34,8 +36,7 @@ def read_output(
         raise Damaged('it has %d bytes, more than %d' % (facts.st_size, MAX_MANIFEST_BYTES))
     manifest = read_manifest(folder)
     if manifest is None:
-        raise Damaged('it is not what a job writes, or a file it names is missing or of another '
-                      'size')
+        raise Damaged(printable(look_at(folder).describe())[:MAX_TOLD])
     fault = _fault_of(manifest)
     if fault:
         raise Damaged(fault)

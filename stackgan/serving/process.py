@@ -48,7 +48,7 @@ class Worker:
         self._limits, self._say, self._command = limits, say, command
         self._asking = threading.Lock()        # one conversation at a time
         self._guard = threading.Lock()         # of the two below
-        self._process, self._is_open, self._is_drawing = None, True, False
+        self._process, self._is_open, self._doing = None, True, None
 
     def draw(
             self,
@@ -57,7 +57,7 @@ class Worker:
     ):
         """`Drawn`. Raises Refusal, and `Ended` where the run ended the worker."""
         with self._asking:
-            self._is_drawing = True
+            self._doing = 'drawing'
             try:
                 return self._draw(run, asked)
             except frames.Late:
@@ -70,7 +70,7 @@ class Worker:
                 raise Ended('it was ended by %s, perhaps for want of memory'
                             % signal.Signals(-code).name if code and code < 0 else str(error))
             finally:
-                self._is_drawing = False
+                self._doing = None
 
     def _draw(self, run, asked):
         needed = run._replace(report=(), faults=(), note='', why_not='')
@@ -107,10 +107,12 @@ class Worker:
             self,
             seconds,           # to wait for its answer
     ):
-        """'ready', 'drawing', or why it does not answer; it is then started anew when needed."""
-        if self._is_drawing or not self._asking.acquire(timeout=seconds):
-            return 'drawing'                    # which has a time of its own
+        """'ready', 'drawing', 'starting', or why it does not answer; it is then started anew."""
+        if self._doing or not self._asking.acquire(timeout=seconds):
+            return self._doing or 'drawing'     # which has a time of its own
         try:
+            if self._process is None:
+                self._doing, seconds = 'starting', self._limits.start_seconds
             end = time.monotonic() + seconds
             process = self._running(end)
             frames.write(process.stdin.fileno(), frames.packed({'ping': 1}), end)
@@ -123,6 +125,7 @@ class Worker:
             self._end()
             return 'ends when it is started'
         finally:
+            self._doing = None
             self._asking.release()
 
     def close(self):

@@ -118,7 +118,7 @@ def test_the_page_is_for_this_machine_and_only_reads():
     assert service['entrypoint'][-2:] == ['serve', '--host=0.0.0.0']
 
 
-@needs_compose
+@needs.compose
 def test_the_page_has_its_own_little_memory_and_network():
     project = resolve(STACKGAN_SERVE_ALLOW_HOSTS='birds.example.org')
     service = project['services']['serve']

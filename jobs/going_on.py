@@ -84,8 +84,8 @@ def _copy(job, folder: str, output: Output, say) -> bool:
         say('%s: %s; it is made anew' % (folder, _few(texts)))
         return False
     if texts:
-        say('%s: %s; goes on from its newest whole checkpoint, and records of earlier steps that '
-            'are lost are not made again' % (folder, _few(texts)))
+        say('%s: %s; goes on from its newest whole checkpoint; lost records of steps between are '
+            'not made again' % (folder, _few(texts)))
     else:
         say('extends the finished output in %s' % folder)
     os.rename(building, partial)

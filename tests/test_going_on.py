@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from glob import glob
 
 import pytest
 from toy import ROOT
@@ -104,8 +105,14 @@ def test_a_lost_file_is_named_and_the_training_goes_on(volume, trained, capsys, 
 
 @pytest.mark.parametrize('name', ['samples/00000000.png', 'checkpoints/00000006/model.index'])
 def test_so_it_is_with_a_real_training(really_trained, tmp_path, capsys, name):
+    """The first and the last grid are drawn again, so that nothing is lost."""
     volume = shutil.copytree(really_trained, str(tmp_path / 'volume'))
+    if name.startswith('samples'):
+        lose(volume, 'samples/00000006.png')
     goes_on(REAL, volume, really_trained, capsys, name, 'remove')
+    grids = [[open(path, 'rb').read() for path in sorted(glob(stage(where) + '/samples/*.png'))]
+             for where in (volume, really_trained)]
+    assert len(grids[0]) == 3 and grids[0] == grids[1]
 
 
 def goes_on(job, volume, trained, capsys, name, how):

@@ -103,7 +103,7 @@ def test_any_job_reads_its_smaller_inputs_first(tmp_path, capsys):
     flip(str(tmp_path / 'first' / 'deep' / 'b.txt'))
     assert run(reader, tmp_path) == 2
     assert 'b.txt has other bytes' in capsys.readouterr().err
-    assert not os.path.exists(str(tmp_path / 'b')) and not os.path.exists(str(tmp_path / 'b.partial'))
+    assert not [name for name in os.listdir(str(tmp_path)) if name in ('b', 'b.partial')]
     flip(str(tmp_path / 'first' / 'deep' / 'b.txt'))
     assert run(reader, tmp_path) == 0
 

@@ -1,6 +1,7 @@
 """The training loop of both stages: batches, steps, records, checkpoints, exact resume."""
 
 import math
+import os
 import time
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -11,7 +12,7 @@ from stackgan.checkpoints import Checkpoints
 from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.integrity import settle
 from stackgan.progress import Progress
-from stackgan.training.records import Records
+from stackgan.training.records import Records, sample_path
 from stackgan.training.schedule import averaging_decay, learning_rate, total_steps
 
 DIVERGED = ('%s is %s at step %d, the training has diverged; the last good checkpoint is %s. '
@@ -51,7 +52,7 @@ def run(
     finite = _all_finite(variables)
     store = Checkpoints(folder + '/checkpoints', training.train.keep_checkpoints)
     store.clean(say)
-    step, unlogged = _start(training, session, saver, variables, store, steps, say)
+    step, unlogged = _start(training, folder, session, saver, variables, store, steps, say)
     records, first = Records(folder, step), step
     stepper = _Stepper(training, session, images, batch_size, unlogged)
 
@@ -67,8 +68,8 @@ def run(
 
     with stop.deferred(), Progress(training.label, steps * batch_size, 'images',
                                    step * batch_size) as progress:
-        if step == 0:
-            training.observer.grid(session, records.sample_path(0))
+        if step == steps and not os.path.exists(records.sample_path(step)):     # lost since
+            training.observer.grid(session, records.sample_path(step))
         for _, batch in training.batches.stream(step) if step < steps else ():
             values = stepper.step(step, batch)
             step += 1
@@ -111,14 +112,20 @@ def _all_finite(variables):
                           if v.dtype.base_dtype.is_floating])
 
 
-def _start(training, session, saver, variables, store, steps, say):
-    """Fills the variables, from the newest checkpoint if there is one; returns (step, unlogged)."""
-    last = store.last()
+def _start(training, folder, session, saver, variables, store, steps, say):
+    """Fills the variables, from the newest checkpoint if there is one; returns (step, unlogged).
+
+    Leaves the grid of before the first step where there is none: it is new, or was lost.
+    """
+    last, grid = store.last(), sample_path(folder, 0)
     session.run(tf.global_variables_initializer())
-    if last is None:
+    if last is None or not os.path.exists(grid):
         if training.warm_start:
             training.warm_start(session)
         session.run(training.graph.start_averages)
+        os.makedirs(os.path.dirname(grid), exist_ok=True)
+        training.observer.grid(session, grid)
+    if last is None:
         return 0, None
     facts = checkpoints.read_facts(last)
     step = facts['step']

@@ -18,6 +18,7 @@ class Records:
             folder,           # of the training
             first_step,       # steps done before this process
     ):
+        self.folder = folder
         self.stats_path = os.path.join(folder, 'stats.jsonl')
         self.samples = os.path.join(folder, 'samples')
         os.makedirs(self.samples, exist_ok=True)
@@ -51,11 +52,19 @@ class Records:
         ]), step)
 
     def sample_path(self, step):
-        return os.path.join(self.samples, '%08d.png' % step)
+        return sample_path(self.folder, step)
 
     def close(self):
         self.events.close()
         self._place.close()
+
+
+def sample_path(
+        folder,           # of the training
+        step,             # steps done
+):
+    """Path of the grid of a step."""
+    return os.path.join(folder, 'samples', '%08d.png' % step)
 
 
 def _whole_lines(path):

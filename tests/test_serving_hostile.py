@@ -64,7 +64,23 @@ def of_export(**values):
     return change
 
 
+def many_lists(path):
+    """JSON that takes 20 times its size once it is read."""
+    written(path, b'{"form": 1, "models": [' + b'[],' * (10 << 20) + b'[]]}')
+
+
+def of_many(run):
+    """export.json and the encoder's options are such, and the manifests say so."""
+    for part, name in (('export', 'export.json'), ('text-encoder', 'options.json')):
+        folder = os.path.join(run, part)
+        many_lists(os.path.join(folder, name))
+        files = read_json(os.path.join(folder, 'manifest.json'))['files']
+        files[name]['size'] = os.path.getsize(os.path.join(folder, name))
+        changed(folder, 'manifest.json', files=files)
+
+
 HOSTILE = {
+    'many in both': of_many,
     'fifo': manifest(os.mkfifo),
     'nested': manifest(lambda path: written(path, b'[' * 200000)),
     'nested and closed': manifest(lambda path: written(path, b'[' * 900 + b']' * 900)),
@@ -134,6 +150,8 @@ def test_every_fault_is_told_of_its_run_alone(served):
         for text in bad[name]:
             assert text.isprintable() and len(text) < 400
             assert ('rename the folder' if name in shown else 'python -m jobs export') in text
+    with open('/proc/%d/status' % served.process.pid) as stream:
+        assert int(stream.read().split('VmHWM:')[1].split()[0]) < 150 << 10       # KiB
     page = served.ask('/')[2].decode()
     assert '\x1b' not in page and r'a\x1b[31mb' in page and 'not a regular file' in page
     assert served.draw()[0] == 200

@@ -8,7 +8,7 @@ from stackgan.manifests import MANIFEST, look_at
 from stackgan.printing import printable
 
 MAX_TOLD = 200                      # characters of what is wrong
-MAX_MANIFEST_BYTES = 4 << 20        # some 20,000 files
+MAX_FACTS_BYTES = 1 << 20           # of JSON: a manifest of some 6,000 files
 MAX_REPORT_BYTES = 64 << 20         # of one file
 PARTS = ('export', 'report', 'stage1', 'stage2', 'text-encoder', 'embeddings')
 
@@ -30,10 +30,7 @@ def read_output(
         return None
     except OSError as error:
         raise Damaged(error.strerror)
-    if not stat.S_ISREG(facts.st_mode):
-        raise Damaged('it is not a regular file')
-    if facts.st_size > MAX_MANIFEST_BYTES:
-        raise Damaged('it has %d bytes, more than %d' % (facts.st_size, MAX_MANIFEST_BYTES))
+    _check_size(facts)
     manifest = read_manifest(folder)
     if manifest is None:
         raise Damaged(printable(look_at(folder).describe())[:MAX_TOLD])
@@ -41,6 +38,23 @@ def read_output(
     if fault:
         raise Damaged(fault)
     return manifest
+
+
+def check_facts(
+        path,              # of a JSON file of an output
+):
+    """Raises `Damaged` for one that is too large for every visitor to wait for."""
+    try:
+        _check_size(os.stat(path))
+    except OSError as error:
+        raise Damaged(error.strerror)
+
+
+def _check_size(facts):
+    if not stat.S_ISREG(facts.st_mode):
+        raise Damaged('it is not a regular file')
+    if facts.st_size > MAX_FACTS_BYTES:
+        raise Damaged('it has %d bytes, more than %d' % (facts.st_size, MAX_FACTS_BYTES))
 
 
 def _fault_of(manifest):

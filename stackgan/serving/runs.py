@@ -8,9 +8,9 @@ from stackgan.errors import InputError
 from stackgan.export.record import FACTS, read_export
 from stackgan.files import digest_of
 from stackgan.printing import printable
-from stackgan.serving.outputs import (MANIFEST, MAX_REPORT_BYTES, PARTS, Damaged, open_report_file,
-                                      read_output)
-from stackgan.text.options import CHAR_CNN_RNN, read_options
+from stackgan.serving.outputs import (MANIFEST, MAX_REPORT_BYTES, PARTS, Damaged, check_facts,
+                                      open_report_file, read_output)
+from stackgan.text.options import CHAR_CNN_RNN, OPTIONS, read_options
 
 RUN = 'python -m jobs %s --set run.name=%s'
 NO_ENCODER = ('it has no text encoder, so a sentence of yours cannot be embedded; name a published '
@@ -119,7 +119,7 @@ class Runs:
         if made['export']:
             try:
                 exported = _by_export(run, os.path.join(folder, 'export'), made)
-            except (InputError, AttributeError, KeyError, TypeError, ValueError):
+            except (Damaged, InputError, AttributeError, KeyError, TypeError, ValueError):
                 faults['export'] = DAMAGED % ('export/' + FACTS, 'it is not what export writes',
                                               'export', name)
         notes = ([exported.note] if exported and exported.note else []) + list(faults.values())
@@ -176,6 +176,7 @@ def _by_export(run, folder, made):
 
     Raises one of many errors where its facts are odd.
     """
+    check_facts(os.path.join(folder, FACTS))
     facts = read_export(folder)
     models = [each for each in facts['models'] if 'onnx' in each]
     if not models:
@@ -221,6 +222,7 @@ def _bad(name, fault):
 
 def _kind_of(folder):
     try:
+        check_facts(os.path.join(folder, OPTIONS))
         return read_options(folder)['kind']
-    except InputError:                               # is told when it is drawn with
+    except (Damaged, InputError):                    # is told when it is drawn with
         return CHAR_CNN_RNN

@@ -9,8 +9,9 @@ import time
 from jobs import (convert_om, embed, export, import_checkpoint, make_dataset, preprocess, report,
                   sample, score, train_scorer, train_stage1, train_stage2, train_text_encoder,
                   verify_om)
-from jobs.contract import folder_of, look_at, state_of
+from jobs.contract import folder_of, look_at, request_of, state_of
 from jobs.locks import is_locked
+from jobs.replacing import check_chain, would_replace
 from jobs.signals import heeded
 from stackgan.errors import InputError, Interrupted
 from stackgan.printing import complain, printable, say, show
@@ -56,18 +57,21 @@ def run_chain(
         volume,            # absolute path of the data volume
         last,              # name of the job wanted, with what it needs; None: all
         arguments,         # command-line options handed on to each job
+        restart=(),        # names of jobs that may replace what is there
 ):
     """Runs what is not up to date, a process for each job; stops at the first failure.
 
     Returns the exit code: 0, or that of the job that failed.
     """
-    started, ran = time.monotonic(), []
-    for job in until(last, config, volume):
+    started, ran, jobs = time.monotonic(), [], until(last, config, volume)
+    restart = check_chain(jobs, config, volume, restart)
+    for job in jobs:
         state = state_of(job, config, volume)
         if state.word in ('done', 'not needed'):
             say_not_run(job, state)
             continue
-        code = _run_process(job.name, arguments)
+        anew = ['--restart'] if job.name in restart else []
+        code = _run_process(job.name, list(arguments) + anew)
         if code:
             complain('run: %s ended with exit code %d, the rest was not run' % (job.name, code))
             return code
@@ -121,6 +125,10 @@ def rows_of_status(config, volume):
         folder = folder_of(job, config, volume)
         state, holder = state_of(job, config, volume), is_locked(folder)
         word, detail = ('running', holder) if holder else state
+        if word == 'stale':
+            replaced = would_replace(job, folder, request_of(job, config, volume))
+            detail += ('; --restart replaces the finished training of %s'
+                       % duration(replaced.seconds) if replaced else '')
         if word == 'done':
             manifest = look_at(folder).manifest
             detail = '%s, took %s' % (manifest['finished'].replace('T', ' '),

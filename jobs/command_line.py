@@ -9,12 +9,14 @@ import stackgan
 from jobs import chain, cleaning, completion, compose, docker_chain, logs, serve, verify
 from jobs.contract import state_of
 from jobs.execution import execute, exit_code_of, explain
+from jobs.replacing import replaced_by
 from stackgan.config import load_config
 from stackgan.config.loading import marked_yaml
 from stackgan.config.places import SHIPPED, find_config
 from stackgan.errors import ConfigError, Interrupted, StackganError
 from stackgan.files import user_path
 from stackgan.printing import complain, printable, say, show
+from stackgan.progress import duration
 
 EXAMPLES = '''examples:
   python -m jobs run --config configs/painted-birds.yaml        the whole chain
@@ -93,6 +95,9 @@ def _parser():
     run.add_argument('--on', choices=('auto', 'docker', 'local'), default='auto',
                      help='docker: in containers, by compose.yaml; local: in this Python; auto '
                           '(the default): docker where an engine answers and images can be had')
+    run.add_argument('--restart', metavar='JOB', action='append', default=[], choices=chain.NAMES,
+                     help='train this job anew where a finished training would be replaced; may '
+                          'be repeated')
     run.set_defaults(act=_run)
     status = commands.add_parser('status', parents=[common],
                                  help='show what is done, stale or missing')
@@ -130,7 +135,8 @@ def _parser():
                                   description=job.summary)
         one.add_argument('--force', action='store_true', help='run even when up to date')
         one.add_argument('--restart', action='store_true',
-                         help='throw away unfinished work of this job and start anew')
+                         help='throw away unfinished work of this job, or replace a finished '
+                              'training, and start anew (also: $STACKGAN_RESTART names the job)')
         if job.add_options:
             job.add_options(one)
         one.set_defaults(act=_one, job=job)
@@ -174,11 +180,12 @@ def _run(options, config, volume):
     where, why = _choose(options, environment, config, volume)
     say('run: %s%s' % (where, ', because ' + why if why else ''))
     if where == 'docker':
-        return docker_chain.run_chain(config, volume, options.until, environment)
+        return docker_chain.run_chain(config, volume, options.until, environment,
+                                      options.restart)
     arguments = ['--config', find_config(options.config), '--data', volume]
     for text in options.set:
         arguments += ['--set', text]
-    return chain.run_chain(config, volume, options.until, arguments)
+    return chain.run_chain(config, volume, options.until, arguments, options.restart)
 
 
 def _choose(options, environment, config, volume):
@@ -219,7 +226,7 @@ def _clean(options, config, volume):
 
 def _dry_run(config, volume, jobs):
     show(marked_yaml(config))
-    rows, will_run = [], set()
+    rows, will_run, replaced = [], set(), replaced_by(jobs, config, volume)
     for job in jobs:
         state = state_of(job, config, volume)
         plan, reason = state.word, state.reason
@@ -232,6 +239,9 @@ def _dry_run(config, volume, jobs):
             plan = 'would run'
         if plan == 'would run':
             will_run.add(job.name)
+        if job.name in replaced:
+            plan = 'needs --restart'
+            reason += '; a finished training of %s' % duration(replaced[job.name].seconds)
         rows.append([job.name, plan, state.word if state.word != 'done' else '', reason])
     chain.print_table(['JOB', 'PLAN', 'STATE', 'WHY'], rows)
     return 0

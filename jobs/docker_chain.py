@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from jobs import chain
 from jobs.compose import Project
 from jobs.contract import folder_of, state_of
+from jobs.replacing import check_chain
 from jobs.signals import handled
 from stackgan.errors import ConfigError, Interrupted, MissingRequirement, StackganError
 from stackgan.printing import complain, relay, say
@@ -73,10 +74,13 @@ def run_chain(
         volume,            # absolute path of the data volume
         last,              # name of the job wanted, with what it needs; None: all
         environment,       # variables of compose.yaml
+        restart=(),        # names of jobs that may replace what is there
 ):
     """As `chain.run_chain`, in containers. Leaves no container behind. Raises StackganError."""
-    client, project = connect(), Project(environment)
     wanted = {job.name for job in chain.until(last, config, volume)}
+    jobs = [chain.BY_NAME[name] for name in chain.NAMES if name in wanted]
+    anew = check_chain(jobs, config, volume, restart)
+    client, project = connect(), Project(dict(environment, STACKGAN_RESTART=' '.join(anew)))
     jobs = [chain.BY_NAME[name] for name in project.order(last) if name in wanted]
     try:
         with handled():

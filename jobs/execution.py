@@ -14,6 +14,7 @@ from jobs.contract import REQUEST, Work, differences, folder_of, request_of
 from jobs.going_on import go_on_from, request_in
 from jobs.locks import locked
 from jobs.places import check_place
+from jobs.replacing import asked_to_restart, check_replacing
 from jobs.signals import handled
 from jobs.verify import check_inputs
 from stackgan.config.loading import to_yaml
@@ -61,6 +62,7 @@ def execute(
     try:
         with handled() as stop:
             job = job.variant(job, options)
+            options.restart = options.restart or asked_to_restart(job.name)
             _execute(job, config, volume, options, log, stop)
         return 0
     except Interrupted as signal:
@@ -145,6 +147,7 @@ def _execute(job, config, volume, options, log, stop):
         if job.uses_tensorflow:
             load_tensorflow(config.platform)
         started, notes = time.monotonic(), {}
+        before = request_in(partial)['seconds']
         job.run(Work(config, volume, partial, _input_paths(job, config, volume),
                      job.settings(config), log.say, stop, notes))
         settle(stop)
@@ -152,8 +155,8 @@ def _execute(job, config, volume, options, log, stop):
             stream.write(to_yaml(config))
         seconds = time.monotonic() - started
         log.say('done in %.1f s: %s' % (seconds, folder))
-        _write_manifest(job, folder, request, notes, seconds)
-        _commit(job, folder, keep_previous=job.precious)
+        _write_manifest(job, folder, request, notes, before + seconds)
+        _commit(job, folder, keep_previous=job.precious or (job.goes_on and options.restart))
         log.path = os.path.join(folder, 'log.txt')
 
 
@@ -173,12 +176,35 @@ def _prepare_partial(job, folder, request, options, log):
                 % (partial, ', '.join(changed)))
         if changed or options.restart or (options.force and not job.precious):
             remove(partial)                       # of a link the link alone
+    seconds = 0.0
     if os.path.isdir(partial):
         remove_unfinished(partial)
-    elif options.restart or not go_on_from(job, folder, request, options.force, log.say):
+        seconds = seconds_before(partial)
+    elif options.restart:
         os.makedirs(partial)
-    write_json(os.path.join(partial, REQUEST), request)
+    else:
+        check_replacing(job, folder, request)
+        if go_on_from(job, folder, request, options.force, log.say):
+            seconds = (look_at(folder).manifest or {}).get('seconds', 0.0)
+        else:
+            os.makedirs(partial)
+    write_json(os.path.join(partial, REQUEST), dict(request, seconds=seconds, since=time.time()))
     return partial
+
+
+def seconds_before(partial):
+    """Seconds that earlier processes worked on what is in the folder, as far as files tell.
+
+    request.json has those before the last one and when that one began; a killed one worked until
+    its newest file.
+    """
+    request = request_in(partial) or {}
+    known, since = request.get('seconds', 0.0), request.get('since')
+    if not isinstance(known, (int, float)) or not isinstance(since, (int, float)):
+        return 0.0
+    newest = max([os.path.getmtime(os.path.join(partial, name))
+                  for name in files_below(partial) if name != REQUEST] or [since])
+    return known + max(newest - since, 0.0)
 
 
 def _changes(job, partial, request):

@@ -108,6 +108,17 @@ class Terminal:
         _write(self.stream or sys.stderr, '\r\x1b[K' + printable(text)[:width - 1] + end)
 
 
+def ask(question: str) -> bool:
+    """Asks a person at a terminal and returns whether the answer was yes; False without one."""
+    if not (_asks(sys.stdin, 'isatty', False) and _asks(sys.stderr, 'isatty', False)):
+        return False
+    _write(sys.stderr, printable(question) + ' [y/N] ')
+    try:
+        return sys.stdin.readline().strip().lower() in ('y', 'yes')
+    except (OSError, ValueError):
+        return False
+
+
 def _asks(stream, question, otherwise):
     try:
         return getattr(stream, question)()

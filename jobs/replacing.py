@@ -1,0 +1,97 @@
+"""Finished trainings that took long are replaced only when that is asked for."""
+
+import os
+from typing import Dict, List, NamedTuple, Optional, Sequence
+
+from jobs.contract import Job, differences, folder_of, request_of, state_of
+from stackgan.errors import InputError
+from stackgan.manifests import look_at
+from stackgan.printing import ask
+from stackgan.progress import duration
+
+LONG_SECONDS = 600
+
+
+class Replaced(NamedTuple):
+    """A finished training that a job would replace."""
+
+    job: str
+    folder: str
+    seconds: float
+    reason: str             # what changed
+
+    def __str__(self) -> str:
+        return '%s, a finished training of %s, would be replaced: %s' % (
+            self.folder, duration(self.seconds), self.reason)
+
+
+def asked_to_restart(name: str) -> bool:
+    """Whether $STACKGAN_RESTART names a job: the way into a container."""
+    return name in os.environ.get('STACKGAN_RESTART', '').replace(',', ' ').split()
+
+
+def would_replace(job: Job, folder: str, request: dict) -> Optional[Replaced]:
+    """What running the job would replace, or None: nothing that took long."""
+    output = look_at(folder)
+    if not job.goes_on or not output.is_whole or output.manifest['seconds'] < LONG_SECONDS:
+        return None
+    changed = differences(output.manifest['request'], request, job.growing)
+    return Replaced(job.name, folder, output.manifest['seconds'],
+                    ', '.join(changed)) if changed else None
+
+
+def check_replacing(job: Job, folder: str, request: dict) -> None:
+    """Raises InputError for a training that took long, unless a person at a terminal agrees."""
+    found = would_replace(job, folder, request)
+    if found:
+        _refuse([found], 'pass --restart to replace it')
+
+
+def check_chain(jobs: Sequence[Job], config, volume: str, restart: Sequence[str]) -> List[str]:
+    """Names of the jobs to restart: `restart`, and those that a person at a terminal agrees to.
+
+    Raises InputError, before anything runs, for the trainings that the chain would replace: what
+    changed itself, or follows from what did. A rebuilt input may come out the same; then the job
+    decides when its turn comes.
+    """
+    found = [each for each in replaced_by(jobs, config, volume).values()
+             if each.job not in restart and not asked_to_restart(each.job)]
+    if found:
+        _refuse(found, 'pass %s to replace %s' % (
+            ' '.join('--restart ' + each.job for each in found),
+            'it' if len(found) == 1 else 'them'))
+    return list(restart) + [each.job for each in found]
+
+
+def replaced_by(jobs: Sequence[Job], config, volume: str) -> Dict[str, Replaced]:
+    """{job: `Replaced`} of those that a chain of `jobs` would replace."""
+    changing: Dict[str, bool] = {}
+    found = {}
+    for job in jobs:
+        state = state_of(job, config, volume)
+        output = look_at(folder_of(job, config, volume))
+        if state.word in ('not needed', 'waiting') or not output.is_whole:
+            continue
+        after = [each.made_by for each in job.inputs(config, volume) if each.made_by in changing]
+        if state.word == 'stale' or after:
+            changing[job.name] = True
+        if os.path.isdir(folder_of(job, config, volume) + '.partial'):
+            continue                                  # begun: it was asked for then
+        replaced = would_replace(job, folder_of(job, config, volume),
+                                 request_of(job, config, volume))
+        if replaced is None and after and job.goes_on:
+            seconds = output.manifest['seconds']
+            if seconds >= LONG_SECONDS:
+                replaced = Replaced(job.name, folder_of(job, config, volume), seconds,
+                                    'it follows from %s, which would change' % ', '.join(after))
+        if replaced:
+            found[job.name] = replaced
+    return found
+
+
+def _refuse(found: Sequence[Replaced], how: str) -> None:
+    """Asks at a terminal; raises InputError where there is none, or for a no."""
+    if ask('%s. Replace %s?' % ('; '.join(map(str, found)), 'it' if len(found) == 1 else 'them')):
+        return
+    raise InputError('%s; set it back, choose another run.name, or %s (what is replaced is kept as '
+                     '<folder>.previous)' % ('; '.join(map(str, found)), how))

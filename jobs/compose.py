@@ -126,8 +126,9 @@ def is_set(name):
     """Whether a variable comes from the environment or from .env."""
     if os.environ.get(name):                        # compose.yaml takes an empty one for none
         return True
+    from stackgan.text_files import UnreadableText, read_text
     try:
-        with open(os.path.join(ROOT, '.env'), encoding='utf-8') as stream:
-            return re.search(r'^%s=.' % name, stream.read(), re.M) is not None
-    except OSError:
+        text = read_text(os.path.join(ROOT, '.env')).text
+    except UnreadableText:
         return False
+    return re.search(r'^%s=.' % name, text, re.M) is not None

@@ -189,6 +189,8 @@ def test_folder_takes_classes_from_first_sub_folders(tmp_path):
 def test_each_image_of_a_flat_folder_is_its_own_class(tmp_path):
     plan = read_plan(make_folder(tmp_path, 4, classes=0), folder_settings())
     assert plan.classes == ['picture%02d.png' % number for number in range(4)]
+    assert plan.remarks == ['no classes, neither folders nor named by a table: each image is a class '
+                            'of its own, and no scorer can be trained on them']
 
 
 def test_captions_may_lie_in_a_tree_of_their_own(tmp_path):

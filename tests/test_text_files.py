@@ -69,8 +69,8 @@ def test_no_more_is_read_than_allowed(tmp_path):
         stream.truncate(1 << 42)
     with pytest.raises(UnreadableText, match='cannot be read .larger than 16777216 bytes'):
         read_text(path)
-    with pytest.raises(UnreadableText, match='cannot be read .larger than 16777216 bytes'):      # no size to ask
-        read_text('/dev/../proc/self/pagemap')
+    with pytest.raises(UnreadableText, match='larger than 16777216 bytes'):     # no size to ask
+        read_text('/proc/self/pagemap')
 
 
 def test_what_may_never_answer_is_not_waited_for(tmp_path):
@@ -154,7 +154,8 @@ def test_published_birds_of_any_encoding_are_the_same(tmp_path):
     for name in files_below(raw):
         if name.startswith('text_c10'):
             with open(os.path.join(raw, name), encoding='utf-8') as stream:
-                write(os.path.join(raw, name), stream.read().replace('\n', '\r').encode('utf-8-sig'))
+                text = stream.read().replace('\n', '\r')
+            write(os.path.join(raw, name), text.encode('utf-8-sig'))
     assert read_plan(raw, settings()) == plan
 
 
@@ -221,10 +222,11 @@ def test_files_that_are_no_text_are_named_wherever_they_stand(tmp_path, spoil, w
 
 @pytest.mark.parametrize('text', [
     'file;caption;class\nA;"red; round";x\n', 'file\tcaption\tclass\nA\tred; round\tx\n',
-    'sep=;\r\nfile;caption;class\r\nA;"red; round";x\r\n', 'File , CAPTION,Class\nA,red; round,x\n',
+    'sep=;\r\nfile;caption;class\r\nA;"red; round";x\r\n',
+    'File , CAPTION,Class\nA,red; round,x\n',
     'class|file|caption\nx|A|red; round\n', ',,\n\nfile,caption,class\nA,red; round,x\n',
-    'file,caption,class,,\n,,,,\nA,red; round,x,,\n , ,\t,,\n\n,,,,\n', '"file","caption","class"\n'
-    'A,red; round,x,,,,\n', 'file,note,caption,class\nA,"file;caption",red; round,x\n',
+    'file,caption,class,,\n,,,,\nA,red; round,x,,\n , ,\t,,\n\n,,,,\n',
+    '"file","caption","class"\nA,red; round,x,,,,\n', 'file,note,caption,class\nA,"file;caption",red; round,x\n',
 ])
 def test_tables_as_spreadsheets_write_them(tmp_path, text):
     path = write(tmp_path / 'Captions.CSV', text)
@@ -239,10 +241,11 @@ def test_tables_as_spreadsheets_write_them(tmp_path, text):
     ('a.csv', 'file,caption\n,a red bird\n', "line 2: file is ''; must be a path"),
     ('a.csv', b'file,caption\nx,caf\xe9\ncaf\xe9,y\n', 'line 3: file: .*not UTF-8'),
     ('a.csv', b'file,caption,class\nx,y,caf\xe9\n', 'line 2: class: .*not UTF-8'),
-    ('a.jsonl', '{"file": "a", "caption": ' + '[' * 100000, 'line 1: not JSON that is read .nested'),
+    ('a.jsonl', '{"file": "a", "caption": ' + '[' * 100000,
+     'line 1: not JSON that is read .nested'),
     ('a.jsonl', '\n{"file": "a", "file": "b", "caption": "c"}', "line 2: .*duplicate key 'file'"),
     ('a.jsonl', '{"file": "a", "caption": "c", "class": NaN}', 'line 1: .*NaN is not a finite'),
-    ('a.jsonl', '{"file": "a", "caption": "c", "class": 1.5}', 'line 1: class is a number; must be'),
+    ('a.jsonl', '{"file": "a", "caption": "c", "class": 1.5}', 'line 1: class is a number'),
     ('a.jsonl', '{"file": "a", "caption": "c", "class": true}', 'class is a truth value; must'),
     ('a.jsonl', '{"file": "a", "caption": "c", "split": ["train"]}', 'split is a list; must be'),
     ('a.jsonl', '{"file": 3, "caption": "c"}', 'line 1: must hold "file".*; "file" is a number'),

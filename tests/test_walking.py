@@ -183,6 +183,20 @@ def test_images_that_cannot_be_reached_are_named_and_counted(tmp_path):
         ('kind0/pipe.jpg', 'it cannot be read (not a regular file)')]
 
 
+def test_a_name_that_is_no_utf8_is_scored_and_shown(tmp_path):
+    picture(tmp_path / 'good.png')
+    try:
+        for name, source in ((b'caf\xe9.png', 'good.png'), (b'caf\xe8.png', 'nothing.png')):
+            os.symlink(os.path.join(os.fsencode(str(tmp_path)), os.fsencode(source)),
+                       os.path.join(os.fsencode(str(tmp_path)), name))
+    except OSError:
+        pytest.skip('this file system takes UTF-8 names only')
+    scored = FolderPictures(str(tmp_path))
+    pixels = [read().pixels is not None for read in scored.readers(0)]
+    assert pixels == [False, True, True]
+    assert scored.fault(0) == ('caf\ufffd.png', 'it is a link that leads nowhere')
+
+
 def test_flowers_that_cannot_be_reached_are_named(tmp_path):
     raw = make_flowers(tmp_path)
     for name in ('jpg/image_00001.jpg', 'text_c10/class_00003/image_00002.txt'):

@@ -103,13 +103,17 @@ class _Walk:
     def _read(self, below):
         try:
             with os.scandir(os.path.join(self.folder, below)) as entries:
-                entries = sorted((entry.name, entry.is_symlink()) for entry in entries
-                                 if not is_junk(entry.name))
+                entries = [(below + '/' + entry.name if below else entry.name, entry.is_symlink(),
+                            entry.is_file(follow_symlinks=False)) for entry in entries
+                           if not is_junk(entry.name)]
         except OSError as error:
             self._fault(below, error, is_folder=True)
             return
-        for name, is_link in entries:
-            self._sort_in(below + '/' + name if below else name, is_link)
+        for path, is_link, is_file in sorted(entries):
+            if is_file:                  # known without asking for its state
+                self.files.append(path)
+            else:
+                self._sort_in(path, is_link)
 
     def _sort_in(self, path, is_link):
         state = self._state(path)

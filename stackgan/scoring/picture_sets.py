@@ -120,14 +120,16 @@ class FolderPictures:
 
     def fault(self, index):
         """(path, why it cannot be read) of a picture."""
-        if self.paths[index] in self.reasons:
-            return self.paths[index], self.reasons[self.paths[index]]
-        path = os.path.join(self.folder, self.paths[index])
+        name = self.paths[index]
+        shown = os.fsencode(name).decode('utf-8', 'replace')
+        if name in self.reasons:
+            return shown, self.reasons[name]
+        path = os.path.join(self.folder, name)
         try:
             read_picture(path)
         except BadPicture as error:
-            return self.paths[index], str(error)
-        return self.paths[index], 'it could not be read before'
+            return shown, str(error)
+        return shown, 'it could not be read before'
 
 
 def _read(path):

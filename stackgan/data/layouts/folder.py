@@ -47,6 +47,9 @@ def read_folder(raw, settings):
     else:
         items, more = _with_caption_files(items, raw, base, tree)
         lists = None
+    if folder_splits is None and all(item.class_name == item.name for item in items):
+        remarks.append('no classes, neither folders nor named by a table: each image is a class of '
+                       'its own, and no scorer can be trained on them')
     classes = sorted({item.class_name for item in items})
     return Raw(items, classes, lists, [], remarks + more, folder_splits)
 

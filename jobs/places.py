@@ -9,6 +9,10 @@ from stackgan.errors import InputError
 from stackgan.file_systems import file_system_of
 
 
+NO_ROOM_BESIDE = ('the top of a file system (%s), where nothing can be built beside it; link to a '
+                  'folder in there')
+
+
 def target_of(path: str) -> str:
     """What a link leads to, however many lie between; a path that is no link itself."""
     return os.path.realpath(path) if os.path.islink(path) else path
@@ -21,6 +25,8 @@ def check_place(path: str) -> None:
         _check_link(path)
     elif os.path.lexists(path) and not os.path.isdir(path):
         raise InputError('%s is no folder, and an output belongs there; move it away' % path)
+    elif os.path.ismount(path):
+        raise InputError('%s is %s' % (path, NO_ROOM_BESIDE % file_system_of(path)))
 
 
 def _check_ancestors(path):
@@ -53,9 +59,8 @@ def _check_link(path):
         raise InputError('%s is %s; mount its disk or make that folder, or remove the link'
                          % (path, _what_is(path)))
     if os.path.ismount(target):
-        raise InputError('%s is a link to %s, the top of a file system (%s), where nothing can be '
-                         'built beside it; let it lead to a folder in there'
-                         % (path, target, file_system_of(target)))
+        raise InputError('%s is a link to %s, %s'
+                         % (path, target, NO_ROOM_BESIDE % file_system_of(target)))
     if not os.access(above, os.W_OK | os.X_OK):
         raise InputError('%s is a link to %s, and nothing can be built beside it: %s is not '
                          'writable for user %d; let it lead to a folder in one that is'

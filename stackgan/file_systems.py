@@ -13,7 +13,7 @@ from typing import Optional
 
 MOUNTS = '/proc/self/mounts'
 NOT_SUPPORTED = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK,
-                           errno.ENODEV, errno.EINVAL, errno.ENOTTY})
+                           errno.ENODEV, errno.EINVAL, errno.ENOTTY, errno.EXDEV})
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 

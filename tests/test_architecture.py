@@ -144,3 +144,16 @@ def test_durations_are_of_a_clock_that_nobody_sets(path):
         if isinstance(node, ast.Attribute):
             owner = getattr(node.value, 'id', '')
             assert (owner, node.attr) not in {('time', 'time'), ('time', 'clock')}, path
+
+
+@pytest.mark.parametrize('path', SOURCES)
+def test_tensorflow_is_given_plain_paths(path):
+    """What it may take for a pattern goes through stackgan/tensorflow_paths.py."""
+    with open(os.path.join(ROOT, path), encoding='utf-8') as stream:
+        tree = ast.parse(stream.read())
+    given = {'list_variables', 'load_checkpoint', 'load_variable', 'latest_checkpoint',
+             'checkpoint_exists', 'NewCheckpointReader', 'FileWriter', 'gfile', 'glob'}
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)
+            and getattr(getattr(node.value, 'value', node.value), 'id', '') == 'tf'} & given
+    assert not used & {'gfile', 'glob', 'latest_checkpoint'}, path
+    assert not used or 'stackgan.tensorflow_paths.plain_path' in imported(path), path

@@ -124,13 +124,15 @@ def test_a_file_where_a_folder_belongs_is_told(tmp_path, capsys, name):
     assert (tmp_path / name).read_text() == 'mine'
 
 
-def test_a_link_to_the_top_of_a_disk_is_told(tmp_path, capsys):
+@pytest.mark.parametrize('name', ['out', 'disk'])
+def test_the_top_of_a_disk_is_no_place_for_an_output(tmp_path, capsys, name):
     (tmp_path / 'disk').mkdir()
     (tmp_path / 'out').symlink_to(tmp_path / 'disk')
     with needs.mounted(tmp_path / 'disk', 'size=2m'):
-        assert run(make_job(), tmp_path) == 2
+        assert run(make_job(output=name), tmp_path) == 2
         err = capsys.readouterr().err
         assert 'tmpfs at %s' % (tmp_path / 'disk') in err and 'a folder in there' in err
+        assert len(err.splitlines()) == 1
 
 
 def test_the_volume_and_a_run_may_be_links(tmp_path):

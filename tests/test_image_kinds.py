@@ -110,13 +110,13 @@ def test_a_folder_of_images_under_all_kinds_of_names(tmp_path):
         stem = os.path.splitext(name)[0]
         write(images / ('kind%d' % (number % 2)) / (stem + '.txt'), 'a caption')
     write(images / 'kind0' / 'notes.md', 'left out')
-    write(images / 'kind0' / 'Thumbs.db', b'\xd0\xcf\x11\xe0')
+    write(images / 'kind0' / 'index.bin', b'\xd0\xcf\x11\xe0')
     plan = read_plan(str(tmp_path / 'raw'), folder_settings())
     items = plan.splits['train'] + plan.splits['test']
     assert sorted(os.path.basename(item.path) for item in items) == sorted(names)
     assert {os.path.basename(item.path): item.problem for item in items if item.problem} == {
         'i.HEIC': 'images of this kind (HEIC) are not read; convert it to PNG or JPEG'}
-    assert any('Thumbs.db' in remark and 'notes.md' in remark for remark in plan.remarks)
+    assert any('index.bin' in remark and 'notes.md' in remark for remark in plan.remarks)
     with pytest.raises(BadPicture, match='it is not a picture'):
         cut(images / 'kind1' / 'h.jpg')
     assert FolderPictures(str(images)).count == len(names)            # score --image-folder

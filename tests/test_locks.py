@@ -1,4 +1,4 @@
-"""A lock is a file of its own: nothing that lies in its place is followed, waited for or emptied."""
+"""A lock is a file of its own: nothing that lies in its place is followed, awaited or emptied."""
 
 import json
 import os

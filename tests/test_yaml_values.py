@@ -63,7 +63,8 @@ def test_a_number_that_is_none():
     ('a: ' + '{a: ' * 99, 'more than %d levels' % MAX_DEPTH),
     ('"\\UFFFFFFFF"', ''), ('"\\ud800"', 'a text with a character that is none'),
     ('"\\0"', 'a text with a character that is none'), ('\x07', 'special characters'),
-    ('%YAML ' + '1' * 5000 + '.1\n--- a', ''), ('%YAML 9.1\n--- a', 'version'), ('a: b: c', 'line 1'),
+    ('%YAML ' + '1' * 5000 + '.1\n--- a', ''), ('%YAML 9.1\n--- a', 'version'),
+    ('a: b: c', 'line 1'),
     ('a: 1\n\tb: 2', 'line 2'), ('a: [1', ''), ('"a', ''), ('*', ''), ('&', ''), ('@a', ''),
     ('a: 1\n b: 2\n  c', 'line 2'), ('#' * (MAX_BYTES + 1), 'has more than'), (ALIASES, 'line 1: '),
 ])
@@ -83,8 +84,9 @@ def test_the_largest_that_is_read():
 
 
 @pytest.mark.parametrize('text', [
-    '010', '1:30', '2020-01-01', '=', '<<', 'on', 'no', 'null', '~', '', '1_000', '1e3', '08', '0o1',
-    '.nan', '1.5', 'a: b', '#a', '&a', '*a', '!a', ' a ', 'a\nb', '\xe9\u4e2d', "'", '"', '- a', '0x1'])
+    '010', '1:30', '2020-01-01', '=', '<<', 'on', 'no', 'null', '~', '', '1_000', '1e3', '08',
+    '0o1', '.nan', '1.5', 'a: b', '#a', '&a', '*a', '!a', ' a ', 'a\nb', '\xe9\u4e2d', "'", '"',
+    '- a', '0x1'])
 def test_any_text_survives_the_file_of_a_run(text):
     written = yaml.safe_dump({'a': text, 'b': [text]}, sort_keys=False, default_flow_style=False)
     assert parse_yaml(written) == {'a': text, 'b': [text]}
@@ -120,7 +122,8 @@ def test_a_date_may_be_a_name():
     (b'? [a]', 'mine.yaml: not valid YAML: line 1: a key must be a word'),
     (b'a: 1\nb: 010\n', 'mine.yaml: not valid YAML: line 2: 010 is 8'),
     (b'a: \xff', 'mine.yaml: cannot be read: bytes that are not UTF-8'),
-    (b'abcd: ef \0', 'mine.yaml: cannot be read: holds NUL'), (b'#' * (MAX_BYTES + 1), 'cannot be read: larger'),
+    (b'abcd: ef \0', 'mine.yaml: cannot be read: holds NUL'),
+    (b'#' * (MAX_BYTES + 1), 'cannot be read: larger'),
     (b'x' * 900 + b': 1', 'unknown key x'), (ALIASES.encode(), 'anchors and aliases'),
 ])
 def test_the_command_ends_with_one_line_and_code_2(tmp_path, data, words):

@@ -6,7 +6,7 @@ numbers that versions 1.1 and 1.2 of YAML read differently, such as 010 and 1:30
 """
 
 import re
-from typing import Any, Iterator, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import yaml
 
@@ -15,7 +15,7 @@ MAX_DEPTH = 16               # mappings and lists within each other
 MAX_DIGITS = 18              # of a whole number: all of them fit 64 bits
 SHOWN = 60                   # characters of a file's text in a message
 
-_WORDS = {'': None, '~': None}
+_WORDS: Dict[str, Optional[bool]] = {'': None, '~': None}
 for _words, _value in (('null', None), ('true yes on', True), ('false no off', False)):
     for _word in _words.split():
         _WORDS.update({_word: _value, _word.title(): _value, _word.upper(): _value})
@@ -57,7 +57,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def _document(events: Iterator[yaml.Event]) -> Any:
-    found = []
+    found: List[Any] = []
     for event in events:
         if isinstance(event, yaml.NodeEvent):
             if found:
@@ -78,8 +78,8 @@ def _node(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Any:
     return _mapping(events, depth)
 
 
-def _list(events: Iterator[yaml.Event], depth: int) -> list:
-    found = []
+def _list(events: Iterator[yaml.Event], depth: int) -> List[Any]:
+    found: List[Any] = []
     while True:
         event = next(events)
         if isinstance(event, yaml.SequenceEndEvent):
@@ -87,8 +87,8 @@ def _list(events: Iterator[yaml.Event], depth: int) -> list:
         found.append(_node(events, event, depth + 1))
 
 
-def _mapping(events: Iterator[yaml.Event], depth: int) -> dict:
-    found = {}
+def _mapping(events: Iterator[yaml.Event], depth: int) -> Dict[str, Any]:
+    found: Dict[str, Any] = {}
     while True:
         key = next(events)
         if isinstance(key, yaml.MappingEndEvent):

@@ -40,7 +40,7 @@ def stored_as(image: Image.Image) -> Stored:
     return Stored(bits=16 if image.mode in WIDE else 8)
 
 
-def to_rgb(image: Image.Image, stored: Stored = Stored()) -> Image.Image:
+def to_rgb(image: Image.Image, stored: Stored) -> Image.Image:
     """RGB of 8 bits a channel: transparency over white, wider samples cut to the upper 8 bits."""
     transparent = image.info.get('transparency')
     if image.mode in WIDE:

@@ -1,6 +1,7 @@
 """Trees as people have them: what is walked, what is passed over, what is told."""
 
 import ctypes
+import errno
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from raw_toy import (captions_of, content, flowers_settings, folder_settings, ma
 from toy import ROOT
 
 from jobs.contract import listing
+from jobs.execution import explain
 from stackgan.data.archives import unpack
 from stackgan.data.layouts import read_plan
 from stackgan.data.layouts.pieces import cub_pieces
@@ -308,3 +310,14 @@ def test_what_cannot_be_read_is_not_called_unwritable(closed, name, words):
     code, output = preprocess(raw, volume, '--set', 'data.on_bad_image=fail')
     assert code == 2 and words in output and 'Traceback' not in output, output
     assert 'writ' not in output.split('error:')[1]
+
+
+def test_a_refusal_is_named_after_what_was_refused(tmp_path, monkeypatch):
+    path = write(tmp_path / 'shard.npy')
+    error = PermissionError(errno.EACCES, 'Permission denied', path)
+    assert explain(error, str(tmp_path), None).startswith('cannot write %s' % path)
+    monkeypatch.setattr(os, 'access', lambda path, mode: not mode & os.R_OK)
+    assert explain(error, str(tmp_path), None) == (
+        'cannot read %s: Permission denied; make it readable for user %d' % (path, os.getuid()))
+    missing = PermissionError(errno.EACCES, 'Permission denied', path + '.tmp')
+    assert explain(missing, str(tmp_path), None).startswith('cannot write')

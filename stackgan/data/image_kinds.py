@@ -11,8 +11,8 @@ from typing import Optional
 from stackgan.files import open_regular
 
 READABLE = ('JPEG', 'PNG', 'GIF', 'BMP', 'DIB', 'TIFF', 'WEBP', 'PPM')    # Pillow's names
-EXTENSIONS = ('.jpg', '.jpeg', '.jpe', '.jfif', '.jif', '.png', '.apng', '.gif', '.bmp', '.dib',
-              '.tif', '.tiff', '.webp', '.ppm', '.pgm', '.pbm', '.pnm')
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.gif', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm',
+              '.pbm', '.pnm', '.jpe', '.jfif', '.jif', '.apng', '.dib')    # messages name them so
 RAW_EXTENSIONS = ('.raw', '.cr2', '.cr3', '.nef', '.nrw', '.arw', '.dng', '.orf', '.rw2', '.pef',
                   '.srw', '.raf')       # of cameras; most of them begin like TIFF
 OTHER_EXTENSIONS = RAW_EXTENSIONS + (

@@ -188,23 +188,22 @@ def _prepare_partial(job, folder, request, options, log):
             seconds = (look_at(folder).manifest or {}).get('seconds', 0.0)
         else:
             os.makedirs(partial)
-    write_json(os.path.join(partial, REQUEST), dict(request, seconds=seconds, since=time.time()))
+    write_json(os.path.join(partial, REQUEST), dict(request, seconds=seconds))
     return partial
 
 
 def seconds_before(partial):
     """Seconds that earlier processes worked on what is in the folder, as far as files tell.
 
-    request.json has those before the last one and when that one began; a killed one worked until
-    its newest file.
+    request.json has those before the last one, which wrote it first of all, and worked at least
+    until its newest file.
     """
-    request = request_in(partial) or {}
-    known, since = request.get('seconds', 0.0), request.get('since')
-    if not isinstance(known, (int, float)) or not isinstance(since, (int, float)):
+    known = (request_in(partial) or {}).get('seconds')
+    if not isinstance(known, (int, float)):
         return 0.0
-    newest = max([os.path.getmtime(os.path.join(partial, name))
-                  for name in files_below(partial) if name != REQUEST] or [since])
-    return known + max(newest - since, 0.0)
+    began = os.path.getmtime(os.path.join(partial, REQUEST))
+    times = [os.path.getmtime(os.path.join(partial, name)) for name in files_below(partial)]
+    return known + max(max(times) - began, 0.0)
 
 
 def _changes(job, partial, request):

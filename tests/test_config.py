@@ -75,7 +75,7 @@ def test_the_paper_s_values(name):
     ('export.stage=3', r'export.stage: is 3, must be at most 2'),
     ('platform.loss_scale=0.5', r'platform.loss_scale: is 0.5, must be at least 1'),
     ('platform.deterministic=yes please', r'expected true or false, found'),
-    ('data.layout=flowers', r'data.layout: make_dataset draws the cub layout'),
+    ('data.layout=flowers', r'data.layout: make_dataset paints the cub layout'),
     ('data.raw=elsewhere', r'data.raw: make_dataset writes raw/<data.name>'),
     ('data.captions_file=captions.csv', r'data.captions_file: only layout folder reads it'),
     ('data.split.train_list=a.txt', r'data.split.test_list: train_list and test_list are given'),

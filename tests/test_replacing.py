@@ -130,3 +130,24 @@ def test_containers_are_told(long, monkeypatch):
     with pytest.raises(AttributeError):                         # of the project that is none
         docker_chain.run_chain(toy_config(*CHANGED), long, 'train-stage1', {}, ['train-stage1'])
     assert given == [{'STACKGAN_RESTART': 'train-stage1'}]
+
+
+def test_the_seconds_of_all_processes_count(trained, tmp_path):             # noqa: F811
+    volume = shutil.copytree(trained, str(tmp_path / 'volume'))              # noqa: F811
+    config = toy_config('train.batch_size=2')
+
+    def fail(work):
+        with open(os.path.join(work.folder, 'stats.jsonl'), 'w') as stream:
+            stream.write('{}\n')
+        began = os.path.getmtime(os.path.join(work.folder, 'request.json'))
+        os.utime(stream.name, (began + 500, began + 500))
+        raise ZeroDivisionError
+
+    def finish(work):
+        os.remove(os.path.join(work.folder, 'stats.jsonl'))
+        JOB.run(work)
+
+    assert run_job(JOB._replace(run=fail), volume, config) == 1
+    assert run_job(JOB._replace(run=fail), volume, config) == 1
+    assert run_job(JOB._replace(run=finish), volume, config) == 0
+    assert 1000 <= read_manifest(stage(volume))['seconds'] < 1060

@@ -47,7 +47,7 @@ def check_config(config, origin):
     data, split = config.data, config.data.split
     rules = [
         (config.make_dataset is None or data.layout == 'cub',
-         'data.layout', 'make_dataset draws the cub layout, so it must be cub or make_dataset '
+         'data.layout', 'make_dataset paints the cub layout, so it must be cub or make_dataset '
          'must be null'),
         (config.make_dataset is None or data.raw == 'raw/%s' % data.name,
          'data.raw', 'make_dataset writes raw/<data.name>, so it must be null'),

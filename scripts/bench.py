@@ -17,6 +17,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from bench_peak import Peak, faults, run_flops, timed             # noqa: E402
 from stackgan import printing                                      # noqa: E402
 from stackgan.config import load_config                            # noqa: E402
 from stackgan.platforms.cores import available_cores, load_tensorflow    # noqa: E402
@@ -66,37 +67,21 @@ def row(what, value, unit, note=''):
 def training_rows(config, steps):
     from stackgan.platforms.session import resolve
     resolved = resolve(config.platform)
-    peak = gemm_peak(resolved)
     kind = 'bfloat16' if resolved.bfloat16 else 'float32'
-    rows = [row('GEMM peak (4096 cubed, %s)' % kind, round(peak / 1e9), 'GFLOP/s')]
+    peak, measured = Peak(resolved), []
     for stage, size in ((1, 16), (2, 4)):
-        seconds, flops = step_seconds(config, stage, size, steps, resolved)
-        rows.append(row('Stage-%s training, batch %d' % ('I' * stage, size),
-                        round(size / seconds, 2), 'images/s',
-                        '%s, %.0f %% of the GEMM peak' % (kind, 100 * flops / seconds / peak)))
+        peak.measure()                      # more than once: other programs take cores at times
+        measured.append((stage, size) + step_seconds(config, stage, size, steps, resolved))
+    peak.measure()
+    best, way = peak.best
+    rows = [row('GEMM peak (%s)' % kind, round(best / 1e9), 'GFLOP/s', 'by %s; %s' % (
+        way, ', '.join('%s %.0f' % (name, speed / 1e9) for name, speed in peak.speeds.items())))]
+    for stage, size, seconds, flops in measured:
+        share = flops / seconds / best
+        rows.append(dict(row('Stage-%s training, batch %d' % ('I' * stage, size),
+                             round(size / seconds, 2), 'images/s',
+                             '%s, %.0f %% of the GEMM peak' % (kind, 100 * share)), share=share))
     return rows
-
-
-def gemm_peak(resolved):
-    """FLOP/s of a large matrix product on the session's settings, the best of several."""
-    import numpy as np
-    import tensorflow.compat.v1 as tf
-    from stackgan.platforms.session import session_config
-    side = 4096
-    with tf.Graph().as_default(), tf.Session(config=session_config(resolved)) as session:
-        dtype = tf.bfloat16 if resolved.bfloat16 else tf.float32
-        values = [tf.get_variable(name, initializer=tf.cast(tf.random_normal([side, side]), dtype),
-                                  use_resource=True) for name in 'ab']
-        # Fetched as one number: a product that nobody reads is optimised away.
-        product = tf.reduce_max(tf.matmul(*values))
-        session.run(tf.global_variables_initializer())
-        return 2.0 * side ** 3 / np.min([timed(lambda: session.run(product)) for _ in range(6)])
-
-
-def timed(action):
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
 
 
 def step_seconds(config, stage, size, steps, resolved):
@@ -107,7 +92,7 @@ def step_seconds(config, stage, size, steps, resolved):
     from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
                                                stage2_adversaries)
     from stackgan.training.graph import build_step
-    with tf.Graph().as_default() as graph:
+    with tf.Graph().as_default():
         batch = batch_placeholders(size, stage, config.model)
         adversaries = (stage1_adversaries(batch, config.model) if stage == 1
                        else stage2_adversaries(batch, config.model, config.stage2))
@@ -120,31 +105,7 @@ def step_seconds(config, stage, size, steps, resolved):
             session.run(tf.global_variables_initializer())
             seconds = [timed(lambda: session.run([training.step, training.losses], feed))
                        for _ in range(steps + 1)]
-        return statistics.median(seconds[1:]), graph_flops(graph)
-
-
-def graph_flops(graph):
-    """Multiplications and additions of all convolutions and matrix products of a graph."""
-    total = 0
-    for op in graph.get_operations():
-        if op.type == 'MatMul':
-            a, out = op.inputs[0].shape.as_list(), op.outputs[0].shape.as_list()
-            inner = a[0] if op.get_attr('transpose_a') else a[1]
-            total += 2 * inner * out[0] * out[1]
-        elif op.type.startswith('Conv2D'):
-            maps, kernel = convolution_shapes(op)
-            total += 2 * maps[0] * maps[1] * maps[2] * kernel[0] * kernel[1] * kernel[2] * kernel[3]
-    return total
-
-
-def convolution_shapes(op):
-    """(shape of the output maps of the forward convolution, shape of its kernel)."""
-    shapes = [tensor.shape.as_list() for tensor in op.inputs]
-    if op.type == 'Conv2D':
-        return op.outputs[0].shape.as_list(), shapes[1]
-    if op.type == 'Conv2DBackpropInput':
-        return shapes[2], shapes[1]
-    return shapes[2], op.outputs[0].shape.as_list()            # Conv2DBackpropFilter
+        return statistics.median(seconds[1:]), run_flops(training.step, *training.losses.values())
 
 
 # Data.
@@ -301,6 +262,7 @@ def resident_mib():
 # The table.
 
 def print_table(rows):
+    """Prints the table; returns 1 where something in it cannot be."""
     header = ('lane', 'what', 'measured', 'public code', 'ratio', 'note')
     cells = [header]
     for each in rows:
@@ -315,9 +277,13 @@ def print_table(rows):
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     for line in cells:
         printing.show('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+    for fault in faults(rows):
+        printing.complain('error: ' + fault)
+    return 1 if faults(rows) else 0
 
 
 if __name__ == '__main__':
     printing.prepare()
-    main()
+    code = main()
     printing.finish()
+    sys.exit(code)

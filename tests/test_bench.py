@@ -1,0 +1,58 @@
+"""scripts/bench: what its peak is made of, how operations are counted, what cannot be."""
+
+import os
+import sys
+
+import pytest
+import tensorflow.compat.v1 as tf
+from toy import ROOT, tiny_config
+
+from stackgan.platforms.session import resolve
+
+sys.path.insert(0, os.path.join(ROOT, 'scripts'))
+import bench                                                       # noqa: E402
+import bench_peak                                                  # noqa: E402
+
+ROW = {'lane': 'TF 1.15', 'what': 'Stage-I training, batch 16', 'value': 9.0, 'unit': 'images/s',
+       'note': ''}
+
+
+def test_the_peak_is_the_best_of_several_ways(monkeypatch):
+    """TensorFlow's product may be slow where its convolution is not."""
+    calls = []
+
+    def seconds(action):
+        action()
+        calls.append(1)
+        return float(len(calls))
+    monkeypatch.setattr(bench_peak, 'timed', seconds)
+    peak = bench_peak.Peak(resolve(tiny_config().platform), side=64, repeats=1)
+    peak.measure()
+    assert set(peak.speeds) == {'matmul', 'convolution 1x1', 'convolution 3x3', 'NumPy'}
+    assert all(speed > 0 for speed in peak.speeds.values()) and len(calls) == 4
+    first = dict(peak.speeds)
+    assert peak.best[0] == max(first.values()) and first[peak.best[1]] == peak.best[0]
+    peak.speeds = dict.fromkeys(first, 1e30)           # what was faster once stays
+    peak.measure()
+    assert set(peak.speeds.values()) == {1e30}
+
+
+def test_operations_are_counted_as_by_hand():
+    with tf.Graph().as_default() as graph:
+        image, kernel = tf.ones([2, 8, 8, 3]), tf.Variable(tf.ones([3, 3, 3, 5]))
+        maps = tf.nn.conv2d(image, kernel, [1, 2, 2, 1], 'SAME')
+        assert bench_peak.op_flops(maps.op) == 2 * (2 * 4 * 4 * 5) * (3 * 3 * 3)
+        product = tf.matmul(tf.ones([7, 4]), tf.ones([7, 6]), transpose_a=True)
+        assert bench_peak.op_flops(product.op) == 2 * 7 * 4 * 6
+        gradient, = tf.gradients(maps, kernel)         # that of the image stands there as well
+    assert len([op for op in graph.get_operations() if op.type.startswith('Conv2D')]) == 3
+    assert bench_peak.run_flops(maps, gradient) == 2 * 2 * (2 * 4 * 4 * 5) * (3 * 3 * 3)
+    assert bench_peak.run_flops(product, maps) == 2 * (2 * 4 * 4 * 5) * 27 + 2 * 7 * 4 * 6
+
+
+@pytest.mark.parametrize('share, code', [(0.54, 0), (1.0, 0), (2.27, 1)])
+def test_more_than_the_peak_is_a_fault(capsys, share, code):
+    assert bench.print_table([dict(ROW, what='preprocess'), dict(ROW, share=share)]) == code
+    printed = capsys.readouterr()
+    assert 'Stage-I training, batch 16' in printed.out
+    assert ('Stage-I training, batch 16: 227 % of the GEMM peak' in printed.err) == bool(code)

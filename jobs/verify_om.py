@@ -55,8 +55,8 @@ def _job(loops=LOOPS, device=0, msame=None, results=None):
         if program and om is None:
             raise InputError('verify-om: %s is not there yet; run convert-om first'
                              % run_folder(work.config, 'om'))
-        verify(work.inputs['export'], om, work.folder, work.config.platform, program, results,
-               loops, device, work.say)
+        verify(work.inputs['export'], om, work.folder, work.config.export,
+               work.config.platform, program, results, loops, device, work.say)
 
     return Job(
         name='verify-om',

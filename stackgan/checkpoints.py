@@ -15,6 +15,7 @@ import shutil
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.checkpoint_files import open_checkpoint
 from stackgan.errors import InputError
 from stackgan.files import BLOCK_BYTES, read_json, write_json
 from stackgan.integrity import check_file
@@ -160,7 +161,7 @@ def variables_of(path):
     """{name: shape} of a checkpoint folder. Raises InputError where it cannot be read."""
     try:
         with plain_path(path) as plain:
-            return dict(tf.train.list_variables(os.path.join(plain, 'model')))
+            return open_checkpoint(os.path.join(plain, 'model')).get_variable_to_shape_map()
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise _unreadable(path, error)
 

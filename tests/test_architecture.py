@@ -23,9 +23,10 @@ MAY_IMPORT = {
     'training': {'config', 'data', 'networks', 'platforms', 'sampling', 'scoring'},
     'reporting': {'config', 'scoring'},
 }
-SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress', 'lettering',
-          'ahead', 'fitting', 'printing', 'file_systems', 'tensorflow_paths',
-          'integrity', 'manifests', 'graph_fields', 'graph_files', 'model_bounds', 'wire'}
+SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress',
+          'lettering', 'ahead', 'fitting', 'printing', 'file_systems', 'tensorflow_paths',
+          'integrity', 'manifests', 'graph_fields', 'graph_files', 'model_bounds', 'wire',
+          'plain_names', 'checkpoint_files'}
 # Modules at the top of the library import each other and no part, with these exceptions.
 TOP_MAY_IMPORT = {'fitting': {'networks', 'platforms'}}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')

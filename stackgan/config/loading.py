@@ -7,6 +7,7 @@ import operator
 import os
 import re
 import typing
+from typing import Tuple
 
 import yaml
 
@@ -15,7 +16,7 @@ from stackgan.config.checks import check_config, fill_nulls, values_of_nulls
 from stackgan.config.places import find_config
 from stackgan.config.renamed import rename_tree, renamed
 from stackgan.config.yaml_values import MAX_BYTES, NotRead, parse_yaml
-from stackgan.errors import ConfigError
+from stackgan.errors import ConfigError, InputError
 from stackgan.files import read_bytes, user_path
 from stackgan.text_files import decode
 
@@ -70,6 +71,17 @@ def marked_yaml(config):
                     line = '%-40s # default: %s' % (line, in_one_line(defaults[name]))
         lines.append(line)
     return '\n'.join(lines) + '\n'
+
+
+def network_of(facts: dict, path: str) -> Tuple[int, schema.Model]:
+    """(stage, `model` section) that a checkpoint's facts tell. Raises InputError for others."""
+    try:
+        if type(facts.get('stage')) is not int or facts['stage'] not in (1, 2):
+            raise ConfigError('%s: stage is %s, expected 1 or 2'
+                              % (path, str(facts.get('stage'))[:40]))
+        return facts['stage'], _typed(schema.Model, facts.get('model'), path, 'model.')
+    except ConfigError as error:
+        raise InputError('%s; what the checkpoint tells of itself is damaged' % error)
 
 
 def in_one_line(value):

@@ -20,7 +20,7 @@ import time
 import numpy as np
 
 from stackgan.errors import InputError, StackganError
-from stackgan.export.atc import as_shell
+from stackgan.export.atc import arguments, as_shell
 from stackgan.export.exporting import random_inputs
 from stackgan.export.model_file import open_model
 from stackgan.export.om import RECORD
@@ -54,6 +54,7 @@ def verify(
         export_folder,
         om_folder,        # None: nothing was converted here
         folder,           # gets the files above
+        settings,         # the `export` section
         platform,         # the `platform` section
         msame,            # path of it, or None
         results,          # results/ that was made elsewhere, or None
@@ -65,7 +66,7 @@ def verify(
     models = read_export(export_folder)['models']
     for entry in models:
         _prepare(entry, export_folder, om_folder, folder, platform)
-    _write_script(models, folder, loops, device)
+    _write_script(models, folder, settings, loops, device)
     verdict = {'loops': loops, 'tolerances': {'mean': MEAN_TOLERANCE, 'largest': LARGEST_TOLERANCE},
                'models': {}}
     for entry in models if msame or results else ():
@@ -95,15 +96,15 @@ def stem(entry):
 def _prepare(entry, export_folder, om_folder, folder, platform):
     """Writes inputs and expected outputs of a model, and brings the model itself."""
     name = stem(entry)
-    arrays = random_inputs({each['name']: each['shape'] for each in entry['inputs']})
     model = open_model(os.path.join(export_folder, entry['frozen']['file']), exact(platform))
+    arrays = random_inputs(model.inputs)
     try:
         pictures = model.run(arrays)
     finally:
         model.close()
     _write_bins(os.path.join(folder, 'inputs', name), arrays)
     _write_bins(os.path.join(folder, 'expected', name),
-                {str(i): pictures[each['shape'][1]] for i, each in enumerate(entry['outputs'])})
+                {str(i): pictures[side] for i, side in enumerate(sorted(pictures))})
     if om_folder is None:
         shutil.copyfile(model.path, os.path.join(folder, entry['frozen']['file']))
         return
@@ -130,13 +131,14 @@ def _command(entry, folder, loops, device):
             '--loop', str(loops), '--device', str(device)]
 
 
-def _write_script(models, folder, loops, device):
+def _write_script(models, folder, settings, loops, device):
     """A script that makes results/ where msame, and ATC for what is not converted yet, are."""
     lines = ['#!/usr/bin/env bash', '# Runs the models beside it on an NPU; needs msame, and ATC '
              'for a model that is no .om yet.', 'set -euo pipefail', 'cd "$(dirname "$0")"']
     for entry in models:
         name = stem(entry)
-        lines += ['[ -f %s.om ] || %s' % (name, entry['atc']['command']),
+        words = arguments(entry, entry['frozen']['file'], name, settings)
+        lines += ['[ -f %s.om ] || %s' % (name, as_shell(['atc'] + words)),
                   'rm -rf results/%s' % name, 'mkdir -p results',
                   as_shell(['msame'] + _command(entry, '.', loops, device))]
     path = os.path.join(folder, SCRIPT)

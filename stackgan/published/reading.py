@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from stackgan.checkpoint_files import open_checkpoint
 from stackgan.config.schema import Model
 from stackgan.errors import InputError
 from stackgan.networks import stage1, stage2
@@ -53,8 +54,11 @@ def values_of(
         published,        # Published
 ):
     """Yields (our name, float32 array). Raises InputError for one that is damaged or no number."""
+    types = published.reader.get_variable_to_dtype_map()
     for name, theirs in published.names.items():
         try:
+            if not types[theirs].is_floating:
+                raise ValueError('%s holds %s' % (theirs, types[theirs].name))
             value = np.asarray(published.reader.get_tensor(theirs), np.float32)
         except DAMAGE as error:
             raise _unreadable(published.path, error)
@@ -85,7 +89,7 @@ def network_shapes(stage, dims):
 def _reader(path):
     place = ExitStack()
     try:
-        return tf.train.load_checkpoint(place.enter_context(plain_path(path))), place
+        return open_checkpoint(place.enter_context(plain_path(path))), place
     except OSError as error:                         # its folder
         raise InputError('%s: cannot be read: %s' % (path, error.strerror))
     except DAMAGE as error:

@@ -6,8 +6,7 @@ import tensorflow.compat.v1 as tf
 
 import stackgan
 from stackgan.checkpoints import (Checkpoints, averages_of, read_facts, restore, variables_of)
-from stackgan.config.loading import to_dict
-from stackgan.config.schema import Model
+from stackgan.config.loading import network_of, to_dict
 from stackgan.errors import InputError
 from stackgan.files import write_json
 from stackgan.published.names import NAMES, NETWORKS, ORIGINAL, TITLES
@@ -31,8 +30,8 @@ def write_published(
     if path is None:
         raise InputError('%s: no checkpoint there; train that stage first' % stage_folder)
     facts, stored = read_facts(path), variables_of(path)
-    dims = Model(**facts['model'])
-    shapes = {name: shape for name, shape in network_shapes(facts['stage'], dims).items()
+    stage, dims = network_of(facts, path)
+    shapes = {name: shape for name, shape in network_shapes(stage, dims).items()
               if name in stored}
     with tf.Graph().as_default(), tf.Session() as session:
         variables = [tf.get_variable(name, shape, tf.float32, use_resource=True)
@@ -46,7 +45,7 @@ def write_published(
     networks = sorted(theirs for theirs, ours in NETWORKS.items()
                       if any(name.startswith(ours + '/') for name in shapes))
     write_json(os.path.join(folder, FACTS), {
-        'layout': layout, 'stage': facts['stage'], 'model': to_dict(dims), 'networks': networks,
+        'layout': layout, 'stage': stage, 'model': to_dict(dims), 'networks': networks,
         'checkpoint': {'name': os.path.basename(path), 'step': facts['step']},
         'compat': facts.get('compat'),
         'weights': 'the moving averages' if set(sources) != set(shapes) else 'the training itself',

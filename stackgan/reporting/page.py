@@ -2,17 +2,21 @@
 
 import html
 import os
-import shutil
+import re
 from string import Template
 
 from stackgan.config.loading import to_yaml
+from stackgan.errors import InputError
 from stackgan.files import atomic_write, read_json, read_json_lines
+from stackgan.integrity import copy_checked
+from stackgan.plain_names import file_within
 from stackgan.progress import duration
 from stackgan.reporting.charts import line_chart
 from stackgan.reporting.scores import scores_section
 from stackgan.reporting.tables import html_table
 from stackgan.scoring.painted import describe
 
+GRID = re.compile(r'[0-9]{1,12}\.png\Z')             # of a training, named by its step
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
 
 
@@ -48,7 +52,11 @@ def write_report(
 
 def _picture(folder, source, name, caption):
     """Copies a picture beside the page; its <figure>."""
-    shutil.copyfile(source, os.path.join(folder, name))
+    try:
+        file_within(*os.path.split(source))               # a link would be shown to everyone
+        copy_checked(source, os.path.join(folder, name), None)
+    except (OSError, ValueError) as error:
+        raise InputError('%s: cannot be shown (%s); make that output again' % (source, error))
     text = html.escape(caption)
     return ('<figure><a href="%s"><img src="%s" alt="%s" loading="lazy"></a>'
             '<figcaption>%s</figcaption></figure>' % (name, name, text, text))
@@ -121,7 +129,7 @@ def _stage(folder, stage, name):
 
 def _grids(folder, stage, name):
     """Figures of the first, a middle and the last grid."""
-    grids = sorted(os.listdir(os.path.join(stage, 'samples')))
+    grids = sorted(name for name in os.listdir(os.path.join(stage, 'samples')) if GRID.match(name))
     chosen = sorted({0, len(grids) // 2, len(grids) - 1})
     for i in reversed(chosen):
         step = int(grids[i].split('.')[0])

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from stackgan.checkpoints import Checkpoints, averages_of, read_facts, restore
-from stackgan.config.schema import Model
+from stackgan.config.loading import network_of
 from stackgan.errors import InputError
 from stackgan.networks.layers import drawing_pass
 from stackgan.platforms.session import open_session
@@ -37,7 +37,7 @@ class Sampler:
         if self.checkpoint is None:
             raise InputError('%s: no checkpoint there; train that stage first' % folder)
         facts = read_facts(self.checkpoint)
-        self.stage, self.dims = facts['stage'], Model(**facts['model'])
+        self.stage, self.dims = network_of(facts, self.checkpoint)
         self.compat = facts.get('compat')                  # of an imported one
         self.batch_size = PORT_BATCH if self.compat else batch_size
         graph = tf.Graph()

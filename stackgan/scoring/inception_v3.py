@@ -15,6 +15,7 @@ from typing import NamedTuple, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.checkpoint_files import open_checkpoint
 from stackgan.errors import InputError
 from stackgan.networks.layers import check_shape
 from stackgan.scoring.scorer_network import Seen
@@ -199,7 +200,7 @@ def restorer(
     names = {v.op.name + AVERAGE: v for v in tf.global_variables()}
     try:
         with plain_path(checkpoint.prefix) as plain:
-            stored = dict(tf.train.list_variables(plain))
+            stored = open_checkpoint(plain).get_variable_to_shape_map()
     except (ValueError, tf.errors.OpError) as error:
         raise _unreadable(checkpoint, error)
     _check_fits(checkpoint.prefix, names, stored, classes)

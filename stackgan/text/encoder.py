@@ -153,7 +153,7 @@ def _from_checkpoint(folder, checkpoint, variables):
 def _from_archive(folder, weights, variables):
     """(session): fills the variables from a converted encoder's archive, which must be as it was.
     """
-    path = os.path.join(folder, weights['file'])
+    path = os.path.join(folder, weights['file'])        # a plain name: see `read_options`
     try:
         digest = digest_of_file(path)
     except OSError as error:

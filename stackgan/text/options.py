@@ -4,10 +4,12 @@ import os
 
 from stackgan.errors import InputError
 from stackgan.files import read_json
+from stackgan.plain_names import file_within
 from stackgan.integrity import check_file
 from stackgan.text.alphabet import MAX_LENGTH
 
 OPTIONS = 'options.json'
+LARGEST = 1 << 16          # of its sizes
 CHAR_CNN_RNN, SKIP_THOUGHT = KINDS = ('char-CNN-RNN', 'skip-thought')
 
 
@@ -21,7 +23,23 @@ def read_options(folder):
             raise ValueError('kind %s, expected %s' % (options['kind'], ' or '.join(KINDS)))
         if options['kind'] == CHAR_CNN_RNN and options['max_length'] != MAX_LENGTH:
             raise ValueError('max_length %s, expected %d' % (options['max_length'], MAX_LENGTH))
+        _check_values(options, folder)
         return options
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError('%s: not the options of a text encoder (%s); run train-text-encoder'
                          % (path, error))
+
+
+def _check_values(options, folder):
+    """Raises ValueError, KeyError or TypeError for a value of a kind that no encoder has."""
+    sizes = [options.get(name, 1) for name in ('embedding_dim', 'image_filters')]
+    for value in sizes + options.get('filters', []):
+        if type(value) is not int or not 1 <= value <= LARGEST:
+            raise ValueError('a size of %s, expected 1 to %d' % (str(value)[:40], LARGEST))
+    for name in ('cell', 'files'):
+        if not isinstance(options.get(name, ''), str):
+            raise ValueError('%s is no text' % name)
+    if 'weights' in options:
+        file_within(folder, options['weights']['file'])
+        if not isinstance(options['weights']['sha256'], str):
+            raise ValueError('the digest of the weights is no text')

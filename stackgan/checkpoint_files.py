@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.tensorflow_paths import plain_path
+
 LARGEST_INDEX = 64 << 20       # bytes; of the paper's Stage-II 40,000
 PACKED = 64                    # bytes that one byte of the form before V2, which packs, stands for
 
@@ -27,7 +29,8 @@ def open_checkpoint(prefix: str) -> Any:
     sizes = [_size_of(path) for path in files]
     if not is_packed and sizes[0] > LARGEST_INDEX:
         raise ValueError('its index has %d bytes, more than %d' % (sizes[0], LARGEST_INDEX))
-    reader = tf.train.NewCheckpointReader(prefix)
+    with plain_path(prefix) as plain:        # who reads tensors gives one that stays as long
+        reader = tf.train.NewCheckpointReader(plain)
     most = sum(sizes) * PACKED if is_packed else sum(sizes[1:])
     types = reader.get_variable_to_dtype_map()
     total = 0

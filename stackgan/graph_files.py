@@ -37,6 +37,7 @@ SIZES = {'Reshape': (1,), 'Tile': (1,), 'Fill': (0,), 'ResizeNearestNeighbor': (
          'ExpandDims': (1,), 'Mean': (1,), 'Pad': (1,), 'Slice': (1, 2),
          'StridedSlice': (1, 2, 3), 'Transpose': (1,)}
 TYPES = {1: 4, 2: 8, 3: 4, 4: 1, 5: 2, 6: 1, 7: 0, 9: 8, 10: 1, 19: 2}   # TensorFlow's -> bytes
+TEXTS = {'data_format': (b'NHWC', b'NCHW', b''), 'padding': (b'SAME', b'VALID')}
 HIGHEST_RANK = 8
 
 
@@ -84,6 +85,9 @@ def require_operations(
         node.device = ''                       # of another machine
         for name in [name for name in node.attr if name.startswith('_')]:
             del node.attr[name]
+        for name, known in TEXTS.items():      # TensorFlow 1.15 crashes at some others
+            if name in node.attr and node.attr[name].s not in known:
+                raise Unfit('%s has another %s than %s' % (_shown(node), name, known[0].decode()))
         for value in node.attr.values():
             if value.HasField('func') or value.list.func or value.HasField('placeholder'):
                 raise Unfit('%s calls a function' % _shown(node))

@@ -254,3 +254,11 @@ def test_damage_anywhere_is_one_line(ours, tmp_path):
             outcomes.add('refused')
             assert str(error).startswith(str(path)) and '\n' not in str(error)
     assert outcomes == {'run', 'refused'}
+
+
+@pytest.mark.parametrize('name, value', [('data_format', b'NH\xc2C'), ('padding', b'SOME')])
+def test_other_texts_of_attributes_do_not_reach_tensorflow(ours, tmp_path, name, value):
+    """TensorFlow 1.15 ends with a segmentation fault at some."""
+    graph_def = tf.GraphDef.FromString(ours)
+    [node for node in graph_def.node if name in node.attr][0].attr[name].s = value
+    refused(tmp_path, graph_def, 'has another %s than ' % name)

@@ -21,7 +21,7 @@ def in_utf8():
 if __name__ == '__main__':
     in_utf8()
     printing.prepare()                      # before anything else can print
-    from jobs.command_line import main
+    from .engine.command_line import main
     try:
         sys.exit(main())
     finally:

@@ -2,10 +2,11 @@
 
 import os
 
-from jobs.contract import Input, Job, folder_of
-from jobs.prepared import run_folder
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file
+
+from .engine.contract import Input, Job, folder_of
+from .engine.outputs import run_folder
 
 
 def _inputs(config, volume):

@@ -1,16 +1,16 @@
 """An embedding for every caption: by the text encoder, or those the dataset brought."""
 
-from jobs.contract import Job
-from jobs.prepared import prepared_input, run_folder, text_encoder_inputs
+from .engine.contract import Job
+from .engine.outputs import prepared_input, run_folder, text_encoder_inputs
 
 
 def _run(work):
-    from stackgan.text.encoder import embed_dataset, link_brought_embeddings
+    from stackgan.text.encoder import embed_dataset, link_precomputed_embeddings
     if 'text-encoder' in work.inputs:
         embed_dataset(work.inputs['prepared'], work.inputs['text-encoder'], work.folder,
                       work.config.platform, work.say)
     else:
-        link_brought_embeddings(work.inputs['prepared'], work.folder,
+        link_precomputed_embeddings(work.inputs['prepared'], work.folder,
                                 work.config.model.embedding_dim)
 
 

@@ -2,12 +2,12 @@
 
 import os
 
-from jobs.contract import Input, Job
-from jobs.prepared import (run_folder, text_encoder_of_own_captions,
-                           uses_brought_embeddings)
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file, user_path, write_json
+
+from .engine.contract import Input, Job
+from .engine.outputs import run_folder, text_encoder_of_own_captions, uses_precomputed_embeddings
 
 
 def _add_options(parser):
@@ -71,11 +71,11 @@ def _stage_input(config):
 def _inputs(config, volume):
     """The text encoder is exported along where there is one: an imported stage may do without.
 
-    Not one that stayed behind from another training when the dataset brought its embeddings.
+    Not one that stayed behind from another training when the dataset came with its embeddings.
     """
     inputs = [_stage_input(config)]
     if config.export.onnx and (config.text.weights is not None
-                               or not uses_brought_embeddings(config, volume)):
+                               or not uses_precomputed_embeddings(config, volume)):
         encoder = text_encoder_of_own_captions(config)[0]
         if os.path.isdir(os.path.join(volume, encoder.path)):
             inputs.append(encoder)

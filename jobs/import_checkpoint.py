@@ -3,11 +3,12 @@
 import os
 import shutil
 
-from jobs.contract import REQUEST, Input, Job
-from jobs.imported import IMPORTER, request_of_output
-from jobs.prepared import run_folder
 from stackgan.errors import InputError
 from stackgan.files import read_json, user_path
+
+from .engine.contract import REQUEST, Input, Job
+from .engine.imported import IMPORTER, request_of_output
+from .engine.outputs import run_folder
 
 LAYOUTS, COMPATS = ('auto', 'original', 'port'), ('ascend-port',)
 ENDINGS = ('.index', '.meta', '.data-00000-of-00001')
@@ -21,8 +22,8 @@ def _add_options(parser):
                         help='whose names it has: hanzhanggit/StackGAN, or the Ascend port '
                              '(default: auto)')
     parser.add_argument('--compat', choices=COMPATS,
-                        help='draw as that code does, where ours draws otherwise; such a stage '
-                             'is for drawing alone')
+                        help='generate as that code does, where ours generates otherwise; such a stage '
+                             'is for generating alone')
 
 
 def _variant(job, options):

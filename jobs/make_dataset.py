@@ -1,7 +1,8 @@
-"""The embedded dataset "painted birds", drawn from a seed in the CUB layout."""
+"""The built-in synthetic dataset "painted birds", painted from a seed in the CUB layout."""
 
-from jobs.contract import Job
 from stackgan.config.loading import to_dict
+
+from .engine.contract import Job
 
 
 def _not_needed(config, volume):
@@ -16,7 +17,7 @@ def _run(work):
 
 JOB = Job(
     name='make-dataset',
-    summary='draw the embedded dataset "painted birds" (pictures, boxes, captions, attributes)',
+    summary='paint the built-in synthetic dataset "painted birds" (images, boxes, captions, attributes)',
     output=lambda config: config.data.raw,
     inputs=lambda config, volume: (),
     settings=lambda config: to_dict(config.make_dataset),

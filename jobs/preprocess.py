@@ -1,10 +1,11 @@
-"""Raw pictures and captions to fixed-size arrays."""
+"""Raw images and captions to fixed-size arrays."""
 
 import os
 
-from jobs.contract import Input, Job
 from stackgan.config.loading import to_dict
 from stackgan.files import read_json
+
+from .engine.contract import Input, Job
 
 
 def _inputs(config, volume):
@@ -25,7 +26,7 @@ def _run(work):
     from stackgan.data.preprocessing import preprocess
     from stackgan.data.report import remark_on_counts
     preprocess(work.inputs['raw'], work.folder, work.config.data, work.say)
-    if not work.config.make_dataset:              # the embedded dataset is none of the published
+    if not work.config.make_dataset:              # the built-in synthetic dataset is none of the published
         remark = remark_on_counts(read_json(os.path.join(work.folder, 'report.json')),
                                   work.config.data.layout)
         if remark:
@@ -34,7 +35,7 @@ def _run(work):
 
 JOB = Job(
     name='preprocess',
-    summary='crop and resize the pictures, split the set, check captions, draw a contact sheet',
+    summary='crop and resize the images, split the set, check captions, make a contact sheet',
     output=lambda config: 'prepared/%s' % config.data.name,
     inputs=_inputs,
     settings=_settings,

@@ -1,8 +1,8 @@
 """One page that shows what a run has made so far."""
 
-from jobs.contract import Input, Job
-from jobs.imported import brings_stage1
-from jobs.prepared import embeddings_input, prepared_input, run_folder, text_encoder_inputs
+from .engine.contract import Input, Job
+from .engine.imported import brings_stage1
+from .engine.outputs import embeddings_input, prepared_input, run_folder, text_encoder_inputs
 
 
 def _run(work):

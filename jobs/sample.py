@@ -1,20 +1,26 @@
-"""Pictures of held-out captions, or of captions of your own; of seeds, and on ways between two."""
+"""Images of held-out captions, or of captions of your own; of seeds, and on ways between two."""
 
 import os
 
-from jobs.contract import Input, Job
-from jobs.prepared import (embeddings_input, prepared_input, run_folder,
-                           text_encoder_of_own_captions, uses_brought_embeddings)
-from jobs.sample_options import NOTHING, add_options, wish_of
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 from stackgan.files import digest_of, digest_of_file, write_json
 
+from .engine.contract import Input, Job
+from .engine.outputs import (
+    embeddings_input,
+    prepared_input,
+    run_folder,
+    text_encoder_of_own_captions,
+    uses_precomputed_embeddings,
+)
+from .engine.sample_options import NOTHING, add_options, sample_options_of
+
 
 def _variant(job, options):
     """The job for these options: each combination has a folder of its own."""
-    wish = wish_of(options)
-    captions, more = wish.captions, wish.more()
+    options_given = sample_options_of(options)
+    captions, more = options_given.captions, options_given.more()
     stage = None if options.model else 'stage%d' % (options.stage or 2)
     model = _digest_of_model(options.model)
 
@@ -22,28 +28,28 @@ def _variant(job, options):
         kind = ('samples-model-' + model[:8] if model
                 else 'samples' if stage == 'stage2' else 'samples-stage1')
         if captions or more:
-            kind += '-' + digest_of([captions, wish.copies, config.sample.seed]
+            kind += '-' + digest_of([captions, options_given.copies, config.sample.seed]
                                     + ([more] if more else []))[:8]
         return run_folder(config, kind)
 
     def inputs(config, volume):
-        is_judged = not (wish.seeds or wish.steps)       # one picture of each held-out caption
-        return _inputs(config, volume, stage, bool(captions), is_judged, bool(wish.nearest))
+        is_judged = not (options_given.seeds or options_given.steps)       # one image of each held-out caption
+        return _inputs(config, volume, stage, bool(captions), is_judged, bool(options_given.nearest))
 
     def settings(config):
         named = {'model': model} if model else {}
-        return dict(_settings(config), captions=captions, copies=wish.copies, **dict(named, **more))
+        return dict(_settings(config), captions=captions, copies=options_given.copies, **dict(named, **more))
 
     def not_needed(config, volume):
         if (captions and config.text.weights is None
-                and uses_brought_embeddings(config, volume)):
+                and uses_precomputed_embeddings(config, volume)):
             raise InputError('sample: the embeddings of this run came with the dataset, without '
                              'the encoder that made them, so captions of your own cannot be '
                              'embedded; name the published encoder with text.weights, or train '
                              'the run with text.source=train')
 
     return job._replace(output=output, inputs=inputs, settings=settings, not_needed=not_needed,
-                        run=lambda work: _run(work, wish, options.model))
+                        run=lambda work: _run(work, options_given, options.model))
 
 
 def _digest_of_model(path):
@@ -58,7 +64,7 @@ def _digest_of_model(path):
 
 def _inputs(config, volume, stage='stage2', own_captions=False, is_judged=True, nearest=False):
     inputs = []
-    if not own_captions or nearest:          # an imported stage draws without a dataset
+    if not own_captions or nearest:          # an imported stage generates without a dataset
         inputs.append(prepared_input(config))
     if stage:
         inputs.append(Input('stage', run_folder(config, stage), 'train-' + stage))
@@ -77,28 +83,28 @@ def _settings(config):
     return {'sample': settings}
 
 
-def _run(work, wish=NOTHING, model=None):
+def _run(work, options_given=NOTHING, model=None):
     from stackgan.sampling.writing import write_samples
     wanted = _own(work) if work.settings['captions'] else _held_out(work)
-    plan = _plan(wish, wanted, work.config.sample.seed)
+    plan = _plan(options_given, wanted, work.config.sample.seed)
     with _sampler(work, model) as sampler:
         index = write_samples(sampler, plan, work.folder, work.say)
     if 'raw' in work.inputs:
         _judge(work, index)
-    if wish.nearest:
-        _show_nearest(work, index, wish.nearest)
+    if options_given.nearest:
+        _show_nearest(work, index, options_given.nearest)
 
 
-def _plan(wish, wanted, seed):
+def _plan(options_given, wanted, seed):
     from stackgan.sampling import plans
-    from stackgan.sampling.wanted import Truncation
-    truncation = Truncation(wish.truncation_z, wish.truncation_noise)
-    if wish.from_caption_to_caption:
-        return plans.caption_path_plan(wanted, wish.seeds or [seed], wish.steps, truncation)
-    if wish.from_seed_to_seed:
-        return plans.noise_path_plan(wanted, wish.from_seed_to_seed, wish.steps, truncation)
-    if wish.seeds:
-        return plans.seeds_plan(wanted, wish.seeds, truncation)
+    from stackgan.sampling.sample_request import Truncation
+    truncation = Truncation(options_given.truncation_z, options_given.truncation_noise)
+    if options_given.from_caption_to_caption:
+        return plans.caption_path_plan(wanted, options_given.seeds or [seed], options_given.steps, truncation)
+    if options_given.from_seed_to_seed:
+        return plans.noise_path_plan(wanted, options_given.from_seed_to_seed, options_given.steps, truncation)
+    if options_given.seeds:
+        return plans.seeds_plan(wanted, options_given.seeds, truncation)
     return plans.copies_plan(wanted, seed, truncation)
 
 
@@ -128,14 +134,14 @@ def _show_nearest(work, index, count):
 
 
 def _own(work):
-    from stackgan.sampling.wanted import Wanted
+    from stackgan.sampling.sample_request import SampleRequest
     from stackgan.text.encoder import open_text_encoder
     captions = work.settings['captions']
     with open_text_encoder(work.inputs['text-encoder'], work.config.platform) as encoder:
         for fault in encoder.faults(captions):
             work.say(fault)
         embeddings = encoder.embed(captions)
-    return [Wanted(caption, embedding, copy, {}) for caption, embedding in zip(captions, embeddings)
+    return [SampleRequest(caption, embedding, copy, {}) for caption, embedding in zip(captions, embeddings)
             for copy in range(work.settings['copies'])]
 
 
@@ -150,7 +156,7 @@ def _held_out(work):
 
 JOB = Job(
     name='sample',
-    summary='draw pictures of held-out captions, or of --caption "..." / --captions FILE',
+    summary='generate images of held-out captions, or of --caption "..." / --captions FILE',
     output=lambda config: run_folder(config, 'samples'),
     inputs=_inputs,
     settings=lambda config: dict(_settings(config), captions=[], copies=None),

@@ -1,26 +1,32 @@
-"""Inception score, FID and R-precision of generated pictures, beside those of real ones."""
+"""Inception score, FID and R-precision of generated images, beside those of real ones."""
 
 import os
 
-from jobs.contract import Input, Job, flat, read_manifest
-from jobs.prepared import (embeddings_input, judge_inputs, prepared_input, run_folder,
-                           scorer_folder)
-from jobs.training import precision
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 from stackgan.files import digest_of, read_json_lines, user_path
 from stackgan.integrity import is_undamaged
+
+from .engine.contract import Input, Job, flat, read_manifest
+from .engine.outputs import (
+    embeddings_input,
+    judge_inputs,
+    prepared_input,
+    run_folder,
+    scorer_folder,
+)
+from .engine.training_settings import precision
 
 WEIGHTS = {'stackgan-weights': 'stackgan_weights', 'imagenet-weights': 'imagenet_weights'}
 
 
 def _add_options(parser):
     parser.add_argument('--image-folder', type=user_path, metavar='DIR',
-                        help='score the pictures below this folder instead of generated ones')
+                        help='score the images below this folder instead of generated ones')
     parser.add_argument('--every-checkpoint', action='store_true',
                         help='score every checkpoint that is kept and has no scores yet')
     parser.add_argument('--stage', type=int, choices=(1, 2), default=2,
-                        help='1: score the pictures of Stage-I (default: 2)')
+                        help='1: score the images of Stage-I (default: 2)')
 
 
 def _variant(job, options):
@@ -54,7 +60,7 @@ def _folder_job(job, folder, afresh):
 
     def inputs(config, volume):
         return [prepared_input(config), _scorer_input(config),
-                Input('pictures', folder, hint='--image-folder names a folder of pictures')
+                Input('pictures', folder, hint='--image-folder names a folder of images')
                 ] + _weights_inputs(config, volume)
 
     def settings(config):

@@ -3,14 +3,15 @@
 import os
 import signal
 
-from jobs.contract import read_manifest
-from jobs.execution import versions
-from jobs.signals import heeded
 from stackgan import printing
 from stackgan.errors import InputError, Interrupted, MissingRequirement
 
-MOST_PORT = 65535
-GRACE_SECONDS = 10            # for the drawing under way, once a signal has come
+from .engine.contract import read_manifest
+from .engine.execution import versions
+from .engine.signals import heeded
+
+MAX_PORT = 65535
+GRACE_SECONDS = 10            # for the request in progress, once a signal has come
 ALLOW_HOSTS = 'STACKGAN_SERVE_ALLOW_HOSTS'       # names, separated by spaces or commas
 
 
@@ -25,7 +26,7 @@ def add_options(parser):
     parser.add_argument('--queue', type=int, default=16, metavar='N',
                         help='drawings that wait at once; more are refused (default: 16)')
     parser.add_argument('--seconds', type=int, default=30, metavar='N',
-                        help='that one drawing may take before it is ended (default: 30)')
+                        help='that one generating may take before it is ended (default: 30)')
     parser.add_argument('--behind-proxy', metavar='ADDRESS',
                         help='trust the X-Forwarded-* headers of the reverse proxy at this '
                              'address')
@@ -39,15 +40,15 @@ def serve(
         config,            # Config
         volume,            # absolute path of the data volume
 ):
-    """Serves until SIGTERM or SIGHUP, then 0, or SIGINT, then 130; the drawing under way ends."""
+    """Serves until SIGTERM or SIGHUP, then 0, or SIGINT, then 130; the request in progress ends."""
     for name in ('rate', 'queue', 'seconds'):
         if getattr(options, name) < 1:
             raise InputError('--%s %d: must be at least 1' % (name, getattr(options, name)))
-    if not 0 <= options.port <= MOST_PORT:           # getaddrinfo may take its remainder
-        raise InputError('--port %d: must be 0 to %d' % (options.port, MOST_PORT))
+    if not 0 <= options.port <= MAX_PORT:           # getaddrinfo may take its remainder
+        raise InputError('--port %d: must be 0 to %d' % (options.port, MAX_PORT))
     try:
-        import flask       # noqa: F401
-        import waitress    # noqa: F401
+        import flask  # noqa: F401
+        import waitress  # noqa: F401
     except ImportError as error:
         raise MissingRequirement('serve needs packages that are not installed (%s); install the '
                                  'extra `serve` of pyproject.toml' % error)
@@ -73,7 +74,7 @@ def serve(
         server.start()
         say('http://%s:%d shows the runs of %s' % (url_host(options.host), server.port, volume))
         number = signal.sigwait(signals)
-        say('stopping after %s; what is being drawn is finished' % signal.Signals(number).name)
+        say('stopping after %s; what is being generated is finished' % signal.Signals(number).name)
         server.stop(GRACE_SECONDS)
         say('stopped')
     finally:

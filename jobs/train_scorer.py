@@ -1,9 +1,10 @@
-"""Trains the classifier that scores pictures of a dataset."""
+"""Trains the classifier that scores images of a dataset."""
 
-from jobs.contract import Job
-from jobs.prepared import prepared_input, scorer_folder
-from jobs.training import FITTING_RECORDS, precision
 from stackgan.config.loading import to_dict
+
+from .engine.contract import Job
+from .engine.outputs import prepared_input, scorer_folder
+from .engine.training_settings import FITTING_RECORDS, precision
 
 
 def _settings(config):
@@ -21,11 +22,11 @@ def _run(work):
 
 JOB = Job(
     name='train-scorer',
-    summary='train the classifier that scores pictures of the dataset',
+    summary='train the classifier that scores images of the dataset',
     output=scorer_folder,
     inputs=lambda config, volume: [prepared_input(config)],
     settings=_settings,
-    goes_on=True,
+    resumes=True,
     records=FITTING_RECORDS,
     run=_run,
 )

@@ -1,27 +1,27 @@
-"""Trains Stage-I: 64x64 pictures from captions."""
+"""Trains Stage-I: 64x64 images from captions."""
 
-from jobs.contract import Job
-from jobs.imported import no_training
-from jobs.prepared import embeddings_input, prepared_input, run_folder
-from jobs.training import STAGE_RECORDS, training_settings
+from .engine.contract import Job
+from .engine.imported import no_training
+from .engine.outputs import embeddings_input, prepared_input, run_folder
+from .engine.training_settings import STAGE_RECORDS, training_settings
 
 
 def _run(work):
-    from stackgan.training.stages import train_stage
+    from stackgan.training_settings.stages import train_stage
     train_stage(1, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
                 work.say, work.stop)
 
 
 JOB = Job(
     name='train-stage1',
-    summary='train Stage-I (64x64); goes on where it was interrupted',
+    summary='train Stage-I (64x64); resumes where it was interrupted',
     output=lambda config: run_folder(config, 'stage1'),
     inputs=lambda config, volume: [prepared_input(config), embeddings_input(config)],
     settings=lambda config: training_settings(config, 'stage1'),
     not_needed=lambda config, volume: no_training(config, volume, 'stage1'),
     growing=('stage1.epochs',),
     precious=True,
-    goes_on=True,
+    resumes=True,
     records=STAGE_RECORDS,
     run=_run,
 )

@@ -1,20 +1,20 @@
-"""Trains Stage-II: 256x256 pictures from Stage-I's and captions."""
+"""Trains Stage-II: 256x256 images from Stage-I's and captions."""
 
-from jobs.contract import Input, Job
-from jobs.imported import no_training
-from jobs.prepared import embeddings_input, prepared_input, run_folder
-from jobs.training import STAGE_RECORDS, training_settings
+from .engine.contract import Input, Job
+from .engine.imported import no_training
+from .engine.outputs import embeddings_input, prepared_input, run_folder
+from .engine.training_settings import STAGE_RECORDS, training_settings
 
 
 def _run(work):
-    from stackgan.training.stages import train_stage
+    from stackgan.training_settings.stages import train_stage
     train_stage(2, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
                 work.say, work.stop, work.inputs['stage1'])
 
 
 JOB = Job(
     name='train-stage2',
-    summary='train Stage-II (256x256) on top of Stage-I; goes on where it was interrupted',
+    summary='train Stage-II (256x256) on top of Stage-I; resumes where it was interrupted',
     output=lambda config: run_folder(config, 'stage2'),
     inputs=lambda config, volume: [prepared_input(config), embeddings_input(config),
                            Input('stage1', run_folder(config, 'stage1'), 'train-stage1')],
@@ -22,7 +22,7 @@ JOB = Job(
     not_needed=lambda config, volume: no_training(config, volume, 'stage2'),
     growing=('stage2.epochs',),
     precious=True,
-    goes_on=True,
+    resumes=True,
     records=STAGE_RECORDS,
     run=_run,
 )

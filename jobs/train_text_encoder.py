@@ -4,16 +4,22 @@ one.
 
 import os
 
-from jobs.contract import Job
-from jobs.prepared import (is_torch7, prepared_input, run_folder, uses_brought_embeddings,
-                           weights_input)
-from jobs.training import FITTING_RECORDS, precision
 from stackgan.config.loading import to_dict
+
+from .engine.contract import Job
+from .engine.outputs import (
+    is_torch7,
+    prepared_input,
+    run_folder,
+    uses_precomputed_embeddings,
+    weights_input,
+)
+from .engine.training_settings import FITTING_RECORDS, precision
 
 
 def _not_needed(config, volume):
-    if config.text.weights is None and uses_brought_embeddings(config, volume):
-        return 'the dataset brought its embeddings'
+    if config.text.weights is None and uses_precomputed_embeddings(config, volume):
+        return 'the dataset came with its embeddings'
     return None
 
 
@@ -62,7 +68,7 @@ JOB = Job(
     inputs=_inputs,
     settings=_settings,
     not_needed=_not_needed,
-    goes_on=True,
+    resumes=True,
     records=FITTING_RECORDS,
     run=_run,
 )

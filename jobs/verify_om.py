@@ -3,12 +3,13 @@
 import os
 import shutil
 
-from jobs.contract import Input, Job, listing, read_manifest
-from jobs.prepared import run_folder
 from stackgan.errors import InputError
 from stackgan.files import digest_of, user_path
 
-LOOPS, MOST_LOOPS, MOST_DEVICES = 10, 100, 255
+from .engine.contract import Input, Job, listing, read_manifest
+from .engine.outputs import run_folder
+
+LOOPS, MAX_LOOPS, MAX_DEVICES = 10, 100, 255
 
 
 def _add_options(parser):
@@ -24,7 +25,7 @@ def _add_options(parser):
 
 
 def _variant(job, options):
-    for name, least, most in (('loops', 1, MOST_LOOPS), ('device', 0, MOST_DEVICES)):
+    for name, least, most in (('loops', 1, MAX_LOOPS), ('device', 0, MAX_DEVICES)):
         if not least <= getattr(options, name) <= most:
             raise InputError('verify-om: --%s %d: must be from %d to %d'
                              % (name, getattr(options, name), least, most))

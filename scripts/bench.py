@@ -17,10 +17,11 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from bench_peak import Peak, faults, run_flops, timed             # noqa: E402
-from stackgan import printing                                      # noqa: E402
-from stackgan.config import load_config                            # noqa: E402
-from stackgan.platforms.cores import available_cores, load_tensorflow    # noqa: E402
+from bench_peak import Peak, faults, run_flops, timed  # noqa: E402
+
+from stackgan import printing  # noqa: E402
+from stackgan.config import load_config  # noqa: E402
+from stackgan.platforms.cores import available_cores, load_tensorflow  # noqa: E402
 
 PAPER = ['model.generator_filters=128', 'model.discriminator_filters=64', 'train.ema_decay=null',
          'stage2.low_resolution_consistency=0']
@@ -33,7 +34,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('action', choices=('measure', 'table'))
     parser.add_argument('file')
-    parser.add_argument('--pictures', help='photographs to preprocess (default: drawn ones)')
+    parser.add_argument('--images', help='photographs to preprocess (default: generated ones)')
     parser.add_argument('--quick', action='store_true', help='fewer repetitions')
     options = parser.parse_args()
     if options.action == 'table':
@@ -44,7 +45,7 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         rows += training_rows(config, steps)
-        rows += [preprocess_row(folder, options.pictures)]
+        rows += [preprocess_row(folder, options.images)]
         rows += loader_rows(folder, config)
         rows += scoring_rows(folder, config, 64 if options.quick else 256)
     with open(options.file, 'a') as stream:
@@ -88,15 +89,15 @@ def step_seconds(config, stage, size, steps, resolved):
     """(median seconds of a step without the first, its floating point operations)."""
     import numpy as np
     import tensorflow.compat.v1 as tf
+
     from stackgan.platforms.session import session_config
-    from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
-                                               stage2_adversaries)
+    from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
     from stackgan.training.graph import build_step
     with tf.Graph().as_default():
         batch = batch_placeholders(size, stage, config.model)
-        adversaries = (stage1_adversaries(batch, config.model) if stage == 1
-                       else stage2_adversaries(batch, config.model, config.stage2))
-        training = build_step(adversaries, batch, config.train)
+        pairs = (stage1_pairs(batch, config.model) if stage == 1
+                       else stage2_pairs(batch, config.model, config.stage2))
+        training = build_step(pairs, batch, config.train)
         random = np.random.RandomState(0)
         feed = {p: random.randint(0, 256, p.shape.as_list()) if p.dtype == tf.uint8
                 else random.standard_normal(p.shape.as_list()) for p in batch if p is not None}
@@ -110,13 +111,13 @@ def step_seconds(config, stage, size, steps, resolved):
 
 # Data.
 
-def preprocess_row(folder, pictures):
+def preprocess_row(folder, images):
     from stackgan.data.painted import make_dataset
     from stackgan.data.preprocessing import preprocess
-    raw, source = os.path.join(folder, 'raw'), 'drawn 500 px JPEG'
+    raw, source = os.path.join(folder, 'raw'), 'generated 500 px JPEG'
     overrides = ['data.split.by=lists']
-    if pictures:
-        raw, source = pictures, 'photographs of ' + os.path.basename(pictures)
+    if images:
+        raw, source = images, 'photographs of ' + os.path.basename(images)
     else:
         os.makedirs(raw)
         make_dataset(raw, 240, 500, 0, lambda text: None)
@@ -135,6 +136,7 @@ def preprocess_row(folder, pictures):
 
 def loader_rows(folder, config):
     import numpy as np
+
     from stackgan.data.batches import Batches
     rows = []
     for images in (2000, 8000):
@@ -151,8 +153,9 @@ def loader_rows(folder, config):
 
 
 def fake_dataset(folder, images):
-    """(Split, ArrayFile) of random pictures; on disk alone."""
+    """(Split, ArrayFile) of random images; on disk alone."""
     import numpy as np
+
     from stackgan.data.prepared import ArrayFile, Split, open_dataset, shard_name
     from stackgan.files import write_json
     train = os.path.join(folder, 'train')
@@ -195,16 +198,16 @@ def score_files(folder, count):
     config = load_config(os.path.join(ROOT, 'configs', 'birds.yaml'))
     load_tensorflow(config.platform)
     from stackgan.scoring.features import extract
-    from stackgan.scoring.picture_sets import FolderPictures
+    from stackgan.scoring.image_sets import FolderImages
     from stackgan.scoring.protocols import ScoredSet, protocols_of
-    checkpoint, images = random_inception(folder), random_pictures(folder, count)
+    checkpoint, image_folder = random_inception(folder), random_images(folder, count)
     from stackgan.scoring.extractors import open_stackgan
     with open_stackgan(checkpoint, 50, config.platform) as network:
         network.run([network.prepare(np_zeros())] * 16)             # builds its kernels
-        pictures = FolderPictures(images)
+        images = FolderImages(image_folder)
         started = time.perf_counter()
-        features = extract(pictures, [network], os.path.join(folder, 'features'), 'score')
-        protocols_of(['stackgan'], 10, 0, None)[0].score(ScoredSet(pictures, features, 0.0), None)
+        features = extract(images, [network], os.path.join(folder, 'features'), 'score')
+        protocols_of(['stackgan'], 10, 0, None)[0].score(ScoredSet(images, features, 0.0), None)
         seconds = time.perf_counter() - started
         print(json.dumps([count / seconds, network.facts['precision'], largest_mib()]))
 
@@ -225,6 +228,7 @@ def random_inception(folder):
 
 def write_inception(path):
     import tensorflow.compat.v1 as tf
+
     from stackgan.scoring.inception_v3 import AVERAGE, inception_v3
     os.makedirs(path)
     with tf.Graph().as_default(), tf.Session() as session:
@@ -235,10 +239,10 @@ def write_inception(path):
         tf.train.Saver(names).save(session, os.path.join(path, 'model.ckpt'))
 
 
-def random_pictures(folder, count):
+def random_images(folder, count):
     import numpy as np
     from PIL import Image
-    path = os.path.join(folder, 'pictures')
+    path = os.path.join(folder, 'images')
     os.makedirs(path)
     random = np.random.RandomState(0)
     for number in range(count):

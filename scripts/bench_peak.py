@@ -36,6 +36,7 @@ class Peak:
         """{way: (what multiplies once, its floating point operations)}."""
         import numpy as np
         import tensorflow.compat.v1 as tf
+
         from stackgan.platforms.session import session_config
         side, places = self.side, int(self.side ** 0.5)
         shapes = {'matmul': ([side, side], [side, side]),
@@ -81,12 +82,12 @@ def run_flops(*fetches) -> int:
 
     A gradient for what needs none, an image, stands in the graph and is never computed.
     """
-    needed, ahead = set(), [getattr(fetch, 'op', fetch) for fetch in fetches]
-    while ahead:
-        op = ahead.pop()
+    needed, prefetch = set(), [getattr(fetch, 'op', fetch) for fetch in fetches]
+    while prefetch:
+        op = prefetch.pop()
         if op not in needed:
             needed.add(op)
-            ahead += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+            prefetch += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
     return sum(map(op_flops, needed))
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on the embedded dataset: draws painted birds, trains, samples, writes a report.
+# The main job on the built-in synthetic dataset: generates painted birds, trains, samples, writes a report.
 # Through Docker Compose where an engine and a base image can be had, otherwise in a virtual
 # environment of its own, with the same jobs.
 # Usage: scripts/demo.sh [options of `python -m jobs run`, e.g. --set stage1.epochs=10]
@@ -85,7 +85,7 @@ fi
 run="$data/runs/painted-birds"
 words='--caption "a blue bird with brown wings"'
 echo
-echo "pictures   $run/samples/grid.png (64x64 and 256x256, each caption under its row)"
+echo "images   $run/samples/grid.png (64x64 and 256x256, each caption under its row)"
 echo "           $run/samples/64/ and $run/samples/256/, indexed by samples.jsonl"
 echo "report     $run/report/index.html"
 if [ "$way" = docker ]; then

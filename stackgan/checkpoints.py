@@ -24,7 +24,7 @@ from stackgan.tensorflow_paths import plain_path
 FACTS = 'checkpoint.json'
 DATA = 'model.data-'
 STEP = re.compile(r'[0-9]+\Z')
-AVERAGES = 'moving_average'      # scope of the moving averages of generator variables
+EMA = 'moving_average'      # scope of the EMA weights of generator variables
 
 
 class Checkpoints:
@@ -178,7 +178,7 @@ def _unreadable(path, error):
         return InputError('%s: cannot be read: %s; the checkpoint may be whole: look after the disk '
                           'and the rights of the file' % (refused.filename or path,
                                                           refused.strerror))
-    return InputError('%s: not a readable checkpoint (%s); remove that folder to go on from the '
+    return InputError('%s: not a readable checkpoint (%s); remove that folder to resume from the '
                       'one before it' % (path, reason))
 
 
@@ -191,7 +191,7 @@ def restore(
 ):
     """Fills `variables`, all or none.
 
-    Raises InputError that names what is missing, what is too much and what has another shape;
+    Raises InputError that names missing variables, unexpected ones and those of another shape;
     of a finished training also for a file that has other bytes than were written.
     """
     for name in sorted(_names(path)):
@@ -218,14 +218,14 @@ def restore(
             raise _unreadable(path, error)
 
 
-def averages_of(
+def ema_of(
         variables,         # of generators
         path,              # checkpoint folder
 ):
-    """{stored name: variable}, the moving average of each variable that has one there."""
+    """{stored name: variable}, the EMA of each variable that has one there."""
     stored = variables_of(path)
     named = {v.op.name: v for v in variables}
-    averages = {name: '%s/%s' % (AVERAGES, name) for name in named}
+    averages = {name: '%s/%s' % (EMA, name) for name in named}
     return {averages[name] if averages[name] in stored else name: variable
             for name, variable in named.items()}
 

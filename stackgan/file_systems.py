@@ -130,5 +130,5 @@ def no_room(error: BaseException, path: str) -> Optional[str]:
               errno.EFBIG: 'a file would be larger than `ulimit -f`, or %s, allows'
                            % file_system_of(path)}[number]
     more = '' if number == errno.ENOSPC else ' or raise the limit'
-    return ('no space left on %s (%s); make room%s and run the same command again: it goes on '
+    return ('no space left on %s (%s); make room%s and run the same command again: it resumes '
             'where it stopped' % (path, reason, more))

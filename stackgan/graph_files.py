@@ -11,12 +11,12 @@ import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
 from stackgan.errors import InputError
-from stackgan.graph_fields import GRAPH, MOST_FIELDS
+from stackgan.graph_fields import GRAPH, MAX_FIELDS
 from stackgan.model_bounds import LARGEST_TENSOR, WORK_PER_IMAGE, read_model_file
 from stackgan.wire import Budget, WireFault, read_message
 
-MOST_SIZES = 64                # numbers of a constant that tells a shape
-MOST_REPEATED = 1 << 20        # numbers of all constants that stand for many by being repeated
+MAX_SIZES = 64                # numbers of a constant that tells a shape
+MAX_REPEATED = 1 << 20        # numbers of all constants that stand for many by being repeated
 # What export writes, in all lanes.
 OF_GENERATORS = frozenset('''
     Add AddV2 BiasAdd ConcatV2 Const Conv2D Exp Fill Identity LeakyRelu MatMul Mul Placeholder Relu
@@ -54,7 +54,7 @@ def read_graph(
     data = read_model_file(path, remedy)
     reason = ''
     try:
-        read_message(data, GRAPH, Budget(MOST_FIELDS))
+        read_message(data, GRAPH, Budget(MAX_FIELDS))
         graph_def = tf.GraphDef.FromString(data)
         if graph_def.node:
             return graph_def
@@ -96,9 +96,9 @@ def require_operations(
         for name in _names_of_sizes(node):
             source = nodes.get(name.split(':')[0])
             if source is None or source.op != 'Const' or \
-                    _declared(source, source.attr['value'].tensor) > MOST_SIZES:
+                    _declared(source, source.attr['value'].tensor) > MAX_SIZES:
                 raise Unfit('%s computes the shape of what it gives' % _shown(node))
-    if repeated > MOST_REPEATED:
+    if repeated > MAX_REPEATED:
         raise Unfit('its constants stand for %d numbers that are not there' % repeated)
 
 

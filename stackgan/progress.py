@@ -48,7 +48,7 @@ class Progress:
 
     def __exit__(self, kind, value, trace):
         if self.is_terminal and self.shown is not None:
-            self._draw(end='\n')
+            self._generate(end='\n')
         elif not self.is_terminal and kind is None and self.done > self.first:
             self._line()
 
@@ -62,7 +62,7 @@ class Progress:
         if self.shown is None or now - self.shown >= interval:
             self.shown = now
             if self.is_terminal:
-                self._draw()
+                self._generate()
             elif self.done < self.total:             # the last line comes at the end
                 self._line()
 
@@ -83,7 +83,7 @@ class Progress:
                 text += '  took %s' % duration(time.monotonic() - self.started)
         return text + ('  ' + self.note if self.note else '')
 
-    def _draw(self, end=''):
+    def _generate(self, end=''):
         filled = int(BAR_CELLS * self.done / max(self.total, 1))
         bar = '#' * filled + '.' * (BAR_CELLS - filled)
         self.terminal.redraw(self.text().replace(self.label, '%s [%s]' % (self.label, bar), 1), end)

@@ -14,7 +14,7 @@ class Batch(NamedTuple):
     noise2: Any            # the same for Stage-II; None in Stage-I
 
 
-class Adversary(NamedTuple):
+class GanPair(NamedTuple):
     """A generator and its discriminator, ready to be trained against each other."""
 
     name: str                      # 'stage1' or 'stage2'
@@ -27,7 +27,7 @@ class Adversary(NamedTuple):
     discriminate: Callable         # (images, mode) -> logits [N]
     statistics: List[tuple]        # batch-norm statistics of the generator's forward pass
     learning_rate_ratio: float     # share of the scheduled learning rates
-    likeness: Any                  # scalar added to the generator's loss; None: no such term
+    low_resolution_consistency: Any                  # scalar added to the generator's loss; None: no such term
 
 
 class TrainingGraph(NamedTuple):
@@ -36,8 +36,8 @@ class TrainingGraph(NamedTuple):
     batch: Batch                               # placeholders
     generator_learning_rate: Any               # placeholder, scalar
     discriminator_learning_rate: Any           # placeholder, scalar
-    averaging_decay: Any                       # placeholder, scalar
+    ema_decay: Any                       # placeholder, scalar
     step: Any                                  # the operation that makes the step
     losses: dict                               # name -> scalar tensor
-    start_averages: Any                        # operation: moving averages := variables
+    start_ema: Any                        # operation: EMA weights := variables
     averaged: Callable                         # variable getter: averages where there are any

@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from toy import ROOT, tiny_config
 
-from jobs.contract import Job
-from jobs.execution import execute
-from jobs.prepared import run_folder
-from stackgan.checkpoints import AVERAGES, Checkpoints
+from jobs.engine.contract import Job
+from jobs.engine.execution import execute
+from jobs.engine.outputs import run_folder
+from stackgan.checkpoints import EMA, Checkpoints
 from stackgan.config.loading import to_dict
 from stackgan.files import write_json
-from stackgan.sampling.drawing import build_drawing
+from stackgan.sampling.generation import build_generation
 from stackgan.text.alphabet import MAX_LENGTH
 from stackgan.text.char_cnn_rnn import text_encoder
 
@@ -27,17 +27,17 @@ def make_stage(
         folder,           # made here, as of a finished training
         stage,            # 1 or 2
         dims,             # the `model` section
-        averages=True,    # with moving averages that are other weights
+        averages=True,    # with EMA weights that are other weights
         step=12,
 ):
     """Writes a checkpoint of random generators; returns the folder."""
     random = np.random.RandomState([stage, dims.generator_filters])
     with tf.Graph().as_default(), tf.Session() as session:
-        build_drawing(stage, 1, dims)
+        build_generation(stage, 1, dims)
         variables = tf.global_variables()
         if averages:
             variables = variables + [
-                tf.get_variable('%s/%s' % (AVERAGES, v.op.name), v.shape.as_list(),
+                tf.get_variable('%s/%s' % (EMA, v.op.name), v.shape.as_list(),
                                 use_resource=True) for v in variables]
         for variable in variables:
             variable.load(_values(random, variable), session)

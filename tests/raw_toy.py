@@ -1,4 +1,4 @@
-"""Small raw datasets for tests, in each layout: pictures of noise with captions."""
+"""Small raw datasets for tests, in each layout: images of noise with captions."""
 
 import os
 import pickle
@@ -52,24 +52,24 @@ def write_pickle(path, value, protocol=2):
 
 
 def noise(number, width=60, height=44):
-    """A picture like no other: (height, width, 3) uint8, smooth enough for JPEG."""
+    """An image like no other: (height, width, 3) uint8, smooth enough for JPEG."""
     random = np.random.RandomState(number)
     small = Image.fromarray(random.randint(0, 256, (6, 8, 3)).astype(np.uint8))
     return small.resize((width, height), Image.BILINEAR)
 
 
-def picture(path, number=0, **size):
+def image(path, number=0, **size):
     os.makedirs(os.path.dirname(str(path)), exist_ok=True)
     noise(number, **size).save(str(path))
     return str(path)
 
 
 def captions_of(number, count=3):
-    return ['picture %d told in words %d' % (number, k) for k in range(count)]
+    return ['image %d told in words %d' % (number, k) for k in range(count)]
 
 
 def make_cub(raw, images=24, lists=True, embeddings=None):
-    """CUB layout of `images` pictures in four classes, the last class for testing."""
+    """CUB layout of `images` images in four classes, the last class for testing."""
     raw = str(raw)
     top = os.path.join(raw, 'CUB_200_2011')
     names, lines, labels, boxes = [], [], [], []
@@ -80,7 +80,7 @@ def make_cub(raw, images=24, lists=True, embeddings=None):
         lines.append('%d %s.jpg' % (number + 1, name))
         labels.append('%d %d' % (number + 1, label + 1))
         boxes.append('%d 10.0 8.0 30.0 20.0' % (number + 1))
-        picture(os.path.join(top, 'images', name + '.jpg'), number)
+        image(os.path.join(top, 'images', name + '.jpg'), number)
         write(os.path.join(raw, 'text_c10', name + '.txt'), '\n'.join(captions_of(number)) + '\n')
     write(os.path.join(top, 'images.txt'), '\n'.join(lines) + '\n')
     write(os.path.join(top, 'image_class_labels.txt'), '\n'.join(labels) + '\n')
@@ -105,9 +105,9 @@ def embedding_of(number, dim, captions=3):
 
 
 def make_flowers(raw, images=6):
-    """Layout of Oxford flowers: pictures in three classes, some of them in neither list."""
+    """Layout of Oxford flowers: images in three classes, some of them in neither list."""
     for number in range(1, images + 1):
-        picture(os.path.join(str(raw), 'jpg', 'image_%05d.jpg' % number), number)
+        image(os.path.join(str(raw), 'jpg', 'image_%05d.jpg' % number), number)
         write(os.path.join(str(raw), 'text_c10', 'class_%05d' % (number % 3 + 1),
                            'image_%05d.txt' % number), '\n'.join(captions_of(number)))
     for split, numbers in (('train', (1, 2, 4)), ('test', (3, 6))):
@@ -119,11 +119,11 @@ def make_flowers(raw, images=6):
 
 
 def make_folder(raw, images=8, classes=2):
-    """Plain folder with a .txt beside each picture; classes 0: all in images/ itself."""
+    """Plain folder with a .txt beside each image; classes 0: all in images/ itself."""
     for number in range(images):
         below = 'kind%d/' % (number % classes) if classes else ''
         path = os.path.join(str(raw), 'images', '%spicture%02d' % (below, number))
-        picture(path + '.png', number)
+        image(path + '.png', number)
         write(path + '.txt', '\n'.join(captions_of(number)))
     return str(raw)
 

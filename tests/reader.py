@@ -11,16 +11,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
 import needs
 import yaml
 from export_toy import install_fake
-from raw_toy import captions_of, picture, write
+from raw_toy import captions_of, image, write
 from toy import ROOT
 
-from jobs import chain, cleaning, command_line
-from jobs.contract import read_manifest
+from jobs.engine import chain, cleaning, command_line
+from jobs.engine.contract import read_manifest
 from stackgan.config import load_config
 from stackgan.config.loading import to_dict
 from stackgan.export import atc
@@ -33,7 +32,7 @@ PAINTED = 'data/runs/painted-birds'
 PLACEHOLDERS = {          # what the documents call files and folders of the reader's
     'FOLDER': PAINTED + '/samples/64',
     'DIR': PAINTED + '/samples/64',
-    'pictures': PAINTED + '/samples/64',
+    'images': PAINTED + '/samples/64',
     'model.pb': PAINTED + '/export/stackgan-stage2-b1.pb',
     'model_82000.ckpt': PAINTED + '/export-original-stage1/model.ckpt',
     'results': PAINTED + '/om-check/results',
@@ -129,8 +128,8 @@ def settle(folder, monkeypatch):
             yaml.safe_dump(small(whole(name), smoke), stream)
     brought = os.path.join(folder, PLACEHOLDERS['/path/to/my-birds'], 'images')
     for number in range(40):                        # R-precision needs 99 captions of others
-        path = os.path.join(brought, 'kind%d' % (number % 3), 'picture%02d' % number)
-        picture(path + '.png', number, **{'width': 400, 'height': 320} if number == 0 else {})
+        path = os.path.join(brought, 'kind%d' % (number % 3), 'image%02d' % number)
+        image(path + '.png', number, **{'width': 400, 'height': 320} if number == 0 else {})
         write(path + '.txt', '\n'.join(captions_of(number, 40)))
     write(os.path.join(folder, 'mine.txt'), 'a red bird\na blue bird\n')
     for name in ('atc', 'msame'):

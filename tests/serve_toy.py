@@ -11,8 +11,8 @@ from export_toy import finished_stage, finished_text_encoder, run
 from toy import ROOT, TINY, make_prepared, tiny_config
 
 from jobs import export
-from jobs.contract import Job
-from jobs.prepared import prepared_folder, run_folder
+from jobs.engine.contract import Job
+from jobs.engine.outputs import prepared_folder, run_folder
 
 SETTINGS = TINY + ['export.batch_sizes=[1]']
 RUN = 'painted-birds'
@@ -82,8 +82,8 @@ class Served:
         finally:
             connection.close()
 
-    def draw(self, caption='a red bird', seed=0, **more):
-        return self.ask('/api/draw', dict(more, run=RUN, caption=caption, seed=seed))
+    def generate(self, caption='a red bird', seed=0, **more):
+        return self.ask('/api/generate', dict(more, run=RUN, caption=caption, seed=seed))
 
     def stop(self, number):
         """Sends a signal; (exit code, what it printed)."""

@@ -24,11 +24,11 @@ MAY_IMPORT = {
     'reporting': {'config', 'scoring'},
 }
 SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress',
-          'lettering', 'ahead', 'fitting', 'printing', 'file_systems', 'tensorflow_paths',
+          'text_rendering', 'prefetch', 'auxiliary_training', 'printing', 'file_systems', 'tensorflow_paths',
           'integrity', 'manifests', 'graph_fields', 'graph_files', 'model_bounds', 'wire',
           'plain_names', 'checkpoint_files'}
 # Modules at the top of the library import each other and no part, with these exceptions.
-TOP_MAY_IMPORT = {'fitting': {'networks', 'platforms'}}
+TOP_MAY_IMPORT = {'auxiliary_training': {'networks', 'platforms'}}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')
            for name in files_below(os.path.join(ROOT, top)) if name.endswith('.py')]
 

@@ -10,11 +10,20 @@ import time
 import zipfile
 
 import pytest
-from raw_toy import (content, flowers_settings, make_cub, make_flowers, pack, pack_published, run,
-                     settings, write)
+from raw_toy import (
+    content,
+    flowers_settings,
+    make_cub,
+    make_flowers,
+    pack,
+    pack_published,
+    run,
+    settings,
+    write,
+)
 from toy import make_prepared, tiny_config
 
-from jobs.prepared import uses_brought_embeddings
+from jobs.engine.outputs import uses_precomputed_embeddings
 from stackgan.data import archives, raw_view
 from stackgan.data.archives import unpack
 from stackgan.data.layouts import read_plan
@@ -58,7 +67,7 @@ def view(raw, tmp_path, **changes):
 
 
 def assert_same(raw, tmp_path, cub):
-    """A raw folder is read as `cub` is: plan, pictures, embeddings."""
+    """A raw folder is read as `cub` is: plan, images, embeddings."""
     folder = view(raw, tmp_path).folder
     plan = read_plan(str(raw), settings(), folder)
     assert plan == read_plan(cub, settings())
@@ -127,7 +136,7 @@ def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves, capsys):
     before = state(str(raw))
     assert_same(raw, tmp_path, cub)
     said = capsys.readouterr().out
-    assert said.startswith('read where they lie: %s' % raw) and str(raw / moves[0][1]) in said
+    assert said.startswith('used in place: %s' % raw) and str(raw / moves[0][1]) in said
     shutil.rmtree(str(tmp_path / 'scratch'))                 # of links: what they lead to stays
     assert state(str(raw)) == before
 
@@ -135,7 +144,7 @@ def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves, capsys):
 def test_a_mix_of_both_takes_the_folders_first(cub, published, tmp_path):
     shutil.copytree(os.path.join(cub, 'text_c10'), os.path.join(published, 'text_c10'))
     assert_same(published, tmp_path, cub)
-    write(os.path.join(published, 'text_c10', '001.Red', 'picture_0000.txt'), 'mended\nby\nhand')
+    write(os.path.join(published, 'text_c10', '001.Red', 'image_0000.txt'), 'mended\nby\nhand')
     plan = read_plan(published, settings(), view(published, tmp_path).folder)
     assert plan.splits['train'][0].captions == ['mended', 'by', 'hand']
     assert not (tmp_path / 'scratch' / 'archives' / 'birds.zip' / 'text_c10').exists()
@@ -254,7 +263,7 @@ def test_tar_files_are_read_and_bounded_where_tarfile_does_not_call_frombuf(
 
 
 @pytest.mark.parametrize('name', ['birds.zip', 'CUB_200_2011.tgz'])
-def test_a_changed_byte_in_a_picture_or_pickle(published, tmp_path, name):
+def test_a_changed_byte_in_an_image_or_pickle(published, tmp_path, name):
     path = os.path.join(published, name)
     with open(path, 'rb+') as stream:
         stream.seek(os.path.getsize(path) // 3)
@@ -368,18 +377,18 @@ def test_captions_of_two_kinds_are_not_mixed(tmp_path):
 def test_numbers_and_sizes_are_bounded(tmp_path, monkeypatch):
     names = [('text_c10/a/%d.txt' % number, 'x' * 100) for number in range(12)]
     path = zip_of(tmp_path / 'a.zip', *names)
-    monkeypatch.setattr(archives, 'MOST_MEMBERS', 11)
+    monkeypatch.setattr(archives, 'MAX_MEMBERS', 11)
     refused(path, 'more than 11 files', tmp_path)
-    monkeypatch.setattr(archives, 'MOST_MEMBERS', 12)
-    monkeypatch.setattr(archives, 'MOST_BYTES', 1199)
+    monkeypatch.setattr(archives, 'MAX_MEMBERS', 12)
+    monkeypatch.setattr(archives, 'MAX_BYTES', 1199)
     refused(path, 'more than 12 files or', tmp_path)
-    monkeypatch.setattr(archives, 'MOST_BYTES', 1200)
+    monkeypatch.setattr(archives, 'MAX_BYTES', 1200)
     unpack(path, cub_pieces(settings()), str(tmp_path / 'x'), print)
 
 
 def test_what_nobody_reads_counts_too(tmp_path, monkeypatch):
     """A packed tar must be unpacked to be passed over: gigabytes of zeros take minutes."""
-    monkeypatch.setattr(archives, 'MOST_BYTES', 1 << 20)
+    monkeypatch.setattr(archives, 'MAX_BYTES', 1 << 20)
     path = tar_of(tmp_path / 'a.tgz', ('zeros', tarfile.REGTYPE, bytes(2 << 20)))
     refused(path, 'more than', tmp_path)
 
@@ -453,7 +462,7 @@ def test_embeddings_that_did_not_come_are_named_by_the_kind_that_is_wanted(tmp_p
     for kind in ('char-CNN-RNN', 'skip-thought'):
         config = tiny_config('text.source=pickle', 'data.precomputed_embeddings=' + kind)
         with pytest.raises(InputError, match='came without .train,test./%s-embeddings' % kind):
-            uses_brought_embeddings(config, str(tmp_path))
+            uses_precomputed_embeddings(config, str(tmp_path))
 
 
 def test_the_job_on_archives(published, tmp_path):

@@ -9,8 +9,8 @@ import pytest
 from test_command_line import call
 from toy import ROOT, tiny_config
 
-from jobs import compose
-from jobs.command_line import _parser, main
+from jobs.engine import compose
+from jobs.engine.command_line import _parser, main
 from stackgan.config.loading import to_dict
 
 PATHS = {'data.raw', 'data.captions_file', 'data.split.train_list', 'data.split.test_list',
@@ -92,7 +92,7 @@ def test_a_caption_that_is_no_text_is_one_line(tmp_path, option):
 
 
 def test_a_caption_in_the_encoding_of_the_terminal_is_read(tmp_path):
-    code = ('import sys; from jobs.sample_options import _typed\n'
+    code = ('import sys; from jobs.engine.sample_options import _typed\n'
             'sys.stdout.buffer.write(_typed(sys.argv[1]).encode("utf-8"))')
     done = subprocess.run([sys.executable, '-c', code, b'caf\xe9'], cwd=ROOT,
                           stdout=subprocess.PIPE,

@@ -14,8 +14,7 @@ from stackgan.config.schema import Platform
 from stackgan.errors import ConfigError, InputError, MissingRequirement, StackganError
 from stackgan.export.check import OPERATIONS
 from stackgan.platforms import ascend, session
-from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
-                                           stage2_adversaries)
+from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.graph import build_step
 from stackgan.training.stages import train_stage
 
@@ -132,7 +131,7 @@ def test_a_process_has_one_kind_of_session(npu):
     resolved = session.resolve(platform())
     session.session_config(resolved)
     session.session_config(resolved)
-    with pytest.raises(StackganError, match='train and draw in separate processes'):
+    with pytest.raises(StackganError, match='train and generate in separate processes'):
         session.session_config(resolved, training=False)
 
 
@@ -216,7 +215,7 @@ def goes_on_on_the_cpu(data, folder):
     said = []
     train_stage(1, tiny_config(*(STEPS + ['stage1.epochs=2'])), data[0], data[1], str(folder),
                 said.append, NeverStop())
-    assert any('goes on from step 2 of 3' in line for line in said)
+    assert any('resuming from step 2 of 3' in line for line in said)
     assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000003')
 
 
@@ -245,9 +244,9 @@ def test_every_operation_of_a_step_is_known(stage):
     config = tiny_config('train.weight_decay=0.1', 'stage2.low_resolution_consistency=1.0')
     with tf.Graph().as_default() as graph:
         batch = batch_placeholders(2, stage, config.model)
-        adversaries = (stage1_adversaries(batch, config.model) if stage == 1 else
-                       stage2_adversaries(batch, config.model, config.stage2))
-        step = build_step(adversaries, batch, config.train)
+        pairs = (stage1_pairs(batch, config.model) if stage == 1 else
+                       stage2_pairs(batch, config.model, config.stage2))
+        step = build_step(pairs, batch, config.train)
         fetched = [step.step.name] + [loss.op.name for loss in step.losses.values()]
         needed = tf.graph_util.extract_sub_graph(graph.as_graph_def(), fetched).node
         with open(OPERATIONS) as stream:

@@ -12,10 +12,11 @@ import pytest
 from export_toy import finished_stage, install_fake, run
 from toy import ROOT, tiny_config
 
-from jobs import chain, convert_om, verify_om
+from jobs import convert_om, verify_om
 from jobs import export as export_job
-from jobs.command_line import main
-from jobs.contract import read_manifest, state_of
+from jobs.engine import chain
+from jobs.engine.command_line import main
+from jobs.engine.contract import read_manifest, state_of
 from stackgan.export.atc import arguments, candidates, environment_for, explain, find_atc
 
 SETTINGS = ('export.batch_sizes=[1, 2]', 'export.onnx=false')
@@ -137,7 +138,7 @@ def test_failures_of_atc_are_sentences(tools, capsys, monkeypatch, failure, text
     log = line.split('its log is ')[1]
     assert 'ATC' in open(log).read()
     monkeypatch.delenv('FAKE_ATC')
-    assert convert(tools) == 0                                     # the same command goes on
+    assert convert(tools) == 0                                     # run the same command to resume
 
 
 def test_an_old_om_is_not_taken_for_a_new_one(tools, capsys, monkeypatch):

@@ -42,9 +42,9 @@ def test_a_batch_is_a_function_of_seed_and_step(parts):
     for a, b, c in zip(first[:-1], again, other):
         assert np.array_equal(a, b)
         assert not np.array_equal(a, c)
-    made_ahead = next(batches(parts).stream(7))
-    assert made_ahead[0] == 7
-    assert np.array_equal(made_ahead[1].images, first.images)
+    prefetched = next(batches(parts).stream(7))
+    assert prefetched[0] == 7
+    assert np.array_equal(prefetched[1].images, first.images)
 
 
 def test_wrong_images_are_always_of_another_class():
@@ -63,28 +63,28 @@ def test_one_class_is_refused():
 
 
 @pytest.mark.parametrize('stage, side, crop', [(1, LOW, 64), (2, HIGH, 256)])
-def test_pictures_are_crops_of_the_stored_ones(parts, stage, side, crop):
+def test_images_are_crops_of_the_stored_ones(parts, stage, side, crop):
     made = batches(parts, stage)
     batch = made.make(1)
     assert batch.images.shape == (4, crop, crop, 3) and batch.images.dtype == np.uint8
-    for picture, index in zip(batch.images, made.indices(1)):
-        stored = parts[0].picture(index, side)
-        assert any(np.array_equal(stored[top:top + crop, left:left + crop][:, ::turn], picture)
+    for image, index in zip(batch.images, made.indices(1)):
+        stored = parts[0].image(index, side)
+        assert any(np.array_equal(stored[top:top + crop, left:left + crop][:, ::turn], image)
                    for top in range(side - crop + 1) for turn in (1, -1)
                    for left in range(side - crop + 1)
-                   if np.array_equal(stored[top, left:left + crop][::turn], picture[0]))
+                   if np.array_equal(stored[top, left:left + crop][::turn], image[0]))
 
 
 def test_crops_reach_all_corners_and_half_are_mirrored(parts, monkeypatch):
     ramp = np.zeros((LOW, LOW, 3), np.uint8)
     ramp[..., 0], ramp[..., 1] = np.arange(LOW)[:, None], np.arange(LOW)
-    monkeypatch.setattr(parts[0], 'picture', lambda index, side, top, lines:
+    monkeypatch.setattr(parts[0], 'image', lambda index, side, top, lines:
                         ramp[top:top + lines])
     made = batches(parts, size=10)
-    pictures = np.concatenate([made.make(step).images for step in range(100)])
-    tops, lefts = pictures[:, 0, 0, 0], pictures[:, 0, :, 1].min(axis=1)
+    images = np.concatenate([made.make(step).images for step in range(100)])
+    tops, lefts = images[:, 0, 0, 0], images[:, 0, :, 1].min(axis=1)
     assert set(tops) == set(lefts) == set(range(13))
-    mirrored = pictures[:, 0, 0, 1] > pictures[:, 0, -1, 1]
+    mirrored = images[:, 0, 0, 1] > images[:, 0, -1, 1]
     assert 0.45 < mirrored.mean() < 0.55
 
 

@@ -10,8 +10,8 @@ from toy import ROOT, tiny_config
 from stackgan.platforms.session import resolve
 
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
-import bench                                                       # noqa: E402
-import bench_peak                                                  # noqa: E402
+import bench  # noqa: E402
+import bench_peak  # noqa: E402
 
 ROW = {'lane': 'TF 1.15', 'what': 'Stage-I training, batch 16', 'value': 9.0, 'unit': 'images/s',
        'note': ''}

@@ -14,8 +14,8 @@ from export_toy import install_fake
 from PIL import Image
 from toy import ROOT
 
-from jobs.chain import JOBS
-from jobs.contract import read_manifest
+from jobs.engine.chain import JOBS
+from jobs.engine.contract import read_manifest
 from stackgan.config.loading import load_config
 
 DETERMINISTIC = ['--config', 'smoke', '--set', 'platform.deterministic=true']
@@ -67,7 +67,7 @@ def test_every_job_leaves_its_files(volume):
     assert not [name for name in os.listdir(str(run)) if 'partial' in name]
 
 
-def test_the_pictures(volume):
+def test_the_images(volume):
     folder = volume / 'runs' / 'smoke' / 'samples'
     with open(str(folder / 'samples.jsonl')) as stream:
         index = [json.loads(line) for line in stream]
@@ -83,7 +83,7 @@ def test_the_report_shows_what_exists(volume):
     folder = volume / 'runs' / 'smoke' / 'report'
     page = (folder / 'index.html').read_text()
     for text in ('Stage-I training', 'Stage-II training', '<svg', 'train-text-encoder', 'chance',
-                 'inception_score/scorer/full', 'r_precision/top1_of_100', 'real test pictures'):
+                 'inception_score/scorer/full', 'r_precision/top1_of_100', 'real test images'):
         assert text in page
     for name in page.split('src="')[1:]:
         assert (folder / name.split('"')[0]).exists()
@@ -126,9 +126,9 @@ def test_captions_of_one_s_own(volume, tmp_path):
     alone = call(volume, 'sample', '--caption', 'a blue bird', '--copies', '2')
     other = alone.stdout.strip().splitlines()[-1].split(': ')[-1]
     for mine, theirs in ((2, 0), (3, 1)):
-        pictures = [np.asarray(Image.open(os.path.join(where, '256/%05d.png' % number)))
+        images = [np.asarray(Image.open(os.path.join(where, '256/%05d.png' % number)))
                     for where, number in ((folder, mine), (other, theirs))]
-        assert np.array_equal(*pictures)
+        assert np.array_equal(*images)
     again = call(volume, 'sample', '--caption', 'a blue bird', '--copies', '2')
     assert 'up to date' in again.stdout
 
@@ -196,9 +196,9 @@ def test_a_stage_that_was_imported_stands_in_for_its_training(volume, tmp_path):
     page = (tmp_path / 'runs' / 'smoke' / 'report' / 'index.html').read_text()
     assert 'a checkpoint of hanzhanggit/StackGAN' in page and 'with the imported Stage-II' in page
     for name in ('64/00003.png', '256/00015.png'):
-        pictures = [(where / 'runs' / 'smoke' / 'samples' / name).read_bytes()
+        images = [(where / 'runs' / 'smoke' / 'samples' / name).read_bytes()
                     for where in (volume, tmp_path)]
-        assert pictures[0] == pictures[1]
+        assert images[0] == images[1]
 
 
 def drawn_into(done):
@@ -214,35 +214,35 @@ def files_of(folder):
             if name not in ('log.txt', 'manifest.json')}
 
 
-def test_pictures_of_a_seed_are_those_of_sample_seed(volume):
+def test_images_of_a_seed_are_those_of_sample_seed(volume):
     seeds = ['sample', '--caption', 'a blue bird', '--caption', 'a red bird', '--seeds', '3,5']
     folder = drawn_into(call(volume, *seeds))
     other = drawn_into(call(volume, 'sample', '--caption', 'a blue bird', '--caption', 'a red bird',
                             '--copies', '1', '--set', 'sample.seed=5'))
     for mine, theirs in ((1, 0), (3, 1)):
         for side in ('64', '256'):
-            pictures = [open(os.path.join(where, side, '%05d.png' % number), 'rb').read()
+            images = [open(os.path.join(where, side, '%05d.png' % number), 'rb').read()
                         for where, number in ((folder, mine), (other, theirs))]
-            assert pictures[0] == pictures[1]
+            assert images[0] == images[1]
     assert 'up to date' in call(volume, *seeds).stdout
 
 
 DIES_IN_THE_SECOND_BATCH = '''
 import os, signal, sys
 from stackgan.sampling import writing
-write = writing.write_picture
+write = writing.write_image
 def write_or_die(path, pixels):
     if path.endswith('256/%05d.png'):
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, pixels)
-writing.write_picture = write_or_die
-from jobs.command_line import main
+writing.write_image = write_or_die
+from jobs.engine.command_line import main
 sys.exit(main())
 '''
 
 
 def test_a_killed_way_goes_on(volume):
-    """Killed while it draws; what comes out is what an undisturbed process makes."""
+    """Killed while it generates; what comes out is what an undisturbed process makes."""
     arguments = ['sample', '--interpolate-captions', 'a blue bird', 'a red bird', '--steps', '40']
     batch = load_config(os.path.join(ROOT, 'configs', 'smoke.yaml')).sample.batch_size
     done = subprocess.run([sys.executable, '-c', DIES_IN_THE_SECOND_BATCH % (batch + 2)] + arguments
@@ -263,7 +263,7 @@ def test_a_killed_way_goes_on(volume):
         assert image.n_frames == 78
 
 
-def test_held_out_captions_truncated_beside_their_nearest_training_pictures(volume):
+def test_held_out_captions_truncated_beside_their_nearest_training_images(volume):
     before = files_of(str(volume / 'runs' / 'smoke' / 'samples'))
     arguments = ['sample', '--nearest', '2', '--truncation-noise', '0.5']
     folder = drawn_into(call(volume, *arguments))
@@ -300,7 +300,7 @@ def scores(folder):
         return [json.loads(line) for line in stream]
 
 
-def test_scores_of_generated_and_real_pictures(volume):
+def test_scores_of_generated_and_real_images(volume):
     lines = scores(volume / 'runs' / 'smoke' / 'scores')
     assert {(line['protocol'], line['set']) for line in lines} == {
         (protocol, name) for name in ('generated', 'real') for protocol in (
@@ -342,7 +342,7 @@ import sys
 sys.path.append(%r)
 from toy import pause_where_told
 pause_where_told()
-from jobs.command_line import main
+from jobs.engine.command_line import main
 sys.exit(main())
 '''
 
@@ -373,7 +373,7 @@ def test_a_killed_score_goes_on(volume, tmp_path):
 
 
 def seen_generated(features):
-    """Bytes of rows of generated pictures, of which some but not all are there."""
+    """Bytes of rows of generated images, of which some but not all are there."""
     for name in os.listdir(str(features)) if features.exists() else ():
         try:
             key = json.loads((features / name / 'key.json').read_text())
@@ -386,8 +386,8 @@ def seen_generated(features):
 
 
 @pytest.mark.parametrize('make, text', [
-    (None, 'nowhere is missing; --image-folder names a folder of pictures'),
-    (0, 'no picture there'), (1, '1 pictures, but 2 splits need at least 4')])
+    (None, 'nowhere is missing; --image-folder names a folder of images'),
+    (0, 'no image there'), (1, '1 images, but 2 splits need at least 4')])
 def test_folders_that_cannot_be_scored(volume, tmp_path, make, text):
     folder = tmp_path / ('nowhere' if make is None else 'images')
     if make is not None:
@@ -403,7 +403,7 @@ def test_missing_weights_are_named(volume):
     assert done.returncode == 2 and 'score.stackgan_weights names it' in done.stdout
 
 
-def test_a_chain_of_separate_jobs_gives_the_same_pictures(volume, tmp_path):
+def test_a_chain_of_separate_jobs_gives_the_same_images(volume, tmp_path):
     """The jobs meet through files only, so one process each and one run agree to the bit."""
     for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1'):
         done = call(tmp_path, job)

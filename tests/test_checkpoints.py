@@ -10,7 +10,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 from toy import ROOT
 
-from stackgan.checkpoints import (Checkpoints, averages_of, read_facts, restore, variables_of)
+from stackgan.checkpoints import Checkpoints, ema_of, read_facts, restore, variables_of
 from stackgan.errors import InputError
 from stackgan.files import files_below
 
@@ -103,8 +103,8 @@ def test_averages_stand_in_for_their_variables(tmp_path):
         session.run(tf.global_variables_initializer())
         path = Checkpoints(str(tmp_path), None).save(
             session, tf.train.Saver(tf.global_variables()), 1, {})
-        drawn = [v for v in tf.global_variables() if v.op.name.startswith('g/')]
-        assert {name: v.op.name for name, v in averages_of(drawn, path).items()} == {
+        generated = [v for v in tf.global_variables() if v.op.name.startswith('g/')]
+        assert {name: v.op.name for name, v in ema_of(generated, path).items()} == {
             'moving_average/g/w': 'g/w', 'g/other': 'g/other'}
 
 

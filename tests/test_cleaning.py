@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from jobs import compose
-from jobs.command_line import main
+from jobs.engine import compose
+from jobs.engine.command_line import main
 from stackgan.errors import ConfigError, MissingRequirement
 
 CONFIG = "*' config '*) echo '{\"name\": \"x\", \"services\": {}}';; "

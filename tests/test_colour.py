@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from stackgan.data.painted.drawing import paint
+from stackgan.data.painted.generation import paint
 from stackgan.data.painted.scene import scene_of
 from stackgan.data.painted.species import BODY_COLOURS, all_species
 from stackgan.errors import InputError, StackganError
@@ -14,8 +14,8 @@ from stackgan.scoring.colour import colour_report, read_body_colours, train_judg
 
 
 def _prepared(numbers):
-    """Pictures (n, 76, 76, 3) uint8 cropped as for training, and their labels (n,)."""
-    pictures, labels = [], []
+    """Images (n, 76, 76, 3) uint8 cropped as for training, and their labels (n,)."""
+    images, labels = [], []
     for number in numbers:
         scene = scene_of(5, number, 128)
         painting = paint(scene)
@@ -23,51 +23,51 @@ def _prepared(numbers):
         half = int(0.75 * max(width, height))
         middle = x + width // 2, y + height // 2
         left, top = (max(at - half, 0) for at in middle)
-        right, bottom = (min(at + half, side) for at, side in zip(middle, scene.picture))
-        crop = painting.picture.crop((left, top, right, bottom)).resize((76, 76), Image.BICUBIC)
-        pictures.append(np.asarray(crop))
+        right, bottom = (min(at + half, side) for at, side in zip(middle, scene.image))
+        crop = painting.image.crop((left, top, right, bottom)).resize((76, 76), Image.BICUBIC)
+        images.append(np.asarray(crop))
         labels.append(BODY_COLOURS.index(scene.species.body))
-    return np.stack(pictures), np.array(labels)
+    return np.stack(images), np.array(labels)
 
 
 @pytest.fixture(scope='module')
 def judge():
     is_train = [species.split == 'train' for species in all_species()]
-    pictures, labels = _prepared([n for n in range(288) if is_train[n % 96]])
-    return train_judge(pictures, labels, BODY_COLOURS)
+    images, labels = _prepared([n for n in range(288) if is_train[n % 96]])
+    return train_judge(images, labels, BODY_COLOURS)
 
 
 @pytest.fixture(scope='module')
 def test_split():
-    """Pictures of species that the judge has not seen."""
+    """Images of species that the judge has not seen."""
     is_test = [species.split == 'test' for species in all_species()]
     return _prepared([n for n in range(576) if is_test[n % 96]])
 
 
-def _blurred(pictures):
+def _blurred(images):
     return np.stack([np.asarray(Image.fromarray(each).filter(ImageFilter.GaussianBlur(1.5)))
-                     for each in pictures])
+                     for each in images])
 
 
-def _noisy(pictures):
-    noise = np.random.RandomState(0).normal(0, 15, pictures.shape)
-    return np.clip(pictures + noise, 0, 255).astype(np.uint8)
+def _noisy(images):
+    noise = np.random.RandomState(0).normal(0, 15, images.shape)
+    return np.clip(images + noise, 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize('change,least', [
-    (lambda pictures: pictures, 0.97),
+    (lambda images: images, 0.97),
     (_blurred, 0.97),
     (_noisy, 0.95),
-    (lambda pictures: _noisy(_blurred(pictures)), 0.95),
-    (lambda pictures: (pictures * 0.8).astype(np.uint8), 0.95),
-    (lambda pictures: pictures[:, 12:, 12:], 0.93),
+    (lambda images: _noisy(_blurred(images)), 0.95),
+    (lambda images: (images * 0.8).astype(np.uint8), 0.95),
+    (lambda images: images[:, 12:, 12:], 0.93),
 ], ids=['clean', 'blurred', 'noisy', 'blurred and noisy', 'darker', 'shifted'])
 def test_judge_knows_body_colours_of_unseen_species(judge, test_split, change, least):
-    pictures, labels = test_split
-    assert judge.accuracy(change(pictures), labels) >= least
+    images, labels = test_split
+    assert judge.accuracy(change(images), labels) >= least
 
 
-def test_judge_agrees_on_a_picture_at_every_side(judge, test_split):
+def test_judge_agrees_on_an_image_at_every_side(judge, test_split):
     stored = test_split[0][:16]
     views = stored[:, 6:70, 6:70]
     labels = judge.predict(views)
@@ -86,9 +86,9 @@ def test_judge_does_not_mind_which_way_a_bird_faces(judge):
 
 
 def test_shuffled_captions_drop_to_chance(judge, test_split):
-    pictures, labels = test_split
-    predicted = judge.predict(pictures)
-    report = colour_report(predicted, labels, BODY_COLOURS, judge.accuracy(pictures, labels))
+    images, labels = test_split
+    predicted = judge.predict(images)
+    report = colour_report(predicted, labels, BODY_COLOURS, judge.accuracy(images, labels))
     assert report['accuracy'] >= 0.97 and report['count'] == 144
     assert abs(report['shuffled_accuracy'] - report['chance']) < 0.05
     assert report['chance'] == 0.125
@@ -103,31 +103,31 @@ def test_report_of_a_case_worked_by_hand():
     assert report['real_accuracy'] == 0.9 and report['chance'] == pytest.approx(1 / 3)
 
 
-def test_shuffling_gives_no_picture_its_own_caption():
+def test_shuffling_gives_no_image_its_own_caption():
     labels = np.arange(6)
     report = colour_report(labels, labels, list('abcdef'), 1.0)
     assert report['accuracy'] == 1.0 and report['shuffled_accuracy'] == 0.0
 
 
-def test_a_judge_that_fails_on_real_pictures_may_not_judge():
-    with pytest.raises(StackganError, match='79.0 % of real test pictures'):
+def test_a_judge_that_fails_on_real_images_may_not_judge():
+    with pytest.raises(StackganError, match='79.0 % of real test images'):
         colour_report([0, 1], [0, 1], ('red', 'blue'), real_accuracy=0.79)
     assert colour_report([0, 1], [0, 1], ('red', 'blue'), real_accuracy=0.8)['accuracy'] == 1.0
 
 
 @pytest.mark.parametrize('predicted,asked', [([0], [0]), ([0, 1, 1], [0, 1]), ([], [])])
-def test_too_few_or_unpaired_pictures_are_refused(predicted, asked):
-    with pytest.raises(StackganError, match='%d pictures for %d captions' % (
+def test_too_few_or_unpaired_images_are_refused(predicted, asked):
+    with pytest.raises(StackganError, match='%d images for %d captions' % (
             len(predicted), len(asked))):
         colour_report(predicted, asked, ('red', 'blue'), real_accuracy=1.0)
 
 
-def test_a_colour_without_training_pictures_is_refused():
-    with pytest.raises(StackganError, match='no training picture of green'):
+def test_a_colour_without_training_images_is_refused():
+    with pytest.raises(StackganError, match='no training image of green'):
         train_judge(np.zeros((2, 76, 76, 3), np.uint8), [0, 1], ('red', 'blue', 'green'))
 
 
-def test_body_colours_are_read_by_picture(tmp_path):
+def test_body_colours_are_read_by_image(tmp_path):
     path = tmp_path / 'attributes.jsonl'
     path.write_text('{"name": "001.A/A_0001", "body": "red", "wing": "blue"}\n')
     assert read_body_colours(str(path)) == {'001.A/A_0001': 'red'}

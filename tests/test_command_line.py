@@ -7,8 +7,8 @@ import sys
 import pytest
 from toy import ROOT
 
-from jobs import chain
-from jobs.command_line import main
+from jobs.engine import chain
+from jobs.engine.command_line import main
 
 SMOKE = ['--config', os.path.join(ROOT, 'configs', 'smoke.yaml')]
 

@@ -7,7 +7,7 @@ import needs
 import pytest
 from toy import ROOT
 
-from jobs.command_line import main
+from jobs.engine.command_line import main
 
 
 def complete(script, *words):

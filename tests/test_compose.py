@@ -10,8 +10,8 @@ import needs
 import pytest
 from toy import ROOT
 
-from jobs import chain
-from jobs.compose import Project, variables
+from jobs.engine import chain
+from jobs.engine.compose import Project, variables
 from stackgan.config import load_config
 
 FILES = ['compose.yaml', 'compose.ascend.yaml', 'compose.ascend-runtime.yaml', 'compose.gpu.yaml']

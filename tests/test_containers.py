@@ -116,7 +116,7 @@ def test_killed_and_stopped_trainings_equal_an_uninterrupted_one(volume, tmp_pat
             log = (volume / 'runs/smoke/stage1.partial/log.txt').read_text()
             assert ('interrupted by' in log) == (command == 'stop')
         code, text = compose.call('up', 'train-stage1')
-        assert code == 0 and 'goes on from step' in text, text
+        assert code == 0 and 'resuming from step' in text, text
         code, text = compose.call('up', '--attach-dependencies', 'train-stage1')
         assert code == 0 and text.count('up to date') == 5, text
     assert trained(volume) and trained(volume) == trained(other)
@@ -212,8 +212,8 @@ def test_the_runner_follows_stops_and_leaves_nothing(volume):
     assert Compose(volume, 'runner').states() == {}
     done = runner(volume, '--until', 'train-stage1')                      # --on auto
     text = done.communicate()[0]
-    assert done.returncode == 0 and 'run: docker, because an engine answers' in text, text
-    assert 'goes on from step' in text and 'embed: up to date' in text
+    assert done.returncode == 0 and 'run: docker, because Docker is reachable' in text, text
+    assert 'resuming from step' in text and 'embed: up to date' in text
 
 
 def free_port():
@@ -240,12 +240,12 @@ def test_the_page_answers_from_a_container_that_only_reads(volume):
         assert code == 0, text
         wait_for(lambda: answers(url + '/health'))
         body = json.dumps({'run': RUN, 'caption': 'a red bird', 'seed': 7}).encode()
-        drawn = [json.loads(urlopen(Request(url + '/api/draw', body, {
+        generated = [json.loads(urlopen(Request(url + '/api/generate', body, {
             'Content-Type': 'application/json'})).read().decode()) for _ in range(2)]
-        assert drawn[0] == drawn[1]
-        picture = urlopen(url + drawn[0]['pictures'][0]['stages']['2']).read()
-        assert picture.startswith(b'\x89PNG')
-        assert b'A sentence to a picture' in urlopen(url + '/').read()
+        assert generated[0] == generated[1]
+        image = urlopen(url + generated[0]['images'][0]['stages']['2']).read()
+        assert image.startswith(b'\x89PNG')
+        assert b'A sentence to an image' in urlopen(url + '/').read()
         code, text = compose.call('exec', '-T', 'serve', 'sh', '-c',
                                   'id -u; for at in /data /app; do touch $at/x; done; '
                                   '/opt/venv/bin/python -c "import tensorflow"')

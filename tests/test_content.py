@@ -8,9 +8,9 @@ import time
 from test_contract import make_job, run
 from toy import tiny_config
 
-from jobs.chain import BY_NAME
-from jobs.content import content_of, is_content
-from jobs.contract import Input, state_of
+from jobs.engine.chain import BY_NAME
+from jobs.engine.content import content_of, is_content
+from jobs.engine.contract import Input, state_of
 from stackgan.files import write_json, write_json_lines
 from stackgan.manifests import look_at
 
@@ -75,9 +75,9 @@ def test_fewer_files_are_the_same_only_of_a_training_that_lost_some(tmp_path):
     run(make_job(), tmp_path)
     manifest = look_at(str(tmp_path / 'out')).manifest
     less = {name: facts for name, facts in manifest['files'].items() if name == 'config.yaml'}
-    for goes_on, files, same in ((False, manifest['files'], True), (False, less, False),
+    for resumes, files, same in ((False, manifest['files'], True), (False, less, False),
                                  (True, less, False)):
-        job = make_job(goes_on=goes_on)
+        job = make_job(resumes=resumes)
         assert same == (manifest['content'] == content_of(
             job, str(tmp_path / 'out'), manifest['request'], files))
 

@@ -12,9 +12,9 @@ import needs
 import pytest
 from toy import ROOT, tiny_config
 
-from jobs.contract import Input, Job, differences, read_manifest, state_of
-from jobs.execution import execute
-from jobs.locks import is_locked, locked
+from jobs.engine.contract import Input, Job, differences, read_manifest, state_of
+from jobs.engine.execution import execute
+from jobs.engine.locks import is_locked, locked
 from stackgan.errors import InputError, MissingRequirement, StackganError
 from stackgan.files import atomic_write, files_below, write_json
 
@@ -230,7 +230,7 @@ import sys, time
 sys.path[:0] = [%r, %r]
 from argparse import Namespace
 from test_contract import make_job, tiny_config
-from jobs.execution import execute
+from jobs.engine.execution import execute
 def body(work):
     for i in range(3):
         open(work.folder + "/%%d" %% i, "w").write("x" * 1000)

@@ -9,14 +9,13 @@ import subprocess
 import sys
 
 import pytest
+from docker.errors import APIError
 from toy import ROOT
 from urllib3.exceptions import ProtocolError
 
-from docker.errors import APIError
-
-from jobs import chain, docker_chain
-from jobs.command_line import main
-from jobs.compose import variables
+from jobs.engine import chain, docker_runner
+from jobs.engine.command_line import main
+from jobs.engine.compose import variables
 from stackgan.config import load_config
 from stackgan.errors import MissingRequirement, StackganError
 
@@ -72,7 +71,7 @@ class FakeContainer:
 
 
 class FakeProject:
-    """Stands for jobs.compose.Project."""
+    """Stands for jobs.engine.compose.Project."""
 
     services = {'embed': {'stop_grace_period': '5m0s'}}
 
@@ -82,8 +81,8 @@ class FakeProject:
 
 def run_service(monkeypatch, **facts):
     container = FakeContainer(**facts)
-    monkeypatch.setattr(docker_chain, 'containers_of', lambda *arguments: [container])
-    return docker_chain.run_service(None, FakeProject(), 'embed'), container
+    monkeypatch.setattr(docker_runner, 'containers_of', lambda *arguments: [container])
+    return docker_runner.run_service(None, FakeProject(), 'embed'), container
 
 
 @pytest.mark.parametrize('facts, code, text', [
@@ -118,7 +117,7 @@ def test_without_the_sdk(monkeypatch):
     """The repository has a folder `docker`, which Python takes for a package."""
     monkeypatch.setitem(sys.modules, 'docker', type(sys)('docker'))
     with pytest.raises(MissingRequirement, match='SDK is not installed'):
-        docker_chain.connect()
+        docker_runner.connect()
 
 
 def test_what_containers_do_not_see(tmp_path):
@@ -134,7 +133,7 @@ def test_what_containers_do_not_see(tmp_path):
     def hidden(path):
         config = load_config(ROOT + '/configs/folder.yaml', ['data.raw=%s' % path])
         jobs = chain.until('preprocess', config, str(volume))
-        return docker_chain.out_of_sight(jobs, config, str(volume))
+        return docker_runner.out_of_sight(jobs, config, str(volume))
 
     assert hidden('raw/mine') is hidden('raw/missing') is hidden('/data/raw/mine') is None
     assert hidden(volume / 'raw/mine').endswith('has to be named from there: raw/mine')
@@ -164,7 +163,7 @@ def test_the_user_and_project_of_a_run(tmp_path, monkeypatch):
 
 
 def test_durations_of_compose():
-    assert [docker_chain._seconds(text) for text in ('5m0s', '1h2m3s', '10s')] == [300, 3723, 10]
+    assert [docker_runner._seconds(text) for text in ('5m0s', '1h2m3s', '10s')] == [300, 3723, 10]
 
 
 def test_settings_of_the_environment(tmp_path):

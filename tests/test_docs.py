@@ -12,7 +12,7 @@ from documents import read
 from test_architecture import SOURCES
 from toy import ROOT
 
-from jobs import chain
+from jobs.engine import chain
 from stackgan.config import schema
 from stackgan.config.loading import strip_optional
 

@@ -10,8 +10,8 @@ import os
 import pytest
 from toy import ROOT
 
-from jobs import chain
-from jobs.contract import folder_of, state_of
+from jobs.engine import chain
+from jobs.engine.contract import folder_of, state_of
 from stackgan.config import load_config
 from stackgan.files import read_json, write_json
 

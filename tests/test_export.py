@@ -1,4 +1,4 @@
-"""Exported files against the live graph, what is in them, the check, and drawing from them."""
+"""Exported files against the live graph, what is in them, the check, and generating from them."""
 
 import json
 import os
@@ -22,8 +22,8 @@ from stackgan.export.freezing import folded, freeze
 from stackgan.export.model_file import ModelSampler, open_model
 from stackgan.export.onnx_graph import OPSET
 from stackgan.files import digest_of_file
+from stackgan.sampling.sample_request import SampleRequest
 from stackgan.sampling.sampler import Sampler
-from stackgan.sampling.wanted import Wanted
 
 INPUTS = ['embedding', 'z', 'noise1', 'noise2']
 ALLOWED = {'Placeholder', 'Const', 'MatMul', 'BiasAdd', 'LeakyRelu', 'Split', 'Exp', 'Mul', 'AddV2',
@@ -61,16 +61,16 @@ def random_inputs(shapes, seed):
             for name, shape in shapes.items()}
 
 
-def live_pictures(stage, arrays, averaged=True):
+def live_images(stage, arrays, averaged=True):
     batch = len(arrays['embedding'])
     with Sampler(stage, 'last', batch, tiny_config().platform, averaged) as live:
         holders = dict(zip(INPUTS, (live.graph.embeddings,) + tuple(live.graph.noise)))
-        return live.session.run(live.graph.pictures,
+        return live.session.run(live.graph.images,
                                 {holders[name]: arrays.get(name, np.zeros((batch, 8)))
                                  for name in INPUTS})
 
 
-def frozen_pictures(path, arrays, outputs):
+def frozen_images(path, arrays, outputs):
     """By TensorFlow alone."""
     with tf.Graph().as_default(), tf.Session() as session:
         with open(path, 'rb') as stream:
@@ -79,7 +79,7 @@ def frozen_pictures(path, arrays, outputs):
                            {name + ':0': array for name, array in arrays.items()})
 
 
-def onnx_pictures(path, arrays, outputs):
+def onnx_images(path, arrays, outputs):
     """By ONNX Runtime alone."""
     import onnxruntime
     session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
@@ -95,26 +95,26 @@ def test_both_files_draw_what_the_checkpoint_draws(stages, exported, number):
     assert list(shapes) == INPUTS and shapes['embedding'] == [(1, 3)[number], 16]
     outputs = [each['name'] for each in entry['outputs']]
     arrays = random_inputs(shapes, 11)
-    expected = live_pictures(stages[1], arrays)
-    for kind, draw in (('frozen', frozen_pictures), ('onnx', onnx_pictures)):
+    expected = live_images(stages[1], arrays)
+    for kind, generate in (('frozen', frozen_images), ('onnx', onnx_images)):
         path = os.path.join(exported, entry[kind]['file'])
-        drawn = draw(path, arrays, outputs)
-        for pictures, side, each in zip(drawn, (64, 256), entry['outputs']):
-            assert list(pictures.shape) == each['shape'] == [shapes['z'][0], side, side, 3]
-            assert np.abs(pictures - expected[side]).max() < 1e-4, (kind, side)
-            assert pictures.std() > 0.05                       # there is something to compare
+        generated = generate(path, arrays, outputs)
+        for images, side, each in zip(generated, (64, 256), entry['outputs']):
+            assert list(images.shape) == each['shape'] == [shapes['z'][0], side, side, 3]
+            assert np.abs(images - expected[side]).max() < 1e-4, (kind, side)
+            assert images.std() > 0.05                       # there is something to compare
         assert entry[kind]['largest_difference'] < 1e-4
         assert entry[kind]['sha256'] == digest_of_file(path)
 
 
-def test_each_input_reaches_the_pictures(exported):
+def test_each_input_reaches_the_images(exported):
     entry = facts_of(exported)['models'][0]
     arrays = random_inputs({each['name']: each['shape'] for each in entry['inputs']}, 3)
     path = os.path.join(exported, entry['frozen']['file'])
     outputs = [each['name'] for each in entry['outputs']]
-    before = frozen_pictures(path, arrays, outputs)
+    before = frozen_images(path, arrays, outputs)
     for name in INPUTS:
-        after = frozen_pictures(path, dict(arrays, **{name: -arrays[name]}), outputs)
+        after = frozen_images(path, dict(arrays, **{name: -arrays[name]}), outputs)
         changed = [not np.array_equal(*pair) for pair in zip(before, after)]
         assert changed == [name != 'noise2', True], name       # Stage-I does not see noise2
 
@@ -145,7 +145,7 @@ def test_what_export_json_says(stages, exported):
     facts = facts_of(exported)
     assert facts['stage'] == 2 and facts['checkpoint']['step'] == 12
     assert facts['checkpoint']['name'] == '00000012' and len(facts['checkpoint']['sha256']) == 64
-    assert facts['weights'] == 'the moving averages' and facts['model']['embedding_dim'] == 16
+    assert facts['weights'] == 'the EMA weights' and facts['model']['embedding_dim'] == 16
     assert facts['models'][1]['onnx']['opset'] == OPSET
     assert facts['models'][0]['atc']['command'] == (
         'atc --framework=3 --model=stackgan-stage2-b1.pb --output=stackgan-stage2-b1 '
@@ -167,9 +167,9 @@ def test_trained_weights_on_request(stages, exported, tmp_path):
     arrays = random_inputs({each['name']: each['shape'] for each in facts['models'][0]['inputs']},
                            5)
     outputs = [each['name'] for each in facts['models'][0]['outputs']]
-    trained = frozen_pictures(os.path.join(folder, 'stackgan-stage2-b1.pb'), arrays, outputs)
-    averaged = frozen_pictures(os.path.join(exported, 'stackgan-stage2-b1.pb'), arrays, outputs)
-    assert np.abs(trained[1] - live_pictures(stages[1], arrays, False)[256]).max() < 1e-4
+    trained = frozen_images(os.path.join(folder, 'stackgan-stage2-b1.pb'), arrays, outputs)
+    averaged = frozen_images(os.path.join(exported, 'stackgan-stage2-b1.pb'), arrays, outputs)
+    assert np.abs(trained[1] - live_images(stages[1], arrays, False)[256]).max() < 1e-4
     assert np.abs(trained[1] - averaged[1]).max() > 1e-2
 
 
@@ -179,11 +179,11 @@ def test_stage1_alone_has_no_second_noise(stages, tmp_path):
     assert [each['name'] for each in entry['inputs']] == INPUTS[:3]
     assert [each['shape'] for each in entry['outputs']] == [[3, 64, 64, 3]]
     arrays = random_inputs({each['name']: each['shape'] for each in entry['inputs']}, 2)
-    expected = live_pictures(stages[0], arrays)[64]
+    expected = live_images(stages[0], arrays)[64]
     outputs = [each['name'] for each in entry['outputs']]
-    for kind, draw in (('frozen', frozen_pictures), ('onnx', onnx_pictures)):
-        drawn, = draw(os.path.join(folder, entry[kind]['file']), arrays, outputs)
-        assert np.abs(drawn - expected).max() < 1e-4
+    for kind, generate in (('frozen', frozen_images), ('onnx', onnx_images)):
+        generated, = generate(os.path.join(folder, entry[kind]['file']), arrays, outputs)
+        assert np.abs(generated - expected).max() < 1e-4
 
 
 def test_dimensions_are_those_of_the_checkpoint(tmp_path):
@@ -214,7 +214,7 @@ def test_folding_by_hand():
 
 def test_a_file_that_draws_otherwise_is_refused(stages, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, 'LARGEST_DIFFERENCE', 0.0)
-    with pytest.raises(StackganError, match=r'stackgan-stage2-b1.pb: draws pictures that differ'):
+    with pytest.raises(StackganError, match=r'stackgan-stage2-b1.pb: generates images that differ'):
         export_to(tmp_path, stages[1])
 
 
@@ -255,21 +255,21 @@ def test_the_job(tmp_path, capsys):
     assert '--soc_version=Ascend910' in facts_of(str(folder))['models'][0]['atc']['command']
 
 
-# Drawing from a file.
+# Generating from a file.
 
 def wanted(*captions):
     rows = np.random.RandomState(3).standard_normal((50, 16)).astype(np.float32)
-    return [Wanted(caption, rows[len(caption)], copy, {}) for caption, copy in captions]
+    return [SampleRequest(caption, rows[len(caption)], copy, {}) for caption, copy in captions]
 
 
 @pytest.mark.parametrize('kind', ['pb', 'onnx'])
-def test_a_file_draws_the_pictures_of_the_checkpoint(stages, exported, kind):
+def test_a_file_draws_the_images_of_the_checkpoint(stages, exported, kind):
     captions = wanted(('a red bird', 0), ('a small blue bird', 0), ('green', 1), ('green', 2))
     platform = tiny_config().platform
     with Sampler(stages[1], 'last', 2, platform) as one, \
             ModelSampler(os.path.join(exported, 'stackgan-stage2-b3.' + kind), platform) as file:
         assert (file.stage, file.batch_size) == (2, 3)
-        theirs, ours = one.draw(captions, 7), file.draw(captions, 7)
+        theirs, ours = one.generate(captions, 7), file.generate(captions, 7)
     for side in (64, 256):
         difference = np.abs(ours[side].astype(int) - theirs[side])
         assert ours[side].shape == theirs[side].shape and difference.max() <= 1
@@ -292,7 +292,7 @@ def test_unusable_files_are_named(exported, tmp_path):
             open_model(str(tmp_path / name), platform)
     with ModelSampler(os.path.join(exported, 'stackgan-stage2-b1.pb'), platform) as file:
         with pytest.raises(InputError, match='takes embeddings of 16 numbers, those .* have 20'):
-            file.draw([Wanted('a', np.zeros(20, np.float32), 0, {})], 1)
+            file.generate([SampleRequest('a', np.zeros(20, np.float32), 0, {})], 1)
 
 
 def test_freezing_is_reproducible(stages):
@@ -315,13 +315,13 @@ def test_the_other_lane_reads_the_files(stages, exported, tmp_path, other_python
               'from stackgan.export.model_file import open_model\n'
               'for kind in ("pb", "onnx"):\n'
               '    model = open_model(sys.argv[1] + kind, tiny_config().platform)\n'
-              '    pictures = model.run(dict(np.load(sys.argv[2] + "in.npz")))\n'
-              '    np.save(sys.argv[2] + kind, pictures[256])\n'
+              '    images = model.run(dict(np.load(sys.argv[2] + "in.npz")))\n'
+              '    np.save(sys.argv[2] + kind, images[256])\n'
               % (ROOT, os.path.join(ROOT, 'tests')))
     done = subprocess.run([other_python, '-c', script, os.path.join(exported, 'stackgan-stage2-b3.'),
                            str(tmp_path) + os.sep], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, universal_newlines=True)
     assert done.returncode == 0, done.stdout
-    expected = live_pictures(stages[1], arrays)[256]
+    expected = live_images(stages[1], arrays)[256]
     for kind in ('pb', 'onnx'):
         assert np.abs(np.load(str(tmp_path / kind) + '.npy') - expected).max() < 1e-4, kind

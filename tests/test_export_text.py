@@ -11,13 +11,13 @@ from export_toy import finished_stage, finished_text_encoder, make_text_encoder,
 from toy import ROOT, tiny_config
 
 from jobs import export as export_job
-from jobs.prepared import prepared_folder
+from jobs.engine.outputs import prepared_folder
 from stackgan.errors import InputError, StackganError
 from stackgan.export import text_encoder
 from stackgan.export.onnx_file import OnnxTextEncoder
 from stackgan.export.text_encoder import export_text_encoder
 from stackgan.files import digest_of_file
-from stackgan.sampling.wanted import Wanted
+from stackgan.sampling.sample_request import SampleRequest
 from stackgan.text.encoder import TextEncoder
 
 CAPTIONS = ['this bird is red with black wings', 'a', '', '\u00e9\u00e9 -- "9"; x' * 40, '{]~_']
@@ -122,13 +122,13 @@ def test_embedding_and_drawing_without_tensorflow(volume, tmp_path):
               'from stackgan.config import load_config\n'
               'from stackgan.export.model_file import ModelSampler\n'
               'from stackgan.export.onnx_file import OnnxTextEncoder\n'
-              'from stackgan.sampling.wanted import Wanted\n'
+              'from stackgan.sampling.sample_request import SampleRequest\n'
               'platform = load_config(sys.argv[3], []).platform\n'
               'embedding, = OnnxTextEncoder(sys.argv[1] + "/text-encoder.onnx", platform).embed('
               '["a red bird"])\n'
               'with ModelSampler(sys.argv[1] + "/stackgan-stage1-b2.onnx", platform) as sampler:\n'
-              '    drawn = sampler.draw([Wanted("a red bird", embedding, 0, {})], 7)\n'
-              'np.save(sys.argv[2], drawn[64])\n' % ROOT)
+              '    generated = sampler.generate([SampleRequest("a red bird", embedding, 0, {})], 7)\n'
+              'np.save(sys.argv[2], generated[64])\n' % ROOT)
     out = str(tmp_path / 'out.npy')
     done = subprocess.run([sys.executable, '-c', script, exported(volume), out,
                            os.path.join(ROOT, 'configs', 'smoke.yaml')], stdout=subprocess.PIPE,
@@ -139,5 +139,5 @@ def test_embedding_and_drawing_without_tensorflow(volume, tmp_path):
     with TextEncoder(os.path.join(run_folder, 'text-encoder'), PLATFORM) as encoder:
         embedding, = encoder.embed(['a red bird'])
     with Sampler(os.path.join(run_folder, 'stage1'), 'last', 1, PLATFORM) as sampler:
-        expected = sampler.draw([Wanted('a red bird', embedding, 0, {})], 7)[64]
+        expected = sampler.generate([SampleRequest('a red bird', embedding, 0, {})], 7)[64]
     assert np.abs(np.load(out).astype(int) - expected).max() <= 1

@@ -12,11 +12,17 @@ import pytest
 from test_contract import content, make_job, run
 from toy import ROOT, tiny_config
 
-from jobs.locks import is_locked
-from jobs.execution import explain
+from jobs.engine.execution import explain
+from jobs.engine.locks import is_locked
 from stackgan import file_systems
-from stackgan.file_systems import (copy_tree, file_system_of, link_or_copy, no_room, refusal,
-                                   symlink_or_copy)
+from stackgan.file_systems import (
+    copy_tree,
+    file_system_of,
+    link_or_copy,
+    no_room,
+    refusal,
+    symlink_or_copy,
+)
 from stackgan.files import atomic_write, read_json, write_json
 
 REFUSALS = [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL]

@@ -5,8 +5,15 @@ import socket
 
 import pytest
 
-from stackgan.files import (MAX_JSON_BYTES, MAX_JSON_DEPTH, open_regular, parse_json, read_bytes,
-                            read_json, read_json_lines)
+from stackgan.files import (
+    MAX_JSON_BYTES,
+    MAX_JSON_DEPTH,
+    open_regular,
+    parse_json,
+    read_bytes,
+    read_json,
+    read_json_lines,
+)
 
 
 def make_fifo(path):

@@ -17,7 +17,7 @@ from stackgan.export.exporting import export
 from stackgan.export.msame import SCRIPT, verify
 from stackgan.export.record import read_export
 from stackgan.published.reading import open_published
-from stackgan.reporting.page import _picture
+from stackgan.reporting.page import _image
 from stackgan.sampling.sampler import Sampler
 from stackgan.text.encoder import TextEncoder
 
@@ -125,7 +125,7 @@ def test_a_report_shows_no_link(tmp_path):
     (tmp_path / 'samples').mkdir()
     (tmp_path / 'samples' / 'grid.png').symlink_to(tmp_path / 'secret')
     with pytest.raises(InputError, match='grid.png: cannot be shown .*is a link out of the folder'):
-        _picture(str(tmp_path), str(tmp_path / 'samples' / 'grid.png'), 'samples.png', 'a')
+        _image(str(tmp_path), str(tmp_path / 'samples' / 'grid.png'), 'samples.png', 'a')
     assert not (tmp_path / 'samples.png').exists()
 
 

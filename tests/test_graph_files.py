@@ -14,7 +14,7 @@ from stackgan.errors import InputError
 from stackgan.export import check
 from stackgan.export.exporting import export
 from stackgan.export.model_file import ModelSampler, open_model
-from stackgan.sampling.wanted import Wanted
+from stackgan.sampling.sample_request import SampleRequest
 from stackgan.scoring.extractors import open_imagenet
 
 PLATFORM = tiny_config().platform
@@ -60,8 +60,8 @@ def refused(tmp_path, graph_def, words):
 def test_what_the_hostile_ones_begin_with_is_taken(tmp_path):
     (tmp_path / 'good.pb').write_bytes(generator(plain).SerializeToString())
     with ModelSampler(str(tmp_path / 'good.pb'), PLATFORM) as model:
-        drawn = model.draw([Wanted('a', np.zeros(16, np.float32), 0, {})], 1)
-    assert drawn[64].shape == (1, 64, 64, 3)
+        generated = model.generate([SampleRequest('a', np.zeros(16, np.float32), 0, {})], 1)
+    assert generated[64].shape == (1, 64, 64, 3)
 
 
 def read_secret(folder):
@@ -149,7 +149,7 @@ def test_devices_and_marks_of_placement_are_left_out(tmp_path):
         node.attr['_class'].list.s.append(b'loc:@nowhere')
     (tmp_path / 'a.pb').write_bytes(graph_def.SerializeToString())
     with ModelSampler(str(tmp_path / 'a.pb'), PLATFORM) as model:
-        assert model.draw([Wanted('a', np.zeros(16, np.float32), 0, {})], 1)[64].shape[0] == 1
+        assert model.generate([SampleRequest('a', np.zeros(16, np.float32), 0, {})], 1)[64].shape[0] == 1
 
 
 def constant(shape, data=None, count=1):
@@ -247,9 +247,9 @@ def test_damage_anywhere_is_one_line(ours, tmp_path):
         path.write_bytes(bytes(data))
         try:
             model = open_model(str(path), PLATFORM)
-            drawn = model.run(arrays)
+            generated = model.run(arrays)
             outcomes.add('run')
-            assert drawn[64].shape == (2, 64, 64, 3)
+            assert generated[64].shape == (2, 64, 64, 3)
         except InputError as error:
             outcomes.add('refused')
             assert str(error).startswith(str(path)) and '\n' not in str(error)

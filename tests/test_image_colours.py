@@ -13,16 +13,16 @@ from images_by_hand import png, tiff
 from PIL import Image
 from raw_toy import noise, write
 
-from stackgan.data.pictures import BadPicture, Crop, cut_picture, read_picture
+from stackgan.data.images import BadImage, Crop, cut_image, read_image
 
 RAMP = np.array([0, 1, 255, 256, 4095, 4096, 32767, 32768, 40000, 40001, 65279, 65280, 65535])
 
 
 def read(tmp_path, data):
-    """[H, W, 3] int of a file with these bytes, which `cut_picture` must read as well."""
+    """[H, W, 3] int of a file with these bytes, which `cut_image` must read as well."""
     path = write(tmp_path / 'image', data)
-    found = np.asarray(read_picture(path)).astype(int)
-    cut_picture(path, Crop('stretch', 0.75), None, (8,))
+    found = np.asarray(read_image(path)).astype(int)
+    cut_image(path, Crop('stretch', 0.75), None, (8,))
     return found
 
 
@@ -175,7 +175,7 @@ def test_wide_tiffs(tmp_path):
 ])
 def test_what_has_no_scale_is_refused_and_not_clipped(tmp_path, bits, photometric, size, tags,
                                                       words):
-    with pytest.raises(BadPicture, match=words):
+    with pytest.raises(BadImage, match=words):
         read(tmp_path, tiff(1, 1, bits, photometric, bytes(size), tags))
 
 

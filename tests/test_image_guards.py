@@ -13,11 +13,11 @@ from images_by_hand import chunk, png, tiff
 from PIL import Image
 from raw_toy import folder_settings, make_folder, noise, run, write
 from test_architecture import SOURCES
-from test_pictures import cut
+from test_images import cut
 from toy import ROOT
 
-from stackgan.data import pictures
-from stackgan.data.pictures import MAX_BYTES, BadPicture, read_picture, require_picture
+from stackgan.data import images
+from stackgan.data.images import MAX_BYTES, BadImage, read_image, require_image
 from stackgan.errors import InputError
 from stackgan.files import read_json_lines
 
@@ -43,8 +43,8 @@ def bomb(width, height):
 @pytest.mark.parametrize('width, height', [(119000000, 1), (1, 100000000), (65536, 2), (2, 65536)])
 def test_sides_are_bounded_before_anything_is_decoded(tmp_path, width, height):
     path = write(tmp_path / 'a.png', bomb(width, height))
-    for use in (cut, read_picture):
-        with pytest.raises(BadPicture, match='it has %d x %d pixels; a side of at most 65535 is'
+    for use in (cut, read_image):
+        with pytest.raises(BadImage, match='it has %d x %d pixels; a side of at most 65535 is'
                            % (width, height)):
             use(path)
 
@@ -52,7 +52,7 @@ def test_sides_are_bounded_before_anything_is_decoded(tmp_path, width, height):
 @pytest.mark.parametrize('width, height', [(65535, 1), (1, 65535)])
 def test_the_longest_sides_that_are_accepted(tmp_path, width, height):
     path = write(tmp_path / 'a.png', png(width, height, 1, 0, [bytes((width + 7) // 8)] * height))
-    assert not cut(path)[0].any() and read_picture(path).size == (width, height)
+    assert not cut(path)[0].any() and read_image(path).size == (width, height)
 
 
 def test_a_bomb_is_left_out_by_name(tmp_path):
@@ -76,17 +76,17 @@ def test_any_failure_of_a_decoder_is_the_image_s(tmp_path, monkeypatch, failure)
     def fail(*arguments):
         raise failure
     path = write(tmp_path / 'a.png', png(1, 1, 8, 2, ROW))
-    monkeypatch.setattr(pictures, 'to_rgb', fail)
-    with pytest.raises(BadPicture):
+    monkeypatch.setattr(images, 'to_rgb', fail)
+    with pytest.raises(BadImage):
         cut(path)
 
 
 def test_too_little_memory_is_told_of_the_image(tmp_path):
     path = write(tmp_path / 'a.png', png(9000, 9000, 1, 0, [bytes(1125)] * 9000))
-    code = ('import resource, sys\nfrom stackgan.data.pictures import read_picture, BadPicture\n'
+    code = ('import resource, sys\nfrom stackgan.data.images import read_image, BadImage\n'
             'size = int(open("/proc/self/statm").read().split()[0]) * 4096 + (64 << 20)\n'
             'resource.setrlimit(resource.RLIMIT_AS, (size, size))\n'
-            'try:\n    read_picture(sys.argv[1])\nexcept BadPicture as error:\n    print(error)\n')
+            'try:\n    read_image(sys.argv[1])\nexcept BadImage as error:\n    print(error)\n')
     done = subprocess.run([sys.executable, '-c', code, path], cwd=ROOT, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, universal_newlines=True)
     assert done.stdout == 'there is not enough memory to decode it\n', done.stderr
@@ -96,18 +96,18 @@ def test_too_little_memory_is_told_of_the_image(tmp_path):
 @pytest.mark.parametrize('name', sorted(TEXTS))
 def test_what_is_no_pixel_of_a_png_does_no_harm(tmp_path, where, name):
     path = write(tmp_path / 'a.png', png(1, 1, 8, 2, ROW, **{where: [TEXTS[name]]}))
-    assert read_picture(path).getpixel((0, 0)) == (10, 200, 30)
+    assert read_image(path).getpixel((0, 0)) == (10, 200, 30)
     assert cut(path)[0][5, 5].tolist() == [10, 200, 30]
 
 
 def test_a_damaged_text_does_no_harm_and_a_damaged_pixel_does(tmp_path):
     data = png(1, 1, 8, 2, ROW, before=[(b'tEXt', b'a\0bcdef')])
-    assert read_picture(write(tmp_path / 'a.png', data.replace(b'bcdef', b'bcdeg')))
-    with pytest.raises(BadPicture, match='damaged'):
+    assert read_image(write(tmp_path / 'a.png', data.replace(b'bcdef', b'bcdeg')))
+    with pytest.raises(BadImage, match='damaged'):
         cut(write(tmp_path / 'b.png', png(2, 1, 8, 2, ROW, before=[TEXTS['iCCP']])))
     good = png(1, 1, 8, 2, ROW, before=[TEXTS['iCCP']])
     for length in range(9, len(good) - 12, 97):
-        with pytest.raises(BadPicture):
+        with pytest.raises(BadImage):
             cut(write(tmp_path / 'c.png', good[:length]))
 
 
@@ -116,7 +116,7 @@ def test_an_orientation_beside_a_large_text_is_kept(tmp_path):
     exif[0x0112] = 6
     pixels = [bytes([255, 0, 0, 0, 0, 255])]
     data = png(2, 1, 8, 2, pixels, before=[(b'eXIf', exif.tobytes()[6:]), TEXTS['zTXt']])
-    assert read_picture(write(tmp_path / 'a.png', data)).size == (1, 2)
+    assert read_image(write(tmp_path / 'a.png', data)).size == (1, 2)
 
 
 @pytest.mark.parametrize('kind', ['GIF', 'WEBP', 'PNG'])
@@ -124,7 +124,7 @@ def test_of_many_frames_the_first_is_taken(tmp_path, kind):
     frames = [noise(number, 24, 16) for number in range(300)]
     path = str(tmp_path / 'a')
     frames[0].save(path, kind, save_all=True, append_images=frames[1:], lossless=True)
-    found = np.asarray(read_picture(path)).astype(int)
+    found = np.asarray(read_image(path)).astype(int)
     assert np.abs(found - np.asarray(frames[0])).mean() < (20 if kind == 'GIF' else 0.01)
 
 
@@ -137,7 +137,7 @@ def test_no_program_is_started_for_an_image(tmp_path, monkeypatch):
     mark.unlink()
     page = (b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n')
     for name in ('a.eps', 'a.jpg', 'a'):
-        with pytest.raises(BadPicture):
+        with pytest.raises(BadImage):
             cut(write(tmp_path / name, page))
     assert not mark.exists()
 
@@ -155,15 +155,15 @@ def test_images_are_opened_with_a_list_of_formats(path):
 def test_files_that_are_too_large_are_not_read(tmp_path):
     path = write(tmp_path / 'a.tif', tiff(1, 1, [8], 1, b'\0'))
     os.truncate(path, MAX_BYTES + 1)
-    with pytest.raises(BadPicture, match='more than the 1024 MiB'):
+    with pytest.raises(BadImage, match='more than the 1024 MiB'):
         cut(path)
 
 
 def test_a_needed_image_is_told_by_name(tmp_path):
     path = write(tmp_path / 'a.png', b'hello')
-    with pytest.raises(InputError, match='a.png: it is not a picture'):
-        require_picture(path)
+    with pytest.raises(InputError, match='a.png: it is not an image'):
+        require_image(path)
     out = io.BytesIO()
     noise(1).save(out, 'PNG')
-    pixels = np.asarray(require_picture(write(path, out.getvalue())))
+    pixels = np.asarray(require_image(write(path, out.getvalue())))
     np.testing.assert_array_equal(pixels, np.asarray(noise(1)))

@@ -6,20 +6,20 @@ import struct
 
 import pytest
 from PIL import Image
-from raw_toy import folder_settings, make_flowers, noise, picture, write
-from test_pictures import cut
+from raw_toy import folder_settings, image, make_flowers, noise, write
+from test_images import cut
 
 from stackgan.data.image_kinds import HEAD_BYTES, is_image, kind_of, kind_of_file, unreadable
+from stackgan.data.images import BadImage
 from stackgan.data.layouts import read_plan
-from stackgan.data.pictures import BadPicture
-from stackgan.scoring.picture_sets import FolderPictures
+from stackgan.scoring.image_sets import FolderImages
 
 SAVED = {'a.jpg': 'JPEG', 'b.png': 'PNG', 'c.gif': 'GIF', 'd.bmp': 'BMP', 'e.dib': 'DIB',
          'f.tif': 'TIFF', 'g.webp': 'WEBP', 'h.ppm': 'PPM', 'i.pgm': 'PPM', 'j.pbm': 'PPM'}
 
 
 def saved(folder, name):
-    """A picture of noise, written by Pillow under the name; returns its path."""
+    """An image of noise, written by Pillow under the name; returns its path."""
     mode = {'.pgm': 'L', '.pbm': '1'}.get(os.path.splitext(name)[1], 'RGB')
     path = str(folder / name)
     noise(1).convert(mode).save(path)
@@ -34,7 +34,7 @@ OTHERS = [
     (box(b'heic'), 'HEIC'), (box(b'mif1'), 'HEIC'), (box(b'avif'), 'AVIF'),
     (box(b'crx '), 'camera RAW'), (box(b'isom'), 'video'),
     (b'<svg xmlns="http://www.w3.org/2000/svg"/>', 'SVG'),
-    (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- drawn -->\n<svg width="3">', 'SVG'),
+    (b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- generated -->\n<svg width="3">', 'SVG'),
     (b'8BPS\0\1' + b'\0' * 30, 'Photoshop'), (b'\0\0\0\x0cJXL \r\n\x87\n', 'JPEG XL'),
     (b'\0\0\0\x0cjP  \r\n\x87\n', 'JPEG 2000'), (b'II*\0\x10\0\0\0CR\2\0', 'camera RAW'),
 ]
@@ -62,7 +62,7 @@ def test_kinds_that_are_not_read_are_told_by_name(tmp_path, head, kind):
     assert is_image(path)
     assert unreadable(path) == ('images of this kind (%s) are not read; convert it to PNG or JPEG'
                                 % kind)
-    with pytest.raises(BadPicture, match=r'kind \(%s\) are not read; convert' % kind):
+    with pytest.raises(BadImage, match=r'kind \(%s\) are not read; convert' % kind):
         cut(write(tmp_path / 'photo.jpg', head))          # whatever it is called
 
 
@@ -91,7 +91,7 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path):
     for name in ('pipe', 'link', '', 'missing'):
         assert kind_of_file(str(tmp_path / name)) is None and not is_image(str(tmp_path / name))
     os.mkfifo(str(tmp_path / 'pipe.jpg'))
-    with pytest.raises(BadPicture, match='it cannot be read .not a regular file'):
+    with pytest.raises(BadImage, match='it cannot be read .not a regular file'):
         cut(tmp_path / 'pipe.jpg')
 
 
@@ -117,9 +117,9 @@ def test_a_folder_of_images_under_all_kinds_of_names(tmp_path):
     assert {os.path.basename(item.path): item.problem for item in items if item.problem} == {
         'i.HEIC': 'images of this kind (HEIC) are not read; convert it to PNG or JPEG'}
     assert any('index.bin' in remark and 'notes.md' in remark for remark in plan.remarks)
-    with pytest.raises(BadPicture, match='it is not a picture'):
+    with pytest.raises(BadImage, match='it is not an image'):
         cut(images / 'kind1' / 'h.jpg')
-    assert FolderPictures(str(images)).count == len(names)            # score --image-folder
+    assert FolderImages(str(images)).count == len(names)            # score --image-folder
 
 
 def test_flowers_under_other_names(tmp_path):
@@ -127,7 +127,7 @@ def test_flowers_under_other_names(tmp_path):
     os.rename(os.path.join(raw, 'jpg', 'image_00001.jpg'), os.path.join(raw, 'jpg', 'image_00001'))
     os.rename(os.path.join(raw, 'jpg', 'image_00002.jpg'),
               os.path.join(raw, 'jpg', 'image_00002.JFIF'))
-    picture(os.path.join(raw, 'jpg', 'index.txt.png'))
+    image(os.path.join(raw, 'jpg', 'index.txt.png'))
     os.rename(os.path.join(raw, 'jpg', 'index.txt.png'), os.path.join(raw, 'jpg', 'index.txt'))
     plan = read_plan(raw, folder_settings(layout='flowers', split_by='lists', crop='stretch'))
     paths = {item.path for split in plan.splits.values() for item in split}

@@ -1,6 +1,5 @@
 """StackGAN's Inception-v3 and the frozen one: names, values, what is refused."""
 
-import json
 import os
 import shutil
 
@@ -90,9 +89,9 @@ class Oracle:
             self.conv(double, scope + '/branch3x3dbl/Conv_2'),
             self.conv(double, scope + '/branch3x3dbl/Conv_3'), self.average(x, scope)], 2)
 
-    def run(self, picture):
-        """(logits without the background, features) of a picture [299, 299, 3] uint8."""
-        x = self.conv(picture / 127.5 - 1, 'conv0', 2, 'VALID')
+    def run(self, image):
+        """(logits without the background, features) of an image [299, 299, 3] uint8."""
+        x = self.conv(image / 127.5 - 1, 'conv0', 2, 'VALID')
         x = self.largest(self.conv(self.conv(x, 'conv1', 1, 'VALID'), 'conv2'))
         x = self.largest(self.conv(self.conv(x, 'conv3'), 'conv4', 1, 'VALID'))
         for name in ('256a', '288a', '288b'):
@@ -155,10 +154,10 @@ def test_the_checkpoint_is_found(checkpoint, name):
 
 def test_values(checkpoint):
     folder, values = checkpoint
-    picture = np.random.RandomState(1).randint(0, 256, (299, 299, 3)).astype(np.uint8)
+    image = np.random.RandomState(1).randint(0, 256, (299, 299, 3)).astype(np.uint8)
     with open_stackgan(folder, CLASSES, PLATFORM) as network:
-        logits, features = network.run([network.prepare(picture)])
-    expected = Oracle(values).run(picture)
+        logits, features = network.run([network.prepare(image)])
+    expected = Oracle(values).run(image)
     assert logits.shape == (1, CLASSES) and features.shape == (1, 2048)
     assert expected[1].std() > 0.01
     for found, wanted in zip((logits[0], features[0]), expected):
@@ -191,7 +190,7 @@ def test_another_checkpoint_and_none(tmp_path):
             tf.train.Saver([one]).save(session, str(tmp_path / name))
     with pytest.raises(InputError, match='several checkpoints: a, b'):
         find_checkpoint(str(tmp_path))
-    with pytest.raises(InputError, match='388 of its 388 moving averages are missing'):
+    with pytest.raises(InputError, match='388 of its 388 EMA weights are missing'):
         open_stackgan(str(tmp_path / 'a'), CLASSES, PLATFORM)
 
 
@@ -201,8 +200,8 @@ def fake_inception(path, more=None):
     """Writes a frozen graph with the names of the public one: means of the three channels."""
     weights = np.random.RandomState(2).standard_normal((3, 1008)).astype(np.float32)
     with tf.Graph().as_default() as graph:
-        pictures = tf.placeholder(tf.float32, [1, None, None, 3], 'ExpandDims')
-        resized = tf.image.resize_bilinear(pictures, [299, 299])
+        images = tf.placeholder(tf.float32, [1, None, None, 3], 'ExpandDims')
+        resized = tf.image.resize_bilinear(images, [299, 299])
         pooled = tf.reduce_mean((resized - 128.0) / 128.0, [1, 2], keepdims=True, name='pool_3')
         product = tf.matmul(tf.reshape(pooled, [1, 3]), weights, name='softmax/logits/MatMul')
         tf.nn.softmax(tf.nn.bias_add(product, np.ones(1008, np.float32)), name='softmax')
@@ -216,9 +215,9 @@ def fake_inception(path, more=None):
 def test_the_frozen_graph(tmp_path):
     path = str(tmp_path / 'graph.pb')
     weights = fake_inception(path)
-    pictures = [np.full((200 + i, 256, 3), [10 * i, 128, 255], np.uint8) for i in range(20)]
+    images = [np.full((200 + i, 256, 3), [10 * i, 128, 255], np.uint8) for i in range(20)]
     with open_imagenet(path, PLATFORM) as network:
-        logits, features = network.run([network.prepare(each) for each in pictures])
+        logits, features = network.run([network.prepare(each) for each in images])
     expected = np.array([[10 * i, 128, 255] for i in range(20)]) / 128.0 - 1
     assert np.allclose(features, expected, atol=1e-4)
     assert np.allclose(logits, expected.dot(weights), atol=1e-3)          # without the bias

@@ -9,7 +9,7 @@ from test_contract import make_job, run
 from volume_toy import flip, make_output, make_volume, run_job, toy_config
 
 from jobs import train_scorer, train_stage1, train_stage2
-from jobs.contract import Input, state_of
+from jobs.engine.contract import Input, state_of
 from stackgan import integrity
 from stackgan.data.prepared import ArrayFile, load_array
 from stackgan.errors import InputError
@@ -68,7 +68,7 @@ def test_a_scorer_tells_of_what_it_learns_from(volume, capsys):
 
 
 def test_a_training_reads_only_the_sizes_that_it_uses(volume):
-    """Stage-I: 304 px pictures may be damaged, or be as large as they like."""
+    """Stage-I: 304 px images may be damaged, or be as large as they like."""
     shutil.rmtree(stage(volume))
     flip(os.path.join(volume, 'prepared/toy/train/images-304-00000.npy'))
     assert run_job(JOB, volume) == 0

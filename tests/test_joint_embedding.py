@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from stackgan.text.joint_embedding import (contrastive_loss, joint_embedding_loss, standardised,
-                                           structured_joint_embedding_loss)
+from stackgan.text.joint_embedding import (
+    contrastive_loss,
+    joint_embedding_loss,
+    standardised,
+    structured_joint_embedding_loss,
+)
 
 TEXT, IMAGE = np.random.RandomState(0).normal(0, 0.6, (2, 5, 4)).astype(np.float32)
 

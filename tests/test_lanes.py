@@ -1,4 +1,4 @@
-"""The other lane reads this lane's checkpoint and draws the same pictures.
+"""The other lane reads this lane's checkpoint and generates the same images.
 
 scripts/test.sh names another environment's interpreter in STACKGAN_OTHER_PYTHON.
 """
@@ -20,7 +20,7 @@ from toy import tiny_config
 from stackgan.platforms.cores import prepare_environment
 prepare_environment(tiny_config().platform)
 from stackgan.networks import stage1
-from stackgan.sampling.wanted import noise_of
+from stackgan.sampling.sample_request import noise_of
 from stackgan.sampling.sampler import Sampler
 folder, out = sys.argv[1:]
 with Sampler(folder, 'last', 4, tiny_config().platform) as sampler:
@@ -28,19 +28,19 @@ with Sampler(folder, 'last', 4, tiny_config().platform) as sampler:
     rows = np.random.RandomState(0).standard_normal((4, 16)).astype(np.float32)
     feed = {sampler.graph.embeddings: rows}
     feed.update(zip(sampler.graph.noise, noise))
-    pictures = sampler.session.run(sampler.graph.pictures, feed)
-np.savez(out, **{str(side): value for side, value in pictures.items()})
+    images = sampler.session.run(sampler.graph.images, feed)
+np.savez(out, **{str(side): value for side, value in images.items()})
 ''' % (ROOT, os.path.join(ROOT, 'tests'))
 
 
-def draw(python, folder, out):
+def generate(python, folder, out):
     done = subprocess.run([python, '-c', DRAW, folder, out], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, universal_newlines=True)
     assert done.returncode == 0, done.stdout
     return dict(np.load(out))
 
 
-def test_the_other_lane_draws_the_same_pictures_and_trains_on(tmp_path, other_python):
+def test_the_other_lane_draws_the_same_images_and_trains_on(tmp_path, other_python):
     prepared = make_prepared(tmp_path / 'prepared')
     embeddings = make_embeddings(tmp_path / 'embeddings', prepared)
     folders = [str(tmp_path / name) for name in ('stage1', 'stage2')]
@@ -50,8 +50,8 @@ def test_the_other_lane_draws_the_same_pictures_and_trains_on(tmp_path, other_py
     train_stage(1, tiny_config(*settings), prepared, embeddings, folders[0], print, NeverStop())
     train_stage(2, tiny_config(*settings), prepared, embeddings, folders[1], print, NeverStop(),
                 folders[0])
-    ours = draw(sys.executable, folders[1], str(tmp_path / 'ours.npz'))
-    theirs = draw(other_python, folders[1], str(tmp_path / 'theirs.npz'))
+    ours = generate(sys.executable, folders[1], str(tmp_path / 'ours.npz'))
+    theirs = generate(other_python, folders[1], str(tmp_path / 'theirs.npz'))
     assert set(ours) == set(theirs) == {'64', '256'}
     for side in ours:
         scale = np.abs(ours[side]).max()               # small: these networks are hardly trained
@@ -61,4 +61,4 @@ def test_the_other_lane_draws_the_same_pictures_and_trains_on(tmp_path, other_py
               '--', 'stage1.epochs=3', 'train.ema_decay=0.9']
     done = subprocess.run(longer, env=dict(os.environ, PYTHONPATH=ROOT), stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, universal_newlines=True)
-    assert done.returncode == 0 and 'goes on from step 6 of 9' in done.stdout, done.stdout
+    assert done.returncode == 0 and 'resuming from step 6 of 9' in done.stdout, done.stdout

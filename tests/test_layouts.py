@@ -4,8 +4,19 @@ import json
 import os
 
 import pytest
-from raw_toy import (CLASSES, captions_of, flowers_settings, folder_settings, make_cub,
-                     make_flowers, make_folder, picture, settings, write, write_pickle)
+from raw_toy import (
+    CLASSES,
+    captions_of,
+    flowers_settings,
+    folder_settings,
+    image,
+    make_cub,
+    make_flowers,
+    make_folder,
+    settings,
+    write,
+    write_pickle,
+)
 
 from stackgan.data.layouts import read_plan
 from stackgan.data.layouts.captions import read_caption_file
@@ -30,10 +41,10 @@ def fails(words, raw, chosen):
 
 def test_cub_is_read_with_its_own_lists(tmp_path):
     plan = read_plan(make_cub(tmp_path, 8), settings())
-    assert names(plan, 'test') == ['004.Grey/picture_0003', '004.Grey/picture_0007']
+    assert names(plan, 'test') == ['004.Grey/image_0003', '004.Grey/image_0007']
     assert len(plan.splits['train']) == 6 and plan.classes == list(CLASSES)
     item = plan.splits['train'][1]
-    assert item.path == 'CUB_200_2011/images/002.Green/picture_0001.jpg'
+    assert item.path == 'CUB_200_2011/images/002.Green/image_0001.jpg'
     assert item.class_name == '002.Green' and item.box == (10, 8, 30, 20)
     assert item.captions == captions_of(1) and not problems(plan)
 
@@ -67,7 +78,7 @@ def test_boxes_are_needed_for_the_box_crop_only(tmp_path):
 
 @pytest.mark.parametrize('file, text, words', [
     ('images.txt', '1 a.jpg\nx b.jpg\n', r"images.txt: line 2: 'x b.jpg'"),
-    ('images.txt', '1 a.jpg\n1 b.jpg\n', 'line 2: number 1 stands there twice'),
+    ('images.txt', '1 a.jpg\n1 b.jpg\n', 'line 2: duplicate id 1'),
     ('images.txt', '1 a.jpg\n2 a.png\n', 'images 1 and 2 are both a'),
     ('images.txt', '1 ../a.jpg\n', r"image 1 is '\.\./a\.jpg'"),
     ('image_class_labels.txt', '1 1\n', r'image 2 .* has no line'),
@@ -85,23 +96,23 @@ def test_images_of_cub_without_box_or_captions_have_a_problem(tmp_path):
     raw = make_cub(tmp_path, 8)
     write(os.path.join(raw, 'CUB_200_2011', 'bounding_boxes.txt'),
           ''.join('%d 1 1 9 9\n' % i for i in range(2, 9)))
-    os.unlink(os.path.join(raw, 'text_c10', '002.Green', 'picture_0001.txt'))
-    write(os.path.join(raw, 'text_c10', '003.Blue', 'picture_0002.txt'), ' \n\n\t\n')
+    os.unlink(os.path.join(raw, 'text_c10', '002.Green', 'image_0001.txt'))
+    write(os.path.join(raw, 'text_c10', '003.Blue', 'image_0002.txt'), ' \n\n\t\n')
     assert problems(read_plan(raw, settings())) == {
-        '001.Red/picture_0000': 'it has no line in bounding_boxes.txt',
-        '002.Green/picture_0001':
-            'it has no captions: text_c10/002.Green/picture_0001.txt is missing',
-        '003.Blue/picture_0002':
-            'it has no captions: text_c10/003.Blue/picture_0002.txt is empty'}
+        '001.Red/image_0000': 'it has no line in bounding_boxes.txt',
+        '002.Green/image_0001':
+            'it has no captions: text_c10/002.Green/image_0001.txt is missing',
+        '003.Blue/image_0002':
+            'it has no captions: text_c10/003.Blue/image_0002.txt is empty'}
 
 
 @pytest.mark.parametrize('numbers, words', [
     ([1, 2, 3, 1, 2, 3], None),
     (['1', '2', '3'] * 2, None),
     ([7, 5, 6, 7, 5, 6], None),                     # numbers of its own, the same classes
-    ([1, 2, 3, 1, 3, 2], 'class of 002.Green/picture_0005 is 3, but the dataset has it in '
+    ([1, 2, 3, 1, 3, 2], 'class of 002.Green/image_0005 is 3, but the dataset has it in '
                          '002.Green; images before it have 2 for 002.Green'),
-    ([1, 2, 2, 1, 2, 2], 'class of 003.Blue/picture_0002 is 2, but the dataset has it in '
+    ([1, 2, 2, 1, 2, 2], 'class of 003.Blue/image_0002 is 2, but the dataset has it in '
                          '003.Blue; images before it have 2 for 002.Green'),
     ([1, 2, 3, 1, 2], 'must be a list of 6 class numbers.* it holds 5'),
     ([1, 2, 3, 1, 2, [3]], 'must hold whole numbers only'),
@@ -174,7 +185,7 @@ def test_flowers_lacking_or_contradicting_are_named(tmp_path):
 
 def test_folder_takes_classes_from_first_sub_folders(tmp_path):
     raw = make_folder(tmp_path, 4)
-    picture(tmp_path / 'images' / 'kind1' / 'deep' / 'x.v2.jpeg', 9)
+    image(tmp_path / 'images' / 'kind1' / 'deep' / 'x.v2.jpeg', 9)
     write(tmp_path / 'images' / 'kind1' / 'deep' / 'x.v2.txt', 'a deep one')
     write(tmp_path / 'images' / '.DS_Store', 'x')
     write(tmp_path / 'images' / 'notes.md', 'x')
@@ -183,12 +194,12 @@ def test_folder_takes_classes_from_first_sub_folders(tmp_path):
     assert items['kind1/deep/x.v2.jpeg'].captions == ['a deep one']
     assert items['kind1/deep/x.v2.jpeg'].class_name == 'kind1'
     assert len(items) == 5 and plan.classes == ['kind0', 'kind1']
-    assert plan.remarks == ['left out below images/, not pictures: notes.md']
+    assert plan.remarks == ['left out below images/, not images: notes.md']
 
 
 def test_each_image_of_a_flat_folder_is_its_own_class(tmp_path):
     plan = read_plan(make_folder(tmp_path, 4, classes=0), folder_settings())
-    assert plan.classes == ['picture%02d.png' % number for number in range(4)]
+    assert plan.classes == ['image%02d.png' % number for number in range(4)]
     assert plan.remarks == ['no classes, neither folders nor named by a table: each image is a class '
                             'of its own, and no scorer can be trained on them']
 
@@ -266,9 +277,9 @@ def test_two_tables_or_an_unknown_one_are_an_error(tmp_path):
     fails('holds captions.csv and captions.jsonl', raw, folder_settings())
 
 
-def test_pictures_that_share_captions_or_cannot_be_read_have_a_problem(tmp_path):
+def test_images_that_share_captions_or_cannot_be_read_have_a_problem(tmp_path):
     raw = make_folder(tmp_path, 4)
-    picture(tmp_path / 'images' / 'kind0' / 'picture00.jpg')
+    image(tmp_path / 'images' / 'kind0' / 'picture00.jpg')
     write(tmp_path / 'images' / 'kind0' / 'phone.HEIC', 'x')
     write(tmp_path / 'images' / 'kind0' / 'phone.txt', 'x')
     found = problems(read_plan(raw, folder_settings()))
@@ -291,9 +302,9 @@ def test_a_file_name_that_is_no_utf8_is_a_problem(tmp_path):
 def test_an_empty_folder_and_one_without_captions_are_errors(tmp_path):
     fails('images is missing', tmp_path, folder_settings())
     os.makedirs(str(tmp_path / 'images' / 'empty'))
-    fails('images: holds no pictures', tmp_path, folder_settings())
-    picture(tmp_path / 'images' / 'a.png')
-    fails('holds no captions; put <picture>.txt', tmp_path, folder_settings())
+    fails('images: holds no images', tmp_path, folder_settings())
+    image(tmp_path / 'images' / 'a.png')
+    fails('holds no captions; put <image>.txt', tmp_path, folder_settings())
 
 
 # ---- captions
@@ -337,7 +348,7 @@ def test_splits_depend_on_the_seed_and_on_nothing_else(tmp_path):
     assert chosen[0] == chosen[1] != chosen[2] and len(chosen[0]) == 5
     # Pinned: a dataset prepared again, elsewhere and later, must be split alike.
     assert chosen[0] == PINNED
-    picture(tmp_path / 'images' / 'kind0' / 'zzz.png')
+    image(tmp_path / 'images' / 'kind0' / 'zzz.png')
     write(tmp_path / 'images' / 'kind0' / 'zzz.txt', 'one more')
     assert set(names(read_plan(raw, folder_settings()), 'test')) - {'kind0/zzz.png'} <= set(PINNED)
 
@@ -369,7 +380,7 @@ def test_lists_may_be_text_files_in_their_own_order(tmp_path):
 def test_unusable_lists_are_errors(tmp_path, train, test, words):
     raw = make_folder(tmp_path, 4)
     for extension in ('jpg', 'png'):
-        picture(tmp_path / 'images' / 'kind1' / ('both.' + extension))
+        image(tmp_path / 'images' / 'kind1' / ('both.' + extension))
     write(tmp_path / 'train.txt', train)
     write(tmp_path / 'test.txt', test)
     fails(words, raw, folder_settings(split_by='lists', split_train_list='train.txt',

@@ -8,7 +8,7 @@ import sys
 import pytest
 from toy import ROOT
 
-from jobs.locks import holder, is_locked, locked
+from jobs.engine.locks import holder, is_locked, locked
 from stackgan.errors import InputError, StackganError
 
 
@@ -68,7 +68,7 @@ def test_any_content_has_no_holder_and_no_traceback(tmp_path, content):
 
 
 def test_a_lock_that_is_held_is_left_as_it_is(tmp_path):
-    code = ('import sys\nfrom jobs.locks import locked\n'
+    code = ('import sys\nfrom jobs.engine.locks import locked\n'
             'with locked(sys.argv[1], "report"):\n    print("held", flush=True)\n    input()\n')
     other = subprocess.Popen([sys.executable, '-c', code, str(tmp_path / 'report')], cwd=ROOT,
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)

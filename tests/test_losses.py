@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from stackgan.losses import (generator_loss, kl_to_unit_gaussian, likeness,
-                             matching_aware_discriminator_loss)
+from stackgan.losses import (
+    generator_loss,
+    kl_to_unit_gaussian,
+    low_resolution_consistency,
+    matching_aware_discriminator_loss,
+)
 
 
 def evaluate(tensors):
@@ -56,7 +60,7 @@ def test_likeness_compares_means_of_blocks():
     means = images.reshape(2, 64, 4, 64, 4, 3).mean((2, 4))
     with tf.Graph().as_default():
         fake, stage1 = tf.constant(images, tf.float32), tf.constant(low, tf.float32)
-        loss = likeness(fake, stage1)
+        loss = low_resolution_consistency(fake, stage1)
         ours = evaluate(loss)
         slopes = evaluate(tf.gradients(loss, fake))[0]
         assert tf.gradients(loss, stage1) == [None]

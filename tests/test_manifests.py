@@ -10,9 +10,9 @@ from test_contract import make_job, run
 from toy import tiny_config
 from volume_toy import damage_manifest
 
-from jobs.chain import BY_NAME, rows_of_status
-from jobs.command_line import main
-from jobs.contract import Input, folder_of, state_of
+from jobs.engine.chain import BY_NAME, rows_of_status
+from jobs.engine.command_line import main
+from jobs.engine.contract import Input, folder_of, state_of
 from stackgan.manifests import look_at, read_manifest
 
 

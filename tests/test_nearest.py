@@ -1,4 +1,4 @@
-"""Nearest training pictures against every pair looked at one by one."""
+"""Nearest training images against every pair looked at one by one."""
 
 import json
 import os
@@ -31,12 +31,12 @@ def stored(prepared, side=76):
                            for shard in range(2)])
 
 
-def brute_force(picture, others):
+def brute_force(image, others):
     """[(distance, image, is mirrored)] to all, by differences, the nearest first."""
     found = []
     for number, other in enumerate(others):
         middle = other[6:70, 6:70].astype(float)
-        distances = [np.sqrt(np.mean((picture - each) ** 2)) for each in (middle, middle[:, ::-1])]
+        distances = [np.sqrt(np.mean((image - each) ** 2)) for each in (middle, middle[:, ::-1])]
         found.append((min(distances), number, distances[1] < distances[0]))
     return sorted(found)
 
@@ -49,14 +49,14 @@ def samples(count, seed=0):
 @pytest.mark.parametrize('block', [5, 37, 128])
 def test_neighbours_are_those_of_every_pair(prepared, split, monkeypatch, block):
     monkeypatch.setattr(module, 'BLOCK', block)
-    blurred = [np.clip(picture[6:70, 6:70].astype(int)[:, ::1 - 2 * (number % 2)] + 9, 0, 255)
-               for number, picture in enumerate(stored(prepared)[:6])]
-    pictures = np.concatenate([samples(7), np.array(blurred, np.uint8)])
+    blurred = [np.clip(pixels[6:70, 6:70].astype(int)[:, ::1 - 2 * (number % 2)] + 9, 0, 255)
+               for number, pixels in enumerate(stored(prepared)[:6])]
+    images = np.concatenate([samples(7), np.array(blurred, np.uint8)])
     seen = []
-    found = nearest(pictures, split, 4, advance=seen.append)
+    found = nearest(images, split, 4, advance=seen.append)
     assert sum(seen) == 37
-    for row, picture in enumerate(pictures):
-        truth = brute_force(picture, stored(prepared))[:4]
+    for row, pixels in enumerate(images):
+        truth = brute_force(pixels, stored(prepared))[:4]
         assert list(found.images[row]) == [image for _, image, _ in truth]
         assert np.allclose(found.distances[row], [distance for distance, _, _ in truth])
         assert list(found.mirrored[row]) == [turned for _, _, turned in truth]
@@ -71,7 +71,7 @@ def test_a_copy_has_distance_0_also_mirrored(prepared, split):
     assert list(found.mirrored[:, 0]) == [False, True] and (found.distances[:, 1] > 1).all()
 
 
-def test_more_neighbours_than_pictures(split):
+def test_more_neighbours_than_images(split):
     assert nearest(samples(2), split, 50).images.shape == (2, 37)
 
 
@@ -101,15 +101,15 @@ def test_an_image_is_not_its_own_neighbour(prepared, split, monkeypatch):
         assert np.allclose(found.distances[row], [distance for distance, _, _ in truth[:2]])
 
 
-def write_samples(folder, pictures, stage):
+def write_samples(folder, images, stage):
     """A folder as `sample` writes it, before its neighbours are sought."""
     index = []
-    for number, picture in enumerate(pictures):
+    for number, pixels in enumerate(images):
         files = {}
         for side in (64, 256)[:stage]:
             os.makedirs(str(folder / str(side)), exist_ok=True)
             files[str(side)] = '%d/%05d.png' % (side, number)
-            image = Image.fromarray(picture if side == len(picture) else samples(1, number)[0])
+            image = Image.fromarray(pixels if side == len(pixels) else samples(1, number)[0])
             image.resize((side, side)).save(str(folder / files[str(side)]))
         index.append({'caption': 'caption %d' % number, 'seed': 3, 'copy': number, 'files': files})
     write_json_lines(str(folder / 'samples.jsonl'), index)
@@ -118,13 +118,13 @@ def write_samples(folder, pictures, stage):
 
 @pytest.mark.parametrize('stage', [1, 2])
 def test_what_is_written(prepared, split, tmp_path, stage):
-    """Stage-II's pictures count where they are; real ones are in nearest.png alone."""
+    """Stage-II's images count where they are; real ones are in nearest.png alone."""
     if stage == 1:
-        pictures = [picture[6:70, 6:70] for picture in stored(prepared)[:ROWS + 2]]
+        images = [pixels[6:70, 6:70] for pixels in stored(prepared)[:ROWS + 2]]
     else:
-        pictures = [np.kron(picture[6:70, 6:70], np.ones((4, 4, 1), np.uint8))
-                    for picture in stored(prepared)[:ROWS + 2]]
-    index = write_samples(tmp_path, pictures, stage)
+        images = [np.kron(pixels[6:70, 6:70], np.ones((4, 4, 1), np.uint8))
+                    for pixels in stored(prepared)[:ROWS + 2]]
+    index = write_samples(tmp_path, images, stage)
     before = {name: digest_of_file(str(tmp_path / name)) for name in files_below(str(tmp_path))
               if name.endswith('.png')}
     said = []
@@ -141,8 +141,8 @@ def test_what_is_written(prepared, split, tmp_path, stage):
         first = line['nearest'][0]
         assert len(line['nearest']) == 3 and first['image'] == names[number]
         assert first['distance'] == 0 if stage == 1 else first['distance'] < 8
-    truth = [min(each for each in brute_force(picture[6:70, 6:70], stored(prepared))
-                 if each[1] != number)[0] for number, picture in enumerate(stored(prepared))]
+    truth = [min(each for each in brute_force(pixels[6:70, 6:70], stored(prepared))
+                 if each[1] != number)[0] for number, pixels in enumerate(stored(prepared))]
     with open(str(tmp_path / 'nearest.json')) as stream:
         facts = json.load(stream)
     assert facts['compared'] == ('Stage-I', 'Stage-II')[stage - 1]
@@ -157,8 +157,8 @@ def test_what_is_written(prepared, split, tmp_path, stage):
         assert 4 * 160 < image.size[0] < 800 and image.size[1] < 3500
 
 
-def test_the_sheet_shows_the_pictures_that_were_compared(prepared, split, tmp_path):
-    """The sample, and right of it the middle of the 304 px picture, mirrored where that is nearer."""
+def test_the_sheet_shows_the_images_that_were_compared(prepared, split, tmp_path):
+    """The sample, and right of it the middle of the 304 px image, mirrored where that is nearer."""
     index = write_samples(tmp_path, [stored(prepared)[9][6:70, 6:70][:, ::-1]], 1)
     add_nearest(str(tmp_path), index, split, 1, print)
     with Image.open(str(tmp_path / 'nearest.png')) as image:

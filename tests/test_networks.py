@@ -1,6 +1,5 @@
 """The networks against the public checkpoints: names, sizes, outputs."""
 
-import json
 import os
 
 import numpy as np
@@ -9,11 +8,10 @@ import tensorflow.compat.v1 as tf
 from published_toy import listed
 from toy import tiny_config
 
-from stackgan.losses import (generator_loss, kl_to_unit_gaussian,
-                             matching_aware_discriminator_loss)
+from stackgan.losses import generator_loss, kl_to_unit_gaussian, matching_aware_discriminator_loss
 from stackgan.networks import stage1, stage2
 from stackgan.networks.ascend_port import port_name
-from stackgan.networks.layers import TESTING, Pass, check_shape
+from stackgan.networks.layers import TESTING, ForwardMode, check_shape
 
 PAPER = ['model.generator_filters=128', 'model.discriminator_filters=64',
          'model.condition_dim=128', 'model.noise_dim=100', 'model.embedding_dim=1024']
@@ -24,13 +22,13 @@ PUBLISHED_SIZES = {stage1.GENERATOR: 14264192, stage1.DISCRIMINATOR: 4029824,
 
 
 def build_all(dims, batch=2):
-    """All four networks in the current graph; returns the generated pictures."""
+    """All four networks in the current graph; returns the generated images."""
     embeddings = tf.zeros([batch, dims.embedding_dim])
     noise, z = tf.zeros([batch, dims.condition_dim]), tf.zeros([batch, dims.noise_dim])
-    first = stage1.generator(embeddings, noise, z, dims, Pass(True))
-    second = stage2.generator(first.images, embeddings, noise, dims, Pass(True))
-    stage1.discriminator(first.images, embeddings, dims, Pass(True))
-    stage2.discriminator(second.images, embeddings, dims, Pass(True))
+    first = stage1.generator(embeddings, noise, z, dims, ForwardMode(True))
+    second = stage2.generator(first.images, embeddings, noise, dims, ForwardMode(True))
+    stage1.discriminator(first.images, embeddings, dims, ForwardMode(True))
+    stage2.discriminator(second.images, embeddings, dims, ForwardMode(True))
     return first.images, second.images
 
 
@@ -84,7 +82,7 @@ class PortSession:
                          ('images', 'wrong_images', 'embeddings', 'eps', 'z')}
             self.generated = stage1.generator(constants['embeddings'], constants['eps'],
                                               constants['z'], dims, mode)
-            self.logits = [stage1.discriminator(images, constants['embeddings'], dims, Pass(True))
+            self.logits = [stage1.discriminator(images, constants['embeddings'], dims, ForwardMode(True))
                            for images in (constants['images'], constants['wrong_images'],
                                           self.generated.images)]
             self.session = tf.Session()
@@ -100,7 +98,7 @@ class PortSession:
 
 
 def test_port_checkpoint_gives_its_training_outputs(reference):
-    port = PortSession(reference, Pass(True, ascend_port=True))
+    port = PortSession(reference, ForwardMode(True, ascend_port=True))
     images, mean, log_sigma = port.run([port.generated.images, port.generated.condition.mean,
                                         port.generated.condition.log_sigma])
     assert np.abs(images - port.published('tanh/g_net/')[0]).max() < 1e-4
@@ -121,14 +119,14 @@ def test_port_outputs_differ_without_its_deviations(reference):
 
 
 def test_port_checkpoint_gives_its_logits(reference):
-    port = PortSession(reference, Pass(True, ascend_port=True))
+    port = PortSession(reference, ForwardMode(True, ascend_port=True))
     for ours, suffix in zip(port.run(port.logits), ('', '_1', '_2')):
         theirs = port.io['logit/d_net/d_template/conv2d2%s/Conv2D' % suffix].reshape(-1)
         assert np.abs(ours - theirs).max() < 1e-4, suffix
 
 
 def test_port_checkpoint_gives_its_losses(reference):
-    port = PortSession(reference, Pass(True, ascend_port=True))
+    port = PortSession(reference, ForwardMode(True, ascend_port=True))
     with port.graph.as_default():
         loss = matching_aware_discriminator_loss(*port.logits)
         kl = kl_to_unit_gaussian(port.generated.condition.mean, port.generated.condition.log_sigma)
@@ -148,9 +146,9 @@ def test_grouped_batch_norm_equals_separate_batches():
         statistics, separate = [], []
         together = stage1.discriminator(
             tf.constant(images.reshape(12, 64, 64, 3)), tf.constant(np.tile(embeddings, [3, 1])),
-            dims, Pass(True, statistics, groups=3))
+            dims, ForwardMode(True, statistics, groups=3))
         alone = [stage1.discriminator(tf.constant(each), tf.constant(embeddings), dims,
-                                      Pass(True, separate)) for each in images]
+                                      ForwardMode(True, separate)) for each in images]
         session.run(tf.global_variables_initializer())
         joint, single = session.run([together, alone])
         means = session.run([value for _, value in statistics])

@@ -17,7 +17,7 @@ from stackgan.export.model_file import ModelSampler, open_model
 from stackgan.export.onnx_check import read_onnx
 from stackgan.export.onnx_file import OnnxTextEncoder
 from stackgan.export.text_encoder import export_text_encoder
-from stackgan.sampling.wanted import Wanted
+from stackgan.sampling.sample_request import SampleRequest
 
 PLATFORM = tiny_config().platform
 OUTPUT = 'stage1/generator/images'
@@ -69,8 +69,8 @@ def test_what_the_hostile_ones_begin_with_is_taken(tmp_path):
     path = tmp_path / 'good.onnx'
     path.write_bytes(generator(identity(), constants=[images()]).SerializeToString())
     with ModelSampler(str(path), PLATFORM) as model:
-        drawn = model.draw([Wanted('a', np.zeros(16, np.float32), 0, {})], 1)
-    assert drawn[64].shape == (1, 64, 64, 3)
+        generated = model.generate([SampleRequest('a', np.zeros(16, np.float32), 0, {})], 1)
+    assert generated[64].shape == (1, 64, 64, 3)
 
 
 @pytest.mark.parametrize('location', ['absolute', '../outside', 'link'])
@@ -221,9 +221,9 @@ def test_damage_anywhere_is_one_line(ours, tmp_path):
         path.write_bytes(bytes(data))
         try:
             model = open_model(str(path), PLATFORM)
-            drawn = model.run(arrays)
+            generated = model.run(arrays)
             outcomes.add('run')
-            assert drawn[64].shape == (2, 64, 64, 3)
+            assert generated[64].shape == (2, 64, 64, 3)
         except InputError as error:
             outcomes.add('refused')
             assert str(error).startswith(str(path)) and '\n' not in str(error)

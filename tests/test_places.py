@@ -2,14 +2,14 @@
 
 import os
 
-import pytest
 import needs
+import pytest
 from test_contract import content, make_job, run
 from toy import tiny_config
 
-from jobs.cleaning import clean_output
-from jobs.contract import state_of
-from jobs.locks import locked
+from jobs.engine.cleaning import clean_output
+from jobs.engine.contract import state_of
+from jobs.engine.locks import locked
 from stackgan.errors import StackganError
 
 OTHER, THIRD = tiny_config('train.batch_size=8'), tiny_config('train.batch_size=16')

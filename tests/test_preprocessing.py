@@ -1,4 +1,4 @@
-"""Raw folder to prepared dataset: content, bad images, brought embeddings, memory."""
+"""Raw folder to prepared dataset: content, bad images, precomputed embeddings, memory."""
 
 import functools
 import os
@@ -8,8 +8,21 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from raw_toy import (CLASSES, captions_of, content, embedding_of, folder_settings, make_cub,
-                     make_folder, noise, picture, run, settings, write, write_pickle)
+from raw_toy import (
+    CLASSES,
+    captions_of,
+    content,
+    embedding_of,
+    folder_settings,
+    image,
+    make_cub,
+    make_folder,
+    noise,
+    run,
+    settings,
+    write,
+    write_pickle,
+)
 
 from stackgan.data import preprocessing
 from stackgan.data.contact_sheet import choose
@@ -24,7 +37,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 @pytest.fixture(scope='module')
 def cub(tmp_path_factory):
-    """A raw dataset of 24 pictures; no test may change it."""
+    """A raw dataset of 24 images; no test may change it."""
     return make_cub(tmp_path_factory.mktemp('cub'), 24)
 
 
@@ -44,7 +57,7 @@ def test_every_file_of_the_contract_is_there(prepared):
         shards + tables + ['dataset.json', 'report.json', 'bad-images.jsonl', 'contact-sheet.png'])
 
 
-def test_the_reader_gets_pictures_classes_and_captions_in_order(prepared):
+def test_the_reader_gets_images_classes_and_captions_in_order(prepared):
     dataset = open_dataset(prepared[0])
     assert dataset.classes == list(CLASSES) and dataset.embedding_dim is None
     reader, items = Split(dataset, 'train'), Split(dataset, 'train').items()
@@ -56,9 +69,9 @@ def test_the_reader_gets_pictures_classes_and_captions_in_order(prepared):
         assert reader.class_ids[index] == number % 4
         region = noise(number).crop((3, 0, 47, 40))
         for side in (LOW, HIGH):
-            difference = reader.picture(index, side).astype(int) - np.asarray(
+            difference = reader.image(index, side).astype(int) - np.asarray(
                 region.resize((side, side), Image.BICUBIC))
-            assert np.abs(difference).mean() < 12                # JPEG; another picture: > 60
+            assert np.abs(difference).mean() < 12                # JPEG; another image: > 60
     assert reader.caption_starts.tolist() == list(range(0, 57, 3))
     for name in ('class_ids', 'caption_counts'):
         array = np.load(os.path.join(prepared[0], 'train', name + '.npy'), mmap_mode='r')
@@ -91,14 +104,14 @@ def test_counts_are_compared_with_those_published():
     assert '2932 for testing, in 150 and 50 classes; CUB-200' in remark_on_counts(report, 'cub')
 
 
-def test_the_contact_sheet_shows_the_stored_pictures(prepared):
+def test_the_contact_sheet_shows_the_stored_images(prepared):
     with Image.open(os.path.join(prepared[0], 'contact-sheet.png')) as sheet:
         shown = np.asarray(sheet.convert('RGB'))
     reader = Split(open_dataset(prepared[0]), 'train')
     first = choose(reader.class_ids, 12)[0]
-    np.testing.assert_array_equal(shown[52:252, 24:244], reader.picture(first, HIGH)[:200, :220])
+    np.testing.assert_array_equal(shown[52:252, 24:244], reader.image(first, HIGH)[:200, :220])
     np.testing.assert_array_equal(shown[52 + 228:52 + 304, 24 + 228:24 + 304],
-                                  reader.picture(first, LOW))
+                                  reader.image(first, LOW))
     assert (shown[52 + 304:52 + 380] < 128).any()                # something is written below
 
 
@@ -143,14 +156,14 @@ def test_a_finished_folder_is_left_as_it_is(prepared, cub):
 
 @pytest.fixture
 def spoilt(tmp_path):
-    """24 pictures of which four cannot be used, one of them for its captions."""
+    """24 images of which four cannot be used, one of them for its captions."""
     raw = make_cub(tmp_path / 'raw', 24)
     images = os.path.join(raw, 'CUB_200_2011', 'images')
-    write(os.path.join(images, '001.Red', 'picture_0000.jpg'), 'no picture')
-    os.unlink(os.path.join(images, '002.Green', 'picture_0001.jpg'))
-    with open(os.path.join(images, '003.Blue', 'picture_0010.jpg'), 'rb+') as stream:
+    write(os.path.join(images, '001.Red', 'image_0000.jpg'), 'no image')
+    os.unlink(os.path.join(images, '002.Green', 'image_0001.jpg'))
+    with open(os.path.join(images, '003.Blue', 'image_0010.jpg'), 'rb+') as stream:
         stream.truncate(700)
-    os.unlink(os.path.join(raw, 'text_c10', '004.Grey', 'picture_0003.txt'))
+    os.unlink(os.path.join(raw, 'text_c10', '004.Grey', 'image_0003.txt'))
     return raw
 
 
@@ -159,16 +172,16 @@ def test_bad_images_fail_by_name_after_all_were_looked_at(spoilt, tmp_path):
     with pytest.raises(InputError) as caught:
         run(spoilt, folder, settings())
     text = str(caught.value)
-    assert text.startswith('4 of 24 images cannot be used (CUB_200_2011/images/001.Red/picture_0000'
-                           '.jpg: it is not a picture')
+    assert text.startswith('4 of 24 images cannot be used (CUB_200_2011/images/001.Red/image_0000'
+                           '.jpg: it is not an image')
     assert '; and 1 more)' in text and '--set data.on_bad_image=skip' in text
     listed = read_json_lines(str(folder / 'bad-images.jsonl'))
     assert str(folder / 'bad-images.jsonl') in text
     assert [row['file'][-16:] for row in listed] == [
-        'picture_0000.jpg', 'picture_0001.jpg', 'picture_0010.jpg', 'picture_0003.jpg']
+        'image_0000.jpg', 'image_0001.jpg', 'image_0010.jpg', 'image_0003.jpg']
     assert [row['split'] for row in listed] == ['train'] * 3 + ['test']
     assert listed[1]['reason'] == 'the file is missing' and 'damaged' in listed[2]['reason']
-    assert 'picture_0003.txt is missing' in listed[3]['reason']
+    assert 'image_0003.txt is missing' in listed[3]['reason']
     assert not (folder / 'dataset.json').exists()
 
 
@@ -183,7 +196,7 @@ def test_bad_images_are_left_out_everywhere(spoilt, tmp_path):
     assert reader.class_ids.tolist() == [number % 4 for number in numbers]
     for index, number in enumerate(numbers):
         expected = noise(number).crop((3, 0, 47, 40)).resize((LOW, LOW), Image.BICUBIC)
-        difference = reader.picture(index, LOW).astype(int) - np.asarray(expected)
+        difference = reader.image(index, LOW).astype(int) - np.asarray(expected)
         assert np.abs(difference).mean() < 12
     assert read_json(os.path.join(folder, 'dataset.json'))['splits']['train']['shards'] == [6, 7, 2]
     assert len(Split(dataset, 'test')) == 5
@@ -205,7 +218,7 @@ def test_a_shard_of_bad_images_only_is_empty(tmp_path):
                            'picture_%04d.jpg' % number), 'x')
     run(raw, tmp_path / 'out', settings(on_bad_image='skip', shard_images=4))
     reader = Split(open_dataset(str(tmp_path / 'out')), 'train')
-    assert len(reader) == 14 and reader.picture(0, LOW).shape == (76, 76, 3)
+    assert len(reader) == 14 and reader.image(0, LOW).shape == (76, 76, 3)
     assert len(np.load(str(tmp_path / 'out' / 'train' / 'images-304-00000.npy'))) == 0
 
 
@@ -224,13 +237,13 @@ def test_no_usable_image_and_no_second_class_are_errors(tmp_path):
         run(raw, tmp_path / 'other', chosen)
 
 
-# ---- brought embeddings
+# ---- precomputed embeddings
 
 def test_embeddings_come_in_the_order_of_the_captions(tmp_path):
     raw = make_cub(tmp_path / 'raw', 24, embeddings=6)
-    write(os.path.join(raw, 'text_c10', '001.Red', 'picture_0004.txt'),
+    write(os.path.join(raw, 'text_c10', '001.Red', 'image_0004.txt'),
           '%s\n \n%s\n' % tuple(captions_of(4)[:2]))               # a blank line has a row
-    os.unlink(os.path.join(raw, 'CUB_200_2011', 'images', '001.Red', 'picture_0000.jpg'))
+    os.unlink(os.path.join(raw, 'CUB_200_2011', 'images', '001.Red', 'image_0000.jpg'))
     run(raw, tmp_path / 'out', settings(split_by='class', on_bad_image='skip'))
     dataset = open_dataset(str(tmp_path / 'out'))
     assert dataset.embedding_dim == 6
@@ -291,7 +304,7 @@ def test_a_half_written_shard_is_not_taken_for_whole(cub, prepared, tmp_path):
     write(folder / 'train' / 'images-304-00007.npy', 'left by another')
     write(folder / 'train' / '.class_ids.npy.x.tmp', 'left by a killed job')
     lines = run(cub, folder, settings())
-    assert lines[0] == 'goes on: 16 of 24 images are done'
+    assert lines[0] == 'resuming: 16 of 24 images are done'
     assert content(folder) == content(prepared[0])
 
 
@@ -300,7 +313,7 @@ def test_a_half_written_shard_is_not_taken_for_whole(cub, prepared, tmp_path):
 MEMORY = """
 import sys
 sys.path.insert(0, %r)
-from stackgan.data.pictures import Crop
+from stackgan.data.images import Crop
 from stackgan.data.shards import Block, Closing, Target, perform
 targets = [Target(304, sys.argv[2] + '.tmp', sys.argv[2])]
 perform(Block(0, 0, [(sys.argv[1], None)] * 401, Crop('stretch', 0.75), targets))
@@ -312,7 +325,7 @@ print([line.split()[1] for line in open('/proc/self/status') if line.startswith(
 
 def test_a_worker_holds_no_shard_in_memory(tmp_path):
     result = str(tmp_path / 'a.npy')
-    said = subprocess.check_output([sys.executable, '-c', MEMORY, picture(tmp_path / 'a.png'),
+    said = subprocess.check_output([sys.executable, '-c', MEMORY, image(tmp_path / 'a.png'),
                                     result])
     assert np.load(result, mmap_mode='r').shape == (400, 304, 304, 3)        # 111 MB
     assert int(said) < 50 * 1024                                             # KiB at the most
@@ -329,4 +342,4 @@ def test_real_photographs_are_prepared(birds_sample, tmp_path):
     lines = run(birds_sample, tmp_path, settings(shard_images=64))
     assert 'train: 176 images, 1760 captions (10 an image), 6 classes' in lines
     reader = Split(open_dataset(str(tmp_path)), 'test')
-    assert len(reader) == 65 and 30 < reader.picture(0, HIGH).mean() < 225
+    assert len(reader) == 65 and 30 < reader.image(0, HIGH).mean() < 225

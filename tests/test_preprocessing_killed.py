@@ -12,10 +12,10 @@ from collections import deque
 import needs
 import pytest
 from PIL import Image
-from raw_toy import content, make_cub, noise, picture, run, settings
+from raw_toy import content, image, make_cub, noise, run, settings
 
 from stackgan.data import shards
-from stackgan.data.pictures import Crop
+from stackgan.data.images import Crop
 from stackgan.data.prepared import LOW
 from stackgan.data.shards import Block, Target, perform
 from stackgan.data.worker_pool import WorkerPool
@@ -89,8 +89,8 @@ def test_killed_again_and_again_it_ends_like_an_uninterrupted_run(tmp_path):
     assert 0 < kept < 200 and not os.path.exists(os.path.join(folder, 'dataset.json'))
     process = start(raw, folder)
     said = process.communicate()[0]
-    assert process.returncode == 0 and 'goes on: ' in said
-    assert int(said.split('goes on: ')[1].split()[0]) >= kept - 4
+    assert process.returncode == 0 and 'resuming: ' in said
+    assert int(said.split('resuming: ')[1].split()[0]) >= kept - 4
     run(raw, tmp_path / 'straight', settings(shard_images=4))
     assert content(folder) == content(tmp_path / 'straight')
 
@@ -156,7 +156,7 @@ def test_what_a_full_disk_takes_only_in_part_is_written_on(tmp_path, monkeypatch
     monkeypatch.setattr(shards.os, 'pwrite', lambda descriptor, data, offset: whole(
         descriptor, data[:1000], offset))
     targets = [Target(LOW, str(tmp_path / 'a.tmp'), '')]
-    path = picture(tmp_path / 'a.png')
+    path = image(tmp_path / 'a.png')
     perform(Block(0, 0, [(path, None)], Crop('stretch', 0.75), targets))
     expected = noise(0).resize((LOW, LOW), Image.BICUBIC).tobytes()
     assert (tmp_path / 'a.tmp').read_bytes()[128:] == expected
@@ -165,7 +165,7 @@ def test_what_a_full_disk_takes_only_in_part_is_written_on(tmp_path, monkeypatch
 @needs.dev_full
 def test_a_full_disk_in_a_worker_is_told_as_such(tmp_path):
     targets = [Target(LOW, '/dev/full', str(tmp_path / 'a.npy'))]
-    path = picture(tmp_path / 'a.png')
+    path = image(tmp_path / 'a.png')
     block = Block(0, 0, [(path, None)], Crop('stretch', 0.75), targets)
     with WorkerPool(perform, 1) as pool:
         with pytest.raises(OSError) as caught:

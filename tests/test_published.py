@@ -1,4 +1,4 @@
-"""Published checkpoints: what is read, drawn and written, and what is refused."""
+"""Published checkpoints: what is read, generated and written, and what is refused."""
 
 import json
 import os
@@ -8,14 +8,14 @@ import pytest
 import tensorflow.compat.v1 as tf
 from export_toy import make_stage
 from PIL import Image
-from published_toy import (DIMS, Original, listed, listed_shapes, random_values,
-                           write_checkpoint)
+from published_toy import DIMS, Original, listed, listed_shapes, random_values, write_checkpoint
 from toy import NeverStop, make_embeddings, make_prepared, tiny_config
 
-from jobs import chain, import_checkpoint
-from jobs.cleaning import clean_output
-from jobs.command_line import main
-from jobs.contract import read_manifest
+from jobs import import_checkpoint
+from jobs.engine import chain
+from jobs.engine.cleaning import clean_output
+from jobs.engine.command_line import main
+from jobs.engine.contract import read_manifest
 from stackgan.checkpoints import read_facts
 from stackgan.errors import InputError
 from stackgan.export.exporting import export
@@ -23,8 +23,8 @@ from stackgan.published.names import NAMES, kind_of
 from stackgan.published.reading import network_shapes
 from stackgan.published.writing import write_published
 from stackgan.sampling.plans import copies_plan
+from stackgan.sampling.sample_request import SampleRequest
 from stackgan.sampling.sampler import Sampler
-from stackgan.sampling.wanted import Wanted
 from stackgan.sampling.writing import write_samples
 from stackgan.training.stages import train_stage
 
@@ -52,11 +52,11 @@ def imported(volume, stage):
         return json.load(stream)['imported']
 
 
-def draw(folder, inputs):
-    """{side: pictures} of a finished stage from embeddings, z, noise1, noise2."""
+def generate(folder, inputs):
+    """{side: images} of a finished stage from embeddings, z, noise1, noise2."""
     with Sampler(folder, 'best', len(inputs[0]), tiny_config().platform) as sampler:
-        pictures = sampler.session.run(sampler.graph.pictures, fed(sampler, inputs))
-        return {side: pictures[side][:len(inputs[0])] for side in pictures}
+        images = sampler.session.run(sampler.graph.images, fed(sampler, inputs))
+        return {side: images[side][:len(inputs[0])] for side in images}
 
 
 def fed(sampler, inputs):
@@ -93,7 +93,7 @@ def test_names_and_shapes_are_the_listed_ones(layout, stage):
 
 @pytest.mark.parametrize('stage', [1, 2])
 def test_the_original_s_checkpoint_draws_what_its_code_draws(tmp_path, stage, capsys):
-    """All the names of the list, optimisers and all; the pictures by NumPy from those names."""
+    """All the names of the list, optimisers and all; the images by NumPy from those names."""
     values = random_values(listed_shapes(LISTS['original'] % stage))
     values['somebody/else'] = np.zeros(2, np.float32)
     path = write_checkpoint(tmp_path / 'model_82000.ckpt', values)
@@ -102,11 +102,11 @@ def test_the_original_s_checkpoint_draws_what_its_code_draws(tmp_path, stage, ca
     assert 'unmatched, not read: somebody/else' in said and 'dimensions' not in said
     embeddings, z, noise1, noise2 = inputs = some_inputs(3, tiny_config(*DIMS).model)
     low = Original(values, 'g_net').stage1(embeddings, noise1, z)
-    drawn = draw(folder_of(tmp_path, stage), inputs)
-    assert low.std() > 0.1 and np.abs(drawn[64] - low).max() < 1e-4
+    generated = generate(folder_of(tmp_path, stage), inputs)
+    assert low.std() > 0.1 and np.abs(generated[64] - low).max() < 1e-4
     if stage == 2:
         high = Original(values, 'hr_g_net').stage2(low, embeddings, noise2)
-        assert high.std() > 0.1 and np.abs(drawn[256] - high).max() < 1e-4
+        assert high.std() > 0.1 and np.abs(generated[256] - high).max() < 1e-4
     facts = imported(tmp_path, stage)
     assert facts['layout'] == 'original' and facts['differs'] == []
     unread = facts['unread']
@@ -136,12 +136,12 @@ def test_the_port_s_checkpoint_gives_its_outputs(reference, tmp_path, capsys):
     said = capsys.readouterr().out
     assert 'one ReLU more' in said and 'not read: 122 of optimisers' in said
     assert '--set model.condition_dim=128 --set model.discriminator_filters=8' in said
-    plain = draw(folder_of(tmp_path, 1), inputs)[64]
+    plain = generate(folder_of(tmp_path, 1), inputs)[64]
     assert np.abs(plain - io['test/fake_images']).max() > 1e-2
     assert len(imported(tmp_path, 1)['differs']) == 2
     assert read_manifest(folder_of(tmp_path, 1))['notes'] == imported(tmp_path, 1)
     assert bring(tmp_path, 1, folder, '--compat', 'ascend-port') == 0
-    same = draw(folder_of(tmp_path, 1), inputs)[64]
+    same = generate(folder_of(tmp_path, 1), inputs)[64]
     assert np.abs(same - io['test/fake_images']).max() < 1e-4
     facts = imported(tmp_path, 1)
     assert facts['compat'] == 'ascend-port' and facts['differs'] == []
@@ -157,7 +157,7 @@ def test_compat_of_stage2_mixes_the_samples_as_the_port_does(tmp_path):
     other = [np.concatenate([each[:1], -each[1:]]) for each in inputs]
     for arguments, mixes in (((), False), (('--compat', 'ascend-port'), True)):
         assert bring(tmp_path, 2, path, *arguments) == 0
-        first, second = [draw(folder_of(tmp_path, 2), each) for each in (inputs, other)]
+        first, second = [generate(folder_of(tmp_path, 2), each) for each in (inputs, other)]
         for side in (64, 256):
             assert (np.abs(first[side][0] - second[side][0]).max() > 1e-3) == mixes
     joined = np.array(read_joined(folder_of(tmp_path, 2), inputs))
@@ -182,20 +182,20 @@ def test_compat_draws_the_port_s_batches_of_different_captions(tmp_path):
     path = write_checkpoint(tmp_path / 'port.ckpt', small('port', 1))
     assert bring(tmp_path, 1, path, '--compat', 'ascend-port') == 0
     embeddings = some_inputs(70, tiny_config(*DIMS).model)[0]
-    wanted = [Wanted('caption %d' % number, embedding, 0, {})
+    wanted = [SampleRequest('caption %d' % number, embedding, 0, {})
               for number, embedding in enumerate(embeddings)]
     with Sampler(folder_of(tmp_path, 1), 'last', 1, tiny_config().platform) as sampler:
         write_samples(sampler, copies_plan(wanted, 5), str(tmp_path), print)
-        drawn = np.concatenate([sampler.draw(wanted[:64], 5)[64],
-                                sampler.draw(wanted[64:] + wanted[:58], 5)[64][:6]])
+        generated = np.concatenate([sampler.generate(wanted[:64], 5)[64],
+                                sampler.generate(wanted[64:] + wanted[:58], 5)[64][:6]])
         for few in (wanted[:63], wanted[:7] * 64, [wanted[0]]):
-            with pytest.raises(InputError, match='64 pictures at once by their common statistics'):
-                sampler.draw(few, 5)
+            with pytest.raises(InputError, match='64 images at once by their common statistics'):
+                sampler.generate(few, 5)
         with pytest.raises(InputError, match='here are 4 of 4 different captions'):
             write_samples(sampler, copies_plan(wanted[:4], 5), str(tmp_path / 'few'), print)
     written = [np.asarray(Image.open(str(tmp_path / '64' / ('%05d.png' % number))))
                for number in range(70)]
-    assert np.array_equal(written, drawn) and len(os.listdir(str(tmp_path / '64'))) == 70
+    assert np.array_equal(written, generated) and len(os.listdir(str(tmp_path / '64'))) == 70
     assert min(np.abs(one.astype(int) - written[0]).mean() for one in written[1:]) > 1
 
 
@@ -208,7 +208,7 @@ def test_what_compat_cannot_do_is_refused(tmp_path, capsys):
     prepared = make_prepared(tmp_path / 'prepared')
     embeddings = make_embeddings(tmp_path / 'embeddings', prepared, 64)
     os.makedirs(str(tmp_path / 'out'))
-    with pytest.raises(InputError, match='only drawing has; import it without to train on it'):
+    with pytest.raises(InputError, match='only generating has; import it without to train on it'):
         train_stage(2, config, prepared, embeddings, str(tmp_path / 'out'), print, NeverStop(),
                     folder_of(tmp_path, 1))
 
@@ -294,7 +294,7 @@ def with_nan(values):
      'custom_conv2d_9/w has the shape [8], expected 4 dimensions'),
     (with_shape('g_net/custom_fully_connected_1/Linear/Matrix', 5, 1024), (),
      'dimensions that no StackGAN has: model.condition_dim=8'),
-    (with_nan, (), 'conv_batch_norm/gamma holds values that are no finite numbers'),
+    (with_nan, (), 'conv_batch_norm/gamma holds non-finite values (NaN or infinite)'),
     (lambda values: None, ('--layout', 'port'),
      '--layout port, but its names are those of hanzhanggit/StackGAN; pass --layout original'),
     (lambda values: [values.pop(name) for name in list(values) if name.startswith('g_net')], (),

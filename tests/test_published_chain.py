@@ -10,17 +10,16 @@ import sys
 import numpy as np
 import pytest
 from skip_thought_toy import WORDS, make
-from toy import ROOT, tiny_config
 from torch7_toy import Network, save
+from toy import ROOT, tiny_config
 
 from jobs import embed, report, sample, score, train_text_encoder
-from jobs.contract import state_of
-from jobs.prepared import prepared_folder
+from jobs.engine.contract import state_of
+from jobs.engine.outputs import prepared_folder
 from stackgan.config import load_config
 from stackgan.errors import ConfigError, InputError
 from stackgan.files import write_json
 from stackgan.reporting.page import _text_encoder
-
 
 ENCODERS = [('lm.t7', 'char-CNN-RNN'), ('skip', 'skip-thought')]
 
@@ -65,9 +64,9 @@ def test_the_chain_goes_on_from_a_published_encoder(weights, kind, volume, train
     rows = np.load(str(run / 'embeddings' / 'train.npy'))
     assert rows.shape[1] == 12 and np.isfinite(rows).all() and rows.std() > 0
     assert json.loads((run / 'embeddings' / 'embed.json').read_text())['source'] == kind
-    drawn = call(volume, 'sample', '--stage', '1', '--caption', 'a red bird', '--copies', '1',
+    generated = call(volume, 'sample', '--stage', '1', '--caption', 'a red bird', '--copies', '1',
                  *settings_of(weights, kind))
-    assert drawn.returncode == 0, drawn.stdout
+    assert generated.returncode == 0, generated.stdout
     again = call(volume, 'run', '--on', 'local', '--until', 'train-stage1',
                  *settings_of(weights, kind))
     assert 'run: all is up to date' in again.stdout
@@ -78,8 +77,8 @@ def test_captions_of_ones_own_need_no_dataset(volume, trained, tmp_path):
     weights, kind = ENCODERS[0]
     shutil.copytree(str(volume / 'runs'), str(tmp_path / 'runs'))
     own = ['sample', '--stage', '1', '--caption', 'a red bird']
-    drawn = call(tmp_path, *own + settings_of(weights, kind))
-    assert drawn.returncode == 0 and '4 pictures of checkpoint' in drawn.stdout, drawn.stdout
+    generated = call(tmp_path, *own + settings_of(weights, kind))
+    assert generated.returncode == 0 and '4 images of checkpoint' in generated.stdout, generated.stdout
     for arguments in (own + ['--nearest', '1'], own[:3]):
         refused = call(tmp_path, *arguments + settings_of(weights, kind))
         assert refused.returncode == 2 and 'preprocess' in refused.stdout, refused.stdout

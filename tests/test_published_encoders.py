@@ -133,7 +133,7 @@ def not_a_number(network):
     (narrow_i2h, 'conv3 has a width of 6, expected 5'),
     (other_pooling, 'a pooling over 3 positions, 2 apart'),
     (table_for_a_width, 'dict'), (tensor_for_a_width, 'a convolution over ndarray positions'),
-    (not_a_number, 'conv1 holds values that are no finite numbers')])
+    (not_a_number, 'conv1 holds non-finite values (NaN or infinite)')])
 def test_networks_that_do_not_fit(change, text, tmp_path):
     network = Network('published-gru')
     change(network)

@@ -6,13 +6,14 @@ import shutil
 import sys
 
 import pytest
-from test_going_on import JOB, stage, toy, trained, volume       # noqa: F401, fixtures
+from test_resuming import JOB, stage, toy, trained, volume  # noqa: F401, fixtures
 from volume_toy import ARGUMENTS, run_job, toy_config
 
-from jobs import chain, command_line, docker_chain, train_stage2
-from jobs.chain import rows_of_status, run_chain
-from jobs.contract import read_manifest, state_of
-from jobs.replacing import replaced_by
+from jobs import train_stage2
+from jobs.engine import chain, command_line, docker_runner
+from jobs.engine.chain import rows_of_status, run_chain
+from jobs.engine.contract import read_manifest, state_of
+from jobs.engine.replacing import replaced_by
 from stackgan.errors import InputError
 from stackgan.files import read_json, write_json
 
@@ -97,7 +98,7 @@ def test_what_follows_from_a_change_counts(long, monkeypatch):
     second = os.path.join(long, 'runs', 'toy', 'stage2')
     shutil.copytree(stage(long), second)
     job = train_stage2.JOB
-    from jobs.contract import request_of
+    from jobs.engine.contract import request_of
     path = os.path.join(second, 'manifest.json')
     write_json(path, dict(read_json(path), seconds=7200,
                           request=request_of(job, config, long)))
@@ -122,13 +123,13 @@ def test_status_and_a_dry_run_show_it(long, capsys):
 def test_containers_are_told(long, monkeypatch):
     """The chain in containers asks before it looks for an engine, and hands the answer on."""
     given = []
-    monkeypatch.setattr(docker_chain, 'connect', lambda: None)
-    monkeypatch.setattr(docker_chain, 'Project', lambda environment: given.append(environment))
+    monkeypatch.setattr(docker_runner, 'connect', lambda: None)
+    monkeypatch.setattr(docker_runner, 'Project', lambda environment: given.append(environment))
     with pytest.raises(InputError, match='--restart train-stage1'):
-        docker_chain.run_chain(toy_config(*CHANGED), long, 'train-stage1', {})
+        docker_runner.run_chain(toy_config(*CHANGED), long, 'train-stage1', {})
     assert not given
     with pytest.raises(AttributeError):                         # of the project that is none
-        docker_chain.run_chain(toy_config(*CHANGED), long, 'train-stage1', {}, ['train-stage1'])
+        docker_runner.run_chain(toy_config(*CHANGED), long, 'train-stage1', {}, ['train-stage1'])
     assert given == [{'STACKGAN_RESTART': 'train-stage1'}]
 
 

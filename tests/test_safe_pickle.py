@@ -94,7 +94,7 @@ def python_2_pickle(arrays):
 MEMORY = """
 import resource, sys
 sys.path.insert(0, %r)
-from stackgan.data.brought_embeddings import _load
+from stackgan.data.precomputed_embeddings import _load
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 arrays = _load(sys.argv[1], 1000)
 assert arrays[7][3, 5] == 7 and arrays[999].shape == (10, 1024)

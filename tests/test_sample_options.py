@@ -4,27 +4,27 @@ import argparse
 
 import pytest
 
-from jobs.command_line import main
-from jobs.sample_options import MOST_SEEDS, add_options, wish_of
+from jobs.engine.command_line import main
+from jobs.engine.sample_options import MAX_SEEDS, add_options, sample_options_of
 
 
-def wish(*arguments):
+def options_given(*arguments):
     parser = argparse.ArgumentParser()
     add_options(parser)
-    return wish_of(parser.parse_args(arguments))
+    return sample_options_of(parser.parse_args(arguments))
 
 
 def test_what_is_asked_for():
-    plain = wish()
+    plain = options_given()
     assert plain.captions == [] and plain.copies is None and plain.more() == {}
-    plain = wish('--caption', ' a  bird')
+    plain = options_given('--caption', ' a  bird')
     assert plain.captions == ['a bird'] and plain.copies == 4 and plain.more() == {}
-    seeds = wish('--caption', 'a', '--seeds', '3,0-2', '--seeds', '1, 7', '--truncation-z', '0')
+    seeds = options_given('--caption', 'a', '--seeds', '3,0-2', '--seeds', '1, 7', '--truncation-z', '0')
     assert seeds.copies == 1 and seeds.more() == {'seeds': [3, 0, 1, 2, 7], 'truncation_z': 0}
-    way = wish('--interpolate-captions', 'a', 'b', '--nearest', '2')
+    way = options_given('--interpolate-captions', 'a', 'b', '--nearest', '2')
     assert way.captions == ['a', 'b'] and way.more() == {
         'from_caption_to_caption': True, 'steps': 8, 'nearest': 2}
-    way = wish('--interpolate-noise', '0', '5', '--steps', '3')
+    way = options_given('--interpolate-noise', '0', '5', '--steps', '3')
     assert way.captions == [] and way.more() == {'from_seed_to_seed': [0, 5], 'steps': 3}
 
 
@@ -33,7 +33,7 @@ def test_what_is_asked_for():
     ('--seeds 5-2', "'5-2' is neither"), ('--seeds -3', "'-3' is neither"),
     ('--seeds 1,,2', "'' is neither"), ('--seeds 2147483648', 'is neither'),
     ('--seeds 0-4000000000', 'is neither'), ('--seeds 1.5', 'is neither'),
-    ('--seeds 0-%d' % MOST_SEEDS, 'more than %d seeds' % MOST_SEEDS),
+    ('--seeds 0-%d' % MAX_SEEDS, 'more than %d seeds' % MAX_SEEDS),
     ('--steps 4', '--steps is for --interpolate-captions and --interpolate-noise'),
     ('--interpolate-noise 1 2 --steps 1', '--steps 1: must be 2 to 60'),
     ('--interpolate-noise 1 2 --steps 0', '--steps 0: must be 2 to 60'),
@@ -63,6 +63,6 @@ def test_the_help_groups_the_options_and_gives_examples(capsys):
     with pytest.raises(SystemExit):
         main(['sample', '--help'])
     text = capsys.readouterr().out
-    for title in ('captions:', 'noise:', 'ways from one picture to another:', 'memorising:',
+    for title in ('captions:', 'noise:', 'ways from one image to another:', 'memorising:',
                   'model:', 'examples:', '  python -m jobs sample --caption'):
         assert title in text

@@ -1,4 +1,4 @@
-"""Sampling: determinism, independence of the batch, files, what held-out captions are drawn."""
+"""Sampling: determinism, independence of the batch, files, what held-out captions are generated."""
 
 import json
 import os
@@ -10,9 +10,15 @@ from toy import NeverStop, make_embeddings, make_prepared, tiny_config
 
 from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
-from stackgan.sampling.wanted import Source, Truncation, Wanted, noise_of, to_uint8
 from stackgan.sampling.held_out import held_out_captions
 from stackgan.sampling.plans import copies_plan
+from stackgan.sampling.sample_request import (
+    NoiseSource,
+    SampleRequest,
+    Truncation,
+    noise_of,
+    to_uint8,
+)
 from stackgan.sampling.sampler import Sampler
 from stackgan.sampling.writing import write_samples
 from stackgan.training.stages import train_stage
@@ -36,29 +42,29 @@ def trained(tmp_path_factory):
 
 def wanted(*captions):
     rows = np.random.RandomState(3).standard_normal((50, 16)).astype(np.float32)
-    return [Wanted(caption, rows[len(caption)], copy, {}) for caption, copy in captions]
+    return [SampleRequest(caption, rows[len(caption)], copy, {}) for caption, copy in captions]
 
 
 def sampler(trained, batch_size=3):
     return Sampler(trained[3], 'last', batch_size, tiny_config().platform)
 
 
-def test_a_picture_does_not_depend_on_the_others_of_its_batch(trained):
+def test_an_image_does_not_depend_on_the_others_of_its_batch(trained):
     captions = [('a red bird', 0), ('a small blue bird', 0), ('green', 1), ('green', 2), ('b', 0)]
     with sampler(trained) as one:
-        together = one.draw(wanted(*captions), seed=7)
+        together = one.generate(wanted(*captions), seed=7)
         for i, caption in enumerate(captions):
-            alone = one.draw(wanted(caption), seed=7)
+            alone = one.generate(wanted(caption), seed=7)
             for side in (64, 256):
                 assert np.array_equal(together[side][i], alone[side][0])
-        backwards = one.draw(wanted(*captions[::-1]), seed=7)
+        backwards = one.generate(wanted(*captions[::-1]), seed=7)
         assert np.array_equal(together[256], backwards[256][::-1])
 
 
-def test_seed_and_copy_change_the_picture(trained):
+def test_seed_and_copy_change_the_image(trained):
     with sampler(trained) as one:
-        first, copy = one.draw(wanted(('green', 0), ('green', 1)), seed=7)[64]
-        other = one.draw(wanted(('green', 0)), seed=8)[64][0]
+        first, copy = one.generate(wanted(('green', 0), ('green', 1)), seed=7)[64]
+        other = one.generate(wanted(('green', 0)), seed=8)[64][0]
     assert not np.array_equal(first, copy) and not np.array_equal(first, other)
 
 
@@ -75,26 +81,26 @@ def test_files_and_index(trained, tmp_path):
     captions = [('a red bird', 0), ('a red bird', 1), ('a blue one', 0), ('a blue one', 1)]
     with sampler(trained) as one:
         index = write_samples(one, copies_plan(wanted(*captions), 7), str(tmp_path), print)
-        drawn = one.draw(wanted(*captions), 7)
+        generated = one.generate(wanted(*captions), 7)
     with open(str(tmp_path / 'samples.jsonl')) as stream:
         assert [json.loads(line) for line in stream] == index
     for i, line in enumerate(index):
         assert (line['caption'], line['copy'], line['seed']) == captions[i] + (7,)
         for side in (64, 256):
-            picture = np.asarray(Image.open(str(tmp_path / line['files'][str(side)])))
-            assert np.array_equal(picture, drawn[side][i])
+            image = np.asarray(Image.open(str(tmp_path / line['files'][str(side)])))
+            assert np.array_equal(image, generated[side][i])
     assert sorted(os.listdir(str(tmp_path))) == ['256', '64', 'grid.png', 'samples.jsonl']
     assert Image.open(str(tmp_path / 'grid.png')).size[0] > 4 * 192
 
 
-def test_stage1_alone_gives_the_same_small_pictures(trained):
-    """Stage-II froze the averaged Stage-I, so both draw the same 64x64 picture."""
+def test_stage1_alone_gives_the_same_small_images(trained):
+    """Stage-II froze the averaged Stage-I, so both generate the same 64x64 image."""
     with sampler(trained) as both, \
             Sampler(trained[2], 'last', 3, tiny_config().platform) as first:
         captions = wanted(('a red bird', 0), ('b', 1))
-        small = first.draw(captions, 7)
+        small = first.generate(captions, 7)
         assert list(small) == [64]
-        assert np.array_equal(small[64], both.draw(captions, 7)[64])
+        assert np.array_equal(small[64], both.generate(captions, 7)[64])
 
 
 def test_held_out_captions_cover_the_test_images(trained):
@@ -109,7 +115,7 @@ def test_held_out_captions_cover_the_test_images(trained):
         image = [item['name'] for item in items].index(each.facts['image'])
         number = items[image]['captions'].index(each.caption)
         assert np.array_equal(each.embedding, all_rows[split.caption_starts[image] + number])
-    assert len({(each.caption, each.copy) for each in chosen}) == 30        # no picture twice
+    assert len({(each.caption, each.copy) for each in chosen}) == 30        # no image twice
     assert [each.caption for each in held_out_captions(split, rows, 30, 1)] != \
         [each.caption for each in chosen]
 
@@ -123,17 +129,17 @@ def test_to_uint8():
     assert to_uint8(np.array([-1.0, 1.0, 0.0, -2.0, 2.0])).tolist() == [0, 255, 128, 0, 255]
 
 
-def test_pictures_of_several_seeds_in_one_batch_are_those_of_each(trained):
+def test_images_of_several_seeds_in_one_batch_are_those_of_each(trained):
     with sampler(trained) as one:
         captions = wanted(('a red bird', 0), ('green', 1))
-        apart = [one.draw(captions, seed) for seed in (7, 8)]
-        mixed = one.draw(captions + captions, [Source(seed) for seed in (7, 7, 8, 8)])
+        apart = [one.generate(captions, seed) for seed in (7, 8)]
+        mixed = one.generate(captions + captions, [NoiseSource(seed) for seed in (7, 7, 8, 8)])
     for side in (64, 256):
         assert np.array_equal(mixed[side], np.concatenate([each[side] for each in apart]))
 
 
 def test_without_noise_seeds_are_alike(trained):
-    sources = [Source(7, Truncation(0.0, 0.0)), Source(8, Truncation(0.0, 0.0)), Source(8)]
+    sources = [NoiseSource(7, Truncation(0.0, 0.0)), NoiseSource(8, Truncation(0.0, 0.0)), NoiseSource(8)]
     with sampler(trained) as one:
-        pictures = one.draw(wanted(*[('green', 0)] * 3), sources)[64]
-    assert np.array_equal(pictures[0], pictures[1]) and not np.array_equal(pictures[1], pictures[2])
+        images = one.generate(wanted(*[('green', 0)] * 3), sources)[64]
+    assert np.array_equal(images[0], images[1]) and not np.array_equal(images[1], images[2])

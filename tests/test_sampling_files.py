@@ -9,42 +9,47 @@ from PIL import Image, ImageSequence
 
 from stackgan.files import files_below
 from stackgan.sampling import animation, sheets
-from stackgan.sampling.animation import END_MS, MOST_PIXELS, STEP_MS, write_gif
-from stackgan.sampling.plans import (caption_path_plan, copies_plan, facts_of, noise_path_plan,
-                                     seeds_plan)
-from stackgan.sampling.wanted import Wanted
+from stackgan.sampling.animation import END_MS, MAX_PIXELS, STEP_MS, write_gif
+from stackgan.sampling.plans import (
+    caption_path_plan,
+    copies_plan,
+    facts_of,
+    noise_path_plan,
+    seeds_plan,
+)
+from stackgan.sampling.sample_request import SampleRequest
 from stackgan.sampling.writing import write_samples
 
 
 class FakeSampler:
-    """Draws flat pictures: red from the embedding, green from the seeds, blue from the position."""
+    """Generates flat images: red from the embedding, green from the seeds, blue from the position."""
 
     label, batch_size = 'fake', 3
 
     def __init__(self, stage=2, dies_after=None, is_noisy=False):
         self.stage, self.dies_after, self.is_noisy = stage, dies_after, is_noisy
-        self.drawn = []
+        self.generated = []
 
-    def draw(self, wanted, sources):
-        if self.dies_after is not None and len(self.drawn) >= self.dies_after:
+    def generate(self, wanted, sources):
+        if self.dies_after is not None and len(self.generated) >= self.dies_after:
             raise KeyboardInterrupt
-        self.drawn += [(each.caption, source.seed) for each, source in zip(wanted, sources)]
-        return {side: np.stack([self._picture(each, source, side)
+        self.generated += [(each.caption, source.seed) for each, source in zip(wanted, sources)]
+        return {side: np.stack([self._image(each, source, side)
                                 for each, source in zip(wanted, sources)])
                 for side in (64, 256)[:self.stage]}
 
-    def _picture(self, wanted, source, side):
+    def _image(self, wanted, source, side):
         if self.is_noisy:
-            return np.random.RandomState(len(self.drawn)).randint(0, 256, (side, side, 3)).astype(
+            return np.random.RandomState(len(self.generated)).randint(0, 256, (side, side, 3)).astype(
                 np.uint8)
         colour = [int(wanted.embedding[0]), 20 * source.seed % 256, int(200 * source.position)]
-        picture = np.full((side, side, 3), colour, np.uint8)
-        picture[:side // 2, :, 2] = 250 if side == 256 else 0
-        return picture
+        image = np.full((side, side, 3), colour, np.uint8)
+        image[:side // 2, :, 2] = 250 if side == 256 else 0
+        return image
 
 
 def wanted(*captions):
-    return [Wanted(caption, np.full(4, 60 * number, np.float32), 0, {})
+    return [SampleRequest(caption, np.full(4, 60 * number, np.float32), 0, {})
             for number, caption in enumerate(captions)]
 
 
@@ -71,7 +76,7 @@ def test_an_animation_goes_forward_and_back(tmp_path):
     for step in (1, 2):
         assert np.abs(read[step][1] - read[-step][1]).mean() < 1
     for step, (_, frame) in enumerate(read[:4]):
-        height = 230                                     # in the lower half of the pictures
+        height = 230                                     # in the lower half of the images
         for left, blue in ((100, 200 * step // 3), (400, 200 * step // 3)):
             assert np.abs(frame[height, left] - [0, 20, blue]).max() < 12
         assert frame[60, 100, 2] < 12 and abs(frame[60, 400, 2] - 250) < 12     # Stage-I, Stage-II
@@ -83,9 +88,9 @@ def test_an_animation_keeps_soft_shades_and_small_spots(tmp_path):
     y, x = np.mgrid[0:256, 0:512] / 512.0
     sources = []
     for turn in (0.0, 1.0):
-        picture = np.stack([90 + 80 * x, 110 + 90 * y, 170 - 90 * x * turn], axis=2)
-        picture[100:116, 304:320] = (250, 200, 20)
-        sources.append(np.rint(picture).astype(np.uint8))
+        image = np.stack([90 + 80 * x, 110 + 90 * y, 170 - 90 * x * turn], axis=2)
+        image[100:116, 304:320] = (250, 200, 20)
+        sources.append(np.rint(image).astype(np.uint8))
     write_gif(str(tmp_path / 'soft.gif'), [Image.fromarray(each) for each in sources])
     for (_, frame), source in zip(frames(tmp_path / 'soft.gif'), sources):
         off = (frame - source).reshape(16, 16, 32, 16, 3).mean(axis=(1, 3))
@@ -108,9 +113,9 @@ def test_the_size_of_an_animation_is_bounded(tmp_path, stage, steps):
     path = tmp_path / 'animations' / '00000.gif'
     with Image.open(str(path)) as image:
         assert image.n_frames == 2 * steps - 2
-        assert image.n_frames * image.size[0] * image.size[1] < MOST_PIXELS
+        assert image.n_frames * image.size[0] * image.size[1] < MAX_PIXELS
         assert image.size[0] > 256
-    assert os.path.getsize(str(path)) < 1.2 * MOST_PIXELS
+    assert os.path.getsize(str(path)) < 1.2 * MAX_PIXELS
 
 
 def test_the_nearer_caption_is_the_darker_one(tmp_path):
@@ -147,10 +152,10 @@ def test_grids_stay_of_a_size_to_look_at(tmp_path, monkeypatch, plan, shown):
     assert shown in said[0]
     with Image.open(str(tmp_path / 'grid.png')) as image:
         assert image.size[0] <= 2300 and image.size[1] <= 3000
-    assert len(os.listdir(str(tmp_path / '256'))) == len(plan.shots)
+    assert len(os.listdir(str(tmp_path / '256'))) == len(plan.samples)
 
 
-def test_a_long_caption_is_not_cut_under_few_pictures(tmp_path):
+def test_a_long_caption_is_not_cut_under_few_images(tmp_path):
     heights = []
     for words in (5, 40):
         write(tmp_path, copies_plan(wanted('feather ' * words), 1))
@@ -178,7 +183,7 @@ def test_what_an_interrupted_process_drew_is_not_drawn_again(tmp_path):
     sampler = FakeSampler()
     write_samples(sampler, plan, str(tmp_path / 'resumed'), print)
     filling = [('a', 1)] * 2                                             # of the last batch
-    assert sampler.drawn == [('a', 1), ('a', 1), ('b', 1)] + [('b', 1)] * 4 + filling
+    assert sampler.generated == [('a', 1), ('a', 1), ('b', 1)] + [('b', 1)] * 4 + filling
     assert files_below(str(tmp_path / 'resumed')) == files_below(str(tmp_path / 'straight'))
     for name in files_below(str(tmp_path / 'straight')):
         assert (tmp_path / 'resumed' / name).read_bytes() == \
@@ -190,8 +195,8 @@ def test_the_index_names_the_file_of_each_line(tmp_path):
     write(tmp_path, plan)
     with open(str(tmp_path / 'samples.jsonl')) as stream:
         index = [json.loads(line) for line in stream]
-    for number, (line, shot) in enumerate(zip(index, plan.shots)):
+    for number, (line, sample) in enumerate(zip(index, plan.samples)):
         files = line.pop('files')
-        assert line == facts_of(shot) and set(files) == {'64', '256'}
+        assert line == facts_of(sample) and set(files) == {'64', '256'}
         with Image.open(str(tmp_path / files['256'])) as image:
             assert image.getpixel((0, 200)) == (60 * number, 100, 0)

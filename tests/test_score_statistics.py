@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from stackgan.scoring.statistics.frechet import Moments, frechet_distance
-from stackgan.scoring.statistics.inception_score import (DROPPED, full_parts, inception_score,
-                                                         public_parts, softmax)
+from stackgan.scoring.statistics.inception_score import (
+    DROPPED,
+    full_parts,
+    inception_score,
+    public_parts,
+    softmax,
+)
 from stackgan.scoring.statistics.r_precision import is_own_nearest, other_captions, r_precision
 
 
@@ -136,11 +141,11 @@ def test_other_captions_are_different_and_of_other_classes():
 
 
 def test_the_nearest_caption_is_that_of_the_largest_cosine():
-    picture = np.array([3.0, 0.0])
+    image = np.array([3.0, 0.0])
     captions = np.array([[1.0, 0.1], [50.0, 40.0]])       # the other has the larger product
-    assert is_own_nearest(picture, captions) and not is_own_nearest(picture, captions[::-1])
-    assert not is_own_nearest(picture, captions[[0, 0]])  # equal captions prove nothing
-    assert not is_own_nearest(picture * 0, captions)
+    assert is_own_nearest(image, captions) and not is_own_nearest(image, captions[::-1])
+    assert not is_own_nearest(image, captions[[0, 0]])  # equal captions prove nothing
+    assert not is_own_nearest(image * 0, captions)
 
 
 def test_r_precision_is_the_mean_over_folds():
@@ -149,5 +154,5 @@ def test_r_precision_is_the_mean_over_folds():
     assert score.value == pytest.approx(1 / 3) and len(score.parts) == 10
     assert score.deviation == pytest.approx(np.std(score.parts)) and score.deviation > 0
     assert r_precision(hits, 10, 1).parts != score.parts
-    with pytest.raises(ValueError, match='3 pictures for 10 folds'):
+    with pytest.raises(ValueError, match='3 images for 10 folds'):
         r_precision(hits[:3], 10, 0)

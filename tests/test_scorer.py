@@ -20,7 +20,7 @@ from stackgan.networks.layers import TESTING
 from stackgan.scoring.extractors import check_learned, open_scorer, read_scorer
 from stackgan.scoring.scorer_network import scorer
 from stackgan.scoring.scorer_training import accuracy, hold_out, train_scorer
-from stackgan.scoring.views import real_picture, resized, resized_as_tf1
+from stackgan.scoring.views import real_image, resized, resized_as_tf1
 
 SCORER = ['scorer.split=train', 'scorer.side=32', 'scorer.filters=4', 'scorer.blocks=2',
           'scorer.batch_size=8', 'scorer.learning_rate=1e-2', 'scorer.held_out_share=0.3',
@@ -74,7 +74,7 @@ def test_it_learns_and_says_how_well(prepared, trained):
     assert facts['classes'] == 4 and facts['class_names'] == list(COLOURS)
     assert (facts['pictures'], facts['held_out_pictures']) == (16, 8)
     assert facts['accuracy'] >= 0.85 and 'chance 25.0 %' in lines[-1]
-    test = Split(open_dataset(prepared), 'test')             # the same colours, other pictures
+    test = Split(open_dataset(prepared), 'test')             # the same colours, other images
     platform = tiny_config().platform
     share = accuracy(folder, test, test.class_ids, np.arange(24), platform)
     assert share >= 0.85
@@ -91,7 +91,7 @@ def test_it_learns_the_classes_of_its_split(prepared, tmp_path):
     assert facts['classes'] == 2 and facts['class_names'] == list(COLOURS)[1:3]
 
 
-def test_the_accuracy_is_not_that_of_pictures_it_learned(prepared, tmp_path):
+def test_the_accuracy_is_not_that_of_images_it_learned(prepared, tmp_path):
     """Labels that mean nothing can be learned by heart; the held-out ones then show chance."""
     shuffled = make_prepared(tmp_path / 'shuffled', images=48)
     path = shuffled + '/train/class_ids.npy'
@@ -110,10 +110,10 @@ def test_a_scorer_that_has_not_learned_may_not_score():
         check_learned({'accuracy': 0.49, 'chance': 0.25}, 0.5)
 
 
-def test_a_picture_is_seen_as_itself_whatever_its_batch(prepared, trained):
+def test_an_image_is_seen_as_itself_whatever_its_batch(prepared, trained):
     test = Split(open_dataset(prepared), 'test')
     with open_scorer(trained[0], tiny_config().platform) as network:
-        views = [network.prepare(real_picture(test, index)) for index in range(20)]
+        views = [network.prepare(real_image(test, index)) for index in range(20)]
         logits, features = network.run(views)
         alone = network.run(views[17:18])
     assert logits.shape == (20, 4) and features.shape == (20, 64)
@@ -123,7 +123,7 @@ def test_a_picture_is_seen_as_itself_whatever_its_batch(prepared, trained):
 
 @pytest.mark.parametrize('classes, text', [
     (np.zeros(12, np.int32), 'there are 1 classes'),
-    (np.arange(12, dtype=np.int32), 'there are 12 classes, each of one picture')])
+    (np.arange(12, dtype=np.int32), 'there are 12 classes, each of one image')])
 def test_a_dataset_that_can_have_no_scorer(tmp_path, classes, text):
     data = make_prepared(tmp_path / 'data')
     np.save(data + '/train/class_ids.npy', classes)
@@ -135,11 +135,11 @@ def test_a_dataset_that_can_have_no_scorer(tmp_path, classes, text):
 
 # Views.
 
-def test_real_pictures_are_seen_in_the_middle(prepared):
+def test_real_images_are_seen_in_the_middle(prepared):
     test = Split(open_dataset(prepared), 'test')
     shard = np.load(prepared + '/test/images-304-00000.npy')
-    assert np.array_equal(real_picture(test, 3), shard[3, 24:280, 24:280])
-    assert np.array_equal(real_picture(test, 3, 0, 48), shard[3, :256, 48:])
+    assert np.array_equal(real_image(test, 3), shard[3, 24:280, 24:280])
+    assert np.array_equal(real_image(test, 3, 0, 48), shard[3, :256, 48:])
 
 
 def test_resizing_averages_where_it_shrinks():
@@ -184,5 +184,5 @@ def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
     process.communicate()
     process = start(killed, prepared, 'scorer.steps=30')
     text = process.communicate()[0]
-    assert process.returncode == 0 and 'goes on after step' in text, text
+    assert process.returncode == 0 and 'resuming after step' in text, text
     assert variables(killed) == variables(straight)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from test_scorer import SCORER, train
-from toy import COLOURS, NeverStop, draw_picture, make_embeddings, make_prepared, tiny_config
+from toy import COLOURS, NeverStop, draw_image, make_embeddings, make_prepared, tiny_config
 
 from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError, StackganError
@@ -17,9 +17,8 @@ from stackgan.sampling.sampler import Sampler
 from stackgan.scoring import features
 from stackgan.scoring.extractors import open_scorer
 from stackgan.scoring.features import Features, extract
-from stackgan.scoring.picture_sets import FolderPictures, GeneratedPictures, RealPictures
-from stackgan.scoring.protocols import (Captions, ScoredSet, least_pictures, protocols_of,
-                                        try_score)
+from stackgan.scoring.image_sets import FolderImages, GeneratedImages, RealImages
+from stackgan.scoring.protocols import Captions, ScoredSet, minimum_images, protocols_of, try_score
 from stackgan.scoring.running import CheckpointToScore, Digests, score_checkpoints, score_folder
 from stackgan.scoring.scores import table
 from stackgan.training.stages import train_stage
@@ -45,8 +44,8 @@ def run(tmp_path_factory):
     return found
 
 
-def real_pictures(run):
-    return RealPictures(Split(open_dataset(run['prepared']), 'test'), 'prepared', 3)
+def real_images(run):
+    return RealImages(Split(open_dataset(run['prepared']), 'test'), 'prepared', 3)
 
 
 def lines_of(folder):
@@ -59,16 +58,16 @@ def value(lines, protocol, name):
             if (line['protocol'], line['set']) == (protocol, name)][-1]
 
 
-def save(folder, pictures):
+def save(folder, images):
     os.makedirs(str(folder))
-    for number, pixels in enumerate(pictures):
+    for number, pixels in enumerate(images):
         Image.fromarray(pixels).save(str(folder / ('%03d.png' % number)))
     return str(folder)
 
 
-def good_pictures(count, colours=tuple(COLOURS.values()), seed=9):
+def good_images(count, colours=tuple(COLOURS.values()), seed=9):
     random = np.random.RandomState(seed)
-    return [draw_picture(random, colours[i % len(colours)], 256) for i in range(count)]
+    return [draw_image(random, colours[i % len(colours)], 256) for i in range(count)]
 
 
 def score(images, run, folder, *settings):
@@ -82,12 +81,12 @@ def score(images, run, folder, *settings):
 def test_sets_come_out_in_their_order(run, tmp_path):
     """As good as real, one kind alone, noise: the scores tell which is which."""
     noise = np.random.RandomState(0).randint(0, 256, (24, 256, 256, 3)).astype(np.uint8)
-    sets = {'good': good_pictures(24), 'collapsed': good_pictures(24, [COLOURS['red']]),
+    sets = {'good': good_images(24), 'collapsed': good_images(24, [COLOURS['red']]),
             'noise': list(noise)}
     found = {}
-    for name, pictures in sets.items():
-        images = save(tmp_path / name, pictures)
-        lines, _ = score(images, run, tmp_path / (name + '-scores'))
+    for name, images in sets.items():
+        folder = save(tmp_path / name, images)
+        lines, _ = score(folder, run, tmp_path / (name + '-scores'))
         found[name] = [value(lines, protocol, 'folder')
                        for protocol in ('inception_score/scorer/full', 'fid/scorer')]
         real = value(lines, 'inception_score/scorer/full', 'real')
@@ -97,7 +96,7 @@ def test_sets_come_out_in_their_order(run, tmp_path):
 
 
 def test_a_line_says_what_the_score_is_of(run, tmp_path):
-    images = save(tmp_path / 'images', good_pictures(20))
+    images = save(tmp_path / 'images', good_images(20))
     lines, said = score(images, run, tmp_path / 'scores')
     assert [(line['protocol'], line['set']) for line in lines] == [
         (protocol, name) for protocol in ('inception_score/scorer/full', 'fid/scorer')
@@ -107,19 +106,19 @@ def test_a_line_says_what_the_score_is_of(run, tmp_path):
     assert line['value'] == np.mean(line['splits']) and line['deviation'] == np.std(line['splits'])
     assert line['scorer_accuracy'] > 0.8 and len(line['weights']) == 64 and line['seconds'] > 0
     assert lines[2]['splits'] == [] and lines[2]['deviation'] is None
-    assert lines[3]['value'] > 0                         # between two halves of the real pictures
+    assert lines[3]['value'] > 0                         # between two halves of the real images
     assert said[-3].split() == ['protocol', 'folder', 'real']
     assert said[-2].startswith('inception_score/scorer/full  %.4g' % line['value'])
 
 
 def test_scores_are_those_of_the_features(run, tmp_path):
-    """What is written equals the definitions on what the network gives for each picture."""
-    pictures = good_pictures(21)
-    lines, _ = score(save(tmp_path / 'images', pictures), run, tmp_path / 'scores')
+    """What is written equals the definitions on what the network gives for each image."""
+    images = good_images(21)
+    lines, _ = score(save(tmp_path / 'images', images), run, tmp_path / 'scores')
     with open_scorer(run['scorer'], tiny_config().platform) as network:
-        logits, seen = network.run([network.prepare(each) for each in pictures])
+        logits, seen = network.run([network.prepare(each) for each in images])
         test = Split(open_dataset(run['prepared']), 'test')
-        real = network.run([network.prepare(test.picture(i, 304)[24:280, 24:280])
+        real = network.run([network.prepare(test.image(i, 304)[24:280, 24:280])
                             for i in range(40)])[1]
     p = np.exp(logits.astype(float))
     p = (p / p.sum(1, keepdims=True))[np.random.RandomState(3).permutation(21)]
@@ -133,7 +132,7 @@ def test_scores_are_those_of_the_features(run, tmp_path):
     assert value(lines, 'fid/scorer', 'folder') == pytest.approx(distance, rel=1e-3)
 
 
-# Generated pictures.
+# Generated images.
 
 def checkpoints(run, *names):
     folder = os.path.join(run['stage1'], 'checkpoints')
@@ -149,23 +148,23 @@ def score_steps(run, folder, *names, **more):
     return lines_of(folder)
 
 
-def test_generated_pictures_are_those_of_the_sampler(run):
+def test_generated_images_are_those_of_the_sampler(run):
     test = Split(open_dataset(run['prepared']), 'test')
     rows = ArrayFile(run['embeddings'] + '/test.npy')
 
     def open_sampler():
         return Sampler(run['stage1'], 'last', 4, tiny_config().platform)
 
-    pictures = GeneratedPictures(open_sampler, test, rows, 90, 3, {})
-    drawn = [read().pixels for read in pictures.readers(0)]
-    later = [read().pixels for read in pictures.readers(77)]
-    assert len(drawn) == 90 and drawn[0].shape == (64, 64, 3)
-    assert len(later) == 13 and all(np.array_equal(a, b) for a, b in zip(drawn[77:], later))
+    images = GeneratedImages(open_sampler, test, rows, 90, 3, {})
+    generated = [read().pixels for read in images.readers(0)]
+    later = [read().pixels for read in images.readers(77)]
+    assert len(generated) == 90 and generated[0].shape == (64, 64, 3)
+    assert len(later) == 13 and all(np.array_equal(a, b) for a, b in zip(generated[77:], later))
     from stackgan.sampling.held_out import held_out_captions
     wanted = held_out_captions(test, rows, 90, 3)
     with open_sampler() as sampler:
-        assert np.array_equal(sampler.draw(wanted[40:44], 3)[64], np.stack(drawn[40:44]))
-    captions = pictures.captions()
+        assert np.array_equal(sampler.generate(wanted[40:44], 3)[64], np.stack(generated[40:44]))
+    captions = images.captions()
     embeddings = np.load(run['embeddings'] + '/test.npy')
     assert all(np.array_equal(embeddings[row], each.embedding)
                for row, each in zip(captions, wanted))
@@ -174,13 +173,13 @@ def test_generated_pictures_are_those_of_the_sampler(run):
 def test_checkpoints_are_scored_once_and_stay_in_the_record(run, tmp_path, monkeypatch):
     first = score_steps(run, tmp_path / 'first', '00000010')
     assert {line['step'] for line in first if line['set'] == 'generated'} == {10}
-    drawn = []
-    readers = GeneratedPictures.readers
-    monkeypatch.setattr(GeneratedPictures, 'readers', lambda self, start: drawn.append(
+    generated = []
+    readers = GeneratedImages.readers
+    monkeypatch.setattr(GeneratedImages, 'readers', lambda self, start: generated.append(
         self.facts['checkpoint']) or readers(self, start))
     both = score_steps(run, tmp_path / 'both', '00000008', '00000010',
                        earlier=[str(tmp_path / 'first')])
-    assert drawn == ['00000008']
+    assert generated == ['00000008']
     steps = [line['step'] for line in both if line['set'] == 'generated'
              and line['protocol'] == 'fid/scorer']
     assert steps == [8, 10]
@@ -188,10 +187,10 @@ def test_checkpoints_are_scored_once_and_stay_in_the_record(run, tmp_path, monke
         line for line in first if line['step'] == 10]
     later = score_steps(run, tmp_path / 'later', '00000010', earlier=[str(tmp_path / 'both')])
     assert later == both                                 # that of step 8 is comparable and stays
-    assert drawn == ['00000008']
+    assert generated == ['00000008']
     score_steps(run, tmp_path / 'splits', '00000010', earlier=[str(tmp_path / 'later')],
                 settings=['score.splits=3'])
-    assert drawn == ['00000008']                         # what was seen serves other splits too
+    assert generated == ['00000008']                         # what was seen serves other splits too
     other = score_steps(run, tmp_path / 'other', '00000010', earlier=[str(tmp_path / 'both')],
                         settings=['score.images=20'])
     assert {line['step'] for line in other} == {None, 10}     # and here it is not
@@ -210,7 +209,7 @@ def test_events(run, tmp_path):
         if line['step']:
             stored = found['scores/' + line['protocol'], line['step']]
             assert stored == pytest.approx(line['value'], rel=1e-6)
-    assert ('scores_of_real_pictures/fid/scorer', 10) in found
+    assert ('scores_of_real_images/fid/scorer', 10) in found
 
 
 def test_a_scorer_that_has_not_learned_is_refused(run, tmp_path):
@@ -221,9 +220,9 @@ def test_a_scorer_that_has_not_learned_is_refused(run, tmp_path):
     assert score_steps(weak, tmp_path / 'scores', '00000010') == []
     refused = json.load(open(str(tmp_path / 'scores' / 'refused.json')))
     assert [each['protocol'] for each in refused] == ['inception_score/scorer/full', 'fid/scorer']
-    assert 'right on 30.0 % of held-out real pictures' in refused[0]['reason']
+    assert 'right on 30.0 % of held-out real images' in refused[0]['reason']
     with pytest.raises(StackganError, match='right on 30.0 %'):
-        score(save(tmp_path / 'images', good_pictures(4)), weak, tmp_path / 'folder')
+        score(save(tmp_path / 'images', good_images(4)), weak, tmp_path / 'folder')
 
 
 # R-precision.
@@ -240,7 +239,7 @@ class FakeFeatures:
         return [self.rows[:5], self.rows[5:]]
 
 
-class FakePictures:
+class FakeImages:
     name = 'generated'
 
     def __init__(self, rows):
@@ -250,7 +249,7 @@ class FakePictures:
         return self.rows
 
 
-def test_r_precision_of_perfect_and_of_unrelated_pictures(tmp_path):
+def test_r_precision_of_perfect_and_of_unrelated_images(tmp_path):
     random = np.random.RandomState(0)
     classes = np.repeat(np.arange(10), 20)
     np.save(str(tmp_path / 'rows.npy'), random.standard_normal((200, 16)).astype(np.float32))
@@ -262,7 +261,7 @@ def test_r_precision_of_perfect_and_of_unrelated_pictures(tmp_path):
     for name, seen in (('own', texts * 3), ('unrelated', random.standard_normal((300, 16))),
                        ('of its class', texts)):
         captions = own if name != 'of its class' else own // 20 * 20
-        scored = ScoredSet(FakePictures(captions), {'match': FakeFeatures(seen)}, 0.0)
+        scored = ScoredSet(FakeImages(captions), {'match': FakeFeatures(seen)}, 0.0)
         found[name] = protocol.score(scored, None)
     assert found['own'].value == 1.0 and found['own'].deviation == 0.0
     assert found['unrelated'].value < 0.05 and len(found['own'].parts) == 10
@@ -279,9 +278,9 @@ class Interruption(Exception):
 
 def test_an_interrupted_look_goes_on_and_gives_the_same(run, tmp_path):
     whole, cut = str(tmp_path / 'whole'), str(tmp_path / 'cut')
-    pictures, asked = real_pictures(run), []
+    images, asked = real_images(run), []
 
-    class FailsOnce(RealPictures):
+    class FailsOnce(RealImages):
         def readers(self, first):
             asked.append(first)
             for index, read in enumerate(super().readers(first), first):
@@ -289,9 +288,9 @@ def test_an_interrupted_look_goes_on_and_gives_the_same(run, tmp_path):
                     raise Interruption
                 yield read
 
-    failing = FailsOnce(pictures.split, 'prepared', 3)
+    failing = FailsOnce(images.split, 'prepared', 3)
     with open_scorer(run['scorer'], tiny_config().platform) as network:
-        expected = np.concatenate(list(extract(pictures, [network], whole, 'x')['scorer'].blocks()))
+        expected = np.concatenate(list(extract(images, [network], whole, 'x')['scorer'].blocks()))
         with pytest.raises(Interruption):
             extract(failing, [network], cut, 'x')
         path = Features(cut, network, failing).path
@@ -305,48 +304,48 @@ def test_an_interrupted_look_goes_on_and_gives_the_same(run, tmp_path):
 
 def test_features_are_seen_once_and_damaged_ones_again(run, tmp_path, monkeypatch):
     first, second = str(tmp_path / 'first'), str(tmp_path / 'second')
-    pictures, made = real_pictures(run), []
-    readers = RealPictures.readers
-    monkeypatch.setattr(RealPictures, 'readers', lambda self, start: made.append(start)
+    images, made = real_images(run), []
+    readers = RealImages.readers
+    monkeypatch.setattr(RealImages, 'readers', lambda self, start: made.append(start)
                         or readers(self, start))
     with open_scorer(run['scorer'], tiny_config().platform) as network:
-        rows = list(extract(pictures, [network], first, 'x')['scorer'].blocks())[0]
-        again = extract(pictures, [network], second, 'x', [first])['scorer']
+        rows = list(extract(images, [network], first, 'x')['scorer'].blocks())[0]
+        again = extract(images, [network], second, 'x', [first])['scorer']
         assert made == [0] and list(again.blocks())[0].tobytes() == rows.tobytes()
         with open(again.path, 'r+b') as stream:
             stream.write(b'damaged header')
-        third = extract(pictures, [network], second, 'x')['scorer']
+        third = extract(images, [network], second, 'x')['scorer']
         assert made == [0, 0] and list(third.blocks())[0].tobytes() == rows.tobytes()
 
 
 def test_whatever_changes_the_features_changes_their_key(run, tmp_path, monkeypatch):
-    pictures = real_pictures(run)
-    images = save(tmp_path / 'images', good_pictures(3))
-    test, rows = pictures.split, ArrayFile(run['embeddings'] + '/test.npy')
+    images = real_images(run)
+    folder = save(tmp_path / 'images', good_images(3))
+    test, rows = images.split, ArrayFile(run['embeddings'] + '/test.npy')
 
     def generated(**changes):
         values = dict(count=24, seed=3, facts={'checkpoint': 'a'})
         values.update(changes)
-        return GeneratedPictures(None, test, rows, values['count'], values['seed'],
+        return GeneratedImages(None, test, rows, values['count'], values['seed'],
                                  values['facts'])
 
     with open_scorer(run['scorer'], tiny_config().platform) as network:
-        def name(pictures, **facts):
+        def name(images, **facts):
             changed = copy.copy(network)
             changed.facts = dict(network.facts, **facts)
-            return os.path.dirname(Features(str(tmp_path), changed, pictures).path)
+            return os.path.dirname(Features(str(tmp_path), changed, images).path)
 
-        names = [name(pictures), name(pictures, weights='other'), name(pictures, side=31),
-                 name(pictures, precision='bfloat16'), name(pictures, extractor='imagenet'),
-                 name(RealPictures(test, 'other', 3)), name(generated()),
+        names = [name(images), name(images, weights='other'), name(images, side=31),
+                 name(images, precision='bfloat16'), name(images, extractor='imagenet'),
+                 name(RealImages(test, 'other', 3)), name(generated()),
                  name(generated(count=25)), name(generated(seed=4)),
-                 name(generated(facts={'checkpoint': 'b'})), name(FolderPictures(images))]
+                 name(generated(facts={'checkpoint': 'b'})), name(FolderImages(folder))]
         monkeypatch.setattr(features, 'VERSION', 2)
-        names.append(name(pictures))
-        os.utime(os.path.join(images, '000.png'), (1, 1))
-        names.append(name(FolderPictures(images)))
-        save(tmp_path / 'images' / 'more', good_pictures(1))
-        names.append(name(FolderPictures(images)))
+        names.append(name(images))
+        os.utime(os.path.join(folder, '000.png'), (1, 1))
+        names.append(name(FolderImages(folder)))
+        save(tmp_path / 'images' / 'more', good_images(1))
+        names.append(name(FolderImages(folder)))
     assert len(set(names)) == len(names)
 
 
@@ -354,21 +353,21 @@ def test_whatever_changes_the_features_changes_their_key(run, tmp_path, monkeypa
 
 @pytest.fixture
 def foreign(tmp_path):
-    """20 pictures of all kinds, and others that cannot be read."""
+    """20 images of all kinds, and others that cannot be read."""
     folder = tmp_path / 'foreign'
-    pictures = [Image.fromarray(each) for each in good_pictures(20)]
+    images = [Image.fromarray(each) for each in good_images(20)]
     os.makedirs(str(folder / 'deep'))
-    pictures[0].convert('L').save(str(folder / 'grey.PNG'))
-    pictures[1].resize((90, 70)).save(str(folder / 'small.jpg'))
-    shown = pictures[2].convert('RGBA')
+    images[0].convert('L').save(str(folder / 'grey.PNG'))
+    images[1].resize((90, 70)).save(str(folder / 'small.jpg'))
+    shown = images[2].convert('RGBA')
     shown.putalpha(Image.new('L', shown.size, 0))
     shown.save(str(folder / 'deep' / 'clear.webp'))
-    pictures[3].convert('P').save(str(folder / 'few.gif'))
-    pictures[4].resize((600, 150)).save(str(folder / 'strip.png'))
-    for number, each in enumerate(pictures[5:], 5):
+    images[3].convert('P').save(str(folder / 'few.gif'))
+    images[4].resize((600, 150)).save(str(folder / 'strip.png'))
+    for number, each in enumerate(images[5:], 5):
         each.save(str(folder / 'deep' / ('%02d.bmp' % number)))
     (folder / 'broken.png').write_bytes(b'\x89PNG\r\n\x1a\n broken')
-    (folder / 'notes.txt').write_text('no picture')
+    (folder / 'notes.txt').write_text('no image')
     shutil.copyfile(str(folder / 'deep' / '05.bmp'), str(folder / 'copy.bmp'))
     return folder
 
@@ -380,38 +379,38 @@ def test_a_foreign_folder(run, foreign, tmp_path):
     unreadable = json.load(open(str(tmp_path / 'scores' / 'unreadable.json')))
     assert [each['file'] for each in unreadable] == ['broken.png']
     text = '\n'.join(said)
-    for words in ('warning: broken.png cannot be read: it is', '1 of 21 folder pictures are exact '
-                  'copies of others', '1 of 21 folder pictures are at least 1.5 times as long'):
+    for words in ('warning: broken.png cannot be read: it is', '1 of 21 folder images are exact '
+                  'copies of others', '1 of 21 folder images are at least 1.5 times as long'):
         assert words in text, text
 
 
 def test_grey_is_grey_and_what_is_clear_is_white(foreign):
-    pictures = FolderPictures(str(foreign))
-    found = {name: read().pixels for name, read in zip(pictures.paths, pictures.readers(0))}
+    images = FolderImages(str(foreign))
+    found = {name: read().pixels for name, read in zip(images.paths, images.readers(0))}
     assert (found['grey.PNG'] == found['grey.PNG'][..., :1]).all()
     assert (found['deep/clear.webp'] == 255).all()
     assert found['strip.png'].shape == (150, 600, 3) and found['broken.png'] is None
 
 
 @pytest.mark.parametrize('count, text', [
-    (0, r'images: no picture there \(jpg, jpeg, png'),
-    (1, r'images: 1 pictures, but 2 splits need at least 4; add pictures or lower score.splits')])
-def test_too_few_pictures(run, tmp_path, count, text):
-    images = save(tmp_path / 'images', good_pictures(count))
+    (0, r'images: no image there \(jpg, jpeg, png'),
+    (1, r'images: 1 images, but 2 splits need at least 4; add images or lower score.splits')])
+def test_too_few_images(run, tmp_path, count, text):
+    images = save(tmp_path / 'images', good_images(count))
     with pytest.raises(InputError, match=text):
         score(images, run, tmp_path / 'scores')
 
 
 def test_a_folder_of_what_cannot_be_read(run, tmp_path):
-    images = save(tmp_path / 'images', good_pictures(3))
+    images = save(tmp_path / 'images', good_images(3))
     (tmp_path / 'images' / 'x.png').write_text('text')
-    with pytest.raises(InputError, match='3 pictures that can be read, but 2 splits need at '):
+    with pytest.raises(InputError, match='3 images that can be read, but 2 splits need at '):
         score(images, run, tmp_path / 'scores')
 
 
-def test_pictures_that_a_split_needs():
-    assert least_pictures(10) == 20 and least_pictures(10, 'public') == 64
-    assert least_pictures(40, 'public') == 128
+def test_images_that_a_split_needs():
+    assert minimum_images(10) == 20 and minimum_images(10, 'public') == 64
+    assert minimum_images(40, 'public') == 128
 
 
 def test_the_table_shows_the_newest_checkpoint():

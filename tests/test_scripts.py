@@ -39,7 +39,7 @@ def files():
     """Paths of the text files of the repository, from its root."""
     for folder, folders, names in os.walk(ROOT):
         folders[:] = [name for name in folders if not name.startswith(('.venv', '.git', '.pytest'))
-                      and name not in ('data', '__pycache__', 'pictures')]
+                      and name not in ('data', '__pycache__', 'images')]
         for name in names:
             if name.endswith(('.sh', '.py', '.md', '.toml', '.yaml', '.txt', 'Dockerfile', 'run',
                               'bench', 'lock-requirements', '.lock', '.example')):

@@ -16,19 +16,19 @@ from serve_toy import RUN, SETTINGS, finish, make_volume
 from toy import ROOT, TINY, tiny_config
 
 from jobs import export
-from jobs.command_line import main
-from jobs.contract import read_manifest
-from jobs.prepared import run_folder
+from jobs.engine.command_line import main
+from jobs.engine.contract import read_manifest
+from jobs.engine.outputs import run_folder
 from stackgan.errors import InputError
 from stackgan.files import files_below, write_json
+from stackgan.sampling.sample_request import SampleRequest
 from stackgan.sampling.sampler import Sampler
-from stackgan.sampling.wanted import Wanted
 from stackgan.serving import models
 from stackgan.serving.app import POLICY, create_app
-from stackgan.serving.asked import Asked
-from stackgan.serving.gallery import Gallery, Picture
+from stackgan.serving.gallery import Gallery, GeneratedImage
+from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.limits import Limits, Rates
-from stackgan.serving.queue import DrawingQueue
+from stackgan.serving.queue import GenerationQueue
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Runs
 from stackgan.serving.service import make_service
@@ -72,8 +72,8 @@ def client(volume):
     return client_of(volume)
 
 
-def draw(client, caption=CAPTION, seed=0, **more):
-    return client.post('/api/draw', json=dict(more, run=RUN, caption=caption, seed=seed))
+def generate(client, caption=CAPTION, seed=0, **more):
+    return client.post('/api/generate', json=dict(more, run=RUN, caption=caption, seed=seed))
 
 
 def pixels(client, path):
@@ -91,9 +91,9 @@ def one_line(answer, *statuses):
     return message
 
 
-# Pictures.
+# Images.
 
-def test_pictures_are_those_of_sample(client, volume, tmp_path, capsys):
+def test_images_are_those_of_sample(client, volume, tmp_path, capsys):
     """Same run, caption, seed and copy: the checkpoint by TensorFlow against ONNX."""
     (tmp_path / 'volume').mkdir()
     shutil.copytree(str(volume), str(tmp_path / 'volume' / 'of'))
@@ -103,20 +103,20 @@ def test_pictures_are_those_of_sample(client, volume, tmp_path, capsys):
         arguments += ['--set', text]
     assert main(arguments) == 0
     folder = capsys.readouterr().out.strip().splitlines()[-1].split(': ')[-1]
-    answer = draw(client, '  a small   red bird with black wings', 7, count=2).get_json()
-    assert [each['copy'] for each in answer['pictures']] == [0, 1]
-    for number, picture in enumerate(answer['pictures']):
+    answer = generate(client, '  a small   red bird with black wings', 7, count=2).get_json()
+    assert [each['copy'] for each in answer['images']] == [0, 1]
+    for number, image in enumerate(answer['images']):
         for stage, side in (('1', 64), ('2', 256)):
-            ours = pixels(client, picture['stages'][stage])
+            ours = pixels(client, image['stages'][stage])
             theirs = np.asarray(Image.open(os.path.join(folder, '%d/%05d.png' % (side, number))))
             assert ours.shape == (side, side, 3) and np.abs(ours - theirs).max() <= 1
             assert ours.std() > 3                                 # there is something to compare
 
 
-def test_a_picture_depends_on_run_caption_seed_and_copy_alone(client, volume):
+def test_an_image_depends_on_run_caption_seed_and_copy_alone(client, volume):
     def bytes_of(client, **asked):
         return [client.get(each['stages']['2']).data
-                for each in draw(client, **asked).get_json()['pictures']]
+                for each in generate(client, **asked).get_json()['images']]
 
     first = bytes_of(client)
     other = client_of(volume)                                     # another process, as it were
@@ -130,13 +130,13 @@ def test_a_run_without_export_is_drawn_by_its_checkpoint(client, volume, tmp_pat
     shutil.rmtree(str(tmp_path / 'volume' / 'runs' / RUN / 'export'))
     other = client_of(tmp_path / 'volume')
     assert other.get('/api/runs').get_json()['runs'][0]['by'] == 'checkpoint'
-    ours, theirs = [pixels(each, draw(each, seed=5).get_json()['pictures'][0]['stages']['2'])
+    ours, theirs = [pixels(each, generate(each, seed=5).get_json()['images'][0]['stages']['2'])
                     for each in (client, other)]
     assert np.abs(ours - theirs).max() <= 1
     without = client_of(tmp_path / 'volume', has_tensorflow=False)
     facts = without.get('/api/runs').get_json()['runs'][0]
-    assert not facts['drawable'] and 'run export: python -m jobs export' in facts['why_not']
-    assert 'run export' in one_line(draw(without), 409)
+    assert not facts['can_generate'] and 'run export: python -m jobs export' in facts['why_not']
+    assert 'run export' in one_line(generate(without), 409)
 
 
 # The description.
@@ -159,34 +159,34 @@ def check_answer(document, path, method, answer):
 
 def test_every_answer_is_as_described(client):
     document = client.get('/openapi.json').get_json()
-    picture = draw(client).get_json()['pictures'][0]
+    image = generate(client).get_json()['images'][0]
     tight = client_of(os.devnull, rate=1)
     hurried = client_of(client.service.runs._folder[:-len('/runs')], rate=1)
-    draw(hurried)
+    generate(hurried)
     answers = [
         ('/health', 'get', client.get('/health')),
         ('/api/runs', 'get', client.get('/api/runs')),
         ('/api/runs', 'get', tight.get('/api/runs')),
         ('/api/gallery', 'get', client.get('/api/gallery')),
         ('/openapi.json', 'get', client.get('/openapi.json')),
-        ('/api/pictures/{id}/{stage}.png', 'get', client.get(picture['stages']['1'])),
-        ('/api/pictures/{id}/{stage}.png', 'get', client.get('/api/pictures/0/1.png')),
+        ('/api/images/{id}/{stage}.png', 'get', client.get(image['stages']['1'])),
+        ('/api/images/{id}/{stage}.png', 'get', client.get('/api/images/0/1.png')),
         ('/runs/{run}/report/', 'get', client.get('/runs/%s/report/' % RUN)),
         ('/runs/{run}/report/', 'get', client.get('/runs/nowhere/report/')),
-        ('/api/draw', 'post', draw(client, count=3)),
-        ('/api/draw', 'post', draw(client, caption='\U0001f426 bird ' * 40)),   # with notices
-        ('/api/draw', 'post', draw(client, caption='')),
-        ('/api/draw', 'post', draw(tight)),
-        ('/api/draw', 'post', draw(hurried)),
-        ('/api/draw', 'post', client.post('/api/draw', data='{}')),
-        ('/api/draw', 'post', client.post('/api/draw', data='x' * 20000,
+        ('/api/generate', 'post', generate(client, count=3)),
+        ('/api/generate', 'post', generate(client, caption='\U0001f426 bird ' * 40)),   # with notices
+        ('/api/generate', 'post', generate(client, caption='')),
+        ('/api/generate', 'post', generate(tight)),
+        ('/api/generate', 'post', generate(hurried)),
+        ('/api/generate', 'post', client.post('/api/generate', data='{}')),
+        ('/api/generate', 'post', client.post('/api/generate', data='x' * 20000,
                                           content_type='application/json')),
-        ('/api/draw', 'post', client.post('/api/draw', json={}, headers={'Origin': 'http://a.b'})),
+        ('/api/generate', 'post', client.post('/api/generate', json={}, headers={'Origin': 'http://a.b'})),
     ]
     for path, method, answer in answers:
         check_answer(document, path, method, answer)
     assert {path for path, _, _ in answers} == set(document['paths'])
-    seen = {answer.status_code for path, _, answer in answers if path == '/api/draw'}
+    seen = {answer.status_code for path, _, answer in answers if path == '/api/generate'}
     assert seen == {200, 400, 403, 404, 413, 415, 429}
     paths = {re.sub(r'<(?:\w+:)?(\w+)>', r'{\1}', rule.rule)
              for rule in client.app.url_map.iter_rules()}
@@ -196,15 +196,15 @@ def test_every_answer_is_as_described(client):
 
 def test_the_description_admits_what_is_served_and_no_more(client):
     document = client.get('/openapi.json').get_json()
-    asked = schema_of(document, document['components']['schemas']['Asked'])
+    asked = schema_of(document, document['components']['schemas']['GenerateRequest'])
     limits = client.service.limits
-    properties = document['components']['schemas']['Asked']['properties']
+    properties = document['components']['schemas']['GenerateRequest']['properties']
     assert properties['caption']['maxLength'] == limits.caption_characters
     assert properties['count']['maximum'] == limits.count
-    jsonschema.validate(document['components']['schemas']['Asked']['example'], asked)
+    jsonschema.validate(document['components']['schemas']['GenerateRequest']['example'], asked)
     for body in ({'caption': 'a'}, {'run': RUN}, {'run': RUN, 'caption': 'a', 'seed': -1},
                  {'run': RUN, 'caption': 'a', 'count': 9}, {'run': RUN, 'caption': 'a', 'x': 1}):
-        assert client.post('/api/draw', json=body).status_code == 400
+        assert client.post('/api/generate', json=body).status_code == 400
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(body, asked)
 
@@ -236,7 +236,7 @@ def test_the_description_admits_what_is_served_and_no_more(client):
     ({'<b>\x07': 2}, 'a request has')])
 def test_nonsense_gets_one_plain_sentence(client, change, text):
     body = dict({'run': RUN, 'caption': CAPTION, 'seed': 0}, **change)
-    answer = client.post('/api/draw', data=json.dumps(body), content_type='application/json')
+    answer = client.post('/api/generate', data=json.dumps(body), content_type='application/json')
     if '<' in ''.join(change):
         assert answer.status_code == 400 and text in answer.get_json()['error']
     else:
@@ -246,19 +246,19 @@ def test_nonsense_gets_one_plain_sentence(client, change, text):
 @pytest.mark.parametrize('body', [b'', b'{', b'\xff', b'[' * 16000, b'[1]', b'"a"', b'1' * 5000,
                                   b'{"seed": ' + b'9' * 9000 + b'}', b'null'])
 def test_what_is_not_json_is_refused(client, body):
-    one_line(client.post('/api/draw', data=body, content_type='application/json'), 400)
+    one_line(client.post('/api/generate', data=body, content_type='application/json'), 400)
 
 
 @pytest.mark.parametrize('run', ['nowhere', '', '.', '..', '../../etc', '/etc', 'a\x00b',
                                  RUN + '/export', RUN + '/'])
 def test_unknown_runs_are_refused(client, run):
-    answer = client.post('/api/draw', json={'run': run, 'caption': CAPTION})
+    answer = client.post('/api/generate', json={'run': run, 'caption': CAPTION})
     assert 'there are ' + RUN in one_line(answer, 404)
 
 
 def test_what_the_encoder_passes_over_is_said(client):
     def notices(caption):
-        return draw(client, caption=caption).get_json()['notices']
+        return generate(client, caption=caption).get_json()['notices']
 
     assert notices(CAPTION) == []
     assert 'first 201 characters' in notices('long ' * 60)[0] and len(notices('long ' * 60)) == 1
@@ -268,13 +268,13 @@ def test_what_the_encoder_passes_over_is_said(client):
 def test_other_paths_methods_and_sites(client):
     for path in ('/nowhere', '/api', '/static/../app.py', '/static/page.py', '/runs/', '/data'):
         one_line(client.get(path), 404)
-    one_line(client.get('/api/draw'), 405)
+    one_line(client.get('/api/generate'), 405)
     one_line(client.post('/health'), 405)
     for origin in ('http://elsewhere.example', 'null', 'http://localhost:1', 'http://['):
-        answer = client.post('/api/draw', json={'run': RUN, 'caption': CAPTION},
+        answer = client.post('/api/generate', json={'run': RUN, 'caption': CAPTION},
                              headers={'Origin': origin})
         assert 'another site' in one_line(answer, 403)
-    assert client.post('/api/draw', json={'run': RUN, 'caption': CAPTION},
+    assert client.post('/api/generate', json={'run': RUN, 'caption': CAPTION},
                        headers={'Origin': 'http://localhost'}).status_code == 200
 
 
@@ -284,11 +284,11 @@ def test_damaged_files_fail_alone_and_recover(volume, tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[:1000] + bytes(len(whole) - 1000))
     client = client_of(tmp_path / 'volume')
-    message = one_line(draw(client), 503)
+    message = one_line(generate(client), 503)
     assert 'owner finds the reason' in message and str(tmp_path) not in message
     assert 'text-encoder.onnx: not a readable ONNX model' in client.lines[0]
     path.write_bytes(whole)
-    assert draw(client).status_code == 200
+    assert generate(client).status_code == 200
 
 
 def test_a_failure_of_the_server_itself_is_logged_and_not_shown(volume):
@@ -318,23 +318,23 @@ def test_rates_by_address():
 
 def test_a_mistake_costs_nothing(volume):
     client = client_of(volume, rate=1)
-    assert draw(client, caption='').status_code == 400
-    assert client.post('/api/draw', json={'run': 'x', 'caption': 'a'}).status_code == 404
-    assert draw(client).status_code == 200
-    answer = draw(client)
+    assert generate(client, caption='').status_code == 400
+    assert client.post('/api/generate', json={'run': 'x', 'caption': 'a'}).status_code == 404
+    assert generate(client).status_code == 200
+    answer = generate(client)
     assert answer.status_code == 429 and 0 < int(answer.headers['Retry-After']) <= 60
 
 
 class Gate:
-    """A slow drawing, named fake: waits until it is let through."""
+    """A slow generating, named fake: waits until it is let through."""
 
     def __init__(self):
-        self.began, self.open, self.drawn = threading.Semaphore(0), threading.Event(), []
+        self.began, self.open, self.generated = threading.Semaphore(0), threading.Event(), []
 
-    def draw(self, asked):
+    def generate(self, asked):
         self.began.release()
         assert self.open.wait(30)
-        self.drawn.append(asked)
+        self.generated.append(asked)
         return asked
 
 
@@ -356,64 +356,64 @@ def in_threads(call, values):
 
 def test_the_queue_is_bounded_and_draws_one_at_a_time():
     gate = Gate()
-    queue = DrawingQueue(gate.draw, Limits(queue=2, seconds=30))
-    threads, outcomes = in_threads(queue.draw, ['first'])
+    queue = GenerationQueue(gate.generate, Limits(queue=2, seconds=30))
+    threads, outcomes = in_threads(queue.generate, ['first'])
     assert gate.began.acquire(timeout=30)
-    more, more_outcomes = in_threads(queue.draw, ['second'])
+    more, more_outcomes = in_threads(queue.generate, ['second'])
     while len(queue) < 2:
         pass
-    with pytest.raises(Refusal, match='Too many people') as refused:
-        queue.draw('third')
+    with pytest.raises(Refusal, match='Too many requests') as refused:
+        queue.generate('third')
     assert refused.value.status == 503 and refused.value.retry_after
     assert not gate.began.acquire(blocking=False)                # the second has not begun
     gate.open.set()
     for thread in threads + more:
         thread.join()
     assert outcomes == {'first': 'first'} and more_outcomes == {'second': 'second'}
-    assert gate.drawn == ['first', 'second'] and len(queue) == 0
+    assert gate.generated == ['first', 'second'] and len(queue) == 0
 
 
 def test_what_takes_too_long_is_given_up():
     gate = Gate()
-    queue = DrawingQueue(gate.draw, Limits(seconds=0.05))
+    queue = GenerationQueue(gate.generate, Limits(seconds=0.05))
     for caption in ('under way', 'waiting'):
         with pytest.raises(Refusal, match='longer than 0.05 seconds') as refused:
-            queue.draw(caption)
+            queue.generate(caption)
         assert refused.value.status == 503
     gate.open.set()
     queue.close(30)
-    assert gate.drawn == ['under way']                           # the other was never begun
+    assert gate.generated == ['under way']                           # the other was never begun
 
 
 def test_closing_finishes_what_is_under_way_and_refuses_the_rest():
     gate = Gate()
-    queue = DrawingQueue(gate.draw, Limits(seconds=30))
-    threads, outcomes = in_threads(queue.draw, ['under way'])
+    queue = GenerationQueue(gate.generate, Limits(seconds=30))
+    threads, outcomes = in_threads(queue.generate, ['under way'])
     assert gate.began.acquire(timeout=30)
-    waiting, waited = in_threads(queue.draw, ['waiting'])
+    waiting, waited = in_threads(queue.generate, ['waiting'])
     while len(queue) < 2:
         pass
     threading.Timer(0.1, gate.open.set).start()
     queue.close(30)
     for thread in threads + waiting:
         thread.join()
-    assert outcomes == {'under way': 'under way'} and gate.drawn == ['under way']
+    assert outcomes == {'under way': 'under way'} and gate.generated == ['under way']
     assert waited['waiting'].status == 503
     with pytest.raises(Refusal, match='is stopping'):
-        queue.draw('late')
+        queue.generate('late')
 
 
 def test_the_gallery_keeps_the_newest():
     gallery = Gallery(3)
 
-    def pictures(names):
-        return [Picture(name, RUN, 'a', 0, 0, {1: b''}) for name in names]
+    def images(names):
+        return [GeneratedImage(name, RUN, 'a', 0, 0, {1: b''}) for name in names]
 
-    gallery.add(pictures('ab'))
+    gallery.add(images('ab'))
     assert [each.id for each in gallery.recent()] == ['a', 'b']
-    gallery.add(pictures('c'))
-    gallery.add(pictures('b'))                                   # drawn again: first again
-    gallery.add(pictures('d'))
+    gallery.add(images('c'))
+    gallery.add(images('b'))                                   # sampled again: first again
+    gallery.add(images('d'))
     assert [each.id for each in gallery.recent()] == ['d', 'b', 'c']
     assert gallery.get('a') is None and gallery.get('b').id == 'b'
 
@@ -423,7 +423,7 @@ def test_models_are_kept_for_a_few_runs(volume, tmp_path):
         shutil.copytree(str(volume / 'runs' / RUN), str(tmp_path / 'runs' / name))
     client = client_of(tmp_path, runs=2)
     for name in ('one', 'two', 'one', 'three', 'one', 'two'):
-        assert client.post('/api/draw', json={'run': name, 'caption': 'a'}).status_code == 200
+        assert client.post('/api/generate', json={'run': name, 'caption': 'a'}).status_code == 200
     assert [line.split(':')[0] for line in client.lines] == [
         'loaded one', 'loaded two', 'loaded three', 'loaded two']
 
@@ -433,12 +433,12 @@ def test_models_are_kept_for_a_few_runs(volume, tmp_path):
 def test_a_new_export_is_drawn_with_at_once(volume, tmp_path):
     shutil.copytree(str(volume), str(tmp_path / 'volume'))
     client = client_of(tmp_path / 'volume')
-    before = client.get(draw(client).get_json()['pictures'][0]['stages']['2']).data
+    before = client.get(generate(client).get_json()['images'][0]['stages']['2']).data
     config = tiny_config('export.batch_sizes=[1]', 'export.weights=trained')
     assert run(export.JOB, tmp_path / 'volume', config) == 0
-    after = client.get(draw(client).get_json()['pictures'][0]['stages']['2']).data
+    after = client.get(generate(client).get_json()['images'][0]['stages']['2']).data
     assert before != after
-    assert len(client.get('/api/gallery').get_json()['pictures']) == 2     # two pictures, two names
+    assert len(client.get('/api/gallery').get_json()['images']) == 2     # two images, two names
 
 
 def test_a_run_with_the_skip_thought_encoder_needs_no_tensorflow(tmp_path):
@@ -449,9 +449,9 @@ def test_a_run_with_the_skip_thought_encoder_needs_no_tensorflow(tmp_path):
     assert run(export.JOB, tmp_path, tiny_config(*SETTINGS[len(TINY):])) == 0
     client = client_of(tmp_path, has_tensorflow=False)
     assert client.get('/api/runs').get_json()['runs'][0]['encoder'] == 'skip-thought'
-    found = draw(client, 'a red bird with golden wings').get_json()
+    found = generate(client, 'a red bird with golden wings').get_json()
     assert 'golden' in found['notices'][0] and 'UNK' in found['notices'][0]
-    assert pixels(client, found['pictures'][0]['stages']['2']).shape == (256, 256, 3)
+    assert pixels(client, found['images'][0]['stages']['2']).shape == (256, 256, 3)
 
 
 def test_runs_say_what_they_lack(tmp_path, volume):
@@ -469,10 +469,10 @@ def test_runs_say_what_they_lack(tmp_path, volume):
     assert set(facts) == {'brought', 'empty', 'old'}
     assert facts['empty']['why_not'] == 'it has no finished training and no export'
     assert facts['brought']['why_not'].startswith('it has no text encoder')
-    assert facts['old']['drawable'] and facts['old']['note'] == (
+    assert facts['old']['can_generate'] and facts['old']['note'] == (
         'its export is older than its training')
     page = client_of(tmp_path).get('/').get_data(as_text=True)
-    assert 'its export is older' in page and 'Not to draw with: it has no finished' in page
+    assert 'its export is older' in page and 'Cannot generate: it has no finished' in page
     nothing = client_of(tmp_path / 'nowhere')
     assert nothing.get('/api/runs').get_json() == {'runs': []}
     assert 'There is no run on this volume' in nothing.get('/').get_data(as_text=True)
@@ -498,7 +498,7 @@ def test_only_the_encoder_that_embedded_the_captions_draws(tmp_path, volume):
     assert why_not(published) is None
     assert 'another text encoder' in why_not(encoder, **{'text-encoder': 'another'})
     assert 'its text encoder did not make them' in why_not(encoder)
-    assert 'did not make them' in one_line(draw(client), 409)
+    assert 'did not make them' in one_line(generate(client), 409)
 
 
 def test_an_import_that_draws_whole_batches_is_not_drawn_with(tmp_path, volume):
@@ -507,7 +507,7 @@ def test_an_import_that_draws_whole_batches_is_not_drawn_with(tmp_path, volume):
         shutil.copytree(str(volume / 'runs' / RUN / part), str(run / part))
     manifest = read_manifest(str(run / 'stage2'))
     write_json(str(run / 'stage2' / 'manifest.json'), dict(manifest, notes={'compat': 'ascend-port'}))
-    assert 'import it without' in one_line(draw(client_of(tmp_path)), 409)
+    assert 'import it without' in one_line(generate(client_of(tmp_path)), 409)
 
 
 @pytest.mark.parametrize('part, manifest', [
@@ -523,7 +523,7 @@ def test_odd_manifests_trouble_no_other_run(tmp_path, volume, part, manifest):
     write_json(str(tmp_path / 'runs' / 'odd' / part / 'manifest.json'), manifest)
     client = client_of(tmp_path)
     fine, odd = client.get('/api/runs').get_json()['runs']
-    assert fine['drawable'] and (part == 'report' or not odd['drawable'])
+    assert fine['can_generate'] and (part == 'report' or not odd['can_generate'])
     assert client.get('/').status_code == 200
 
 
@@ -540,14 +540,14 @@ def test_a_model_that_cannot_be_opened_keeps_no_encoder(tmp_path, volume, monkey
     monkeypatch.setattr(models, 'open_encoder', opened)
     run = Runs(str(tmp_path / 'volume'), read_manifest).get(RUN)
     with pytest.raises(Refusal) as refused:
-        models.Models(tiny_config().platform, 3, print).draw(run, Asked(RUN, 'a', 0, 1))
+        models.Models(tiny_config().platform, 3, print).generate(run, GenerateRequest(RUN, 'a', 0, 1))
     assert refused.value.status == 503 and len(closed) == 1
 
 
 def test_embeddings_of_another_width_are_refused(volume):
     with Sampler(str(volume / 'runs' / RUN / 'stage2'), 'last', 1, tiny_config().platform) as one:
         with pytest.raises(InputError, match='takes embeddings of 16 numbers, those of this run'):
-            one.draw([Wanted('a', np.zeros(12, np.float32), 0, {})], 0)
+            one.generate([SampleRequest('a', np.zeros(12, np.float32), 0, {})], 0)
 
 
 def test_reports_and_nothing_else_of_the_volume(volume, tmp_path):
@@ -583,7 +583,7 @@ def test_the_page_works_without_javascript(client):
     page = client.get(answer.headers['Location']).get_data(as_text=True)
     assert 'a &lt;i&gt;red&lt;/i&gt; &#34;bird&#34;' in page and '<i>' not in page
     assert 'value="4"' in page
-    assert len(re.findall(r'<img class="drawn" alt="Stage-II?: a &lt;i&gt;[^>]* src="/api/', page)) == 2
+    assert len(re.findall(r'<img class="generated" alt="Stage-II?: a &lt;i&gt;[^>]* src="/api/', page)) == 2
     answer = client.post('/', data={'run': RUN, 'caption': '<script>x</script>\x00', 'seed': '4'})
     page = answer.get_data(as_text=True)
     assert answer.status_code == 400 and 'characters that are no text' in page
@@ -591,13 +591,13 @@ def test_the_page_works_without_javascript(client):
     for seed in ('x', '-1', '9' * 5000):
         answer = client.post('/', data={'run': RUN, 'caption': 'a', 'seed': seed})
         assert answer.status_code == 400 and 'whole number' in answer.get_data(as_text=True)
-    assert 'not kept any more' in client.get('/?picture=gone').get_data(as_text=True)
+    assert 'not kept any more' in client.get('/?image=gone').get_data(as_text=True)
     assert client.post('/', data={'x': 'y' * 20000}).status_code == 413
 
 
 def test_headers_and_nothing_inline_or_from_elsewhere(client):
     for answer in (client.get('/'), client.get('/health'), client.get('/nowhere'),
-                   client.get('/static/page.css'), draw(client, caption='')):
+                   client.get('/static/page.css'), generate(client, caption='')):
         assert answer.headers['Content-Security-Policy'] == POLICY
         assert answer.headers['X-Content-Type-Options'] == 'nosniff'
         assert answer.headers['Referrer-Policy'] == 'same-origin'

@@ -141,7 +141,7 @@ def test_every_fault_is_told_of_its_run_alone(served):
     bad = {each['name']: each['faults'] for each in health['runs']['bad']}
     shown = {r'\udcff\udcfe', r'a\x1b[31mb', r'new\nline', r'turned \u202e'}
     assert set(runs) == {RUN} | set(HOSTILE) | shown
-    assert runs[RUN]['drawable'] and RUN not in bad
+    assert runs[RUN]['can_generate'] and RUN not in bad
     assert health['runs']['found'] == len(runs)
     for name, run in runs.items():
         if name == RUN:
@@ -154,9 +154,9 @@ def test_every_fault_is_told_of_its_run_alone(served):
         assert int(stream.read().split('VmHWM:')[1].split()[0]) < 150 << 10       # KiB
     page = served.ask('/')[2].decode()
     assert '\x1b' not in page and r'a\x1b[31mb' in page and 'not a regular file' in page
-    assert served.draw()[0] == 200
+    assert served.generate()[0] == 200
     for name in list(HOSTILE) + ['\udcff\udcfe', 'a\x1b[31mb', 'round', 'pipe']:
-        status, _, body = served.ask('/api/draw', {'run': name, 'caption': 'a'})
+        status, _, body = served.ask('/api/generate', {'run': name, 'caption': 'a'})
         assert status == (404 if name in ('round', 'pipe') else 409), (name, body)
 
 
@@ -178,7 +178,7 @@ def test_a_report_file_that_is_none_is_not_served(whole, tmp_path, spoil):
             assert 'report/manifest.json cannot be used: index.html' in bad[0]['faults'][0]
         else:
             assert bad == [] and os.path.isfile(os.path.join(run, REPORT))
-        assert server.ask('/')[0] == server.ask('/health')[0] == server.draw()[0] == 200
+        assert server.ask('/')[0] == server.ask('/health')[0] == server.generate()[0] == 200
 
 
 def test_a_report_that_lies_outside_is_not_served(whole, tmp_path):
@@ -200,7 +200,7 @@ def test_a_report_that_lies_outside_is_not_served(whole, tmp_path):
             for file in ('', 'a%20b.svg'):
                 found, _, body = server.ask('/runs/%s/report/%s' % (name, file))
                 assert found == status and (status == 200 or SECRET not in body.decode())
-        assert told(server, '/api/runs')['runs'][0]['drawable']
+        assert told(server, '/api/runs')['runs'][0]['can_generate']
 
 
 def test_a_report_is_shown_with_its_images(whole, tmp_path):

@@ -33,13 +33,13 @@ def served(tmp_path_factory):
     ('192.0.2.1', 421), ('127.0.0.2', 421), ('', 421), ('[::2]', 421), ('[::1', 421),
     ('localhost:x', 421), ('localhost, ' + REBOUND, 421), ('a@localhost', 421), ('\xe9', 421)])
 def test_only_names_of_this_machine(served, host, status):
-    """Every address, reading as well as drawing, whatever origin goes with it."""
+    """Every address, reading as well as generating, whatever origin goes with it."""
     for name in {host, '%s:%d' % (host, served.port)} if host else {host}:
         for path, body in (('/', None), ('/health', None), ('/api/gallery', None),
                            ('/api/runs', None), ('/static/page.css', None), ('/nowhere', None),
-                           ('/api/draw', {'run': RUN, 'caption': 'a'})):
+                           ('/api/generate', {'run': RUN, 'caption': 'a'})):
             found, _, text = served.ask(path, body, Host=name, Origin='http://' + name)
-            assert found == (status if status != 200 or path not in ('/nowhere', '/api/draw')
+            assert found == (status if status != 200 or path not in ('/nowhere', '/api/generate')
                              else 404), (path, text)
             if status == 421:
                 message = json.loads(text.decode())
@@ -56,7 +56,7 @@ def test_a_post_of_another_site_or_port_is_refused(served):
             ('localhost:%d', {'Origin': 'http://localhost:1'}, 403),
             ('localhost:%d', {'Sec_Fetch_Site': 'cross-site'}, 403),
             ('localhost:%d', {'Sec_Fetch_Site': 'same-site', 'Origin': own}, 403)):
-        found = served.ask('/api/draw', {'run': 'none', 'caption': 'a'},
+        found = served.ask('/api/generate', {'run': 'none', 'caption': 'a'},
                            Host=host % served.port, **headers)
         assert found[0] == status, (headers, found)
 
@@ -81,7 +81,7 @@ def test_the_host_a_proxy_tells_is_checked_too(tmp_path, arguments, host, status
     with Served(tmp_path, *arguments) as server:
         assert server.ask('/health', X_Forwarded_Host=host)[0] == status
         if status == 200 and host != REBOUND:
-            found = [server.ask('/api/draw', {'run': 'none', 'caption': 'a'}, X_Forwarded_Host=host,
+            found = [server.ask('/api/generate', {'run': 'none', 'caption': 'a'}, X_Forwarded_Host=host,
                                 X_Forwarded_Proto='https', Origin='https://' + origin)[0]
                      for origin in (host, 'elsewhere.example')]
             assert found == [404, 403]
@@ -172,7 +172,7 @@ def impatient(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('first, drip', [
     (b'GET / HTTP/1.1\r\nX: ', b'a'), (b'', b'\r\n'), (b'', b''),
-    (b'POST /api/draw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n', b'{')])
+    (b'POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n', b'{')])
 def test_what_comes_drop_by_drop_is_not_waited_for(impatient, first, drip):
     with socket.create_connection(('127.0.0.1', impatient.port), timeout=60) as one:
         one.sendall(first)

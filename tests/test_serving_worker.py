@@ -1,4 +1,4 @@
-"""The process that draws for `serve`: what a model does to it, it does to no other run."""
+"""The process that generates for `serve`: what a model does to it, it does to no other run."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from toy import tiny_config
 from stackgan.export.onnx_check import read_onnx
 from stackgan.files import digest_of_file, read_json, write_json
 from stackgan.serving import frames
-from stackgan.serving.asked import Asked
+from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.limits import Limits, Strikes
 from stackgan.serving.process import Ended, Worker
 from stackgan.serving.refusals import Refusal
@@ -129,18 +129,18 @@ def is_alive(process):
 
 
 class Busy:
-    """A server of which somebody asks, in a thread, to draw with the hostile run."""
+    """A server of which somebody asks, in a thread, to generate with the hostile run."""
 
     def __init__(self, volume, seconds):
         self.server = Served(volume, '--rate', '1000', '--seconds', seconds, '--set',
                              'platform.threads=1')
         self.answers = []
         self.thread = threading.Thread(target=lambda: self.answers.append(
-            self.server.ask('/api/draw', {'run': HOSTILE, 'caption': 'a', 'count': 8})))
+            self.server.ask('/api/generate', {'run': HOSTILE, 'caption': 'a', 'count': 8})))
 
     def __enter__(self):
         self.thread.start()
-        while health(self.server)['worker'] != 'drawing' and not self.answers:
+        while health(self.server)['worker'] != 'generating' and not self.answers:
             time.sleep(0.01)
         return self
 
@@ -150,11 +150,11 @@ class Busy:
 
 
 def test_a_model_that_computes_for_ever_is_ended(whole, tmp_path):
-    """Others are served, and draw on."""
+    """Others are served, and generate on."""
     volume = volume_with(whole, tmp_path, slow)
     with Busy(volume, '3') as busy:
         assert busy.server.ask('/')[0] == busy.server.ask('/api/runs')[0] == 200
-        assert busy.server.draw()[0] == 200                   # its turn comes
+        assert busy.server.generate()[0] == 200                   # its turn comes
         busy.thread.join()
         status, headers, body = busy.answers[0]
         assert status == 503 and 'longer than 3 seconds' in body.decode()
@@ -177,9 +177,9 @@ def test_a_model_that_takes_all_memory_fails_alone(whole, tmp_path):
     volume = volume_with(whole, tmp_path, large)
     with Served(volume, '--rate', '1000') as server:
         for _ in range(3):
-            status, _, body = server.ask('/api/draw', {'run': HOSTILE, 'caption': 'a'})
+            status, _, body = server.ask('/api/generate', {'run': HOSTILE, 'caption': 'a'})
             assert status in (409, 503) and list(json.loads(body.decode())) == ['error']
-            assert server.draw()[0] == 200
+            assert server.generate()[0] == 200
         with open('/proc/%d/status' % server.process.pid) as stream:
             peak = int(stream.read().split('VmHWM:')[1].split()[0])
         assert peak < 200 << 10                               # KiB; the server runs no model
@@ -194,7 +194,7 @@ def test_a_model_that_takes_all_memory_fails_alone(whole, tmp_path):
 
 def test_a_worker_that_is_killed_or_stands_still_is_replaced(whole):
     with Served(whole, '--rate', '1000') as server:
-        assert health(server)['worker'] == 'ready' and server.draw()[0] == 200
+        assert health(server)['worker'] == 'ready' and server.generate()[0] == 200
         for number in (signal.SIGKILL, signal.SIGSTOP):
             worker, = workers_of(server)
             os.kill(worker, number)
@@ -204,7 +204,7 @@ def test_a_worker_that_is_killed_or_stands_still_is_replaced(whole):
                 status, _, body = server.ask('/health')
                 assert status == 503 and json.loads(body.decode())['ok'] is False
                 assert json.loads(body.decode())['worker'] == 'does not answer'
-            assert server.draw()[0] == 200
+            assert server.generate()[0] == 200
             assert health(server)['worker'] == 'ready' and workers_of(server) != [worker]
         worker, = workers_of(server)
         server.process.kill()                                 # nothing is left of it
@@ -223,7 +223,7 @@ def run_of(program, **limits):
 
 
 RUNNING = Run('a', stages=1, digest='d')
-ASKED = Asked('a', 'a bird', 0, 1)
+ASKED = GenerateRequest('a', 'a bird', 0, 1)
 BEGINS = ('import sys, os, time, json\n'
           'from stackgan.serving import frames\n'
           'frames.read(0); frames.read(0); frames.write(1, frames.packed({"began": True}))\n')
@@ -241,25 +241,25 @@ BEGINS = ('import sys, os, time, json\n'
     (BEGINS + 'frames.write(1, frames.packed({"refused": 7})); time.sleep(1000)', 'something else'),
     (BEGINS + 'frames.write(1, frames.packed({"sizes": [[4]]}, b"GIF8")); time.sleep(1000)', 'PNG'),
     (BEGINS + 'frames.write(1, frames.packed({"sizes": [[9]]}, b"GIF8")); time.sleep(1000)',
-     'other pictures'),
+     'other images'),
     (BEGINS + 'frames.write(1, frames.packed({"sizes": [[-1, 5]]}, b"GIF8")); time.sleep(1000)',
-     'other pictures'),
+     'other images'),
     (BEGINS + 'frames.write(1, frames.packed({"sizes": 3}, b"GIF8")); time.sleep(1000)',
-     'other pictures')])
+     'other images')])
 def test_whatever_a_worker_does_is_told_and_ends_it(program, how):
     worker = run_of(program)
     with pytest.raises(Ended, match=how):
-        worker.draw(RUNNING, ASKED)
+        worker.generate(RUNNING, ASKED)
     assert worker._process is None                            # the next is another
     worker.close()
     with pytest.raises(Refusal, match='is stopping'):
-        worker.draw(RUNNING, ASKED)
+        worker.generate(RUNNING, ASKED)
 
 
 def test_a_worker_that_cannot_be_started_is_no_fault_of_a_run():
     worker = run_of('raise SystemExit(3)')
     with pytest.raises(Refusal, match='cannot be started') as refused:
-        worker.draw(RUNNING, ASKED)
+        worker.generate(RUNNING, ASKED)
     assert refused.value.status == 503 and 'cannot be started' in worker.said[0]
     assert worker.state(60) == 'ends when it is started'
 
@@ -268,7 +268,7 @@ def test_what_a_worker_says_is_short_and_printable():
     worker = run_of(BEGINS + 'frames.write(1, frames.packed({"refused": [503, "a\\x1b[1m" * 999, 30],'
                     '"said": ["\\x1b]0;x\\x07\\nserve: ok" * 99, 7]})); time.sleep(1000)')
     with pytest.raises(Refusal) as refused:
-        worker.draw(RUNNING, ASKED)
+        worker.generate(RUNNING, ASKED)
     assert str(refused.value).isprintable() and len(str(refused.value)) <= 400
     assert len(worker.said) == 1 and worker.said[0].isprintable() and len(worker.said[0]) <= 400
     worker.close()
@@ -308,32 +308,31 @@ def test_a_run_that_ends_the_worker_rests_for_a_while():
 
 
 def test_a_run_that_rests_holds_nobody_up(whole, tmp_path):
-    """Told in its place; refused at once; the others draw."""
+    """Told in its place; refused at once; the others generate."""
+    from jobs.engine.contract import read_manifest
     from stackgan.serving.app import create_app
     from stackgan.serving.runs import Runs
     from stackgan.serving.service import make_service
-
-    from jobs.contract import read_manifest
     for name in (RUN, HOSTILE):
         shutil.copytree(str(whole / 'runs' / RUN), str(tmp_path / 'runs' / name))
     lines = []
     service = make_service(Runs(str(tmp_path), read_manifest), tiny_config().platform, Limits(), {},
                            RUN, lines.append)
-    client, draw = create_app(service).test_client(), service.worker.draw
+    client, generate = create_app(service).test_client(), service.worker.generate
 
     def ended(run, asked):
         if run.name == HOSTILE:
             raise Ended('it took longer')
-        return draw(run, asked)
+        return generate(run, asked)
 
-    service.worker.draw = ended
-    statuses = [client.post('/api/draw', json={'run': name, 'caption': 'a'}).status_code
+    service.worker.generate = ended
+    statuses = [client.post('/api/generate', json={'run': name, 'caption': 'a'}).status_code
                 for name in (HOSTILE, HOSTILE, HOSTILE, RUN)]
     assert statuses == [503, 503, 409, 200]
     assert lines[:2] == ['run hostile ended the worker: it took longer'] * 2
     runs = {run['name']: run for run in client.get('/api/runs').get_json()['runs']}
-    assert 'ended the worker' in runs[HOSTILE]['why_not'] and runs[RUN]['drawable']
+    assert 'ended the worker' in runs[HOSTILE]['why_not'] and runs[RUN]['can_generate']
     bad, = client.get('/health').get_json()['runs']['bad']
     assert bad['name'] == HOSTILE and 'ended the worker' in bad['faults'][0]
-    assert 'Not to draw with: the last 2 drawings' in client.get('/').get_data(as_text=True)
+    assert 'Cannot generate: the last 2 drawings' in client.get('/').get_data(as_text=True)
     service.worker.close()

@@ -9,7 +9,7 @@ from collections import deque
 import pytest
 from toy import ROOT
 
-from jobs.signals import Stop
+from jobs.engine.signals import Stop
 from stackgan.data.worker_pool import WorkerPool
 from stackgan.errors import Interrupted
 

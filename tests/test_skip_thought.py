@@ -192,7 +192,7 @@ def a_long_header(path):
     (lambda f: resave(f, 'bi_skip.npz', encoder_r_Ux=np.zeros((5, 4), np.float32)),
      'encoder_r_Ux has the shape (5, 4), expected (5, 5)'),
     (lambda f: resave(f, 'bi_skip.npz', encoder_b=np.full(10, np.nan, np.float32)),
-     'the array encoder_b holds values that are no finite numbers'),
+     'the array encoder_b holds non-finite values (NaN or infinite)'),
     (lambda f: pickle.dump({'dim': 9}, open(f + '/uni_skip.npz.pkl', 'wb'), 2),
      'dim is 9, but the arrays beside it have 8'),
     (lambda f: pickle.dump({'dim': np.arange(2)}, open(f + '/uni_skip.npz.pkl', 'wb'), 2),

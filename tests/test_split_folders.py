@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from raw_toy import folder_settings, picture, run, write
+from raw_toy import folder_settings, image, run, write
 
 from stackgan.data.layouts import read_plan
 from stackgan.data.prepared import Split, open_dataset
@@ -13,7 +13,7 @@ from stackgan.errors import InputError
 def make(raw, *paths):
     """Images with a caption each; returns the raw folder."""
     for number, path in enumerate(paths):
-        picture(os.path.join(str(raw), path), number)
+        image(os.path.join(str(raw), path), number)
         write(os.path.join(str(raw), os.path.splitext(path)[0] + '.txt'), 'image %d' % number)
     return str(raw)
 
@@ -133,7 +133,7 @@ def test_captions_may_lie_in_a_tree_of_their_own(tmp_path):
 
 
 def test_what_is_missing_is_named_where_there_is_nothing_of_the_kind(tmp_path):
-    with pytest.raises(InputError, match='images is missing: the pictures of layout folder'):
+    with pytest.raises(InputError, match='images is missing: the images of layout folder'):
         read_plan(make(tmp_path, 'val/x/a.png', 'test/x/b.png'), folder_settings())
 
 

@@ -4,10 +4,18 @@ import argparse
 import os
 
 import pytest
-from raw_toy import (captions_of, flowers_settings, folder_settings, make_cub, make_folder, run,
-                     settings, write)
+from raw_toy import (
+    captions_of,
+    flowers_settings,
+    folder_settings,
+    make_cub,
+    make_folder,
+    run,
+    settings,
+    write,
+)
 
-from jobs.sample_options import _captions
+from jobs.engine.sample_options import _captions
 from stackgan.data.layouts import read_plan
 from stackgan.data.layouts.captions import read_caption_file
 from stackgan.data.layouts.tables import read_table

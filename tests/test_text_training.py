@@ -12,12 +12,12 @@ import pytest
 import tensorflow.compat.v1 as tf
 from toy import ROOT, NeverStop, make_prepared, tiny_config
 
+from stackgan.auxiliary_training import learning_rate
 from stackgan.checkpoints import Checkpoints
 from stackgan.data.prepared import Split, open_dataset
 from stackgan.errors import InputError, StackganError
-from stackgan.fitting import learning_rate
 from stackgan.text.alphabet import encode_captions
-from stackgan.text.encoder import TextEncoder, embed_dataset, link_brought_embeddings
+from stackgan.text.encoder import TextEncoder, embed_dataset, link_precomputed_embeddings
 from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import score
 from stackgan.text.training import train_text_encoder
@@ -60,12 +60,12 @@ def test_a_batch_has_distinct_classes_and_own_captions(prepared):
             codes_of_class[row.tobytes()] = item['class_id']
     seen = set()
     for step in range(30):
-        codes, pictures = pairs.batch(4, 0, step)
-        assert pictures.shape == (4, 64, 64, 3) and pictures.dtype == np.uint8
+        codes, images = pairs.batch(4, 0, step)
+        assert images.shape == (4, 64, 64, 3) and images.dtype == np.uint8
         classes = [codes_of_class[row.tobytes()] for row in codes]
         assert len(set(classes)) == 4
-        for picture, number in zip(pictures, classes):           # the picture is of that class
-            colour = picture.reshape(-1, 3).astype(int)
+        for image, number in zip(images, classes):           # the image is of that class
+            colour = image.reshape(-1, 3).astype(int)
             means = [np.abs(colour - wanted).sum(1).min() for wanted in
                      ((200, 40, 40), (40, 180, 60), (50, 60, 200), (210, 200, 50))]
             assert int(np.argmin(means)) == number
@@ -127,14 +127,14 @@ def test_brought_embeddings_are_handed_on(tmp_path):
     out = tmp_path / 'out'
     out.mkdir()
     with pytest.raises(InputError, match='5 numbers, .*use --set model.embedding_dim=5'):
-        link_brought_embeddings(prepared, str(out), 1024)
-    link_brought_embeddings(prepared, str(out), 5)
+        link_precomputed_embeddings(prepared, str(out), 1024)
+    link_precomputed_embeddings(prepared, str(out), 5)
     assert np.array_equal(np.load(str(out / 'test.npy')),
                           np.load(prepared + '/test/embeddings.npy'))
     assert json.load(open(str(out / 'embed.json'))) == {'embedding_dim': 5, 'source': 'brought'}
     np.save(prepared + '/test/embeddings.npy', np.zeros((35, 5), np.float32))
     with pytest.raises(InputError, match=r'shape \(35, 5\), expected \(36, 5\)'):
-        link_brought_embeddings(prepared, str(out), 5)
+        link_precomputed_embeddings(prepared, str(out), 5)
 
 
 # Interruptions.
@@ -169,7 +169,7 @@ def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
     process.communicate()
     process = start(killed, prepared, 'text.steps=40')
     text = process.communicate()[0]
-    assert process.returncode == 0 and 'goes on after step' in text, text
+    assert process.returncode == 0 and 'resuming after step' in text, text
     assert variables(killed) == variables(straight)
     losses = []
     for folder in (straight, killed):
@@ -189,10 +189,10 @@ def test_sigterm_saves(prepared, tmp_path):
 
 
 def test_divergence_names_the_step(prepared, tmp_path, monkeypatch):
-    pictures = Pairs.batch
+    batch_of_pairs = Pairs.batch
 
     def poisoned(self, size, seed, step):
-        codes, images = pictures(self, size, seed, step)
+        codes, images = batch_of_pairs(self, size, seed, step)
         return codes, images.astype(np.float32) * (np.nan if step == 25 else 1)
     monkeypatch.setattr(Pairs, 'batch', poisoned)
     monkeypatch.setattr('stackgan.text.training.tf.placeholder', _float_placeholder(tf.placeholder))
@@ -201,9 +201,9 @@ def test_divergence_names_the_step(prepared, tmp_path, monkeypatch):
 
 
 def _float_placeholder(placeholder):
-    """Lets pictures be fed as floats, so that a test can make one of them no number."""
+    """Lets images be fed as floats, so that a test can make one of them no number."""
     def make(dtype, shape, name):
-        return placeholder(tf.float32 if name == 'pictures' else dtype, shape, name)
+        return placeholder(tf.float32 if name == 'images' else dtype, shape, name)
     return make
 
 
@@ -224,8 +224,8 @@ def test_perfect_and_random_features_score_one_and_chance():
         assert figure['value'] == 1.0 and figure['chance'] < 1, name
     random = np.random.RandomState(0)
     noise = random.standard_normal((4000, 16)).astype(np.float32)
-    pictures = random.standard_normal((100, 16)).astype(np.float32)
-    guesses = score(pictures, labels, [(noise, np.repeat(labels, 40))])
+    images = random.standard_normal((100, 16)).astype(np.float32)
+    guesses = score(images, labels, [(noise, np.repeat(labels, 40))])
     assert abs(guesses['caption_to_image_top1']['value'] - 0.25) < 0.03
     assert abs(guesses['caption_to_image_top5']['value']
                - guesses['caption_to_image_top5']['chance']) < 0.04

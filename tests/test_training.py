@@ -18,12 +18,11 @@ from stackgan.data.batches import Batches
 from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError, StackganError
 from stackgan.losses import generator_loss
-from stackgan.networks.layers import Pass
+from stackgan.networks.layers import ForwardMode
 from stackgan.training import observer
-from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
-                                           stage2_adversaries)
+from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.graph import build_step, check_ownership
-from stackgan.training.schedule import averaging_decay, learning_rate, total_steps
+from stackgan.training.schedule import ema_decay, learning_rate, total_steps
 from stackgan.training.stages import train_stage
 
 STEPS = 'stage1.epochs=4', 'train.ema_decay=0.9'              # 12 steps of 4 images
@@ -54,9 +53,9 @@ def test_length_and_learning_rate():
 
 
 def test_the_moving_average_reaches_back_over_a_twentieth_at_most():
-    assert averaging_decay(0.995, 0) == 0.0
-    assert averaging_decay(0.995, 980) == 0.98              # over some 50 steps
-    assert averaging_decay(0.995, 10 ** 6) == 0.995
+    assert ema_decay(0.995, 0) == 0.0
+    assert ema_decay(0.995, 980) == 0.98              # over some 50 steps
+    assert ema_decay(0.995, 10 ** 6) == 0.995
 
 
 # One step.
@@ -85,11 +84,11 @@ class OneStep:
         with tf.Graph().as_default():
             tf.set_random_seed(1)
             holders = batch_placeholders(size, stage, config.model)
-            self.adversaries = (stage1_adversaries(holders, config.model) if stage == 1
-                                else stage2_adversaries(holders, config.model, config.stage2))
-            self.graph = build_step(self.adversaries, holders, config.train)
-            self.generator_losses = [generator_loss(each.discriminate(each.fake, Pass(True)))
-                                     for each in self.adversaries]
+            self.pairs = (stage1_pairs(holders, config.model) if stage == 1
+                                else stage2_pairs(holders, config.model, config.stage2))
+            self.graph = build_step(self.pairs, holders, config.train)
+            self.generator_losses = [generator_loss(each.discriminate(each.fake, ForwardMode(True)))
+                                     for each in self.pairs]
             self.variables = {v.op.name: v for v in tf.global_variables()}
             self.restarts = {name: tf.placeholder(tf.float32, v.shape)
                              for name, v in self.variables.items()}
@@ -111,7 +110,7 @@ class OneStep:
         feed = dict(self.feed)
         feed[self.graph.generator_learning_rate] = generator_rate
         feed[self.graph.discriminator_learning_rate] = discriminator_rate
-        feed[self.graph.averaging_decay] = 0.75
+        feed[self.graph.ema_decay] = 0.75
         return self.session.run([self.graph.losses, self.graph.step], feed)[0]
 
     def changed(self, before):
@@ -195,8 +194,8 @@ def test_likeness_is_part_of_the_generators_loss(data, coefficient):
     one = one_step(data, 2, 'stage2.low_resolution_consistency=%g' % coefficient)
     losses = one.run(0.0, 0.0)
     rest = losses['stage2/generator'] - (losses['stage2/generator_fake'] + losses['stage2/kl'])
-    assert ('stage2/likeness' in losses) == bool(coefficient)
-    assert abs(rest - losses.get('stage2/likeness', 0.0)) < 1e-5
+    assert ('stage2/low_resolution_consistency' in losses) == bool(coefficient)
+    assert abs(rest - losses.get('stage2/low_resolution_consistency', 0.0)) < 1e-5
     assert bool(rest > 1e-2) == bool(coefficient)
 
 
@@ -218,7 +217,7 @@ def test_weight_decay_adds_the_weights_to_the_gradient(data):
 def test_a_variable_of_two_networks_is_refused(data):
     one = one_step(data, 1)
     with one.session.graph.as_default():
-        twice = one.adversaries[0]._replace(generator_scope='stage1')
+        twice = one.pairs[0]._replace(generator_scope='stage1')
         with pytest.raises(ValueError, match='belongs to two networks'):
             check_ownership([twice])
 
@@ -226,15 +225,15 @@ def test_a_variable_of_two_networks_is_refused(data):
 def test_a_variable_of_no_network_is_refused(data):
     one = one_step(data, 1)
     with one.session.graph.as_default():
-        check_ownership(one.adversaries)
+        check_ownership(one.pairs)
         tf.get_variable('stage1/generator_of_another/weights', [3])
         with pytest.raises(ValueError, match='generator_of_another/weights belongs to no network'):
-            check_ownership(one.adversaries)
+            check_ownership(one.pairs)
 
 
 def test_moving_average(data):
     one = one_step(data, 1, 'train.ema_decay=0.9')
-    one.session.run(one.graph.start_averages)
+    one.session.run(one.graph.start_ema)
     name = 'stage1/generator/up1/weights'
     start = one.values()[name]
     one.run(1e-3, 1e-3)
@@ -301,7 +300,7 @@ def test_killed_training_equals_an_uninterrupted_one(data, stage1_folder, tmp_pa
     process = start(command(stage, killed, data, settings, *more))
     text = process.communicate()[0]
     assert process.returncode == 0, text
-    assert 'goes on from step' in text
+    assert 'resuming from step' in text
     for mine, want in zip(outcome(killed), outcome(straight)):
         assert mine == want
 

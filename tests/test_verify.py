@@ -11,7 +11,7 @@ import pytest
 from toy import ROOT
 from volume_toy import damage_manifest, flip, make_output
 
-from jobs.command_line import main
+from jobs.engine.command_line import main
 
 SETTINGS = ['--set', 'run.name=toy', '--set', 'data.name=toy']
 
@@ -105,7 +105,7 @@ def test_what_is_not_there_is_a_mistake(volume, tmp_path, capsys):
 
 def test_an_output_written_anew_meanwhile_is_no_damage(volume, capsys, monkeypatch):
     """A job replaces an output while it is read: what was read belongs to neither."""
-    from jobs import verify as module
+    from jobs.engine import verify as module
     read = module.damaged_files
 
     def replace_and_read(folder, files, advance):
@@ -131,7 +131,7 @@ def slow(path, copy_to=None, advance=None):
     sys.stdin.read(1)
     return ''
 integrity.digest_of_blocks = slow
-from jobs.command_line import main
+from jobs.engine.command_line import main
 sys.exit(main())'''
     process = subprocess.Popen([sys.executable, '-c', code, 'verify', '--data', volume],
                                cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -9,12 +9,24 @@ import subprocess
 import sys
 
 import pytest
-from raw_toy import (captions_of, content, flowers_settings, folder_settings, make_cub,
-                     make_flowers, make_folder, pack, picture, run, settings, write)
+from raw_toy import (
+    captions_of,
+    content,
+    flowers_settings,
+    folder_settings,
+    image,
+    make_cub,
+    make_flowers,
+    make_folder,
+    pack,
+    run,
+    settings,
+    write,
+)
 from toy import ROOT
 
-from jobs.contract import listing
-from jobs.execution import explain
+from jobs.engine.contract import listing
+from jobs.engine.execution import explain
 from stackgan.data.archives import unpack
 from stackgan.data.layouts import read_plan
 from stackgan.data.layouts.pieces import cub_pieces
@@ -22,12 +34,12 @@ from stackgan.data.raw_view import view_raw
 from stackgan.data.walking import Fault, is_junk, walk
 from stackgan.errors import InputError
 from stackgan.files import files_below
-from stackgan.scoring.picture_sets import FolderPictures
+from stackgan.scoring.image_sets import FolderImages
 
 JUNK = ['.Trash-1000/files', '.hidden', '@eaDir', '#recycle', '$RECYCLE.BIN', 'lost+found',
         'System Volume Information', '__MACOSX', '.AppleDouble', '@Recycle']
 JUNK_FILES = ['._picture00.png', '.DS_Store', 'Thumbs.db', 'desktop.ini', 'Desktop.ini',
-              'THUMBS.DB', '.picture.png.swp']
+              'THUMBS.DB', '.image.png.swp']
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 
 
@@ -35,7 +47,7 @@ def spoilt(folder):
     """Puts into each folder below what systems leave there, all with the names of images."""
     for parent, folders, _ in list(os.walk(folder)):
         for name in JUNK:
-            picture(os.path.join(parent, name, 'x.png'), 99)
+            image(os.path.join(parent, name, 'x.png'), 99)
             write(os.path.join(parent, name, 'x.txt'), 'of no image')
         for name in JUNK_FILES:
             write(os.path.join(parent, name), b'\0\5\x16\7 not an image')
@@ -120,7 +132,7 @@ def test_what_systems_leave_in_folders_changes_nothing(tmp_path):
     run(full, tmp_path / 'out2', chosen)
     assert content(tmp_path / 'out1') == content(tmp_path / 'out2')
     images = [name for name in files_below(plain) if name.endswith('.png')]
-    assert FolderPictures(full).paths == FolderPictures(plain).paths == images
+    assert FolderImages(full).paths == FolderImages(plain).paths == images
     assert [row[0] for row in listing(full)] == files_below(plain)
 
     plain, full = (make_flowers(tmp_path / 'f' / name) for name in ('plain', 'full'))
@@ -178,7 +190,7 @@ def test_images_that_cannot_be_reached_are_named_and_counted(tmp_path):
         run(raw, tmp_path / 'out', folder_settings())
     lines = run(raw, tmp_path / 'out', folder_settings(on_bad_image='skip'))
     assert 'bad images: 2, listed in bad-images.jsonl' in lines
-    scored = FolderPictures(os.path.join(raw, 'images'))
+    scored = FolderImages(os.path.join(raw, 'images'))
     pixels = [read().pixels for read in scored.readers(0)]
     assert [scored.fault(index) for index, each in enumerate(pixels) if each is None] == [
         ('kind0/gone.JPG', 'it is a link that leads nowhere'),
@@ -186,14 +198,14 @@ def test_images_that_cannot_be_reached_are_named_and_counted(tmp_path):
 
 
 def test_a_name_that_is_no_utf8_is_scored_and_shown(tmp_path):
-    picture(tmp_path / 'good.png')
+    image(tmp_path / 'good.png')
     try:
         for name, source in ((b'caf\xe9.png', 'good.png'), (b'caf\xe8.png', 'nothing.png')):
             os.symlink(os.path.join(os.fsencode(str(tmp_path)), os.fsencode(source)),
                        os.path.join(os.fsencode(str(tmp_path)), name))
     except OSError:
         pytest.skip('this file system takes UTF-8 names only')
-    scored = FolderPictures(str(tmp_path))
+    scored = FolderImages(str(tmp_path))
     pixels = [read().pixels is not None for read in scored.readers(0)]
     assert pixels == [False, True, True]
     assert scored.fault(0) == ('caf\ufffd.png', 'it is a link that leads nowhere')
@@ -283,7 +295,7 @@ def test_a_closed_folder_that_nothing_needs_is_passed_over(closed):
 
 def test_a_closed_folder_of_images_counts_as_a_bad_image(closed):
     raw, volume, close = closed
-    picture(os.path.join(raw, 'images', 'kind2', 'deep', 'a.png'))
+    image(os.path.join(raw, 'images', 'kind2', 'deep', 'a.png'))
     close(os.path.join(raw, 'images', 'kind2', 'deep'))
     words = 'images/kind2/deep: the folder cannot be read (Permission denied)'
     code, output = preprocess(raw, volume, '--set', 'data.on_bad_image=fail')

@@ -40,10 +40,10 @@ def make_prepared(
         os.makedirs(path)
         class_ids = np.arange(images, dtype=np.int32) % len(names)
         for side in (76, 304):
-            pictures = np.stack([draw_picture(random, COLOURS[names[c]], side) for c in class_ids])
+            pixels = np.stack([draw_image(random, COLOURS[names[c]], side) for c in class_ids])
             half = images // 2 + 1
-            np.save(os.path.join(path, shard_name(side, 0)), pictures[:half])
-            np.save(os.path.join(path, shard_name(side, 1)), pictures[half:])
+            np.save(os.path.join(path, shard_name(side, 0)), pixels[:half])
+            np.save(os.path.join(path, shard_name(side, 1)), pixels[half:])
         np.save(os.path.join(path, 'class_ids.npy'), class_ids)
         np.save(os.path.join(path, 'caption_counts.npy'), np.full(images, captions, np.int32))
         write_json_lines(os.path.join(path, 'items.jsonl'), [
@@ -56,13 +56,13 @@ def make_prepared(
     return str(folder)
 
 
-def draw_picture(random, colour, side):
+def draw_image(random, colour, side):
     """A square of a colour somewhere on grey, with noise."""
-    picture = np.full((side, side, 3), 128.0)
+    image = np.full((side, side, 3), 128.0)
     size = side // 2
     top, left = random.randint(0, side - size, 2)
-    picture[top:top + size, left:left + size] = colour
-    return np.clip(picture + random.normal(0, 6, picture.shape), 0, 255).astype(np.uint8)
+    image[top:top + size, left:left + size] = colour
+    return np.clip(image + random.normal(0, 6, image.shape), 0, 255).astype(np.uint8)
 
 
 def make_embeddings(folder, prepared, dim=16):

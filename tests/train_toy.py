@@ -7,7 +7,7 @@ import sys
 
 from toy import pause_where_told, tiny_config
 
-from jobs.signals import handled
+from jobs.engine.signals import handled
 from stackgan.errors import Interrupted, StackganError
 from stackgan.files import remove_unfinished
 from stackgan.platforms.cores import prepare_environment
@@ -18,7 +18,7 @@ def main(arguments):
     (stage, folder, prepared, embeddings), rest = arguments[:4], arguments[4:split]
     config = tiny_config(*arguments[split + 1:])
     prepare_environment(config.platform)
-    from stackgan.training.stages import train_stage        # loads TensorFlow
+    from stackgan.training.stages import train_stage  # loads TensorFlow
     remove_unfinished(folder)                               # as the job contract does
     try:
         with handled() as stop:

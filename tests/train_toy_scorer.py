@@ -7,7 +7,7 @@ import sys
 
 from toy import pause_where_told, tiny_config
 
-from jobs.signals import handled
+from jobs.engine.signals import handled
 from stackgan.errors import Interrupted, StackganError
 from stackgan.platforms.cores import prepare_environment
 
@@ -15,7 +15,7 @@ from stackgan.platforms.cores import prepare_environment
 def main(folder, prepared, *settings):
     config = tiny_config(*settings)
     prepare_environment(config.platform)
-    from stackgan.scoring.scorer_training import train_scorer        # loads TensorFlow
+    from stackgan.scoring.scorer_training import train_scorer  # loads TensorFlow
     try:
         with handled() as stop:
             train_scorer(prepared, folder, config.scorer, config.platform, print, stop)

@@ -7,7 +7,7 @@ import sys
 
 from toy import pause_where_told, tiny_config
 
-from jobs.signals import handled
+from jobs.engine.signals import handled
 from stackgan.errors import Interrupted, StackganError
 from stackgan.platforms.cores import prepare_environment
 
@@ -15,7 +15,7 @@ from stackgan.platforms.cores import prepare_environment
 def main(folder, prepared, *settings):
     config = tiny_config(*settings)
     prepare_environment(config.platform)
-    from stackgan.text.training import train_text_encoder        # loads TensorFlow
+    from stackgan.text.training import train_text_encoder  # loads TensorFlow
     try:
         with handled() as stop:
             train_text_encoder(prepared, folder, config.text, config.model.embedding_dim,

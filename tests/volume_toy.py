@@ -5,8 +5,8 @@ from argparse import Namespace
 
 from toy import TINY, make_embeddings, make_prepared, tiny_config
 
-from jobs.contract import Job
-from jobs.execution import execute
+from jobs.engine.contract import Job
+from jobs.engine.execution import execute
 
 SETTINGS = ['data.name=toy', 'run.name=toy', 'stage1.epochs=2', 'stage2.epochs=1']
 # Stage-I: 6 steps of 4 images, checkpoints at 3 and 6, grids at 0, 4 and 6.

@@ -67,7 +67,7 @@ def check_config(config, origin):
         (config.text.source != 'train' or config.text.weights is None,
          'text.weights', 'is not read with text.source: train; must be null'),
         (config.score.images >= 2 * config.score.splits,
-         'score.images', 'each of the %d splits needs 2 pictures; must be at least %d'
+         'score.images', 'each of the %d splits needs 2 images; must be at least %d'
          % (config.score.splits, 2 * config.score.splits)),
         (not config.platform.deterministic or config.platform.threads in (None, 1),
          'platform.threads', 'deterministic runs on one thread; must be null or 1'),

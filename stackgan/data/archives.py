@@ -21,9 +21,9 @@ from stackgan.errors import InputError, StackganError
 from stackgan.progress import Progress
 
 SUFFIXES = ('.zip', '.tgz', '.tar.gz', '.tar')
-MOST_MEMBERS = 500000                # CUB-200-2011 has 12,005
-MOST_BYTES = 64 << 30                # of all members unpacked; CUB-200-2011 has 1.2 GB
-MOST_HEADER_BYTES = 1 << 16          # of a header that tarfile reads into memory
+MAX_MEMBERS = 500000                # CUB-200-2011 has 12,005
+MAX_BYTES = 64 << 30                # of all members unpacked; CUB-200-2011 has 1.2 GB
+MAX_HEADER_BYTES = 1 << 16          # of a header that tarfile reads into memory
 EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
               tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 SPARE_BYTES = 64 << 20               # left free on the disk
@@ -156,7 +156,7 @@ def _header_class(ends):
                 raise
 
         def _proc_member(self, archive):
-            if self.size < 0 or self.type in EXTENSIONS and self.size > MOST_HEADER_BYTES:
+            if self.size < 0 or self.type in EXTENSIONS and self.size > MAX_HEADER_BYTES:
                 raise ValueError('a header of %d bytes' % self.size)
             return super()._proc_member(archive)
 
@@ -208,9 +208,9 @@ class _Take:
         """Writes a member to its place, if it has one. `show` is called now and then."""
         self.members += 1
         self.bytes += member.size
-        if self.members > MOST_MEMBERS or self.bytes > MOST_BYTES:
+        if self.members > MAX_MEMBERS or self.bytes > MAX_BYTES:
             raise InputError('%s: holds more than %d files or %d GiB, which no dataset read here '
-                             'does; not unpacked' % (self.path, MOST_MEMBERS, MOST_BYTES >> 30))
+                             'does; not unpacked' % (self.path, MAX_MEMBERS, MAX_BYTES >> 30))
         target = self._target(self._checked(member.name))
         if target is None or member.is_folder:
             return

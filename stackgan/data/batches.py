@@ -9,10 +9,10 @@ import itertools
 
 import numpy as np
 
-from stackgan.ahead import ahead
 from stackgan.data.noise import normal, random_state, truncated_normal
 from stackgan.data.prepared import HIGH, LOW
 from stackgan.errors import InputError
+from stackgan.prefetch import prefetch
 from stackgan.types import Batch
 
 CROPS = {1: (LOW, 64), 2: (HIGH, 256)}      # stage -> side stored, side trained on
@@ -20,7 +20,7 @@ PREFETCHED = 2                              # batches made ahead
 
 
 class Batches:
-    """Makes the batches of a training. Memory does not grow with the pictures."""
+    """Makes the batches of a training. Memory does not grow with the images."""
 
     def __init__(
             self,
@@ -69,25 +69,25 @@ class Batches:
         indices = self.indices(step)
         wrong = self.wrong.draw(random, indices)
         return Batch(
-            self._pictures(random, indices), self._pictures(random, wrong),
+            self._images(random, indices), self._images(random, wrong),
             self._mean_embeddings(random, indices),
             normal(random, (self.batch_size, self.dims.noise_dim)),
             truncated_normal(random, (self.batch_size, self.dims.condition_dim)),
             truncated_normal(random, (self.batch_size, self.dims.condition_dim))
             if self.stage == 2 else None)
 
-    def _pictures(self, random, indices):
+    def _images(self, random, indices):
         """Random crops, half of them mirrored: [N, crop, crop, 3] uint8."""
         count, crop = len(indices), self.crop
         corners = random.randint(0, self.side - crop + 1, (count, 2))
         mirrored = random.randint(0, 2, count)
-        pictures = np.empty((count, crop, crop, 3), np.uint8)
+        images = np.empty((count, crop, crop, 3), np.uint8)
         for i, index in enumerate(indices):
             top, left = corners[i]
-            lines = self.split.picture(index, self.side, top, crop)
+            lines = self.split.image(index, self.side, top, crop)
             part = lines[:, left:left + crop]
-            pictures[i] = part[:, ::-1] if mirrored[i] else part
-        return pictures
+            images[i] = part[:, ::-1] if mirrored[i] else part
+        return images
 
     def _mean_embeddings(self, random, indices):
         """Mean embedding of some captions of each image: [N, embedding_dim] float32."""
@@ -100,7 +100,7 @@ class Batches:
 
     def stream(self, first_step):
         """(step, Batch) from `first_step` on, without end, made ahead by a thread."""
-        return ahead(((step, self.make(step)) for step in itertools.count(first_step)), PREFETCHED)
+        return prefetch(((step, self.make(step)) for step in itertools.count(first_step)), PREFETCHED)
 
 
 class WrongImages:

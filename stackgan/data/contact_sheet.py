@@ -1,19 +1,19 @@
-"""A picture of what the models will see: stored pictures with their classes and captions."""
+"""An image of what the models will see: stored images with their classes and captions."""
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from stackgan.data.prepared import HIGH, LOW, SPLITS, Dataset, Split
 from stackgan.files import atomic_write
-from stackgan.lettering import font, wrap
+from stackgan.text_rendering import font, wrap
 
 COLUMNS = 6
 ROWS = {'train': 2, 'test': 1}
-GAP = 24                             # between two pictures and around all
-FRAME = 4                            # white line around the small picture
+GAP = 24                             # between two images and around all
+FRAME = 4                            # white line around the small image
 CAPTION_LINES = 3
 LINE = 21                            # from one line of text to the next
-TEXT = 10 + LINE * (1 + CAPTION_LINES) + 12      # below a picture
+TEXT = 10 + LINE * (1 + CAPTION_LINES) + 12      # below an image
 HEADING = 52
 PAPER, INK, PALE = (255, 255, 255), (32, 32, 32), (110, 110, 110)
 
@@ -24,7 +24,7 @@ def write_contact_sheet(
         name,            # of the dataset
         classes,         # class names in the order of their ids
 ):
-    """Draws pictures of both splits at 304 px, each with its 76 px version in a corner."""
+    """Draws images of both splits at 304 px, each with its 76 px version in a corner."""
     dataset = Dataset(folder, name, classes, None)
     parts = []
     for split in SPLITS:
@@ -36,7 +36,7 @@ def write_contact_sheet(
     sheet = Image.new('RGB', (width, sum(heights) + GAP), PAPER)
     top = 0
     for (split, reader, chosen), height in zip(parts, heights):
-        _draw_split(sheet, top, '%s: %s' % (name, split), reader, chosen, classes)
+        _generate_split(sheet, top, '%s: %s' % (name, split), reader, chosen, classes)
         top += height
     with atomic_write(path) as stream:
         sheet.save(stream, 'PNG', compress_level=3)
@@ -65,29 +65,29 @@ def _spread(values, count):
     return [values[int((number + 0.5) * len(values) / count)] for number in range(count)]
 
 
-def _draw_split(sheet, top, title, reader, chosen, classes):
-    draw = ImageDraw.Draw(sheet)
+def _generate_split(sheet, top, title, reader, chosen, classes):
+    generate = ImageDraw.Draw(sheet)
     title = '%s, %d of %d images' % (title, len(chosen), len(reader))
-    draw.text((GAP, top + 16), title, font=font(24), fill=INK)
+    generate.text((GAP, top + 16), title, font=font(24), fill=INK)
     items = reader.items()
     for place, index in enumerate(chosen):
         row, column = divmod(place, COLUMNS)
         left = GAP + column * (HIGH + GAP)
         upper = top + HEADING + row * (HIGH + TEXT)
-        _draw_pictures(sheet, reader, index, left, upper)
+        _generate_images(sheet, reader, index, left, upper)
         captions = items[index]['captions']
-        _write_below(draw, left, upper + HIGH + 10, classes[items[index]['class_id']], captions)
+        _write_below(generate, left, upper + HIGH + 10, classes[items[index]['class_id']], captions)
 
 
-def _draw_pictures(sheet, reader, index, left, upper):
-    sheet.paste(Image.fromarray(reader.picture(index, HIGH)), (left, upper))
+def _generate_images(sheet, reader, index, left, upper):
+    sheet.paste(Image.fromarray(reader.image(index, HIGH)), (left, upper))
     corner = (left + HIGH - LOW, upper + HIGH - LOW)
     sheet.paste(PAPER, (corner[0] - FRAME, corner[1] - FRAME, left + HIGH, upper + HIGH))
-    sheet.paste(Image.fromarray(reader.picture(index, LOW)), corner)
+    sheet.paste(Image.fromarray(reader.image(index, LOW)), corner)
 
 
-def _write_below(draw, left, upper, class_name, captions):
+def _write_below(generate, left, upper, class_name, captions):
     heading = wrap(class_name, font(15), HIGH, 1)
-    draw.text((left, upper), heading[0] if heading else '', font=font(15), fill=PALE)
+    generate.text((left, upper), heading[0] if heading else '', font=font(15), fill=PALE)
     for number, line in enumerate(wrap(captions[0], font(15), HIGH, CAPTION_LINES), 1):
-        draw.text((left, upper + number * LINE), line, font=font(15), fill=INK)
+        generate.text((left, upper + number * LINE), line, font=font(15), fill=INK)

@@ -16,8 +16,8 @@ WHITE_IS_ZERO, YCBCR = 0, 6                # of PHOTOMETRIC
 HOW = '; save it with 8 bits a channel'
 
 
-class BadPicture(Exception):
-    """A picture that cannot be used; the message says why and does not name the file."""
+class BadImage(Exception):
+    """An image that cannot be used; the message says why and does not name the file."""
 
 
 class Stored(NamedTuple):
@@ -30,9 +30,9 @@ class Stored(NamedTuple):
 
 
 def stored_as(image: Image.Image) -> Stored:
-    """`Stored` of an opened image, before it is loaded. Raises BadPicture where it has no scale."""
+    """`Stored` of an opened image, before it is loaded. Raises BadImage where it has no scale."""
     if image.mode == 'F':
-        raise BadPicture('its pixels are floating-point numbers' + HOW)
+        raise BadImage('its pixels are floating-point numbers' + HOW)
     if image.format == 'PNG':
         return _stored_in_png(image)
     if image.format == 'TIFF':
@@ -73,14 +73,14 @@ def _stored_in_tiff(image: Image.Image) -> Stored:
     bits = max(_values(tags, BITS, 1))
     photometric = _values(tags, PHOTOMETRIC, 1)[0]
     if 2 in _values(tags, SAMPLE_FORMAT, 1):
-        raise BadPicture('its pixels are signed numbers' + HOW)
+        raise BadImage('its pixels are signed numbers' + HOW)
     if image.mode == 'I':
-        raise BadPicture('its pixels are numbers of %d bits' % bits + HOW)
+        raise BadImage('its pixels are numbers of %d bits' % bits + HOW)
     if bits > 8 and _values(tags, PLANAR, 1)[0] == 2 and len(image.getbands()) > 1:
-        raise BadPicture('it stores each channel of %d bits apart' % bits + HOW)
+        raise BadImage('it stores each channel of %d bits apart' % bits + HOW)
     is_raw = _values(tags, COMPRESSION, 1)[0] == 1
     if photometric == YCBCR and is_raw and _values(tags, SUBSAMPLING, 2) != (1, 1):
-        raise BadPicture('it is YCbCr, subsampled and without compression; save it as RGB')
+        raise BadImage('it is YCbCr, subsampled and without compression; save it as RGB')
     return Stored(bits, photometric == WHITE_IS_ZERO and image.mode in WIDE,
                   photometric == YCBCR and is_raw and image.mode == 'RGB')
 

@@ -31,10 +31,10 @@ def truncated_normal(
         shape,
 ):
     """float32 from a unit normal cut at 2 sigma: values beyond are drawn again."""
-    return drawn_again(random, random.standard_normal(shape), 2.0).astype(np.float32)
+    return resampled(random, random.standard_normal(shape), 2.0).astype(np.float32)
 
 
-def drawn_again(
+def resampled(
         random,           # RandomState
         values,           # from a unit normal
         limit,            # sigmas, above 0; the time this takes grows as 1 / limit

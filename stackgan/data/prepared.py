@@ -3,10 +3,10 @@
     prepared/<name>/
         dataset.json          name, layout, classes (names in the order of their ids), and for
                               each split: images, captions, images of each shard;
-                              embedding_dim when the dataset brought embeddings, else null
+                              embedding_dim when the dataset came with embeddings, else null
         {train,test}/
             images-076-00000.npy ...    (n, 76, 76, 3) uint8 in [0, 255]
-            images-304-00000.npy ...    (n, 304, 304, 3) uint8, the same pictures
+            images-304-00000.npy ...    (n, 304, 304, 3) uint8, the same images
             class_ids.npy               (images,) int32, 0-based
             caption_counts.npy          (images,) int32, at least 1
             items.jsonl                 {"name", "class_id", "captions"} of each image
@@ -25,7 +25,7 @@ from stackgan.errors import InputError
 from stackgan.files import read_json, read_json_lines
 from stackgan.integrity import UNCHECKED, check_file, check_soon
 
-LOW, HIGH = 76, 304        # sides of the stored pictures
+LOW, HIGH = 76, 304        # sides of the stored images
 SPLITS = ('train', 'test')
 
 
@@ -122,18 +122,18 @@ class Split:
         files = [ArrayFile(os.path.join(self.folder, name)) for name in names]
         starts = np.concatenate([[0], np.cumsum([len(file) for file in files])]).astype(np.int64)
         if starts[-1] != len(self):
-            raise InputError('%s: %d pictures of %d px for %d class ids; run preprocess --force'
+            raise InputError('%s: %d images of %d px for %d class ids; run preprocess --force'
                              % (self.folder, starts[-1], side, len(self)))
         return files, starts
 
-    def picture(
+    def image(
             self,
             index,         # image
             side,          # LOW or HIGH
             top=0,         # first line of the part wanted
             lines=None,    # number of lines; None: all
     ):
-        """Lines of a stored picture: (lines, side, 3) uint8."""
+        """Lines of a stored image: (lines, side, 3) uint8."""
         files, starts = self.shards[side]
         shard = int(np.searchsorted(starts, index, 'right')) - 1
         return files[shard].read(index - int(starts[shard]), top, lines)

@@ -1,4 +1,4 @@
-"""Raw pictures and captions -> a prepared dataset (see stackgan.data.prepared).
+"""Raw images and captions -> a prepared dataset (see stackgan.data.prepared).
 
 Work goes shard by shard. A finished shard has a record in unfinished/; a job that was killed
 starts with the first shard that has none, and its output is that of a job that was not. The last
@@ -13,16 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stackgan.data.brought_embeddings import gather, write_embeddings
 from stackgan.data.contact_sheet import write_contact_sheet
+from stackgan.data.images import Crop
 from stackgan.data.layouts import PIECES, read_plan
 from stackgan.data.layouts.common import SHOWN
 from stackgan.data.layouts.splits import check_splits
-from stackgan.data.pictures import Crop
+from stackgan.data.precomputed_embeddings import gather, write_embeddings
 from stackgan.data.prepared import HIGH, LOW, SPLITS, shard_name
 from stackgan.data.raw_view import view_raw
 from stackgan.data.report import BAD_IMAGES, report_lines, write_report
-from stackgan.data.shards import (Block, BlockDone, Closing, Target, perform, shard_bytes)
+from stackgan.data.shards import Block, BlockDone, Closing, Target, perform, shard_bytes
 from stackgan.data.worker_pool import WorkerPool
 from stackgan.errors import InputError
 from stackgan.files import atomic_write, digest_of, read_json, write_json, write_json_lines
@@ -106,7 +106,7 @@ def _plan_shards(plan, settings):
 
 
 def _targets(folder, shard):
-    """Where the files of a shard are written, the larger pictures first."""
+    """Where the files of a shard are written, the larger images first."""
     targets = []
     for side in (HIGH, LOW):
         final = os.path.join(folder, shard.split, shard_name(side, shard.number))
@@ -139,7 +139,7 @@ def _make_shards(shards, raw, folder, settings, say):
     total = sum(len(shard.items) for shard in shards)
     left = sum(len(shards[index].items) for index in missing)
     if left < total:
-        say('goes on: %d of %d images are done' % (total - left, total))
+        say('resuming: %d of %d images are done' % (total - left, total))
     blocks = [block for index in missing
               for block in _blocks(index, shards[index], raw, folder, settings)]
     workers = min(settings.workers or available_cores(), len(blocks))

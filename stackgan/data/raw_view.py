@@ -51,7 +51,7 @@ def view_raw(
     origins = {path: place for path, place in found.items() if place}
     deeper = [place for path, place in origins.items() if place != os.path.join(raw, path)]
     if deeper:
-        say('read where they lie: ' + ', '.join(deeper))
+        say('used in place: ' + ', '.join(deeper))
     missing = [piece for piece in pieces if not found[piece.path]]
     for name in _archives_of(raw) if missing else ():
         folder = os.path.join(scratch, 'archives', name)

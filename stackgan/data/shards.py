@@ -1,8 +1,8 @@
 """The image shards of a prepared dataset, written by several processes at once.
 
-A block of pictures is one task. Its rows go straight to their places in temporary files, so that a
-process never holds more than one picture; when all blocks of a shard are done, a last task closes
-the gaps that unusable pictures left, writes the header and gives the files their names.
+A block of images is one task. Its rows go straight to their places in temporary files, so that a
+process never holds more than one image; when all blocks of a shard are done, a last task closes
+the gaps that unusable images left, writes the header and gives the files their names.
 
 Imports no NumPy, which would start a pool of threads in each worker process.
 """
@@ -11,7 +11,7 @@ import os
 import warnings
 from typing import NamedTuple
 
-from stackgan.data.pictures import BadPicture, Crop, cut_picture
+from stackgan.data.images import BadImage, Crop, cut_image
 from stackgan.file_systems import sync
 
 HEADER_BYTES = 128
@@ -20,22 +20,22 @@ HEADER_BYTES = 128
 class Target(NamedTuple):
     """A shard file being written."""
 
-    side: int                # pictures are side x side
+    side: int                # images are side x side
     temporary: str
     final: str
 
 
 class Block(NamedTuple):
-    """Task: cut some pictures and write their rows."""
+    """Task: cut some images and write their rows."""
 
     shard: int               # which shard, for the caller
-    first_row: int           # row of the first picture in the shard's temporary files
+    first_row: int           # row of the first image in the shard's temporary files
     files: list              # (path, box or None)
     crop: Crop
     targets: list            # Target, the largest side first
 
     def __str__(self):
-        return '%s or one of the %d pictures after it' % (self.files[0][0], len(self.files) - 1)
+        return '%s or one of the %d images after it' % (self.files[0][0], len(self.files) - 1)
 
 
 class BlockDone(NamedTuple):
@@ -49,7 +49,7 @@ class Closing(NamedTuple):
     """Task: make whole files of a shard whose blocks are done."""
 
     shard: int
-    kept: list               # rows that hold a picture, ascending
+    kept: list               # rows that hold an image, ascending
     targets: list
 
     def __str__(self):
@@ -74,7 +74,7 @@ def _write_block(block):
         for row, (path, box) in enumerate(block.files, block.first_row):
             try:
                 cut = _cut(path, block.crop, box, sides)
-            except BadPicture as problem:
+            except BadImage as problem:
                 sizes.append(None)
                 problems.append(str(problem))
                 continue
@@ -92,7 +92,7 @@ def _write_block(block):
 def _cut(path, crop, box, sides):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')       # Pillow's name no file; what matters is an error
-        return cut_picture(path, crop, box, sides)
+        return cut_image(path, crop, box, sides)
 
 
 def row_bytes(side):

@@ -15,7 +15,7 @@ from stackgan.files import read_json
 
 OPERATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'ascend_ops.json')
 TYPES = {tf.float16, tf.float32, tf.uint8, tf.int32, tf.int64, tf.bool}
-MOST_BYTES = 2 ** 31 - 1               # of one protocol buffer
+MAX_BYTES = 2 ** 31 - 1               # of one protocol buffer
 ERROR, WARNING = 'error', 'warning'
 # Operations that do nothing while a graph is imported, which is how shapes are looked at.
 LOOKED_AT = graph_files.OF_GENERATORS | graph_files.OF_CLASSIFIERS | frozenset('''
@@ -84,7 +84,7 @@ def require_passed(
 
 def _whole(graph_def):
     findings = []
-    if graph_def.ByteSize() > MOST_BYTES:
+    if graph_def.ByteSize() > MAX_BYTES:
         findings.append(Finding(ERROR, '', '%d bytes, more than the 2 GiB of a protocol buffer'
                                 % graph_def.ByteSize(), 'export a smaller model'))
     if graph_def.library.function:

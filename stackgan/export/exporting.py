@@ -2,7 +2,7 @@
 
     export.json                   what the files are: inputs, outputs, checkpoint, ATC commands
     check.json                    what `check` found in each graph
-    stackgan-stage2-b1.pb         both generators, one picture at once
+    stackgan-stage2-b1.pb         both generators, one image at once
     stackgan-stage2-b1.onnx
     stackgan-stage2-b64.pb, ...
     text-encoder.onnx             captions to embeddings, where the run has a char-CNN-RNN
@@ -31,7 +31,7 @@ from stackgan.platforms.session import exact
 from stackgan.progress import Progress
 from stackgan.sampling.sampler import Sampler
 
-LARGEST_DIFFERENCE = 1e-4     # of a file's pictures in [-1, 1] from those of the checkpoint
+LARGEST_DIFFERENCE = 1e-4     # of a file's images in [-1, 1] from those of the checkpoint
 MEANINGS = {
     EMBEDDING: 'embeddings of captions, by the text encoder of the run',
     Z: 'unit normal',
@@ -48,7 +48,7 @@ def export(
         say,               # prints a line
         text_encoder=None,    # folder of the finished text encoder, where the run has one
 ):
-    """Writes and checks every file. Raises where one would not pass ATC or draws otherwise."""
+    """Writes and checks every file. Raises where one would not pass ATC or generates otherwise."""
     host = exact(platform)
     if settings.onnx:
         import_onnx()                          # before the work, not after
@@ -90,13 +90,13 @@ def _export_one(live, folder, settings, host):
     findings = check.check_graph(graph_def)
     check.require_passed(path, findings)
     arrays = random_inputs(frozen.inputs)
-    expected = _live_pictures(live, arrays)
+    expected = _live_images(live, arrays)
     entry = {
         'batch_size': live.batch_size,
         'inputs': [{'name': name, 'shape': shape, 'type': 'float32', 'values': MEANINGS[name]}
                    for name, shape in frozen.inputs.items()],
         'outputs': [{'name': name, 'shape': [live.batch_size, side, side, 3], 'type': 'float32',
-                     'values': 'pictures in [-1, 1], red, green and blue last'}
+                     'values': 'images in [-1, 1], red, green and blue last'}
                     for side, name in sorted(frozen.outputs.items())],
         'frozen': _described(path, arrays, expected, host),
     }
@@ -120,10 +120,10 @@ def random_inputs(
             for name, shape in shapes.items()}
 
 
-def _live_pictures(live, arrays):
-    """{side: pictures} of the graph with variables and separate batch norm."""
+def _live_images(live, arrays):
+    """{side: images} of the graph with variables and separate batch norm."""
     holders = dict(zip(INPUTS, (live.graph.embeddings,) + tuple(live.graph.noise)))
-    return live.session.run(live.graph.pictures,
+    return live.session.run(live.graph.images,
                             {holders[name]: array for name, array in arrays.items()})
 
 
@@ -133,15 +133,15 @@ def _write(path, data):
 
 
 def _described(path, arrays, expected, host):
-    """What a file is, and how far its pictures are from the checkpoint's."""
+    """What a file is, and how far its images are from the checkpoint's."""
     model = open_model(path, host)
     try:
-        drawn = model.run(arrays)
+        generated = model.run(arrays)
     finally:
         model.close()
-    difference = max(float(np.abs(drawn[side] - expected[side]).max()) for side in expected)
+    difference = max(float(np.abs(generated[side] - expected[side]).max()) for side in expected)
     if not difference <= LARGEST_DIFFERENCE:                       # also when it is no number
-        raise StackganError('%s: draws pictures that differ by %g from the checkpoint\'s, more '
+        raise StackganError('%s: generates images that differ by %g from the checkpoint\'s, more '
                             'than %g; please report this' % (path, difference,
                                                              LARGEST_DIFFERENCE))
     return {'file': os.path.basename(path), 'bytes': os.path.getsize(path),
@@ -165,7 +165,7 @@ def _facts(live):
             'name': os.path.basename(path), 'step': read_facts(path)['step'],
             'sha256': digest_of({name: digest_of_file(os.path.join(path, name))
                                  for name in files_below(path)})},
-        'weights': 'the moving averages' if live.has_averages else 'the training itself',
+        'weights': 'the EMA weights' if live.has_ema else 'the training itself',
         'model': to_dict(live.dims),
         'versions': versions,
     }

@@ -15,8 +15,8 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.export.ports import EMBEDDING, NOISE1, NOISE2, Z
 from stackgan.networks.layers import BATCH_NORM_EPSILON, TESTING
-from stackgan.sampling.drawing import generate
-from stackgan.sampling.wanted import Noise
+from stackgan.sampling.generation import build_generators
+from stackgan.sampling.sample_request import Noise
 
 FORMAT_OF_1_15 = 134               # GraphDef version of TensorFlow 1.15, which ATC was made for
 NEWER_ATTRIBUTES = {'grad_a', 'grad_b'}   # of MatMul; without a meaning for inference
@@ -27,7 +27,7 @@ class Frozen(NamedTuple):
 
     graph_def: Any                 # tf.GraphDef
     inputs: Dict[str, list]        # name of a placeholder -> shape, in the order of the file
-    outputs: Dict[Any, str]        # side of the pictures -> node [batch, side, side, 3] float32;
+    outputs: Dict[Any, str]        # side of the images -> node [batch, side, side, 3] float32;
                                    # of a text encoder its one output
 
 
@@ -45,9 +45,9 @@ def freeze(
     with tf.Graph().as_default() as graph:
         holders = {name: tf.placeholder(tf.float32, shape, name) for name, shape in inputs.items()}
         noise = Noise(holders[Z], holders[NOISE1], holders.get(NOISE2))
-        pictures = generate(stage, holders[EMBEDDING], noise, dims, TESTING._replace(folded=True),
+        images = build_generators(stage, holders[EMBEDDING], noise, dims, TESTING._replace(folded=True),
                             constants(weights))
-        outputs = {side: tensor.op.name for side, tensor in pictures.items()}
+        outputs = {side: tensor.op.name for side, tensor in images.items()}
         graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), list(outputs.values()))
     return Frozen(as_in_1_15(graph_def), inputs, outputs)
 

@@ -1,6 +1,6 @@
-"""Drawing from an exported file, .pb or .onnx, as from a checkpoint.
+"""Generating from an exported file, .pb or .onnx, as from a checkpoint.
 
-TensorFlow is loaded for a .pb alone: an .onnx is drawn with where there is none.
+TensorFlow is loaded for a .pb alone: an .onnx is generated with where there is none.
 """
 
 import os
@@ -12,7 +12,7 @@ from stackgan.errors import InputError
 from stackgan.export.onnx_file import open_onnx
 from stackgan.export.ports import EMBEDDING, INPUTS, NOISE1, Z
 from stackgan.integrity import check_file
-from stackgan.sampling.wanted import draw_in_batches, noise_of
+from stackgan.sampling.sample_request import generate_in_batches, noise_of
 
 
 class NoiseWidths(NamedTuple):
@@ -46,7 +46,7 @@ def open_model(
 
 
 class ModelSampler:
-    """As `sampling.sampler.Sampler`, drawing from an exported file. Use as a context manager."""
+    """As `sampling.sampler.Sampler`, generating from an exported file. Use as a context manager."""
 
     def __init__(
             self,
@@ -64,17 +64,17 @@ class ModelSampler:
     def __exit__(self, *exception):
         self.model.close()
 
-    def draw(
+    def generate(
             self,
-            wanted,            # [Wanted]
+            wanted,            # [SampleRequest]
             seed,              # of the noise
-            advance=None,      # called with the number of pictures after each batch
+            advance=None,      # called with the number of images after each batch
     ):
         """{side: [N, side, side, 3] uint8}."""
         embeddings = np.stack([each.embedding for each in wanted])
         width = self.model.inputs[EMBEDDING][1]
         if embeddings.shape[1] != width:
-            raise InputError('%s: takes embeddings of %d numbers, those of this run have %d; draw '
+            raise InputError('%s: takes embeddings of %d numbers, those of this run have %d; generate '
                              'with the run the model was exported from'
                              % (self.model.path, width, embeddings.shape[1]))
         noise = noise_of([each.caption for each in wanted], [each.copy for each in wanted], seed,
@@ -84,4 +84,4 @@ class ModelSampler:
             arrays = dict(zip(INPUTS, (embeddings,) + tuple(noise)))
             return self.model.run({name: arrays[name] for name in self.model.inputs})
 
-        return draw_in_batches(run, self.batch_size, embeddings, noise, advance)
+        return generate_in_batches(run, self.batch_size, embeddings, noise, advance)

@@ -31,7 +31,7 @@ from stackgan.platforms.session import exact
 
 # An .om computes in float16 (ATC's default, and the only precision of convolutions on a 310), the
 # frozen graph in float32. Rounding every tensor of a trained painted-birds model to float16 moved
-# its pictures, which are in [-1, 1], by 2.4e-4 in the mean and 7.4e-3 at most; these are 13 times
+# its images, which are in [-1, 1], by 2.4e-4 in the mean and 7.4e-3 at most; these are 13 times
 # as much and more, for exponentials and hyperbolic tangents that are approximated.
 MEAN_TOLERANCE = 0.005
 LARGEST_TOLERANCE = 0.1
@@ -99,12 +99,12 @@ def _prepare(entry, export_folder, om_folder, folder, platform):
     model = open_model(os.path.join(export_folder, entry['frozen']['file']), exact(platform))
     arrays = random_inputs(model.inputs)
     try:
-        pictures = model.run(arrays)
+        images = model.run(arrays)
     finally:
         model.close()
     _write_bins(os.path.join(folder, 'inputs', name), arrays)
     _write_bins(os.path.join(folder, 'expected', name),
-                {str(i): pictures[side] for i, side in enumerate(sorted(pictures))})
+                {str(i): images[side] for i, side in enumerate(sorted(images))})
     if om_folder is None:
         shutil.copyfile(model.path, os.path.join(folder, entry['frozen']['file']))
         return

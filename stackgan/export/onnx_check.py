@@ -10,14 +10,14 @@ from typing import Dict, List
 import numpy as np
 
 from stackgan.errors import InputError
-from stackgan.export.onnx_fields import MODEL, MOST_FIELDS, OPSET
+from stackgan.export.onnx_fields import MAX_FIELDS, MODEL, OPSET
 from stackgan.export.onnx_shapes import HIGHEST_RANK, RULES, Fault, Operation, Shape, size_of
 from stackgan.model_bounds import LARGEST_TENSOR, WORK_PER_IMAGE, read_model_file
 from stackgan.wire import Budget, WireFault, read_message
 
 TYPES = {1: np.float32, 2: np.uint8, 6: np.int32, 7: np.int64, 9: np.bool_}    # ONNX's numbers
 KINDS = {1: 'f', 2: 'i', 3: 's', 7: 'ints'}            # type of an attribute -> its field
-MOST_CONSTANTS = 1000          # numbers of a constant that tells a shape
+MAX_CONSTANTS = 1000          # numbers of a constant that tells a shape
 OTHER_FORMAT = b'ORTM'         # after 4 bytes; ONNX Runtime takes these for a format of its own
 
 
@@ -29,7 +29,7 @@ def read_onnx(
     try:
         if data[4:8] == OTHER_FORMAT:
             raise WireFault('it is of another format')
-        _check_model(read_message(data, MODEL, Budget(MOST_FIELDS)))
+        _check_model(read_message(data, MODEL, Budget(MAX_FIELDS)))
     except WireFault as fault:
         raise InputError('%s: not a readable ONNX model that export wrote: %s; run export again'
                          % (path, fault))

@@ -1,6 +1,6 @@
 """A frozen generator or text encoder as ONNX, node by node.
 
-TensorFlow keeps pictures as [N, H, W, C], ONNX as [N, C, H, W]: every tensor of four dimensions
+TensorFlow keeps images as [N, H, W, C], ONNX as [N, C, H, W]: every tensor of four dimensions
 is turned once, where it begins or leaves, and stays turned between.
 """
 
@@ -106,7 +106,7 @@ class _Writer:
         return self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype.as_numpy_dtype))
 
     def value(self, name):
-        """The ONNX name of a TensorFlow tensor: of pictures that of the turned one."""
+        """The ONNX name of a TensorFlow tensor: of images that of the turned one."""
         turned = len(self.shape(name)) == 4
         if name in self.constants:
             array = self.constants[name]
@@ -117,7 +117,7 @@ class _Writer:
         """The same of what takes part in an element-wise operation of a rank."""
         own = len(self.shape(name))
         if rank == 4 and own not in (0, 4):
-            raise StackganError('%s: %d axes beside the 4 of pictures are not written as ONNX'
+            raise StackganError('%s: %d axes beside the 4 of images are not written as ONNX'
                                 % (name, own))
         return self.value(name)
 

@@ -6,8 +6,6 @@ one with an attribute that its rule does not know.
 
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
-import numpy as np
-
 Shape = Tuple[int, ...]
 HIGHEST_RANK = 6
 

@@ -13,7 +13,7 @@ class ModelFile(NamedTuple):
 
     path: str
     inputs: Dict[str, list]        # name -> shape, the names as in INPUTS
-    outputs: Dict[int, str]        # side of the pictures -> name
+    outputs: Dict[int, str]        # side of the images -> name
     run: Any                       # ({name: array}) -> {side: [batch, side, side, 3] float32}
     close: Any
 

@@ -75,7 +75,7 @@ def freeze_text_encoder(
 
 
 def _by_chance():
-    """Texts of characters drawn from the alphabet."""
+    """Texts of characters generated from the alphabet."""
     random = random_state(0, 'export of the text encoder')
     return [''.join(random.choice(list(ALPHABET), length)) for length in (3, 40, 120, MAX_LENGTH)]
 

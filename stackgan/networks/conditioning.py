@@ -8,7 +8,7 @@ from stackgan.networks.layers import check_shape, dense, leaky_relu
 
 
 class Condition(NamedTuple):
-    """The conditioning variable of a caption and the Gaussian it is drawn from."""
+    """The conditioning variable of a caption and the Gaussian it is generated from."""
 
     value: Any          # [N, condition_dim] float32: what the generator reads
     mean: Any           # [N, condition_dim]

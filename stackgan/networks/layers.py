@@ -15,7 +15,7 @@ WEIGHT_STDDEV = 0.02
 LEAK = 0.2
 
 
-class Pass(NamedTuple):
+class ForwardMode(NamedTuple):
     """How one pass through a network behaves; several passes share the variables."""
 
     training: bool
@@ -30,21 +30,21 @@ class Pass(NamedTuple):
     # True: batch norm is in the weights, and only an offset of the outputs is left (`export`).
 
 
-TESTING = Pass(training=False)
-ASCEND_PORT = 'ascend-port'       # `compat` of a checkpoint that draws as the port does
+TESTING = ForwardMode(training=False)
+ASCEND_PORT = 'ascend-port'       # `compat` of a checkpoint that generates as the port does
 
 
-def drawing_pass(
+def inference_mode(
         compat,        # of a checkpoint: ASCEND_PORT or None
 ):
-    """The `Pass` that draws with a checkpoint."""
+    """The `ForwardMode` that generates with a checkpoint."""
     return TESTING._replace(ascend_port=compat == ASCEND_PORT)
 
 
 def always_training(
-        mode,          # Pass
+        mode,          # ForwardMode
 ):
-    """The `Pass` of the batch norms that the Ascend port leaves in training mode."""
+    """The `ForwardMode` of the batch norms that the Ascend port leaves in training mode."""
     return mode._replace(training=True) if mode.ascend_port else mode
 
 
@@ -114,7 +114,7 @@ def upsample_conv(
 
 def batch_norm(
         x,             # [N, C] or [N, H, W, C]
-        mode,          # Pass
+        mode,          # ForwardMode
 ):
     """Batch norm over all axes but the last, with scale and offset, in the current scope."""
     channels = x.shape.as_list()[-1]
@@ -145,7 +145,7 @@ def conv_norm(
         x,                  # [N, H, W, C]
         filters,            # number of output channels
         name,
-        mode,               # Pass
+        mode,               # ForwardMode
         activation=None,    # applied to the normalised output
         kernel=3,
         stride=1,

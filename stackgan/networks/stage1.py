@@ -1,4 +1,4 @@
-"""Stage-I: a 64x64 picture from a caption embedding and noise (Zhang et al., 2017, section 3.3).
+"""Stage-I: a 64x64 image from a caption embedding and noise (Zhang et al., 2017, section 3.3).
 
 As hanzhanggit/StackGAN `stageI/model.py`, network type "default". With the paper's dimensions
 the generator has 14,264,192 parameters and the discriminator 4,029,824.
@@ -9,10 +9,19 @@ from typing import Any, NamedTuple
 import tensorflow.compat.v1 as tf
 
 from stackgan.networks.conditioning import Condition, augmented_condition
-from stackgan.networks.layers import (always_training, batch_norm, check_shape, conv,
-                                      conv_norm, dense, leaky_relu, spread, upsample_conv)
+from stackgan.networks.layers import (
+    always_training,
+    batch_norm,
+    check_shape,
+    conv,
+    conv_norm,
+    dense,
+    leaky_relu,
+    spread,
+    upsample_conv,
+)
 
-SIZE = 64                       # side of the pictures
+SIZE = 64                       # side of the images
 GENERATOR = 'stage1/generator'  # variable scopes
 DISCRIMINATOR = 'stage1/discriminator'
 
@@ -29,9 +38,9 @@ def generator(
         noise,            # [N, condition_dim] float32, for the conditioning augmentation
         z,                # [N, noise_dim] float32 from a unit normal
         dims,             # the `model` section of the configuration
-        mode,             # Pass
+        mode,             # ForwardMode
 ):
-    """`Generated` 64x64 pictures.
+    """`Generated` 64x64 images.
 
     `mode.ascend_port` reproduces the port: one ReLU more at the end of the first residual
     branch, and the dense batch norm always with the statistics of the batch.
@@ -59,9 +68,9 @@ def discriminator(
         images,           # [N, 64, 64, 3] float32 in [-1, 1]
         embeddings,       # [N, embedding_dim] float32
         dims,             # the `model` section of the configuration
-        mode,             # Pass
+        mode,             # ForwardMode
 ):
-    """Logits [N]: is this a real picture, and of this caption?"""
+    """Logits [N]: is this a real image, and of this caption?"""
     check_shape(images, [None, SIZE, SIZE, 3], 'images')
     check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
     width = dims.discriminator_filters
@@ -75,12 +84,12 @@ def discriminator(
 
 
 def match_logits(
-        features,         # [N, 4, 4, C] of the pictures
+        features,         # [N, 4, 4, C] of the images
         embeddings,       # [N, embedding_dim]
         text_dim,         # size the embeddings are reduced to
-        mode,             # Pass
+        mode,             # ForwardMode
 ):
-    """Logits [N] of pictures and captions seen together, the end of both discriminators."""
+    """Logits [N] of images and captions seen together, the end of both discriminators."""
     text = leaky_relu(dense(embeddings, text_dim, 'text'))
     x = tf.concat([features, spread(text, 4)], 3)                            # [N, 4, 4, C + text]
     x = conv_norm(x, features.shape.as_list()[3], 'match', mode, leaky_relu, kernel=1)
@@ -91,7 +100,7 @@ def bottleneck(
         x,                # [N, H, W, C]
         width,            # channels within
         name,
-        mode,             # Pass
+        mode,             # ForwardMode
         activation,
         last=None,        # activation at the end of the branch, before the sum
 ):

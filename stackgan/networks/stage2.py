@@ -1,4 +1,4 @@
-"""Stage-II: a 256x256 picture from a 64x64 one and its caption (Zhang et al., 2017, section 3.4).
+"""Stage-II: a 256x256 image from a 64x64 one and its caption (Zhang et al., 2017, section 3.4).
 
 As hanzhanggit/StackGAN `stageII/model.py`. With the paper's dimensions the generator has
 26,290,080 parameters and the discriminator 48,603,520.
@@ -7,12 +7,18 @@ As hanzhanggit/StackGAN `stageII/model.py`. With the paper's dimensions the gene
 import tensorflow.compat.v1 as tf
 
 from stackgan.networks.conditioning import augmented_condition
-from stackgan.networks.layers import (always_training, check_shape, conv, conv_norm,
-                                      leaky_relu, spread)
+from stackgan.networks.layers import (
+    always_training,
+    check_shape,
+    conv,
+    conv_norm,
+    leaky_relu,
+    spread,
+)
 from stackgan.networks.stage1 import SIZE as LOW_SIZE
 from stackgan.networks.stage1 import Generated, bottleneck, match_logits
 
-SIZE = 256                      # side of the pictures
+SIZE = 256                      # side of the images
 GENERATOR = 'stage2/generator'  # variable scopes
 DISCRIMINATOR = 'stage2/discriminator'
 RESIDUAL_BLOCKS = 4
@@ -23,9 +29,9 @@ def generator(
         embeddings,       # [N, embedding_dim] float32
         noise,            # [N, condition_dim] float32, for a conditioning augmentation of its own
         dims,             # the `model` section of the configuration
-        mode,             # Pass
+        mode,             # ForwardMode
 ):
-    """`Generated` 256x256 pictures.
+    """`Generated` 256x256 images.
 
     `mode.ascend_port` reproduces the port: the batch norm of `join` always with the statistics of
     the batch.
@@ -54,9 +60,9 @@ def discriminator(
         images,           # [N, 256, 256, 3] float32 in [-1, 1]
         embeddings,       # [N, embedding_dim] float32
         dims,             # the `model` section of the configuration
-        mode,             # Pass
+        mode,             # ForwardMode
 ):
-    """Logits [N]: is this a real picture, and of this caption?"""
+    """Logits [N]: is this a real image, and of this caption?"""
     check_shape(images, [None, SIZE, SIZE, 3], 'images')
     check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
     width = dims.discriminator_filters

@@ -111,7 +111,7 @@ def session_config(training, float16):
     wanted = options(training, float16)
     if _first_options and _first_options != wanted:
         raise StackganError('an NPU session with other options was opened in this process before; '
-                            'train and draw in separate processes')
+                            'train and generate in separate processes')
     _first_options.update(wanted)
     config = tf.ConfigProto(allow_soft_placement=True, device_count={'GPU': 0})
     rewrite = config.graph_options.rewrite_options

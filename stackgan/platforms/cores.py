@@ -85,7 +85,7 @@ def load_tensorflow(
     prepare_environment(settings)
     try:
         with silenced_errors():
-            import tensorflow.compat.v1     # noqa: F401
+            import tensorflow.compat.v1  # noqa: F401
     except (Exception, SystemExit) as error:      # of NumPy, protobuf, a driver, another package
         raise MissingRequirement('TensorFlow cannot be imported (%s); install one of the lanes of '
                                  'pyproject.toml, or use the environment that scripts/demo.sh '

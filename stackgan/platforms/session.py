@@ -46,7 +46,7 @@ def tf_version():
 
 
 def _gpus():
-    from tensorflow.python.client import device_lib    # public in no version that 1.15 has
+    from tensorflow.python.client import device_lib  # public in no version that 1.15 has
     return [d.name for d in device_lib.list_local_devices() if d.device_type == 'GPU']
 
 
@@ -87,7 +87,7 @@ def on_host(
 def exact(
         settings,          # the `platform` section
 ):
-    """The settings with float32 on the CPU, which draw the same pictures on every machine."""
+    """The settings with float32 on the CPU, which generate the same images on every machine."""
     return dataclasses.replace(settings, device='cpu', mixed_precision='off')
 
 

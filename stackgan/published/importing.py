@@ -17,11 +17,11 @@ from stackgan.files import write_json, write_json_lines
 from stackgan.published.names import ORIGINAL, PORT, TITLES
 from stackgan.published.reading import describe, open_published, values_of
 
-DIFFERENCES = {       # of what the public codes draw, from what our networks draw
+DIFFERENCES = {       # of what the public codes generate, from what our networks generate
     ORIGINAL: (),
     PORT: ('one ReLU more, at the end of the first residual branch of Stage-I',
            "batch norm of Stage-I's dense layer and of Stage-II's joining convolution always by "
-           'the statistics of the batch: a picture depends on those drawn with it'),
+           'the statistics of the batch: an image depends on those generated with it'),
 }
 
 
@@ -63,7 +63,7 @@ def _save(published, folder, facts):
 
 
 def _describe(published, compat):
-    """Where it is from, what of it was not read, and what ours draws otherwise."""
+    """Where it is from, what of it was not read, and what ours generates otherwise."""
     return {
         'from': published.path,
         'layout': published.layout,
@@ -98,7 +98,7 @@ def _report(published, compat, config, say):
     for text in () if compat else DIFFERENCES[published.layout]:
         say('differs from %s: there is %s' % (TITLES[published.layout], text))
     if DIFFERENCES[published.layout] and not compat:
-        say('--compat ascend-port draws as it does; without, this can be trained on and exported')
+        say('--compat ascend-port generates as it does; without, this can be trained on and exported')
     if published.dims != config.model:
         say('its dimensions are not those of the configuration; with it use --set %s'
             % describe(published.dims).replace(' ', ' --set '))

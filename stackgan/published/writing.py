@@ -5,7 +5,7 @@ import os
 import tensorflow.compat.v1 as tf
 
 import stackgan
-from stackgan.checkpoints import (Checkpoints, averages_of, read_facts, restore, variables_of)
+from stackgan.checkpoints import Checkpoints, ema_of, read_facts, restore, variables_of
 from stackgan.config.loading import network_of, to_dict
 from stackgan.errors import InputError
 from stackgan.files import write_json
@@ -36,7 +36,7 @@ def write_published(
     with tf.Graph().as_default(), tf.Session() as session:
         variables = [tf.get_variable(name, shape, tf.float32, use_resource=True)
                      for name, shape in shapes.items()]
-        sources = (averages_of(variables, path) if settings.weights == 'ema'
+        sources = (ema_of(variables, path) if settings.weights == 'ema'
                    else {v.op.name: v for v in variables})
         restore(session, tf.train.Saver(sources), sources, path, is_part=True)
         with plain_path(folder) as plain:
@@ -48,10 +48,10 @@ def write_published(
         'layout': layout, 'stage': stage, 'model': to_dict(dims), 'networks': networks,
         'checkpoint': {'name': os.path.basename(path), 'step': facts['step']},
         'compat': facts.get('compat'),
-        'weights': 'the moving averages' if set(sources) != set(shapes) else 'the training itself',
+        'weights': 'the EMA weights' if set(sources) != set(shapes) else 'the training itself',
         'versions': {'stackgan': stackgan.__version__, 'tensorflow': tf.__version__}})
     say('checkpoint %s as %s under the names of %s: %s, %d variables' % (
         os.path.basename(path), NAME, TITLES[layout], ', '.join(networks), len(shapes)))
     if facts.get('compat') and layout == ORIGINAL:
-        say('it was imported with --compat %s; that code draws with it as ours does without'
+        say('it was imported with --compat %s; that code generates with it as ours does without'
             % facts['compat'])

@@ -1,4 +1,4 @@
-"""Collects what a run has made and writes index.html with the pictures beside it."""
+"""Collects what a run has made and writes index.html with the images beside it."""
 
 import html
 import os
@@ -28,7 +28,7 @@ def write_report(
         config,           # Config
         say,              # prints a line
 ):
-    """Writes the page; it stands alone with the pictures in its folder."""
+    """Writes the page; it stands alone with the images in its folder."""
     sections = [
         ('What came out', _samples(folder, inputs['samples'])),
         ('Scores', scores_section(inputs['scores'])),
@@ -50,8 +50,8 @@ def write_report(
     say('open %s' % path.replace('.partial', ''))
 
 
-def _picture(folder, source, name, caption):
-    """Copies a picture beside the page; its <figure>."""
+def _image(folder, source, name, caption):
+    """Copies an image beside the page; its <figure>."""
     try:
         file_within(*os.path.split(source))               # a link would be shown to everyone
         copy_checked(source, os.path.join(folder, name), None)
@@ -63,8 +63,8 @@ def _picture(folder, source, name, caption):
 
 
 def _samples(folder, samples):
-    text = _picture(folder, os.path.join(samples, 'grid.png'), 'samples.png',
-                    'Pictures of captions that no training image had; each row is a caption')
+    text = _image(folder, os.path.join(samples, 'grid.png'), 'samples.png',
+                    'Images of captions that no training image had; each row is a caption')
     colours = os.path.join(samples, 'colours.json')
     if os.path.exists(colours):
         text += '<p>%s.</p>' % html.escape(_sentence(describe(read_json(colours))))
@@ -76,8 +76,8 @@ def _sentence(text):
 
 
 def _prepared(folder, prepared):
-    return _picture(folder, os.path.join(prepared, 'contact-sheet.png'), 'contact-sheet.png',
-                    'Prepared pictures with their class and first caption')
+    return _image(folder, os.path.join(prepared, 'contact-sheet.png'), 'contact-sheet.png',
+                    'Prepared images with their class and first caption')
 
 
 def _text_encoder(encoder):
@@ -117,13 +117,13 @@ def _stage(folder, stage, name):
         ('Discriminator by kind of pair', [(kind, line('%s/discriminator_%s' % (name, kind)))
                                            for kind in ('real', 'wrong', 'fake')]),
         ('Conditioning loss (KL)', [('KL', line(name + '/kl'))]),
-        ('Sliced Wasserstein distance to held-out pictures',
+        ('Sliced Wasserstein distance to held-out images',
          [('distance', line('sliced_wasserstein'))]),
     ]
-    drawn = [(title, line_chart(series, 'step', title)) for title, series in charts]
+    generated = [(title, line_chart(series, 'step', title)) for title, series in charts]
     text = '<div class="charts">%s</div>' % ''.join(
         '<figure>%s<figcaption>%s</figcaption></figure>' % (chart, title)
-        for title, chart in drawn if chart)
+        for title, chart in generated if chart)
     return text + ''.join(_grids(folder, stage, name))
 
 
@@ -133,7 +133,7 @@ def _grids(folder, stage, name):
     chosen = sorted({0, len(grids) // 2, len(grids) - 1})
     for i in reversed(chosen):
         step = int(grids[i].split('.')[0])
-        yield _picture(folder, os.path.join(stage, 'samples', grids[i]),
+        yield _image(folder, os.path.join(stage, 'samples', grids[i]),
                        '%s-%s' % (name, grids[i]), 'After %d steps' % step)
 
 

@@ -14,13 +14,13 @@ def scores_section(
     """HTML of the section."""
     lines = read_json_lines(os.path.join(folder, 'scores.jsonl'))
     protocols = sorted({line['protocol'] for line in lines})
-    text = html_table(('protocol', 'generated', 'real test pictures', 'checkpoint', 'seed'),
+    text = html_table(('protocol', 'generated', 'real test images', 'checkpoint', 'seed'),
                       [_row(protocol, lines) for protocol in protocols])
     accuracy = [line['scorer_accuracy'] for line in lines if line['scorer_accuracy'] is not None]
     if accuracy:
-        text += ('<p>The scorer is right on %.1f %% of the real pictures that were held out of '
+        text += ('<p>The scorer is right on %.1f %% of the real images that were held out of '
                  'its training.</p>' % (100 * accuracy[0]))
-    text += ''.join('<p>Refused: %s of %s pictures: %s.</p>' % tuple(
+    text += ''.join('<p>Refused: %s of %s images: %s.</p>' % tuple(
         html.escape(each[name]) for name in ('protocol', 'set', 'reason'))
         for each in read_json(os.path.join(folder, 'refused.json')))
     charts = [(protocol, _chart(protocol, lines)) for protocol in protocols]
@@ -41,7 +41,7 @@ def _value(found):
         return 'none'
     line = found[0]
     deviation = '' if line['deviation'] is None else ' ± %.2g' % line['deviation']
-    return '%.4g%s (%d pictures)' % (line['value'], deviation, line['images'])
+    return '%.4g%s (%d images)' % (line['value'], deviation, line['images'])
 
 
 def _generated(protocol, lines):
@@ -50,7 +50,7 @@ def _generated(protocol, lines):
 
 
 def _chart(protocol, lines):
-    """The score over checkpoints, with that of real pictures; empty for one checkpoint."""
+    """The score over checkpoints, with that of real images; empty for one checkpoint."""
     points = [(line['step'], line['value']) for line in _generated(protocol, lines)]
     if len(points) < 2:
         return ''

@@ -1,1 +1,1 @@
-"""Captions or embeddings -> pictures and grids."""
+"""Captions or embeddings -> images and grids."""

@@ -5,17 +5,26 @@ import os
 from PIL import Image, ImageDraw
 
 from stackgan.files import atomic_write
-from stackgan.lettering import font, wrap
 from stackgan.progress import Progress
-from stackgan.sampling.grids import (FAINT, GAP, INK, LETTER_SIZE, LINE_HEIGHT, LINES, MARGIN,
-                                     PAPER, shown)
-from stackgan.sampling.sheets import read_pictures, stage_names
+from stackgan.sampling.grids import (
+    FAINT,
+    GAP,
+    INK,
+    LETTER_SIZE,
+    LINE_HEIGHT,
+    LINES,
+    MARGIN,
+    PAPER,
+    shown,
+)
+from stackgan.sampling.sheets import read_images, stage_names
+from stackgan.text_rendering import font, wrap
 
 FOLDER = 'animations'
 ANIMATIONS = 16                    # at most
 STEP_MS, END_MS = 140, 900         # how long a frame stands: on the way, and at both ends
-SIDES = (256, 192, 128)            # of a picture: the largest with which the frames fit
-MOST_PIXELS = 10 * 1000 * 1000     # of all frames of a file; a pixel takes 0.3 to 1 byte
+SIDES = (256, 192, 128)            # of an image: the largest with which the frames fit
+MAX_PIXELS = 10 * 1000 * 1000     # of all frames of a file; a pixel takes 0.3 to 1 byte
 BAR = 3                            # height of the line that shows how far it is
 
 
@@ -28,8 +37,8 @@ def write_animations(
     os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
     rows = plan.rows[:ANIMATIONS]
     with Progress('animations', len(rows), 'files') as progress:
-        for number, (path, shots) in enumerate(rows):
-            frames = frames_of(path, [read_pictures(folder, index[shot]) for shot in shots],
+        for number, (path, samples) in enumerate(rows):
+            frames = frames_of(path, [read_images(folder, index[sample]) for sample in samples],
                                stage_names(index[0]))
             write_gif(os.path.join(folder, FOLDER, '%05d.gif' % number), frames)
             progress.advance()
@@ -39,14 +48,14 @@ def write_animations(
 
 def frames_of(
         path,             # Path
-        steps,            # [[picture of each stage]], from one end to the other
+        steps,            # [[image of each stage]], from one end to the other
         names,            # of the stages
 ):
     """PIL images, one a step."""
-    side = [side for side in SIDES if _pixels(side, len(names), len(steps)) <= MOST_PIXELS
+    side = [side for side in SIDES if _pixels(side, len(names), len(steps)) <= MAX_PIXELS
             or side == SIDES[-1]][0]
-    return [_frame(path, pictures, names, side, step / float(len(steps) - 1))
-            for step, pictures in enumerate(steps)]
+    return [_frame(path, images, names, side, step / float(len(steps) - 1))
+            for step, images in enumerate(steps)]
 
 
 def _pixels(side, stages, steps):
@@ -55,7 +64,7 @@ def _pixels(side, stages, steps):
     return width * height * max(1, 2 * steps - 2)
 
 
-def _frame(path, pictures, names, side, place):
+def _frame(path, images, names, side, place):
     letters = font(LETTER_SIZE)
     width = len(names) * (side + GAP) - GAP
     texts = _texts_of(path, letters, width, place)
@@ -64,10 +73,10 @@ def _frame(path, pictures, names, side, place):
     height = below + MARGIN + sum(len(lines) * LINE_HEIGHT + GAP for lines, _ in texts)
     frame = Image.new('RGB', (width + 2 * MARGIN, height), PAPER)
     pen = ImageDraw.Draw(frame)
-    for i, (name, picture) in enumerate(zip(names, pictures)):
+    for i, (name, image) in enumerate(zip(names, images)):
         left = MARGIN + i * (side + GAP)
         pen.text((left, MARGIN // 2 - 2), name, FAINT, letters)
-        frame.paste(shown(picture, side), (left, top))
+        frame.paste(shown(image, side), (left, top))
     _draw_bar(pen, below - MARGIN // 2 - BAR, width, place)
     y = below + GAP
     for lines, ink in texts:

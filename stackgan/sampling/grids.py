@@ -1,10 +1,10 @@
-"""Grids of pictures, a row a caption, the caption written under its row; ways as strips."""
+"""Grids of images, a row a caption, the caption written under its row; ways as strips."""
 
 from typing import Any, List, NamedTuple
 
 from PIL import Image, ImageDraw
 
-from stackgan.lettering import font, wrap
+from stackgan.text_rendering import font, wrap
 
 MARGIN, GAP = 12, 4
 LETTER_SIZE, LINE_HEIGHT, LINES = 14, 19, 2
@@ -12,17 +12,17 @@ PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (120, 120, 120)
 
 
 class Strips(NamedTuple):
-    """Pictures that belong together step by step, in strips one above the other."""
+    """Images that belong together step by step, in strips one above the other."""
 
-    strips: List[Any]     # of as many pictures each
+    strips: List[Any]     # of as many images each
     left: str             # written under its beginning
     right: str            # written under its end
     name: str             # written before both
 
 
 def captioned_grid(
-        rows,             # [(caption, [picture, ...])]; pictures are [S, S, 3] uint8 of any S
-        side,             # every picture is shown this large, in pixels
+        rows,             # [(caption, [image, ...])]; images are [S, S, 3] uint8 of any S
+        side,             # every image is shown this large, in pixels
         headings=None,    # a text above each column; None: none
         columns=1,        # rows of the list that stand side by side
         groups=None,      # texts above the headings, each above as many columns; None: none
@@ -30,7 +30,7 @@ def captioned_grid(
 ):
     """A PIL image of all rows."""
     letters = font(LETTER_SIZE)
-    width = max(len(pictures) for _, pictures in rows) * (side + GAP) - GAP
+    width = max(len(images) for _, images in rows) * (side + GAP) - GAP
     height = side + GAP + lines * LINE_HEIGHT + MARGIN // 2
     above = [texts for texts in (groups, headings) if texts]
     top = MARGIN + LINE_HEIGHT * len(above)
@@ -38,11 +38,11 @@ def captioned_grid(
     sheet = Image.new('RGB', (MARGIN + columns * (width + MARGIN), top + down * height + MARGIN // 2),
                       PAPER)
     pen = ImageDraw.Draw(sheet)
-    for number, (caption, pictures) in enumerate(rows):
+    for number, (caption, images) in enumerate(rows):
         left = MARGIN + (number // down) * (width + MARGIN)
         y = top + (number % down) * height
-        for i, picture in enumerate(pictures):
-            sheet.paste(shown(picture, side), (left + i * (side + GAP), y))
+        for i, image in enumerate(images):
+            sheet.paste(shown(image, side), (left + i * (side + GAP), y))
         if number % down == 0:
             for level, texts in enumerate(above):
                 _write_above(pen, texts, left, MARGIN // 2 + level * LINE_HEIGHT, width)
@@ -53,7 +53,7 @@ def captioned_grid(
 
 def strip_grid(
         rows,             # [Strips]
-        side,             # every picture is shown this large, in pixels
+        side,             # every image is shown this large, in pixels
         headings,         # a text above each step
         labels,           # a text before each strip
 ):
@@ -71,8 +71,8 @@ def strip_grid(
         y = top + number * height
         for strip, label in zip(row.strips, labels):
             pen.text((MARGIN, y + (side - LINE_HEIGHT) // 2), label, FAINT, letters)
-            for i, picture in enumerate(strip):
-                sheet.paste(shown(picture, side), (before + i * (side + GAP), y))
+            for i, image in enumerate(strip):
+                sheet.paste(shown(image, side), (before + i * (side + GAP), y))
             y += side + GAP
         pen.text((MARGIN, y), row.name, FAINT, letters)
         half = (width - MARGIN) // 2 if row.right else width
@@ -86,11 +86,11 @@ def strip_grid(
 
 def lines_of(
         captions,         # texts
-        pictures,         # beside each other
+        images,         # beside each other
         side,             # each is shown this large, in pixels
 ):
-    """Lines that the longest of them takes under so many pictures, at least 2 and at most 8."""
-    width = pictures * (side + GAP) - GAP
+    """Lines that the longest of them takes under so many images, at least 2 and at most 8."""
+    width = images * (side + GAP) - GAP
     return max([LINES] + [len(wrap(text, font(LETTER_SIZE), width, 4 * LINES))
                           for text in captions])
 
@@ -104,11 +104,11 @@ def _write_above(pen, texts, left, top, width):
 
 
 def shown(
-        picture,          # [S, S, 3] uint8
+        pixels,          # [S, S, 3] uint8
         side,             # wanted, in pixels
 ):
-    """The picture as a PIL image of that size."""
-    image = Image.fromarray(picture)
+    """The image as a PIL image of that size."""
+    image = Image.fromarray(pixels)
     if image.size == (side, side):
         return image
     return image.resize((side, side), Image.BICUBIC if image.size[0] < side else Image.LANCZOS)

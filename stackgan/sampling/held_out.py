@@ -1,18 +1,18 @@
-"""Which held-out captions are drawn when none are given."""
+"""Which held-out captions are generated when none are given."""
 
 import itertools
 
 from stackgan.data.noise import random_state
-from stackgan.sampling.wanted import Wanted
+from stackgan.sampling.sample_request import SampleRequest
 
 
 def held_out_captions(
         split,             # data.prepared.Split, the test part
         embeddings,        # data.prepared.ArrayFile of its captions
-        count,             # pictures wanted
+        count,             # images wanted
         seed,              # of the choice
 ):
-    """[Wanted]: test images in a shuffled order, over and over, with a random caption each."""
+    """[SampleRequest]: test images in a shuffled order, over and over, with a random caption each."""
     return list(itertools.islice(stream_captions(split, embeddings, seed), count))
 
 
@@ -23,13 +23,13 @@ def stream_captions(
         first=0,           # the first ones to leave out
 ):
     """`held_out_captions` without end, one by one; no embedding stays in memory."""
-    items, drawn = split.items(), {}
+    items, generated = split.items(), {}
     for place, (image, number) in enumerate(stream_choices(split, seed)):
         caption = items[image]['captions'][number]
-        copy = drawn.get(caption, 0)                     # a repeated caption gets other noise
-        drawn[caption] = copy + 1
+        copy = generated.get(caption, 0)                     # a repeated caption gets other noise
+        generated[caption] = copy + 1
         if place >= first:
-            yield Wanted(caption, embeddings.read(int(split.caption_starts[image]) + number), copy,
+            yield SampleRequest(caption, embeddings.read(int(split.caption_starts[image]) + number), copy,
                          {'image': items[image]['name'], 'class_id': items[image]['class_id']})
 
 
@@ -37,7 +37,7 @@ def stream_choices(
         split,             # data.prepared.Split, the test part
         seed,              # of the choice
 ):
-    """(image, number of its caption) without end: what `held_out_captions` draws."""
+    """(image, number of its caption) without end: what `held_out_captions` generates."""
     random = random_state(seed, 'held-out captions')
     starts = split.caption_starts
     while True:

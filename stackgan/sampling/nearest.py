@@ -1,9 +1,9 @@
-"""The training pictures nearest to others: pixel by pixel at 64 px, exact, in blocks.
+"""The training images nearest to others: pixel by pixel at 64 px, exact, in blocks.
 
-The distance of two pictures is the root of the mean squared difference of their values (0 to 255)
-over 64 x 64 pixels and three channels, to the training picture or its mirror image, whichever is
-nearer: training shows both. Of a stored 76 px picture the middle counts. It finds copies; two
-pictures of one bird in another place, or in front of another background, are far apart by it.
+The distance of two images is the root of the mean squared difference of their values (0 to 255)
+over 64 x 64 pixels and three channels, to the training image or its mirror image, whichever is
+nearer: training shows both. Of a stored 76 px image the middle counts. It finds copies; two
+images of one bird in another place, or in front of another background, are far apart by it.
 """
 
 from typing import Any, NamedTuple
@@ -14,14 +14,14 @@ from stackgan.data.prepared import LOW
 
 SIDE = 64
 MARGIN = (LOW - SIDE) // 2
-BLOCK = 128                # pictures at a time: 13 MB of float64, three times
-GROUP = 4096               # pictures whose neighbours are sought in one pass: 50 MB
+BLOCK = 128                # images at a time: 13 MB of float64, three times
+GROUP = 4096               # images whose neighbours are sought in one pass: 50 MB
 DISTANCE = ('root mean square difference of the values (0 to 255) of 64 x 64 pixels, to the middle '
-            'of the stored 76 px training picture or its mirror image')
+            'of the stored 76 px training image or its mirror image')
 
 
 class Neighbours(NamedTuple):
-    """Of each of N pictures the K nearest training pictures, the nearest first."""
+    """Of each of N images the K nearest training images, the nearest first."""
 
     images: Any            # [N, K] int64: indices in the split
     distances: Any         # [N, K] float64
@@ -29,53 +29,53 @@ class Neighbours(NamedTuple):
 
 
 def nearest(
-        pictures,          # [N, 64, 64, 3] uint8
+        images,          # [N, 64, 64, 3] uint8
         split,             # data.prepared.Split to search
         count,             # K, at most as many as there are
         leave_out=None,    # [N] indices: an image of the split that is no neighbour of each
-        advance=None,      # called with the number of training pictures after each block
+        advance=None,      # called with the number of training images after each block
 ):
     """`Neighbours`. Of equal distances the earlier image counts as nearer."""
-    total = len(pictures)
+    total = len(images)
     squares = np.full((total, 0), 0.0)
-    images, mirrored = np.zeros((total, 0), np.int64), np.zeros((total, 0), bool)
+    numbers_of_nearest, mirrored = np.zeros((total, 0), np.int64), np.zeros((total, 0), bool)
     for start in range(0, len(split), BLOCK):
-        block = _rows([training_picture(split, index)
+        block = _rows([training_image(split, index)
                        for index in range(start, min(start + BLOCK, len(split)))])
-        found, turned = _squares(pictures, block)
+        found, turned = _squares(images, block)
         if leave_out is not None:
             inside = np.flatnonzero((leave_out >= start) & (leave_out < start + len(block)))
             found[inside, leave_out[inside] - start] = np.inf
         numbers = np.broadcast_to(np.arange(start, start + len(block)), found.shape)
-        squares, images, mirrored = _first(count, np.hstack([squares, found]),
-                                           np.hstack([images, numbers]),
+        squares, numbers_of_nearest, mirrored = _first(count, np.hstack([squares, found]),
+                                           np.hstack([numbers_of_nearest, numbers]),
                                            np.hstack([mirrored, turned]))
         if advance:
             advance(len(block))
-    return Neighbours(images, np.sqrt(squares / (SIDE * SIDE * 3)), mirrored)
+    return Neighbours(numbers_of_nearest, np.sqrt(squares / (SIDE * SIDE * 3)), mirrored)
 
 
-def training_picture(
+def training_image(
         split,             # data.prepared.Split
         index,
 ):
-    """[64, 64, 3] uint8: the middle of a stored 76 px picture."""
-    return split.picture(index, LOW, MARGIN, SIDE)[:, MARGIN:MARGIN + SIDE]
+    """[64, 64, 3] uint8: the middle of a stored 76 px image."""
+    return split.image(index, LOW, MARGIN, SIDE)[:, MARGIN:MARGIN + SIDE]
 
 
-def _rows(pictures):
+def _rows(images):
     """[N, 64 * 64 * 3] float64: sums of products of whole numbers below 2 ** 53 are exact."""
-    return np.stack(pictures).reshape(len(pictures), -1).astype(np.float64)
+    return np.stack(images).reshape(len(images), -1).astype(np.float64)
 
 
-def _squares(pictures, block):
-    """Squared distances [N, B] to the nearer of each picture and its mirror image, and which."""
+def _squares(images, block):
+    """Squared distances [N, B] to the nearer of each image and its mirror image, and which."""
     turned = block.reshape(-1, SIDE, SIDE, 3)[:, :, ::-1].reshape(len(block), -1)
     lengths = np.sum(block * block, axis=1)
-    squares = np.empty((len(pictures), len(block)))
+    squares = np.empty((len(images), len(block)))
     is_turned = np.empty(squares.shape, bool)
-    for start in range(0, len(pictures), BLOCK):
-        part = _rows(pictures[start:start + BLOCK])
+    for start in range(0, len(images), BLOCK):
+        part = _rows(images[start:start + BLOCK])
         straight, mirrored = part.dot(block.T), part.dot(turned.T)
         rows = slice(start, start + len(part))
         is_turned[rows] = mirrored > straight

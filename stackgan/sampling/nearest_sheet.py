@@ -1,6 +1,6 @@
-"""Samples with the nearest training pictures beside them, to see what a generator memorised.
+"""Samples with the nearest training images beside them, to see what a generator memorised.
 
-The real pictures are in nearest.png alone: 64/ and 256/ hold drawn ones only.
+The real images are in nearest.png alone: 64/ and 256/ hold generated ones only.
 """
 
 import os
@@ -8,20 +8,20 @@ import os
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stackgan.data.pictures import BICUBIC
+from stackgan.data.images import BICUBIC
 from stackgan.data.prepared import HIGH, LOW
 from stackgan.files import atomic_write, write_json, write_json_lines
-from stackgan.lettering import font, wrap
 from stackgan.progress import Progress
 from stackgan.sampling.grids import FAINT, GAP, INK, MARGIN, PAPER, shown
-from stackgan.sampling.nearest import DISTANCE, GROUP, SIDE, nearest, training_picture
-from stackgan.sampling.sheets import read_pictures, stage_names
+from stackgan.sampling.nearest import DISTANCE, GROUP, SIDE, nearest, training_image
+from stackgan.sampling.sheets import read_images, stage_names
+from stackgan.text_rendering import font, wrap
 
 SHEET, FACTS = 'nearest.png', 'nearest.json'
 ROWS = 12                          # of the sheet, at most
 SHOWN_SIDE = 160
-LETTER_SIZE, LINE_HEIGHT, LINES = 12, 16, 5     # below each picture
-COMPARED = 200                     # training pictures whose nearest other one is sought
+LETTER_SIZE, LINE_HEIGHT, LINES = 12, 16, 5     # below each image
+COMPARED = 200                     # training images whose nearest other one is sought
 
 
 def add_nearest(
@@ -35,11 +35,11 @@ def add_nearest(
     items, found = split.items(), []
     chosen = np.unique(np.linspace(0, len(split) - 1, min(len(split), COMPARED)).astype(np.int64))
     passes = -(-len(index) // GROUP) + 1
-    with Progress('nearest', passes * len(split), 'training pictures') as progress:
+    with Progress('nearest', passes * len(split), 'training images') as progress:
         for start in range(0, len(index), GROUP):
             samples = np.stack([_small(folder, line) for line in index[start:start + GROUP]])
             found += list(zip(*nearest(samples, split, count, None, progress.advance)))
-        others = nearest(np.stack([training_picture(split, each) for each in chosen]), split, 1,
+        others = nearest(np.stack([training_image(split, each) for each in chosen]), split, 1,
                          chosen, progress.advance).distances[:, 0]
     index = [dict(line, nearest=[{'image': items[image]['name'], 'distance': round(distance, 3),
                                   'mirrored': bool(turned)}
@@ -54,8 +54,8 @@ def add_nearest(
 
 
 def _small(folder, line):
-    """[64, 64, 3] uint8 of the largest picture of a line, shrunk as `preprocess` does."""
-    image = Image.fromarray(read_pictures(folder, line)[-1])
+    """[64, 64, 3] uint8 of the largest image of a line, shrunk as `preprocess` does."""
+    image = Image.fromarray(read_images(folder, line)[-1])
     if image.size != (SIDE, SIDE):
         image = image.resize((SIDE, image.size[1]), BICUBIC).resize((SIDE, SIDE), BICUBIC)
     return np.asarray(image)
@@ -76,8 +76,8 @@ def _summary(distances):
 
 def _describe(facts, count):
     samples, others = facts['samples'], facts['training_to_nearest_other']
-    return ('nearest of %d training pictures: median distance %.1f, least %.1f; of %d training '
-            'pictures to their nearest other one %.1f and %.1f; %s shows %d of %d samples'
+    return ('nearest of %d training images: median distance %.1f, least %.1f; of %d training '
+            'images to their nearest other one %.1f and %.1f; %s shows %d of %d samples'
             % (facts['training_pictures'], samples['median'], samples['least'], others['count'],
                others['median'], others['least'], SHEET, min(count, ROWS), count))
 
@@ -86,7 +86,7 @@ def _write_sheet(folder, lines, found, split, items, facts):
     columns = 1 + len(lines[0]['nearest'])
     step, height = SHOWN_SIDE + GAP, SHOWN_SIDE + GAP + LINES * LINE_HEIGHT + MARGIN
     width, letters = columns * step - GAP, font(LETTER_SIZE)
-    note = wrap('Distance: RMS difference of pixel values at 64 px. Between a training picture and '
+    note = wrap('Distance: RMS difference of pixel values at 64 px. Between a training image and '
                 'its nearest other one: median %(median).1f, least %(least).1f.'
                 % facts['training_to_nearest_other'], letters, width, LINES)
     top = MARGIN + (len(note) + 1) * LINE_HEIGHT
@@ -99,7 +99,7 @@ def _write_sheet(folder, lines, found, split, items, facts):
         pen.text((MARGIN + i * step, top - LINE_HEIGHT - 2), heading, FAINT, letters)
     for row, (line, neighbours) in enumerate(zip(lines, found)):
         y = top + row * height
-        _write_cell(sheet, pen, (MARGIN, y), read_pictures(folder, line)[-1],
+        _write_cell(sheet, pen, (MARGIN, y), read_images(folder, line)[-1],
                     _noise_of(line), _caption_of(line))
         for i, (image, distance, turned) in enumerate(zip(*neighbours)):
             _write_cell(sheet, pen, (MARGIN + (i + 1) * step, y),
@@ -112,11 +112,11 @@ def _write_sheet(folder, lines, found, split, items, facts):
 
 
 def _training_shown(split, image, turned):
-    """The part of the 304 px picture that was compared at 64 px, turned as it was."""
+    """The part of the 304 px image that was compared at 64 px, turned as it was."""
     side = HIGH * SIDE // LOW
     first = (HIGH - side) // 2
-    picture = split.picture(image, HIGH, first, side)[:, first:first + side]
-    return picture[:, ::-1] if turned else picture
+    pixels = split.image(image, HIGH, first, side)[:, first:first + side]
+    return pixels[:, ::-1] if turned else pixels
 
 
 def _caption_of(line):
@@ -134,17 +134,17 @@ def _noise_of(line):
 
 
 def _end_of(name):
-    """The end of a name, which tells the pictures of a class apart, as far as it fits."""
+    """The end of a name, which tells the images of a class apart, as far as it fits."""
     letters, cut = font(LETTER_SIZE), name
     while letters.getlength(cut) > SHOWN_SIDE:
         cut = '\u2026' + cut[2:]
     return cut
 
 
-def _write_cell(sheet, pen, place, picture, *texts):
-    """A picture with texts below it: the last one on as many lines as are left."""
+def _write_cell(sheet, pen, place, image, *texts):
+    """An image with texts below it: the last one on as many lines as are left."""
     letters = font(LETTER_SIZE)
-    sheet.paste(shown(np.ascontiguousarray(picture), SHOWN_SIDE), place)
+    sheet.paste(shown(np.ascontiguousarray(image), SHOWN_SIDE), place)
     y = place[1] + SHOWN_SIDE + GAP // 2
     lines = [(line, FAINT if text is texts[0] else INK) for text in texts[:-1]
              for line in wrap(text, letters, SHOWN_SIDE, 1)]

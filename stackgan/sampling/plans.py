@@ -1,22 +1,22 @@
-"""Which pictures are drawn, and how they stand in a grid: copies, seeds, ways between two."""
+"""Which images are generated, and how they stand in a grid: copies, seeds, ways between two."""
 
 from typing import Any, List, NamedTuple, Optional, Tuple
 
 from stackgan.sampling.interpolation import lerp, positions
-from stackgan.sampling.wanted import Source, Truncation, Wanted
+from stackgan.sampling.sample_request import NoiseSource, SampleRequest, Truncation
 
 
-class Shot(NamedTuple):
-    """One picture to draw, with the noise it gets."""
+class PlannedSample(NamedTuple):
+    """One image to generate, with the noise it gets."""
 
-    wanted: Wanted
-    source: Source
+    wanted: SampleRequest
+    source: NoiseSource
 
 
 class Plan(NamedTuple):
-    """Pictures in the order of drawing, and the rows of their grid."""
+    """Images in the order of generation, and the rows of their grid."""
 
-    shots: List[Shot]
+    samples: List[PlannedSample]
     rows: List[Tuple[Any, List[int]]]    # (what is written under it, indices of its shots)
     headings: Optional[List[str]]        # of the columns; None: they have none
     is_path: bool                        # whether a row is a way, step by step
@@ -31,55 +31,55 @@ class Path(NamedTuple):
 
 
 def copies_plan(
-        wanted,           # [Wanted]
+        wanted,           # [SampleRequest]
         seed,             # of all noise
         truncation=Truncation(),
 ):
-    """Each picture once; those of one caption in one row."""
+    """Each image once; those of one caption in one row."""
     rows = {}
     for number, each in enumerate(wanted):
         rows.setdefault(each.caption, []).append(number)
-    return Plan([Shot(each, Source(seed, truncation)) for each in wanted], list(rows.items()),
+    return Plan([PlannedSample(each, NoiseSource(seed, truncation)) for each in wanted], list(rows.items()),
                 None, False, 'seed %d' % seed)
 
 
 def seeds_plan(
-        wanted,           # [Wanted]
+        wanted,           # [SampleRequest]
         seeds,            # a column each
         truncation=Truncation(),
 ):
     """A row for each of `wanted`, a column for each seed."""
-    shots = [Shot(each, Source(seed, truncation)) for each in wanted for seed in seeds]
+    samples = [PlannedSample(each, NoiseSource(seed, truncation)) for each in wanted for seed in seeds]
     rows = [(each.caption, _row(number, len(seeds))) for number, each in enumerate(wanted)]
     names = ['seed %d' % seed for seed in seeds]
-    return Plan(shots, rows, names, False, 'seeds ' + ', '.join(map(str, seeds)))
+    return Plan(samples, rows, names, False, 'seeds ' + ', '.join(map(str, seeds)))
 
 
 def noise_path_plan(
-        wanted,           # [Wanted]
+        wanted,           # [SampleRequest]
         seeds,            # (from, to)
-        steps,            # pictures on the way, both ends included
+        steps,            # images on the way, both ends included
         truncation=Truncation(),
 ):
-    """For each of `wanted`, the way from its picture of one seed to that of another."""
+    """For each of `wanted`, the way from its image of one seed to that of another."""
     places = positions(steps)
-    shots = [Shot(each, Source(seeds[0], truncation, seeds[1], place))
+    samples = [PlannedSample(each, NoiseSource(seeds[0], truncation, seeds[1], place))
              for each in wanted for place in places]
     rows = [(Path((each.caption,), tuple(seeds)), _row(number, steps))
             for number, each in enumerate(wanted)]
-    return Plan(shots, rows, _percentages(places), True, 'seeds %d to %d' % tuple(seeds))
+    return Plan(samples, rows, _percentages(places), True, 'seeds %d to %d' % tuple(seeds))
 
 
 def caption_path_plan(
-        ends,             # two Wanted
+        ends,             # two SampleRequest
         seeds,            # a row each
-        steps,            # pictures on the way, both ends included
+        steps,            # images on the way, both ends included
         truncation=Truncation(),
 ):
     """For each seed, the straight way between the embeddings of two captions.
 
     The noise is that of the first caption all the way, so that nothing but the sentence changes:
-    the first picture is the one the first caption has with that seed, the last one has the second
+    the first image is the one the first caption has with that seed, the last one has the second
     caption's embedding and the first one's noise.
     """
     places = positions(steps)
@@ -87,18 +87,18 @@ def caption_path_plan(
     steps_of = [first._replace(embedding=lerp(first.embedding, other.embedding, place),
                                facts={'other_caption': other.caption, 'position': place})
                 for place in places]
-    shots = [Shot(each, Source(seed, truncation)) for seed in seeds for each in steps_of]
+    samples = [PlannedSample(each, NoiseSource(seed, truncation)) for seed in seeds for each in steps_of]
     rows = [(Path((first.caption, other.caption), (seed,)), _row(number, steps))
             for number, seed in enumerate(seeds)]
     noise = 'seed%s %s' % ('s' if len(seeds) > 1 else '', ', '.join(map(str, seeds)))
-    return Plan(shots, rows, _percentages(places), True, noise)
+    return Plan(samples, rows, _percentages(places), True, noise)
 
 
 def facts_of(
-        shot,             # Shot
+        sample,             # PlannedSample
 ):
-    """Its line of the index without the files: all that it takes to draw it again."""
-    wanted, source = shot
+    """Its line of the index without the files: all that it takes to generate it again."""
+    wanted, source = sample
     line = dict(wanted.facts, caption=wanted.caption, seed=source.seed, copy=wanted.copy)
     if source.other_seed is not None:
         line.update(other_seed=source.other_seed, position=source.position)

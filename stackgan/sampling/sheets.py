@@ -1,17 +1,17 @@
-"""grid.png: the pictures of a plan, read back from their files, as many as can be looked at."""
+"""grid.png: the images of a plan, read back from their files, as many as can be looked at."""
 
 import os
 
 import numpy as np
 
-from stackgan.data.pictures import require_picture
+from stackgan.data.images import require_image
 from stackgan.files import atomic_write
 from stackgan.sampling.grids import LINES, Strips, captioned_grid, lines_of, strip_grid
 
 GRID = 'grid.png'
 ROWS, COLUMNS = 16, 8              # of a grid, at most; Stage-I and Stage-II are one column
 PATH_ROWS, PATH_COLUMNS = 8, 12    # of a grid of ways
-SIDE, SMALL_SIDE = 192, 128        # of a picture in it: up to 8 beside each other, and more
+SIDE, SMALL_SIDE = 192, 128        # of an image in it: up to 8 beside each other, and more
 PATH_SIDE = 128
 
 
@@ -32,16 +32,16 @@ def write_grid(
 def _sheet(folder, plan, index):
     """Rows of copies or seeds; of copies as many as all rows have."""
     rows = plan.rows[:ROWS]
-    columns = min([COLUMNS] + [len(shots) for _, shots in rows])
-    pictures = [(text, [picture for number in shots[:columns]
-                        for picture in read_pictures(folder, index[number])])
-                for text, shots in rows]
+    columns = min([COLUMNS] + [len(samples) for _, samples in rows])
+    images = [(text, [image for number in samples[:columns]
+                        for image in read_images(folder, index[number])])
+                for text, samples in rows]
     names = stage_names(index[0]) * columns
     side_by_side = max(1, min(4, 8 // len(names))) if len(rows) > 3 else 1
     groups = plan.headings[:columns] if plan.headings else None
     side = SIDE if len(names) <= 8 else SMALL_SIDE
     lines = LINES if side_by_side > 1 else lines_of([text for text, _ in rows], len(names), side)
-    sheet = captioned_grid(pictures, side, names, side_by_side, groups, lines)
+    sheet = captioned_grid(images, side, names, side_by_side, groups, lines)
     return sheet, len(rows), columns
 
 
@@ -50,9 +50,9 @@ def _path_sheet(folder, plan, index):
     rows, steps = plan.rows[:PATH_ROWS], len(plan.headings)
     chosen = np.unique(np.linspace(0, steps - 1, min(steps, PATH_COLUMNS)).round().astype(int))
     strips = []
-    for path, shots in rows:
-        pictures = [read_pictures(folder, index[shots[step]]) for step in chosen]
-        strips.append(Strips(list(zip(*pictures)), *_texts(path)))
+    for path, samples in rows:
+        images = [read_images(folder, index[samples[step]]) for step in chosen]
+        strips.append(Strips(list(zip(*images)), *_texts(path)))
     sheet = strip_grid(strips, PATH_SIDE, [plan.headings[step] for step in chosen],
                        stage_names(index[0]))
     return sheet, len(rows), len(chosen)
@@ -71,10 +71,10 @@ def stage_names(
     return ['Stage-I', 'Stage-II'][:len(line['files'])]
 
 
-def read_pictures(
+def read_images(
         folder,           # of the samples
         line,             # of the index
 ):
     """[[S, S, 3] uint8] of its files, the smallest first."""
-    return [np.asarray(require_picture(os.path.join(folder, name)))
+    return [np.asarray(require_image(os.path.join(folder, name)))
             for _, name in sorted(line['files'].items(), key=lambda item: int(item[0]))]

@@ -1,1 +1,1 @@
-"""Pictures -> features -> numbers that say how good generated pictures are."""
+"""Images -> features -> numbers that say how good generated images are."""

@@ -1,10 +1,10 @@
 """Whether generated birds have the body colour that their captions ask for.
 
-A small judge learns body colours from real training pictures. It counts colours (a histogram in
-red, green and blue with soft bins) in the regions of a grid around the middle of a picture and
+A small judge learns body colours from real training images. It counts colours (a histogram in
+red, green and blue with soft bins) in the regions of a grid around the middle of an image and
 weighs the counts linearly: ridge regression on one-hot targets, in closed form. It also learns
-from shifted, blurred, noisy, darker and brighter copies, as generated pictures are not as sharp
-as real ones. It is measured on real test pictures; a report on generated pictures carries that
+from shifted, blurred, noisy, darker and brighter copies, as generated images are not as sharp
+as real ones. It is measured on real test images; a report on generated images carries that
 figure and is refused for a judge that fails there. NumPy only.
 """
 
@@ -16,7 +16,7 @@ from stackgan.errors import InputError, StackganError
 from stackgan.files import read_json_lines
 
 VIEW = 64                    # side of what the judge looks at, as the networks do
-STORED = 76                  # side of a picture from which training crops a view
+STORED = 76                  # side of an image from which training crops a view
 BORDER = 5                   # pixels along each edge of a view that are left out
 CELLS = 6                    # regions along each side of the rest
 BINS = 5                     # of each channel
@@ -24,8 +24,8 @@ BLUR_PASSES = 4              # of (1, 2, 1) / 4: a standard deviation of 1.4 pix
 NOISE = 12.0                 # standard deviation, in values of [0, 255]
 LIGHTS = (0.75, 1.2)         # factors on the brightness
 RIDGE = 0.05                 # relative to the mean square of a feature
-BATCH = 128                  # pictures at a time
-LEAST_REAL_ACCURACY = 0.8    # a judge below it may not judge
+BATCH = 128                  # images at a time
+MIN_REAL_ACCURACY = 0.8    # a judge below it may not judge
 SHUFFLES = 20
 
 
@@ -35,38 +35,38 @@ class Judge(NamedTuple):
     names: Tuple[str, ...]   # of the colours; a label is an index of it
     weights: np.ndarray      # (features + 1, colours) float64
 
-    def predict(self, pictures):
-        """Labels, (n,) int64, of pictures (n, side, side, 3) uint8 in [0, 255].
+    def predict(self, images):
+        """Labels, (n,) int64, of images (n, side, side, 3) uint8 in [0, 255].
 
-        The side is 64 or 76 or a multiple of these, as stored and generated pictures have.
+        The side is 64 or 76 or a multiple of these, as stored and generated images have.
         """
         labels = [np.zeros(0, np.int64)]
-        for start in range(0, len(pictures), BATCH):
-            scores = _features(_views(pictures[start:start + BATCH])) @ self.weights
+        for start in range(0, len(images), BATCH):
+            scores = _features(_views(images[start:start + BATCH])) @ self.weights
             labels.append(np.argmax(scores, axis=1))
         return np.concatenate(labels)
 
-    def accuracy(self, pictures, labels):
-        """Share in [0, 1] of pictures whose label (n,) is the predicted one."""
-        return float(np.mean(self.predict(pictures) == np.asarray(labels)))
+    def accuracy(self, images, labels):
+        """Share in [0, 1] of images whose label (n,) is the predicted one."""
+        return float(np.mean(self.predict(images) == np.asarray(labels)))
 
 
 def train_judge(
-        pictures,    # (n, side, side, 3) uint8 in [0, 255], real ones of the training split
+        images,    # (n, side, side, 3) uint8 in [0, 255], real ones of the training split
         labels,      # (n,) ints, indices of `names`
-        names,       # colours; each needs a picture
+        names,       # colours; each needs an image
         seed=0,      # of the copies' noise and shifts
 ):
-    """The `Judge` that knows the colours of these pictures."""
+    """The `Judge` that knows the colours of these images."""
     labels = np.asarray(labels)
     missing = [name for index, name in enumerate(names) if not np.any(labels == index)]
     if missing:
-        raise StackganError('colour judge: no training picture of %s' % ', '.join(missing))
-    random = np.random.RandomState([seed, len(pictures)])
+        raise StackganError('colour judge: no training image of %s' % ', '.join(missing))
+    random = np.random.RandomState([seed, len(images)])
     squares, products, rows = 0.0, 0.0, 0
-    for start in range(0, len(pictures), BATCH):
+    for start in range(0, len(images), BATCH):
         targets = np.eye(len(names))[labels[start:start + BATCH]]
-        for views in _varied(pictures[start:start + BATCH], random):
+        for views in _varied(images[start:start + BATCH], random):
             features = _features(views)
             squares = squares + features.T @ features
             products = products + features.T @ targets
@@ -77,25 +77,25 @@ def train_judge(
 
 
 def colour_report(
-        predicted,        # (n,) labels that the judge gives to generated pictures
-        asked,            # (n,) labels: body colours of the captions they were drawn from
+        predicted,        # (n,) labels that the judge gives to generated images
+        asked,            # (n,) labels: body colours of the captions they were generated from
         names,            # colours; a label is an index of it
-        real_accuracy,    # of the judge on real test pictures, in [0, 1]
+        real_accuracy,    # of the judge on real test images, in [0, 1]
         seed=0,           # of the shuffles
 ):
-    """How well generated pictures follow their captions' body colours: a dict for a record.
+    """How well generated images follow their captions' body colours: a dict for a record.
 
-    `shuffled_accuracy` pairs each picture with the caption of another one, at random, and is
-    near `chance` unless pictures or captions are all alike.
+    `shuffled_accuracy` pairs each image with the caption of another one, at random, and is
+    near `chance` unless images or captions are all alike.
     """
     predicted, asked = np.asarray(predicted), np.asarray(asked)
-    if real_accuracy < LEAST_REAL_ACCURACY:
+    if real_accuracy < MIN_REAL_ACCURACY:
         raise StackganError(
-            'colour judge: right on %.1f %% of real test pictures, at least %.0f %% is needed to '
-            'judge generated ones; train it on more pictures'
-            % (100 * real_accuracy, 100 * LEAST_REAL_ACCURACY))
+            'colour judge: right on %.1f %% of real test images, at least %.0f %% is needed to '
+            'judge generated ones; train it on more images'
+            % (100 * real_accuracy, 100 * MIN_REAL_ACCURACY))
     if predicted.shape != asked.shape or len(asked) < 2:
-        raise StackganError('colour report: %d pictures for %d captions; as many of each, and '
+        raise StackganError('colour report: %d images for %d captions; as many of each, and '
                             'two or more, are needed' % (len(predicted), len(asked)))
     random = np.random.RandomState(seed)
     shuffled = [np.mean(predicted == _others(asked, random)) for _ in range(SHUFFLES)]
@@ -125,40 +125,40 @@ def read_body_colours(path):
 
 
 def _others(labels, random):
-    """Each label replaced by that of another picture: a random cycle through all of them."""
+    """Each label replaced by that of another image: a random cycle through all of them."""
     order = random.permutation(len(labels))
     result = np.empty_like(labels)
     result[order] = labels[np.roll(order, 1)]
     return result
 
 
-def _views(pictures, top=(STORED - VIEW) // 2, left=(STORED - VIEW) // 2):
+def _views(images, top=(STORED - VIEW) // 2, left=(STORED - VIEW) // 2):
     """(n, 64, 64, 3): averaged down; what was stored for cropping is cropped at (top, left)."""
-    pictures = np.asarray(pictures)
-    side = pictures.shape[1]
+    images = np.asarray(images)
+    side = images.shape[1]
     for base in (VIEW, STORED):
-        if side % base == 0 and pictures.shape[1:] == (side, side, 3):
+        if side % base == 0 and images.shape[1:] == (side, side, 3):
             step = side // base
             if step > 1:
-                blocks = pictures.reshape(-1, base, step, base, step, 3)
-                pictures = blocks.mean(axis=(2, 4), dtype=np.float32)
-            return pictures if base == VIEW else pictures[:, top:top + VIEW, left:left + VIEW]
-    raise ValueError('pictures of shape %s; (n, side, side, 3) with a multiple of 64 or 76 as '
-                     'side is right' % (pictures.shape,))
+                blocks = images.reshape(-1, base, step, base, step, 3)
+                images = blocks.mean(axis=(2, 4), dtype=np.float32)
+            return images if base == VIEW else images[:, top:top + VIEW, left:left + VIEW]
+    raise ValueError('images of shape %s; (n, side, side, 3) with a multiple of 64 or 76 as '
+                     'side is right' % (images.shape,))
 
 
-def _varied(pictures, random):
-    """Yields the views of pictures that a judge is trained on."""
+def _varied(images, random):
+    """Yields the views of images that a judge is trained on."""
     far = STORED - VIEW
-    middle = _views(pictures)
+    middle = _views(images)
     yield middle
     for corner in ((0, 0), (0, far), (far, 0), (far, far)):
-        yield _views(pictures, *corner)
+        yield _views(images, *corner)
     yield _blurred(middle)
-    yield _blurred(_views(pictures, *random.randint(0, far + 1, 2)))
+    yield _blurred(_views(images, *random.randint(0, far + 1, 2)))
     yield np.clip(middle + random.normal(0, NOISE, middle.shape), 0, 255)
     for light in LIGHTS:
-        shifted = _views(pictures, *random.randint(0, far + 1, 2)).astype(np.float32)
+        shifted = _views(images, *random.randint(0, far + 1, 2)).astype(np.float32)
         yield np.clip(shifted * light, 0, 255)
 
 
@@ -175,7 +175,7 @@ def _blurred(views):
 def _features(views):
     """Square roots of the colour counts of each region, and a constant: (n, features + 1).
 
-    Mirrored regions count as one, so a mirrored picture has the same features.
+    Mirrored regions count as one, so a mirrored image has the same features.
     """
     views = np.asarray(views, np.float32)[:, BORDER:VIEW - BORDER, BORDER:VIEW - BORDER]
     n, side = views.shape[:2]

@@ -1,4 +1,4 @@
-"""What a network sees in a set of pictures, kept on disk: one row a picture.
+"""What a network sees in a set of images, kept on disk: one row an image.
 
     <key>/key.json        everything that changes the rows; the folder's name is its digest
     <key>/rows.npy        (count,) of `row_type`
@@ -17,16 +17,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from stackgan.ahead import ahead
 from stackgan.file_systems import link_or_copy
 from stackgan.files import atomic_write, digest_of, read_json, write_json
 from stackgan.integrity import is_undamaged
 from stackgan.platforms.cores import available_cores
+from stackgan.prefetch import prefetch
 from stackgan.progress import Progress
 
-VERSION = 1                # raised when pictures are prepared in another way
+VERSION = 1                # raised when images are prepared in another way
 KEY, ROWS = 'key.json', 'rows.npy'
-BATCH = 16                 # pictures a network sees at once; more are slower on CPUs
+BATCH = 16                 # images a network sees at once; more are slower on CPUs
 BLOCK = 1024               # rows read at once
 BATCHES_AHEAD = 2
 
@@ -38,11 +38,11 @@ class Features:
             self,
             folder,            # of all features
             extractor,         # extractors.Extractor
-            pictures,          # a set of picture_sets
+            images,          # a set of image_sets
             earlier=(),        # other folders of features; whole ones there are used
     ):
-        self.key = _key(extractor, pictures)
-        self.count, self.extractor = pictures.count, extractor
+        self.key = _key(extractor, images)
+        self.count, self.extractor = images.count, extractor
         fields = [('digest', '<u8'), ('elongation', '<f4'), ('features', '<f4', (extractor.dim,))]
         if extractor.classes:
             fields.append(('logits', '<f4', (extractor.classes,)))
@@ -116,31 +116,31 @@ class Features:
                 yield np.fromfile(stream, self.type, min(BLOCK, self.count - start))
 
     def good_blocks(self):
-        """As `blocks`, without the rows of pictures that could not be read."""
+        """As `blocks`, without the rows of images that could not be read."""
         for rows in self.blocks():
             yield rows[rows['elongation'] > 0]
 
 
-def _key(extractor, pictures):
+def _key(extractor, images):
     """Everything that changes the rows."""
-    return {'version': VERSION, 'network': extractor.facts, 'pictures': pictures.facts}
+    return {'version': VERSION, 'network': extractor.facts, 'pictures': images.facts}
 
 
 def keep(
-        pictures,            # a set of picture_sets
+        images,            # a set of image_sets
         extractors,          # [Extractor]
         folder,              # where features are kept
         earlier,             # folders of finished features
 ):
     """Takes what finished features there are of a set that needs no looking at now."""
     for each in extractors:
-        name = digest_of(_key(each, pictures))
+        name = digest_of(_key(each, images))
         if any(os.path.isdir(os.path.join(other, name)) for other in earlier):
-            Features(folder, each, pictures, earlier)
+            Features(folder, each, images, earlier)
 
 
 class Prepared(NamedTuple):
-    """A picture as each network wants to see it."""
+    """An image as each network wants to see it."""
 
     digest: int              # of its pixels
     elongation: float        # 0: it could not be read
@@ -148,22 +148,22 @@ class Prepared(NamedTuple):
 
 
 def extract(
-        pictures,            # a set of picture_sets
+        images,            # a set of image_sets
         extractors,          # [Extractor]
         folder,              # where features are kept
         label,               # of the progress bar
         earlier=(),          # other folders of features; whole ones there are used
 ):
-    """{extractor name: Features}, complete. Pictures are made once for all extractors."""
-    found = {each.name: Features(folder, each, pictures, earlier) for each in extractors}
+    """{extractor name: Features}, complete. Images are made once for all extractors."""
+    found = {each.name: Features(folder, each, images, earlier) for each in extractors}
     unfinished = [each for each in found.values() if each.done < each.count]
     if unfinished:
         first = min(each.done for each in unfinished)
         for each in unfinished:
             each.cut(first)
         with ThreadPoolExecutor(available_cores()) as pool, \
-                closing(ahead(_prepared(pictures, unfinished, first, pool), BATCHES_AHEAD)) \
-                as chunks, Progress(label, pictures.count, 'pictures', first) as progress:
+                closing(prefetch(_prepared(images, unfinished, first, pool), BATCHES_AHEAD)) \
+                as chunks, Progress(label, images.count, 'images', first) as progress:
             for chunk in chunks:
                 for each in unfinished:
                     each.append(_rows(each, chunk))
@@ -171,18 +171,18 @@ def extract(
     return found
 
 
-def _prepared(pictures, features, first, pool):
+def _prepared(images, features, first, pool):
     """Yields lists of `Prepared`."""
     extractors = [each.extractor for each in features]
 
     def prepare(read):
-        picture = read()
-        if picture.pixels is None:
+        image = read()
+        if image.pixels is None:
             return Prepared(0, 0.0, None)
-        return Prepared(_digest(picture.pixels), picture.elongation,
-                        {each.name: each.prepare(picture.pixels) for each in extractors})
+        return Prepared(_digest(image.pixels), image.elongation,
+                        {each.name: each.prepare(image.pixels) for each in extractors})
 
-    readers = pictures.readers(first)
+    readers = images.readers(first)
     for chunk in iter(lambda: list(itertools.islice(readers, BATCH)), []):
         yield list(pool.map(prepare, chunk))
 
@@ -195,7 +195,7 @@ def _digest(pixels):
 
 
 def _rows(features, chunk):
-    """The rows of a chunk; zeros for pictures that could not be read."""
+    """The rows of a chunk; zeros for images that could not be read."""
     extractor = features.extractor
     rows = np.zeros(len(chunk), features.type)
     good = [i for i, each in enumerate(chunk) if each.views is not None]

@@ -1,6 +1,6 @@
 """The frozen Inception graph of December 2015, of which OpenAI's inception score is made.
 
-Pictures go in at `ExpandDims:0`, as floats in [0, 255]; the features of FID are `pool_3:0`. The
+Images go in at `ExpandDims:0`, as floats in [0, 255]; the features of FID are `pool_3:0`. The
 logits are features times weights without the bias, as openai/improved-gan and torch-fidelity
 take them: 1008 of them.
 """
@@ -8,30 +8,35 @@ take them: 1008 of them.
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import InputError
-from stackgan.graph_files import (OF_CLASSIFIERS, Unfit, import_checked, read_graph,
-                                  require_operations)
+from stackgan.graph_files import (
+    OF_CLASSIFIERS,
+    Unfit,
+    import_checked,
+    read_graph,
+    require_operations,
+)
 from stackgan.scoring.features import BATCH
-from stackgan.scoring.scorer_network import Seen
+from stackgan.scoring.scorer_network import ClassifierOutputs
 
 SCOPE = 'imagenet'
 SIZE = 299                 # to which the graph resizes: another size is resized before it
-PICTURES, POOLED, PRODUCT = 'ExpandDims', 'pool_3', 'softmax/logits/MatMul'
+IMAGES, POOLED, PRODUCT = 'ExpandDims', 'pool_3', 'softmax/logits/MatMul'
 TITLE = 'the frozen Inception graph of 2015'
 REMEDY = 'score.imagenet_weights names its .pb file'
 
 
 def load(
         path,              # file of the graph
-        pictures,          # [N, 299, 299, 3] float32 in [0, 255], in the current graph
+        images,          # [N, 299, 299, 3] float32 in [0, 255], in the current graph
 ):
-    """`Seen` of the graph in a file. Raises InputError for a file that is none of its kind."""
+    """`ClassifierOutputs` of the graph in a file. Raises InputError for a file that is none of its kind."""
     graph_def, graph = read_graph(path, TITLE, REMEDY), tf.get_default_graph()
-    missing = {PICTURES, POOLED, PRODUCT} - {node.name for node in graph_def.node}
+    missing = {IMAGES, POOLED, PRODUCT} - {node.name for node in graph_def.node}
     try:
         if missing:
             raise Unfit('it has no %s' % ', '.join(sorted(missing)))
         require_operations(graph_def, OF_CLASSIFIERS, 'an Inception')
-        import_checked(graph_def, [POOLED, PRODUCT], {PICTURES: pictures}, BATCH, SCOPE)
+        import_checked(graph_def, [POOLED, PRODUCT], {IMAGES: images}, BATCH, SCOPE)
         pooled = graph.get_tensor_by_name('%s/%s:0' % (SCOPE, POOLED))
         product = graph.get_operation_by_name('%s/%s' % (SCOPE, PRODUCT))
         if product.type != 'MatMul' or pooled.shape.as_list()[1:] != \
@@ -41,4 +46,4 @@ def load(
         raise InputError('%s: not %s (%s); %s' % (path, TITLE, fault, REMEDY))
     weights = product.inputs[1]
     features = tf.reshape(pooled, [-1, weights.shape.as_list()[0]])
-    return Seen(tf.matmul(features, weights), features)
+    return ClassifierOutputs(tf.matmul(features, weights), features)

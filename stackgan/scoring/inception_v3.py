@@ -1,8 +1,8 @@
 """Inception-v3 as in StackGAN-inception-model (Szegedy et al., 2016; slim of early 2016).
 
-Variables have the names of its checkpoints, which hold the moving average of each of the 388
+Variables have the names of its checkpoints, which hold the EMA of each of the 388
 under `<name>/ExponentialMovingAverage`: convolutions without bias, batch norm without scale,
-epsilon 0.001. Logit 0 is a background class that no picture has; it is left out here, before any
+epsilon 0.001. Logit 0 is a background class that no image has; it is left out here, before any
 softmax. Scopes and their numbers are those of the checkpoints: mixed_17x17x1280a is of 8x8.
 
 Batch norm is folded into the weights of each convolution at every run: that costs less than 2 %
@@ -18,10 +18,10 @@ import tensorflow.compat.v1 as tf
 from stackgan.checkpoint_files import open_checkpoint
 from stackgan.errors import InputError
 from stackgan.networks.layers import check_shape
-from stackgan.scoring.scorer_network import Seen
+from stackgan.scoring.scorer_network import ClassifierOutputs
 from stackgan.tensorflow_paths import plain_path
 
-SIZE = 299                 # side of the pictures
+SIZE = 299                 # side of the images
 EPSILON = 0.001
 AVERAGE = '/ExponentialMovingAverage'
 LOGITS = 'logits/logits/weights' + AVERAGE
@@ -38,7 +38,7 @@ def inception_v3(
         images,            # [N, 299, 299, 3] float32 in [-1, 1]
         classes,           # without the background
 ):
-    """`Seen`: logits [N, classes] without the background, features [N, 2048]."""
+    """`ClassifierOutputs`: logits [N, classes] without the background, features [N, 2048]."""
     check_shape(images, [None, SIZE, SIZE, 3], 'images')
     x = _conv(images, 32, 'conv0', 3, 2, 'VALID')                        # [N, 149, 149, 32]
     x = _conv(x, 32, 'conv1', 3, padding='VALID')                        # [N, 147, 147, 32]
@@ -58,7 +58,7 @@ def inception_v3(
     x = _block_8(x, 'mixed_8x8x2048b')
     features = tf.reduce_mean(x, [1, 2])                                 # [N, 2048]
     logits = _dense(features, classes + 1, 'logits/logits')
-    return Seen(logits[:, 1:], features)
+    return ClassifierOutputs(logits[:, 1:], features)
 
 
 def _conv(x, filters, scope, kernel, stride=1, padding='SAME'):
@@ -193,7 +193,7 @@ def restorer(
         checkpoint,        # Checkpoint
         classes,           # without the background
 ):
-    """(session) -> None: fills the variables of the current graph from their moving averages.
+    """(session) -> None: fills the variables of the current graph from their EMA weights.
 
     Raises InputError, here or there, for a checkpoint that does not fit or is damaged.
     """
@@ -225,7 +225,7 @@ def _check_fits(prefix, names, stored, classes):
     missing = sorted(set(names) - set(stored))
     if missing:
         raise InputError('%s: not the Inception-v3 of StackGAN-inception-model: %d of its %d '
-                         'moving averages are missing, the first is %s'
+                         'EMA weights are missing, the first is %s'
                          % (prefix, len(missing), len(names), missing[0]))
     for name, variable in sorted(names.items()):
         if list(stored[name]) != variable.shape.as_list():

@@ -1,8 +1,8 @@
 """Protocols: from the features of a set to a score whose name says how it was made.
 
-    inception_score/<network>/full     every picture, shuffled with a seed (as torch-fidelity)
+    inception_score/<network>/full     every image, shuffled with a seed (as torch-fidelity)
     inception_score/stackgan/public    the number of the public script for a shuffle of that seed
-    fid/<network>                      against the real test pictures; for those themselves:
+    fid/<network>                      against the real test images; for those themselves:
                                        between two halves of them
     r_precision/top1_of_100            with the text and image encoder of the run
 
@@ -17,11 +17,16 @@ from stackgan.data.noise import random_state
 from stackgan.errors import StackganError
 from stackgan.scoring.statistics import Score
 from stackgan.scoring.statistics.frechet import Moments, frechet_distance
-from stackgan.scoring.statistics.inception_score import (PUBLIC_BATCH, full_parts, inception_score,
-                                                         public_parts, softmax)
+from stackgan.scoring.statistics.inception_score import (
+    PUBLIC_BATCH,
+    full_parts,
+    inception_score,
+    public_parts,
+    softmax,
+)
 from stackgan.scoring.statistics.r_precision import is_own_nearest, other_captions, r_precision
 
-LEAST_IN_A_SPLIT = 2       # a single picture always scores 1
+MIN_IN_A_SPLIT = 2       # a single image always scores 1
 PARTS = {'full': full_parts, 'public': public_parts}
 
 
@@ -35,7 +40,7 @@ class Captions(NamedTuple):
 class ScoredSet(NamedTuple):
     """A set with what the networks see in it."""
 
-    pictures: Any            # a set of picture_sets
+    images: Any            # a set of image_sets
     features: dict           # {network name: Features}
     seconds: float           # that seeing took
 
@@ -45,7 +50,7 @@ class Protocol(NamedTuple):
 
     name: str
     network: str             # name of the extractor
-    score: Any               # (ScoredSet, ScoredSet of the real pictures) -> Score
+    score: Any               # (ScoredSet, ScoredSet of the real images) -> Score
 
 
 def protocols_of(
@@ -69,28 +74,28 @@ def protocols_of(
     return found
 
 
-def least_pictures(
+def minimum_images(
         splits,
         kind='full',         # or 'public'
 ):
-    """Pictures that an inception score over `splits` needs."""
-    least = LEAST_IN_A_SPLIT * splits
+    """Images that an inception score over `splits` needs."""
+    least = MIN_IN_A_SPLIT * splits
     return least if kind == 'full' else -(-least // PUBLIC_BATCH) * PUBLIC_BATCH
 
 
 def readable(
         features,            # Features
 ):
-    """Number of pictures that could be read."""
+    """Number of images that could be read."""
     return sum(len(rows) for rows in features.good_blocks())
 
 
 def _inception(network, kind, splits, seed):
     def score(scored, real):
         features = scored.features[network]
-        count, least = readable(features), least_pictures(splits, kind)
+        count, least = readable(features), minimum_images(splits, kind)
         if count < least:
-            raise StackganError('%d pictures for %d splits; at least %d are needed'
+            raise StackganError('%d images for %d splits; at least %d are needed'
                                 % (count, splits, least))
         return inception_score((softmax(rows['logits']) for rows in features.good_blocks()),
                                PARTS[kind](count, splits, seed), splits)
@@ -127,15 +132,15 @@ def _halves(features, seed):
 
 def _match(captions, folds, seed):
     def score(scored, real):
-        own_rows, hits = scored.pictures.captions(), []
+        own_rows, hits = scored.images.captions(), []
         for rows in scored.features['match'].blocks():
-            for picture in rows['features']:
+            for image in rows['features']:
                 index = len(hits)
                 own = own_rows[index]
                 others = other_captions(random_state(seed, 'other captions', index),
                                         captions.classes[own], captions.classes)
                 texts = [captions.embeddings.read(int(row)) for row in [own] + list(others)]
-                hits.append(is_own_nearest(picture, np.stack(texts)))
+                hits.append(is_own_nearest(image, np.stack(texts)))
         return r_precision(hits, folds, seed)
     return score
 

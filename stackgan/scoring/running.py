@@ -1,4 +1,4 @@
-"""Scores of a run: its checkpoints, or a folder of pictures, beside the real test pictures."""
+"""Scores of a run: its checkpoints, or a folder of images, beside the real test images."""
 
 import os
 from contextlib import ExitStack
@@ -10,10 +10,16 @@ from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError, StackganError
 from stackgan.files import write_json
 from stackgan.sampling.sampler import Sampler
-from stackgan.scoring.extractors import (check_learned, open_imagenet, open_match, open_scorer,
-                                         open_stackgan, read_scorer)
-from stackgan.scoring.picture_sets import FolderPictures, GeneratedPictures, RealPictures
-from stackgan.scoring.protocols import Captions, least_pictures, readable
+from stackgan.scoring.extractors import (
+    check_learned,
+    open_imagenet,
+    open_match,
+    open_scorer,
+    open_stackgan,
+    read_scorer,
+)
+from stackgan.scoring.image_sets import FolderImages, GeneratedImages, RealImages
+from stackgan.scoring.protocols import Captions, minimum_images, readable
 from stackgan.scoring.scores import Origin, Rules, Scoring
 
 UNREADABLE = 'unreadable.json'
@@ -45,7 +51,7 @@ def score_checkpoints(
         digests,           # Digests
         say,               # prints a line
 ):
-    """Scores generated pictures of each checkpoint. See `scores` for what is written."""
+    """Scores generated images of each checkpoint. See `scores` for what is written."""
     settings = config.score
     test = Split(open_dataset(inputs['prepared']), 'test')
     embeddings = ArrayFile(os.path.join(inputs['embeddings'], 'test.npy'))
@@ -58,14 +64,14 @@ def score_checkpoints(
                                config.sample.batch_size, config.platform)
             facts = dict(each.facts, prepared=digests.prepared, embeddings=digests.embeddings,
                          stage=each.stage)
-            pictures = GeneratedPictures(open_sampler, test, embeddings, settings.images,
+            images = GeneratedImages(open_sampler, test, embeddings, settings.images,
                                          settings.seed, facts)
-            scoring.score(pictures, Origin(each.shown, each.step, each.stage))
+            scoring.score(images, Origin(each.shown, each.step, each.stage))
         scoring.finish()
 
 
 def score_folder(
-        image_folder,      # of pictures
+        image_folder,      # of images
         inputs,            # {name: folder}: prepared, scorer
         folder,            # to write to
         earlier,           # folders of finished records
@@ -73,17 +79,17 @@ def score_folder(
         digests,           # Digests
         say,               # prints a line
 ):
-    """Scores the pictures in a folder. Raises InputError when they are too few to be scored."""
-    pictures = FolderPictures(image_folder)
-    _check_count(pictures, pictures.count, config.score.splits)
+    """Scores the images in a folder. Raises InputError when they are too few to be scored."""
+    images = FolderImages(image_folder)
+    _check_count(images, images.count, config.score.splits)
     test = Split(open_dataset(inputs['prepared']), 'test')
     with ExitStack() as opened:
         scoring = _open(opened, inputs, folder, earlier, config, digests, test, None, say)
         if not scoring.protocols:
             raise StackganError(scoring.refused[0]['reason'])
-        _report_unreadable(pictures, scoring.see(pictures), folder, config.score.splits, say)
+        _report_unreadable(images, scoring.see(images), folder, config.score.splits, say)
         scoring.score(scoring.real, Origin())
-        scoring.score(pictures, Origin())
+        scoring.score(images, Origin())
         scoring.finish()
 
 
@@ -110,29 +116,29 @@ def _open(opened, inputs, folder, earlier, config, digests, test, embeddings, sa
     rules = Rules(settings.splits, settings.seed, captions, digests.embeddings,
                   scorer['accuracy'])
     scoring = Scoring(folder, earlier, extractors, rules,
-                      RealPictures(test, digests.prepared, settings.seed), say)
+                      RealImages(test, digests.prepared, settings.seed), say)
     if not_learned:
         scoring.refuse_network('scorer', not_learned)
     return scoring
 
 
-def _check_count(pictures, count, splits):
-    if count < least_pictures(splits):
-        raise InputError('%s: %d pictures%s, but %d splits need at least %d; add pictures or '
+def _check_count(images, count, splits):
+    if count < minimum_images(splits):
+        raise InputError('%s: %d images%s, but %d splits need at least %d; add images or '
                          'lower score.splits'
-                         % (pictures.folder, count, ' that can be read' if
-                            count < pictures.count else '', splits, least_pictures(splits)))
+                         % (images.folder, count, ' that can be read' if
+                            count < images.count else '', splits, minimum_images(splits)))
 
 
-def _report_unreadable(pictures, scored, folder, splits, say):
+def _report_unreadable(images, scored, folder, splits, say):
     """Writes and says which files cannot be read; refuses a set with too few others."""
     features = next(iter(scored.features.values()))
     good = np.concatenate([rows['elongation'] > 0 for rows in features.blocks()])
-    faults = [pictures.fault(int(index)) for index in np.flatnonzero(~good)]
+    faults = [images.fault(int(index)) for index in np.flatnonzero(~good)]
     write_json(os.path.join(folder, UNREADABLE),
                [{'file': name, 'reason': reason} for name, reason in faults])
     for name, reason in faults[:3]:
         say('warning: %s cannot be read: %s' % (name, reason))
     if len(faults) > 3:
         say('warning: %d more cannot be read; all are in %s' % (len(faults) - 3, UNREADABLE))
-    _check_count(pictures, readable(features), splits)
+    _check_count(images, readable(features), splits)

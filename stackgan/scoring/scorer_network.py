@@ -1,7 +1,7 @@
 """The scorer: a small classifier of the Inception family (Szegedy et al., 2015 and 2016).
 
 Convolutions and a pooling, then blocks of four parallel branches with reductions between them,
-the mean over the picture, a linear layer. For datasets that no fine-tuned Inception-v3 exists of.
+the mean over the image, a linear layer. For datasets that no fine-tuned Inception-v3 exists of.
 """
 
 from typing import Any, NamedTuple
@@ -13,8 +13,8 @@ from stackgan.networks.layers import check_shape, conv_norm, dense
 SCOPE = 'scorer'
 
 
-class Seen(NamedTuple):
-    """What a classifier sees in pictures."""
+class ClassifierOutputs(NamedTuple):
+    """What a classifier sees in images."""
 
     logits: Any             # [N, classes] float32
     features: Any           # [N, D] float32: what the last layer reads
@@ -27,7 +27,7 @@ def scorer(
         blocks,             # number of blocks; between two of them the sides are halved
         mode,               # layers.Pass
 ):
-    """`Seen`, with 8 * filters * blocks features."""
+    """`ClassifierOutputs`, with 8 * filters * blocks features."""
     check_shape(images, [None, None, None, 3], 'images')
     with tf.variable_scope(SCOPE, reuse=tf.AUTO_REUSE):
         x = conv_norm(images, filters, 'conv1', mode, tf.nn.relu, stride=2)  # [N, S/2, S/2, f]
@@ -38,7 +38,7 @@ def scorer(
                 x = _reduction(x, 'reduction%d' % number, mode)
             x = _block(x, 2 * filters * number, 'block%d' % number, mode)
         features = tf.reduce_mean(x, [1, 2])
-        return Seen(dense(features, classes, 'logits'), features)
+        return ClassifierOutputs(dense(features, classes, 'logits'), features)
 
 
 def _block(x, width, name, mode):

@@ -1,13 +1,13 @@
-"""Training of the scorer on real pictures, and how well it knows others of their classes.
+"""Training of the scorer on real images, and how well it knows others of their classes.
 
 A part of each class is held out for that. Where the dataset is split by class, the classes are
-those of the test pictures, as in the Inception of StackGAN: a scorer of the training classes
-finds pictures that stray among those more varied than real pictures of the few test classes.
+those of the test images, as in the Inception of StackGAN: a scorer of the training classes
+finds images that stray among those more varied than real images of the few test classes.
 
 Differs from Szegedy et al. (2016): labels are not smoothed, because the entropy of what the
-scorer says of a picture is what the inception score is made of.
+scorer says of an image is what the inception score is made of.
 
-    scorer.json         what the scorer is, and its accuracy on held-out pictures
+    scorer.json         what the scorer is, and its accuracy on held-out images
     network/            its variables
     checkpoints/        of the training
 """
@@ -17,20 +17,20 @@ import os
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from stackgan.auxiliary_training import Plan, fit, network_of
 from stackgan.checkpoints import Checkpoints, read_facts, restore
 from stackgan.data.noise import random_state
 from stackgan.data.prepared import HIGH, Split, open_dataset
 from stackgan.files import write_json
-from stackgan.fitting import Plan, fit, network_of
-from stackgan.networks.layers import Pass
+from stackgan.networks.layers import ForwardMode
 from stackgan.platforms.session import on_host, open_session
 from stackgan.scoring.extractors import SCORER, open_scorer
 from stackgan.scoring.scorer_network import scorer
-from stackgan.scoring.views import SEEN, real_picture, resized
+from stackgan.scoring.views import SEEN, real_image, resized
 
 LABEL = 'train-scorer'
 KEPT_CHECKPOINTS = 2
-EVALUATED = 64             # pictures at once
+EVALUATED = 64             # images at once
 
 
 def train_scorer(
@@ -52,12 +52,12 @@ def train_scorer(
     held_out = hold_out(labels, settings.held_out_share, settings.seed)
     if len(classes) < 2 or not held_out.any():
         return _give_up(folder, len(classes), say)
-    say('%d classes, %d pictures to learn from, %d held out'
+    say('%d classes, %d images to learn from, %d held out'
         % (len(classes), (~held_out).sum(), held_out.sum()))
     checkpoints = Checkpoints(os.path.join(folder, 'checkpoints'), KEPT_CHECKPOINTS)
     network, variables, feed = _network(split, labels, np.flatnonzero(~held_out), len(classes),
                                         settings)
-    plan = Plan(LABEL, 'pictures', 'scorer', settings.batch_size, settings.steps,
+    plan = Plan(LABEL, 'images', 'scorer', settings.batch_size, settings.steps,
                 settings.learning_rate, settings.checkpoint_every_steps, feed)
     fit(network, plan, checkpoints, folder, platform, say, stop)
     _keep(network.graph, variables, checkpoints.last(), folder, platform)
@@ -76,9 +76,9 @@ def train_scorer(
 
 def _give_up(folder, classes, say):
     """Writes scorer.json of a dataset that has no scorer: the chain goes on without its scores."""
-    reason = ('a scorer needs two classes of pictures or more, and one with two pictures '
+    reason = ('a scorer needs two classes of images or more, and one with two images '
               'of which one can be held out; there are %d classes%s'
-              % (classes, ', each of one picture' if classes > 1 else ''))
+              % (classes, ', each of one image' if classes > 1 else ''))
     write_json(os.path.join(folder, SCORER), {'accuracy': None, 'reason': reason})
     say('no scorer is trained: ' + reason)
 
@@ -102,10 +102,10 @@ def _network(split, labels, images, classes, settings):
     size, side = settings.batch_size, settings.side
     with tf.Graph().as_default():
         tf.set_random_seed(settings.seed)
-        pictures = tf.placeholder(tf.uint8, [size, side, side, 3], 'pictures')
+        placeholder = tf.placeholder(tf.uint8, [size, side, side, 3], 'images')
         targets = tf.placeholder(tf.int32, [size], 'targets')
-        mode = Pass(training=True, statistics=[])
-        seen = scorer(tf.cast(pictures, tf.float32) / 127.5 - 1.0, classes, settings.filters,
+        mode = ForwardMode(training=True, statistics=[])
+        seen = scorer(tf.cast(placeholder, tf.float32) / 127.5 - 1.0, classes, settings.filters,
                       settings.blocks, mode)
         variables = tf.global_variables()
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
@@ -115,7 +115,7 @@ def _network(split, labels, images, classes, settings):
     def feed(step):
         random = random_state(settings.seed, 'scorer: batch', step)
         chosen = images[random.randint(0, len(images), size)]
-        return {pictures: np.stack([_varied(split, image, random, side) for image in chosen]),
+        return {placeholder: np.stack([_varied(split, image, random, side) for image in chosen]),
                 targets: labels[chosen]}
 
     return network, variables, feed
@@ -124,7 +124,7 @@ def _network(split, labels, images, classes, settings):
 def _varied(split, image, random, side):
     """A random crop, mirrored half of the time."""
     top, left = random.randint(0, HIGH - SEEN + 1, 2)
-    pixels = resized(real_picture(split, image, top, left), side)
+    pixels = resized(real_image(split, image, top, left), side)
     return pixels[:, ::-1] if random.randint(2) else pixels
 
 
@@ -141,15 +141,15 @@ def accuracy(
         folder,              # of the scorer
         split,               # data.prepared.Split
         labels,              # [images] int
-        images,              # indices of the pictures to look at
+        images,              # indices of the images to look at
         platform,            # the `platform` section
 ):
-    """Share in [0, 1] of pictures whose class is the most likely one."""
+    """Share in [0, 1] of images whose class is the most likely one."""
     right = 0
     with open_scorer(folder, platform) as network:
         for start in range(0, len(images), EVALUATED):
             part = images[start:start + EVALUATED]
-            logits, _ = network.run([network.prepare(real_picture(split, i)) for i in part])
+            logits, _ = network.run([network.prepare(real_image(split, i)) for i in part])
             right += int((logits.argmax(1) == labels[part]).sum())
     return right / float(len(images))
 
@@ -159,7 +159,7 @@ def describe(
         least,               # accuracy from which on it may score
 ):
     """One line for people."""
-    text = ('right on %.1f %% of %d held-out pictures of %d classes (chance %.1f %%)'
+    text = ('right on %.1f %% of %d held-out images of %d classes (chance %.1f %%)'
             % (100 * facts['accuracy'], facts['held_out_pictures'], facts['classes'],
                100 * facts['chance']))
     if facts['accuracy'] < least:

@@ -22,7 +22,7 @@ from stackgan.scoring.protocols import ScoredSet, protocols_of, try_score
 from stackgan.tensorflow_paths import plain_path
 
 SCORES, REFUSED, FEATURES, EVENTS = 'scores.jsonl', 'refused.json', 'features', 'events'
-ELONGATED = 1.5            # composites that hold several pictures are longer than this
+ELONGATED = 1.5            # composites that hold several images are longer than this
 
 
 class Origin(NamedTuple):
@@ -40,11 +40,11 @@ class Rules(NamedTuple):
     seed: int
     captions: Any              # protocols.Captions, or None
     captions_digest: Any       # of the embeddings, or None
-    scorer_accuracy: float     # on held-out real pictures
+    scorer_accuracy: float     # on held-out real images
 
 
 class Scoring:
-    """Scores sets, one after the other, beside the real test pictures."""
+    """Scores sets, one after the other, beside the real test images."""
 
     def __init__(
             self,
@@ -52,7 +52,7 @@ class Scoring:
             earlier,           # folders of finished records whose features and lines are used
             extractors,        # [Extractor]
             rules,             # Rules
-            real,              # picture_sets.RealPictures
+            real,              # image_sets.RealImages
             say,               # prints a line
     ):
         self.folder, self.earlier = folder, earlier
@@ -66,36 +66,36 @@ class Scoring:
 
     def score(
             self,
-            pictures,          # a set of picture_sets
+            images,          # a set of image_sets
             origin,            # Origin
     ):
         """Adds a line for each protocol; what is known already is not computed again."""
         for protocol in self.protocols:
-            if protocol.network == 'match' and not hasattr(pictures, 'captions'):
+            if protocol.network == 'match' and not hasattr(images, 'captions'):
                 continue
-            keys = self._keys(protocol, pictures)
+            keys = self._keys(protocol, images)
             if keys['key'] in self.known:
                 self.lines.append(self.known[keys['key']])
             else:
-                self._compute(protocol, pictures, origin, keys)
-        if not self._is_seen(pictures):
-            keep(pictures, list(self.extractors.values()), os.path.join(self.folder, FEATURES),
+                self._compute(protocol, images, origin, keys)
+        if not self._is_seen(images):
+            keep(images, list(self.extractors.values()), os.path.join(self.folder, FEATURES),
                  self._earlier_features())
         self._write()
 
     def _earlier_features(self):
         return [os.path.join(path, FEATURES) for path in self.earlier]
 
-    def _compute(self, protocol, pictures, origin, keys):
-        scored = self.see(pictures)
-        real = scored if pictures is self.real else self.see(self.real)
+    def _compute(self, protocol, images, origin, keys):
+        scored = self.see(images)
+        real = scored if images is self.real else self.see(self.real)
         started = time.monotonic()
         score, reason = try_score(protocol, scored, real)
         if score is None:
-            return self._refuse(protocol.name, pictures.name, reason)
+            return self._refuse(protocol.name, images.name, reason)
         extractor = self.extractors[protocol.network]
         line = {
-            'protocol': protocol.name, 'set': pictures.name, 'value': score.value,
+            'protocol': protocol.name, 'set': images.name, 'value': score.value,
             'deviation': score.deviation, 'splits': list(score.parts),
             'seed': self.rules.seed, 'weights': extractor.facts['weights'],
             'precision': extractor.facts['precision'],
@@ -114,32 +114,32 @@ class Scoring:
 
     def _refuse(self, protocol, name, reason):
         self.refused.append({'protocol': protocol, 'set': name, 'reason': reason})
-        self.say('refused: %s of %s pictures: %s' % (protocol, name, reason))
+        self.say('refused: %s of %s images: %s' % (protocol, name, reason))
 
-    def see(self, pictures):
+    def see(self, images):
         """`ScoredSet`; each set is looked at once."""
-        if not self._is_seen(pictures):
+        if not self._is_seen(images):
             started = time.monotonic()
-            features = extract(pictures, list(self.extractors.values()),
-                               os.path.join(self.folder, FEATURES), 'score ' + pictures.name,
+            features = extract(images, list(self.extractors.values()),
+                               os.path.join(self.folder, FEATURES), 'score ' + images.name,
                                self._earlier_features())
-            self.seen[pictures.name] = ScoredSet(pictures, features, time.monotonic() - started)
-            for warning in warnings_of(next(iter(features.values())), pictures.name):
+            self.seen[images.name] = ScoredSet(images, features, time.monotonic() - started)
+            for warning in warnings_of(next(iter(features.values())), images.name):
                 self.say('warning: ' + warning)
-        return self.seen[pictures.name]
+        return self.seen[images.name]
 
-    def _is_seen(self, pictures):
-        return pictures.name in self.seen and self.seen[pictures.name].pictures is pictures
+    def _is_seen(self, images):
+        return images.name in self.seen and self.seen[images.name].images is images
 
-    def _keys(self, protocol, pictures):
+    def _keys(self, protocol, images):
         """{'key', 'comparable'} of a line."""
         facts = {'protocol': protocol.name, 'splits': self.rules.splits, 'seed': self.rules.seed,
-                 'network': self.extractors[protocol.network].facts, 'pictures': pictures.facts}
+                 'network': self.extractors[protocol.network].facts, 'pictures': images.facts}
         if protocol.name.startswith('fid/'):
             facts['real'] = self.real.facts
         if protocol.network == 'match':
             facts['captions'] = self.rules.captions_digest
-        alike = dict(pictures.facts, checkpoint=None)
+        alike = dict(images.facts, checkpoint=None)
         return {'key': digest_of(facts), 'comparable': digest_of(dict(facts, pictures=alike))}
 
     def _write(self):
@@ -169,11 +169,11 @@ def warnings_of(
     """Texts on what is suspicious in a set."""
     counts = _count(features)
     if counts['duplicates']:
-        yield ('%d of %d %s pictures are exact copies of others'
+        yield ('%d of %d %s images are exact copies of others'
                % (counts['duplicates'], counts['images'], name))
     if counts['elongated']:
-        yield ('%d of %d %s pictures are at least %.1f times as long as wide or high: composites '
-               'of several pictures? They are scored as they are, squeezed into a square'
+        yield ('%d of %d %s images are at least %.1f times as long as wide or high: composites '
+               'of several images? They are scored as they are, squeezed into a square'
                % (counts['elongated'], counts['images'], name, ELONGATED))
 
 
@@ -213,7 +213,7 @@ def write_events(
         folder,            # gets a TensorBoard event file
         lines,             # of scores.jsonl
 ):
-    """The scores of checkpoints by their step, with those of real pictures beside them."""
+    """The scores of checkpoints by their step, with those of real images beside them."""
     real = {line['protocol']: line['value'] for line in lines if line['set'] == 'real'}
     steps = sorted({line['step'] for line in lines if line['step'] is not None})
     with plain_path(folder) as plain, tf.Graph().as_default():      # or it thinks it is eager
@@ -221,7 +221,7 @@ def write_events(
         for step in steps:
             values = {'scores/' + line['protocol']: line['value'] for line in lines
                       if line['step'] == step}
-            values.update({'scores_of_real_pictures/' + name: value
+            values.update({'scores_of_real_images/' + name: value
                            for name, value in real.items()})
             writer.add_summary(tf.Summary(value=[
                 tf.Summary.Value(tag=tag, simple_value=value)

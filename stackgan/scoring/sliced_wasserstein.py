@@ -1,4 +1,4 @@
-"""Sliced Wasserstein distance between two sets of pictures (Karras et al., 2018, section 5).
+"""Sliced Wasserstein distance between two sets of images (Karras et al., 2018, section 5).
 
 Patches of 7x7 pixels at each level of a Laplacian pyramid, normalised by channel, are projected
 on random directions, sorted and compared. It needs no trained network, so that training can tell
@@ -8,7 +8,7 @@ good checkpoints from bad ones on any dataset. It is no measure to compare runs 
 import numpy as np
 
 PATCH = 7
-PATCHES_A_PICTURE = 64
+PATCHES_AN_IMAGE = 64
 DIRECTIONS = 256
 SMALLEST = 16              # side of the last level
 
@@ -40,9 +40,9 @@ def sliced_wasserstein(
     return float(1e3 * np.mean(distances))
 
 
-def _pyramid(pictures):
-    """Laplacian levels, largest first, the last one the small picture itself."""
-    level = pictures.astype(np.float32)
+def _pyramid(images):
+    """Laplacian levels, largest first, the last one the small image itself."""
+    level = images.astype(np.float32)
     while level.shape[1] > SMALLEST:
         count, side = level.shape[:2]
         small = level.reshape(count, side // 2, 2, side // 2, 2, 3).mean(axis=(2, 4))
@@ -52,16 +52,16 @@ def _pyramid(pictures):
 
 
 def _places(random, shape):
-    """(picture, top, left) of each patch."""
+    """(image, top, left) of each patch."""
     count, side = shape[:2]
-    pictures = np.repeat(np.arange(count), PATCHES_A_PICTURE)
-    corners = random.randint(0, side - PATCH + 1, (2, len(pictures)))
-    return pictures, corners[0], corners[1]
+    images = np.repeat(np.arange(count), PATCHES_AN_IMAGE)
+    corners = random.randint(0, side - PATCH + 1, (2, len(images)))
+    return images, corners[0], corners[1]
 
 
 def _patches(level, places):
     """[P, 7, 7, 3] float32."""
-    pictures, tops, lefts = places
+    images, tops, lefts = places
     steps = np.arange(PATCH)
-    return level[pictures[:, None, None], tops[:, None, None] + steps[:, None],
+    return level[images[:, None, None], tops[:, None, None] + steps[:, None],
                  lefts[:, None, None] + steps]

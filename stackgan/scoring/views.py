@@ -1,11 +1,11 @@
-"""A picture of any size as a network wants to see it. NumPy and Pillow only."""
+"""An image of any size as a network wants to see it. NumPy and Pillow only."""
 
 import numpy as np
 from PIL import Image
 
 from stackgan.data.prepared import HIGH
 
-SEEN = 256                 # side of a real picture's crop: that of Stage-II's pictures
+SEEN = 256                 # side of a real image's crop: that of Stage-II's images
 CENTRE = (HIGH - SEEN) // 2
 BILINEAR = getattr(Image, 'Resampling', Image).BILINEAR
 
@@ -47,11 +47,11 @@ def _neighbours(length, side):
     return before, np.minimum(before + 1, length - 1), position - before
 
 
-def real_picture(
+def real_image(
         split,             # data.prepared.Split
         index,
         top=CENTRE,        # of the part that is seen
         left=CENTRE,
 ):
-    """[256, 256, 3] uint8: the middle of a stored picture, or another part of it."""
-    return split.picture(index, HIGH, top, SEEN)[:, left:left + SEEN]
+    """[256, 256, 3] uint8: the middle of a stored image, or another part of it."""
+    return split.image(index, HIGH, top, SEEN)[:, left:left + SEEN]

@@ -1,1 +1,1 @@
-"""A page and an API that draw what a visitor types, from the runs of a volume."""
+"""A page and an API that generate what a visitor types, from the runs of a volume."""

@@ -4,9 +4,9 @@ import os
 
 from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
-from stackgan.serving import asked
+from stackgan.serving import generate_request
 from stackgan.serving.refusals import Refusal
-from stackgan.serving.service import all_runs, draw
+from stackgan.serving.service import all_runs, generate
 
 PING_SECONDS = 2            # for the worker to answer
 DESCRIPTION = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'openapi.json')
@@ -21,7 +21,7 @@ def api(
     @routes.route('/health')
     def health():
         runs, worker = all_runs(service), service.worker.state(PING_SECONDS)
-        is_well = worker in ('ready', 'drawing', 'starting')
+        is_well = worker in ('ready', 'generating', 'starting')
         bad = [{'name': run.name, 'faults': list(run.faults)} for run in runs if run.faults]
         answer = jsonify(
             ok=is_well, versions=service.versions, worker=worker,
@@ -38,25 +38,25 @@ def api(
     def runs():
         return jsonify(runs=[describe_run(run) for run in all_runs(service)])
 
-    @routes.route('/api/draw', methods=['POST'])
-    def draw_pictures():
+    @routes.route('/api/generate', methods=['POST'])
+    def generate_images():
         if request.mimetype != 'application/json':
             raise Refusal(415, 'Send JSON, with the header Content-Type: application/json')
-        wanted = asked.from_json(request.get_data(), service.limits)
-        drawn = draw(service, wanted, request.remote_addr)
+        wanted = generate_request.from_json(request.get_data(), service.limits)
+        generated = generate(service, wanted, request.remote_addr)
         return jsonify(run=wanted.run, caption=wanted.caption, seed=wanted.seed,
-                       notices=drawn.notices,
-                       pictures=[describe_picture(each) for each in drawn.pictures])
+                       notices=generated.notices,
+                       images=[describe_image(each) for each in generated.images])
 
     @routes.route('/api/gallery')
     def gallery():
-        return jsonify(pictures=[describe_picture(each) for each in service.gallery.recent()])
+        return jsonify(images=[describe_image(each) for each in service.gallery.recent()])
 
-    @routes.route('/api/pictures/<id>/<int:stage>.png')
-    def picture(id, stage):
+    @routes.route('/api/images/<id>/<int:stage>.png')
+    def image(id, stage):
         found = service.gallery.get(id)
         if found is None or stage not in found.stages:
-            raise Refusal(404, 'This picture is not there, or not any more; draw it again')
+            raise Refusal(404, 'This image is not there, or not any more; generate it again')
         answer = Response(found.stages[stage], mimetype='image/png')
         answer.headers['Cache-Control'] = 'private, max-age=3600'
         return answer
@@ -68,7 +68,7 @@ def describe_run(
         run,               # Run
 ):
     """A run as the API tells of it."""
-    facts = {'name': run.name, 'drawable': bool(run.stages), 'stages': run.stages,
+    facts = {'name': run.name, 'can_generate': bool(run.stages), 'stages': run.stages,
              'sizes': run.sides, 'encoder': run.encoder_kind if run.encoder else 'none'}
     if run.stages:
         facts['by'] = 'onnx' if run.model else 'checkpoint'
@@ -80,11 +80,11 @@ def describe_run(
     return facts
 
 
-def describe_picture(
-        picture,           # gallery.Picture
+def describe_image(
+        image,           # gallery.Image
 ):
-    """A picture as the API tells of it."""
-    return {'id': picture.id, 'run': picture.run, 'caption': picture.caption,
-            'seed': picture.seed, 'copy': picture.copy,
-            'stages': {str(stage): url_for('api.picture', id=picture.id, stage=stage)
-                       for stage in sorted(picture.stages)}}
+    """An image as the API tells of it."""
+    return {'id': image.id, 'run': image.run, 'caption': image.caption,
+            'seed': image.seed, 'copy': image.copy,
+            'stages': {str(stage): url_for('api.image', id=image.id, stage=stage)
+                       for stage in sorted(image.stages)}}

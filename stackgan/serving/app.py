@@ -21,7 +21,7 @@ HEADERS = {
     'Cross-Origin-Opener-Policy': 'same-origin',
     'Cache-Control': 'no-store',
 }
-PLAIN = {404: 'There is nothing of that name here', 405: 'This cannot be asked that way',
+PLAIN = {404: 'There is nothing of that name here', 405: 'Method not allowed',
          413: 'The request is too large'}
 
 
@@ -37,7 +37,7 @@ def create_app(
 
     @app.before_request
     def refuse_at_once():
-        """Another name, too much, and another site that would draw by a visitor's browser."""
+        """Another name, too much, and another site that would generate by a visitor's browser."""
         if name_of(request.environ.get('HTTP_HOST', '')) not in hosts:
             raise Refusal(421, 'The page is not served by the name that was asked for; open it as '
                           'localhost, or start serve with --allow-host and that name')

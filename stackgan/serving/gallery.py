@@ -1,14 +1,14 @@
-"""The recent pictures, in memory."""
+"""The recent images, in memory."""
 
 import threading
 from collections import OrderedDict
 from typing import Dict, NamedTuple
 
 
-class Picture(NamedTuple):
-    """A drawn picture."""
+class GeneratedImage(NamedTuple):
+    """A generated image."""
 
-    id: str                 # by what it depends on: a picture drawn again has the same
+    id: str                 # by what it depends on: an image sampled again has the same
     run: str
     caption: str
     seed: int
@@ -17,33 +17,33 @@ class Picture(NamedTuple):
 
 
 class Gallery:
-    """The last pictures, newest first. For any number of threads."""
+    """The last images, newest first. For any number of threads."""
 
     def __init__(
             self,
-            size,             # pictures kept
+            size,             # images kept
     ):
         self._size = size
         self._lock = threading.Lock()
-        self._pictures = OrderedDict()
+        self._images = OrderedDict()
 
     def add(
             self,
-            pictures,         # [Picture], the first of which is shown first
+            images,         # [Image], the first of which is shown first
     ):
         with self._lock:
-            for picture in reversed(pictures):
-                self._pictures[picture.id] = picture
-                self._pictures.move_to_end(picture.id)
-            while len(self._pictures) > self._size:
-                self._pictures.popitem(last=False)
+            for image in reversed(images):
+                self._images[image.id] = image
+                self._images.move_to_end(image.id)
+            while len(self._images) > self._size:
+                self._images.popitem(last=False)
 
     def get(self, id):
-        """The `Picture`, or None where it is not there or no more."""
+        """The `Image`, or None where it is not there or no more."""
         with self._lock:
-            return self._pictures.get(id)
+            return self._images.get(id)
 
     def recent(self):
-        """[Picture], newest first."""
+        """[Image], newest first."""
         with self._lock:
-            return list(reversed(self._pictures.values()))
+            return list(reversed(self._images.values()))

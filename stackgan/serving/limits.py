@@ -14,17 +14,17 @@ class Limits(NamedTuple):
 
     body_bytes: int = 16384       # of a request
     caption_characters: int = 500
-    count: int = 8                # pictures of one request
+    count: int = 8                # images of one request
     queue: int = 16               # drawings that wait, the one under way included
     rate: int = 30                # drawings of one address ...
     rate_seconds: float = 60.0    # ... within this time
-    seconds: float = 60.0         # that a drawing may take, waiting included
+    seconds: float = 60.0         # that a generation may take, waiting included
     start_seconds: float = 60.0   # for the worker to start and to load its libraries
-    drawing_seconds: float = 30.0     # that a drawing may take in the worker
+    drawing_seconds: float = 30.0     # that a generation may take in the worker
     worker_bytes: int = 4 << 30   # that the worker may allocate
     strikes: int = 2              # times a run may end the worker in a row ...
-    strike_seconds: float = 600.0     # ... before it is not drawn with for this long
-    gallery: int = 60             # pictures kept in memory
+    strike_seconds: float = 600.0     # ... before it is not generated with for this long
+    gallery: int = 60             # images kept in memory
     runs: int = 3                 # whose models stay loaded
     addresses: int = 10000        # whose rate is remembered
 
@@ -45,7 +45,7 @@ class Rates:
             self,
             address,          # of the visitor
     ):
-        """Counts a drawing. Raises Refusal where the address has had its share."""
+        """Counts a generation. Raises Refusal where the address has had its share."""
         limits, now = self._limits, self._clock()
         with self._lock:
             times = self._times.setdefault(address, deque())
@@ -83,7 +83,7 @@ class Strikes:
             self._found[name] = (times, self._clock(), how)
 
     def forgive(self, name):
-        """After a drawing that succeeded."""
+        """After a generation that succeeded."""
         with self._lock:
             self._found.pop(name, None)
 
@@ -91,10 +91,10 @@ class Strikes:
             self,
             name,             # of a run
     ):
-        """Why it is not drawn with for a while, or None."""
+        """Why it is not generated with for a while, or None."""
         times, when, how = self._found.get(name, (0, 0, ''))
         left = when + self._limits.strike_seconds - self._clock()
         if times < self._limits.strikes or left <= 0:
             return None
-        return ('the last %d drawings with it ended the worker, the last because %s; it is drawn '
+        return ('the last %d drawings with it ended the worker, the last because %s; it is generated '
                 'with again in %d seconds' % (times, how, math.ceil(left)))

@@ -3,12 +3,11 @@
 import mimetypes
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
-
 from werkzeug.wsgi import wrap_file
 
-from stackgan.serving import asked
+from stackgan.serving import generate_request
 from stackgan.serving.refusals import Refusal
-from stackgan.serving.service import all_runs, draw
+from stackgan.serving.service import all_runs, generate
 
 # A report is one page with its style and its charts inside, written by the job `report`.
 REPORT_POLICY = ("default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -23,23 +22,23 @@ def pages(
 
     @routes.route('/')
     def index():
-        id = request.args.get('picture')
+        id = request.args.get('image')
         shown = service.gallery.get(id) if id else None
-        message = '' if shown or not id else 'This picture is not kept any more; draw it again.'
+        message = '' if shown or not id else 'This image is not kept any more; generate it again.'
         return page(service, shown, message, _values(shown))
 
     @routes.route('/', methods=['POST'])
-    def draw_by_form():
+    def generate_by_form():
         try:
-            wanted = asked.from_form(request.form, service.limits)
-            drawn = draw(service, wanted, request.remote_addr)
+            wanted = generate_request.from_form(request.form, service.limits)
+            generated = generate(service, wanted, request.remote_addr)
         except Refusal as refusal:
             answer = Response(page(service, None, str(refusal), request.form),
                               status=refusal.status)
             if refusal.retry_after:
                 answer.headers['Retry-After'] = str(refusal.retry_after)
             return answer
-        return redirect(url_for('pages.index', picture=drawn.pictures[0].id), 303)
+        return redirect(url_for('pages.index', image=generated.images[0].id), 303)
 
     @routes.route('/favicon.ico')           # asked for by browsers that show a report
     def icon():
@@ -63,20 +62,20 @@ def pages(
 
 def page(
         service,           # Service
-        shown,             # Picture to show, or None
+        shown,             # Image to show, or None
         message,           # what to tell the visitor; '' for nothing
         values,            # {name: text} of the form
 ):
     """The page as text."""
     runs = all_runs(service)
-    drawable = [run.name for run in runs if run.stages]
+    can_generate = [run.name for run in runs if run.stages]
     chosen = values.get('run')
-    if chosen not in drawable:
-        chosen = service.preferred if service.preferred in drawable else ''.join(drawable[:1])
-    return render_template('page.html', runs=runs, drawable=drawable, chosen=chosen, shown=shown,
+    if chosen not in can_generate:
+        chosen = service.preferred if service.preferred in can_generate else ''.join(can_generate[:1])
+    return render_template('page.html', runs=runs, can_generate=can_generate, chosen=chosen, shown=shown,
                            message=message, caption=values.get('caption', ''),
-                           seed=values.get('seed', '0'), pictures=service.gallery.recent(),
-                           limits=service.limits, largest_seed=asked.LARGEST_SEED)
+                           seed=values.get('seed', '0'), images=service.gallery.recent(),
+                           limits=service.limits, largest_seed=generate_request.LARGEST_SEED)
 
 
 def _values(shown):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stackgan.files import digest_of
 from stackgan.printing import printable
 from stackgan.serving import frames
-from stackgan.serving.gallery import Picture
+from stackgan.serving.gallery import GeneratedImage
 from stackgan.serving.refusals import Refusal, stopping
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -22,15 +22,15 @@ MAX_NOTICES = 20
 PNG = b'\x89PNG\r\n\x1a\n'
 
 
-class Drawn(NamedTuple):
+class Generated(NamedTuple):
     """What came of a request."""
 
-    pictures: list      # [Picture]
+    images: list      # [Image]
     notices: list       # what the encoder could not read, a sentence each
 
 
 class Worker:
-    """A process that draws one request after the other. For any number of threads.
+    """A process that generates one request after the other. For any number of threads.
 
     It is started when it is first needed, and anew after it has ended or was ended.
     """
@@ -50,16 +50,16 @@ class Worker:
         self._guard = threading.Lock()         # of the two below
         self._process, self._is_open, self._doing = None, True, None
 
-    def draw(
+    def generate(
             self,
             run,               # Run
-            asked,             # Asked
+            asked,             # GenerateRequest
     ):
-        """`Drawn`. Raises Refusal, and `Ended` where the run ended the worker."""
+        """`Generated`. Raises Refusal, and `Ended` where the run ended the worker."""
         with self._asking:
-            self._doing = 'drawing'
+            self._doing = 'generating'
             try:
-                return self._draw(run, asked)
+                return self._generate(run, asked)
             except frames.Late:
                 self._end()
                 raise Ended('it took longer than %g seconds' % self._limits.drawing_seconds)
@@ -72,7 +72,7 @@ class Worker:
             finally:
                 self._doing = None
 
-    def _draw(self, run, asked):
+    def _generate(self, run, asked):
         needed = run._replace(report=(), faults=(), note='', why_not='')
         frame = frames.packed({'run': needed._asdict(), 'asked': asked._asdict()})
         process = self._begun(frame, 2)
@@ -84,7 +84,7 @@ class Worker:
             self._say(text)
         if 'refused' in answer:
             raise _refusal(answer['refused'])
-        return Drawn(_pictures(run, asked, answer.get('sizes'), content),
+        return Generated(_images(run, asked, answer.get('sizes'), content),
                      _texts(answer.get('notices')))
 
     def _begun(self, frame, tries):
@@ -100,16 +100,16 @@ class Worker:
             if tries > 1 and self._is_open:
                 return self._begun(frame, tries - 1)
             self._say('the worker cannot be started: %s' % (str(error) or 'it does not answer'))
-            raise Refusal(503, 'The process that draws cannot be started; its owner finds the '
+            raise Refusal(503, 'The process that generates cannot be started; its owner finds the '
                           'reason in the log', 30)
 
     def state(
             self,
             seconds,           # to wait for its answer
     ):
-        """'ready', 'drawing', 'starting', or why it does not answer; it is then started anew."""
+        """'ready', 'generating', 'starting', or why it does not answer; it is then started anew."""
         if self._doing or not self._asking.acquire(timeout=seconds):
-            return self._doing or 'drawing'     # which has a time of its own
+            return self._doing or 'generating'     # which has a time of its own
         try:
             if self._process is None:
                 self._doing, seconds = 'starting', self._limits.start_seconds
@@ -189,15 +189,15 @@ def _texts(values):
     return [printable(each)[:MAX_NOTICE] for each in values[:MAX_NOTICES] if isinstance(each, str)]
 
 
-def _pictures(run, asked, sizes, content):
-    """[Picture] of the PNGs that follow each other in `content`. Raises Gone for anything else."""
+def _images(run, asked, sizes, content):
+    """[Image] of the PNGs that follow each other in `content`. Raises Gone for anything else."""
     whole = (isinstance(sizes, list) and all(isinstance(row, list) for row in sizes)
              and [len(row) for row in sizes] == [run.stages] * asked.count
              and all(type(size) is int and size > 0 for row in sizes for size in row)
              and sum(map(sum, sizes)) == len(content))
     if not whole:
-        raise frames.Gone('it sent other pictures than were asked for')
-    pictures, start = [], 0
+        raise frames.Gone('it sent other images than were asked for')
+    images, start = [], 0
     for copy, row in enumerate(sizes):
         stages = {}
         for stage, size in enumerate(row, 1):
@@ -205,6 +205,6 @@ def _pictures(run, asked, sizes, content):
             start += size
             if not stages[stage].startswith(PNG):
                 raise frames.Gone('it sent what is no PNG')
-        pictures.append(Picture(digest_of([run.digest, asked.caption, asked.seed, copy])[:20],
+        images.append(GeneratedImage(digest_of([run.digest, asked.caption, asked.seed, copy])[:20],
                                 run.name, asked.caption, asked.seed, copy, stages))
-    return pictures
+    return images

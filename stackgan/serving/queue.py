@@ -1,4 +1,4 @@
-"""Drawing one request after the other, in a thread of its own."""
+"""Generating one request after the other, in a thread of its own."""
 
 import threading
 from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError
@@ -6,36 +6,36 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor, TimeoutError
 from stackgan.serving.refusals import Refusal, stopping
 
 
-class DrawingQueue:
+class GenerationQueue:
     """A bounded queue before one thread. For any number of threads that ask."""
 
     def __init__(
             self,
-            draw,             # called with what was asked, by the one thread
+            generate,             # called with what was asked, by the one thread
             limits,           # Limits
     ):
-        self._draw, self._limits = draw, limits
+        self._generate, self._limits = generate, limits
         self._lock = threading.Lock()
         self._futures = {}                    # in their order; the values mean nothing
         self._is_open = True
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='drawing')
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='generating')
 
     def __len__(self):
         return len(self._futures)
 
-    def draw(
+    def generate(
             self,
-            asked,            # what `draw` is called with
+            request,            # what `generate` is called with
     ):
-        """What `draw` returned. Raises what it raised, or Refusal where it is not its turn in time.
+        """What `generate` returned. Raises what it raised, or Refusal where it is not its turn in time.
         """
         with self._lock:
             if not self._is_open:
                 raise stopping()
             if len(self._futures) >= self._limits.queue:
-                raise Refusal(503, 'Too many people draw at the moment; try again in a few seconds',
+                raise Refusal(503, 'Too many requests in progress; try again in a few seconds',
                               5)
-            future = self._thread.submit(self._draw, asked)
+            future = self._thread.submit(self._generate, request)
             self._futures[future] = None
         future.add_done_callback(self._forget)       # outside the lock: may be called at once
         try:
@@ -49,9 +49,9 @@ class DrawingQueue:
 
     def close(
             self,
-            seconds,          # to wait for what is being drawn
+            seconds,          # to wait for what is being generated
     ):
-        """Refuses what comes and what waits, lets the drawing under way finish."""
+        """Refuses what comes and what waits, lets the request in progress finish."""
         with self._lock:
             self._is_open = False
             futures = list(self._futures)

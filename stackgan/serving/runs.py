@@ -1,4 +1,4 @@
-"""The runs of a volume: what can be drawn with each, by what, or why not. Only reads."""
+"""The runs of a volume: what can generate images each, by what, or why not. Only reads."""
 
 import importlib.util
 import os
@@ -8,8 +8,15 @@ from stackgan.errors import InputError
 from stackgan.export.record import FACTS, read_export
 from stackgan.files import digest_of
 from stackgan.printing import printable
-from stackgan.serving.outputs import (MANIFEST, MAX_REPORT_BYTES, PARTS, Damaged, check_facts,
-                                      open_report_file, read_output)
+from stackgan.serving.outputs import (
+    MANIFEST,
+    MAX_REPORT_BYTES,
+    PARTS,
+    Damaged,
+    check_facts,
+    open_report_file,
+    read_output,
+)
 from stackgan.text.options import CHAR_CNN_RNN, OPTIONS, read_options
 
 RUN = 'python -m jobs %s --set run.name=%s'
@@ -26,13 +33,13 @@ JOB_OF = {'stage1': 'train-stage1', 'stage2': 'train-stage2', 'text-encoder': 't
 
 
 class Run(NamedTuple):
-    """What a run has to draw with."""
+    """What a run has to generate with."""
 
     name: str
-    stages: int = 0                        # 1 or 2; 0: it cannot be drawn with
+    stages: int = 0                        # 1 or 2; 0: it cannot generate images
     why_not: str = ''                      # then why, and what to do
     note: str = ''                         # what a visitor may want to know
-    digest: str = ''                       # of what it draws with
+    digest: str = ''                       # of what it generates with
     model: Optional[str] = None            # an .onnx; None: the checkpoint of a stage
     stage_folder: Optional[str] = None     # of that checkpoint
     encoder: Optional[str] = None          # an .onnx, or the folder of a text encoder
@@ -42,7 +49,7 @@ class Run(NamedTuple):
 
     @property
     def sides(self):
-        """Sides of its pictures, in pixels."""
+        """Sides of its images, in pixels."""
         return [64, 256][:self.stages]
 
 
@@ -94,7 +101,7 @@ class Runs:
             return []
 
     def _read(self, name):
-        """One whose outputs are odd cannot be drawn with, and troubles no other."""
+        """One whose outputs are odd cannot generate images, and troubles no other."""
         if printable(name) != name:
             return _bad(printable(name), ODD_NAME)
         try:
@@ -143,17 +150,17 @@ class Runs:
     def _fault_of_machine(self, name):
         if self._has_tensorflow:
             return None
-        return ('it has no export to draw with here, where there is no TensorFlow; run export: '
+        return ('it has no export to generate with here, where there is no TensorFlow; run export: '
                 + RUN % ('export', name))
 
 
 def _fault_of_training(name, trained):
-    """Why a stage cannot be drawn with one picture at a time, or None."""
+    """Why a stage cannot generate images one image at a time, or None."""
     if not trained:
         return 'it has no finished training and no export'
     compat = (trained.get('notes') or {}).get('compat')          # of an import
     if compat:
-        return ('it was imported with --compat %s, which draws whole batches alone; import it '
+        return ('it was imported with --compat %s, which generates whole batches alone; import it '
                 'without, or: %s' % (printable(str(compat))[:60], RUN % ('sample', name)))
     return None
 
@@ -172,7 +179,7 @@ def _fault_of_encoder(name, encoder, embeddings):
 
 
 def _by_export(run, folder, made):
-    """The `Run` that draws by its ONNX files, or None where they are not complete.
+    """The `Run` that generates by its ONNX files, or None where they are not complete.
 
     Raises one of many errors where its facts are odd.
     """
@@ -224,5 +231,5 @@ def _kind_of(folder):
     try:
         check_facts(os.path.join(folder, OPTIONS))
         return read_options(folder)['kind']
-    except (Damaged, InputError):                    # is told when it is drawn with
+    except (Damaged, InputError):                    # is told when it is generated with
         return CHAR_CNN_RNN

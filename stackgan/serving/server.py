@@ -9,7 +9,7 @@ import time
 from stackgan.errors import InputError
 from stackgan.serving.connections import MAX_CONNECTIONS, Listener
 
-SPARE_THREADS = 8           # beside those that wait for their drawing: pages, pictures, refusals
+SPARE_THREADS = 8           # beside those that wait for their images: pages, images, refusals
 SEND_SECONDS = 2            # for the last answers to be taken
 LARGEST_BODY = 1 << 20      # that is read at all; the application refuses less than that
 
@@ -51,9 +51,9 @@ class Server:
 
     def stop(
             self,
-            seconds,           # to wait for what is being drawn, and for its answer
+            seconds,           # to wait for what is being generated, and for its answer
     ):
-        """Takes no more connections, lets the drawing under way finish and be sent.
+        """Takes no more connections, lets the request in progress finish and be sent.
 
         What takes longer is ended with the worker.
         """

@@ -1,11 +1,11 @@
-"""What the page and the API have in common: a request to draw, from the limits to the gallery."""
+"""What the page and the API have in common: a request to generate, from the limits to the gallery."""
 
 from typing import Any, NamedTuple
 
 from stackgan.serving.gallery import Gallery
 from stackgan.serving.limits import Limits, Rates, Strikes
 from stackgan.serving.process import Ended, Worker
-from stackgan.serving.queue import DrawingQueue
+from stackgan.serving.queue import GenerationQueue
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Runs
 
@@ -18,7 +18,7 @@ class Service(NamedTuple):
     rates: Rates
     strikes: Strikes
     worker: Worker
-    queue: DrawingQueue
+    queue: GenerationQueue
     gallery: Gallery
     versions: dict          # of what takes part
     preferred: str          # the run that is chosen before the visitor chooses
@@ -38,56 +38,56 @@ def make_service(
 
     def draw_next(wanted):
         """In the thread of the queue."""
-        run, asked = wanted
+        run, request = wanted
         _refuse_undrawable(_judged(run, strikes))       # since it began to wait
         try:
-            drawn = worker.draw(run, asked)
+            generated = worker.generate(run, request)
         except Ended as error:
             strikes.add(run.name, str(error))
             say('run %s ended the worker: %s' % (run.name, error))
-            raise Refusal(503, 'The run %s could not be drawn with: %s' % (run.name, error), 30)
+            raise Refusal(503, 'The run %s could not be generated with: %s' % (run.name, error), 30)
         strikes.forgive(run.name)
-        return drawn
+        return generated
 
-    return Service(runs, limits, Rates(limits), strikes, worker, DrawingQueue(draw_next, limits),
+    return Service(runs, limits, Rates(limits), strikes, worker, GenerationQueue(draw_next, limits),
                    Gallery(limits.gallery), versions, preferred, say)
 
 
 def all_runs(
         service,           # Service
 ):
-    """[Run], by name; those that ended the worker too often cannot be drawn with for a while."""
+    """[Run], by name; those that ended the worker too often cannot generate images for a while."""
     return [_judged(run, service.strikes) for run in service.runs.all()]
 
 
-def draw(
+def generate(
         service,           # Service
-        asked,             # Asked
+        request,             # GenerateRequest
         address,           # of the visitor
 ):
-    """`Drawn`, which the gallery has now. Raises Refusal."""
-    run = _find_run(service, asked.run)          # a mistake costs no share of the drawings
+    """`Generated`, which the gallery has now. Raises Refusal."""
+    run = _find_run(service, request.run)          # a mistake costs no share of the requests
     service.rates.admit(address)
-    drawn = service.queue.draw((run, asked))
-    service.gallery.add(drawn.pictures)
-    return drawn
+    generated = service.queue.generate((run, request))
+    service.gallery.add(generated.images)
+    return generated
 
 
 def _find_run(service, name):
-    """The `Run` to draw with. Raises Refusal where there is none."""
+    """The `Run` to generate with. Raises Refusal where there is none."""
     run = service.runs.get(name)
     if run is None:
-        drawable = [each.name for each in service.runs.all() if each.stages]
+        can_generate = [each.name for each in service.runs.all() if each.stages]
         raise Refusal(404, 'There is no run of that name; %s'
-                      % ('there are ' + ', '.join(drawable) if drawable
-                         else 'and none that can be drawn with'))
+                      % ('there are ' + ', '.join(can_generate) if can_generate
+                         else 'and none that can generate images'))
     _refuse_undrawable(_judged(run, service.strikes))
     return run
 
 
 def _refuse_undrawable(run):
     if not run.stages:
-        raise Refusal(409, 'The run %s cannot be drawn with: %s' % (run.name, run.why_not))
+        raise Refusal(409, 'The run %s cannot generate images: %s' % (run.name, run.why_not))
 
 
 def _judged(run, strikes):

@@ -1,4 +1,4 @@
-"""The worker: a process of its own that draws with the models of runs, and may be killed.
+"""The worker: a process of its own that generates with the models of runs, and may be killed.
 
     python -m stackgan.serving.worker      is started by `process.Worker`, and spoken to by frames
 
@@ -14,7 +14,7 @@ import threading
 
 from stackgan.platforms.cores import available_cores
 from stackgan.serving import frames
-from stackgan.serving.asked import Asked
+from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Run
 
@@ -53,30 +53,30 @@ def main():
     while True:
         value = waiting.get()
         signal.alarm(int(settings['seconds']) + SPARE_SECONDS)
-        drawer.draw(Run(**value['run']), Asked(**value['asked']))
+        drawer.generate(Run(**value['run']), GenerateRequest(**value['asked']))
         signal.alarm(0)
 
 
 class _Drawer:
-    """Draws with models that stay loaded."""
+    """Generates with models that stay loaded."""
 
     def __init__(self, settings, send):
         self._settings, self._send = settings, send
         self._models, self._said = None, []
 
-    def draw(self, run, asked):
+    def generate(self, run, asked):
         """Sends that it begins, and what came of it."""
         self._said.clear()
         models = self._prepared(run)
         self._send({'began': True})
         try:
-            drawn = models.draw(run, asked)
+            generated = models.generate(run, asked)
         except Refusal as refusal:
             return self._send({'refused': [refusal.status, str(refusal), refusal.retry_after],
                                'said': self._said})
-        self._send({'sizes': [[len(png) for png in pngs] for pngs in drawn.pictures],
-                    'notices': drawn.notices, 'said': self._said},
-                   b''.join(png for pngs in drawn.pictures for png in pngs))
+        self._send({'sizes': [[len(png) for png in pngs] for pngs in generated.images],
+                    'notices': generated.notices, 'said': self._said},
+                   b''.join(png for pngs in generated.images for png in pngs))
 
     def _prepared(self, run):
         """`Models`, with what they import loaded: that is trusted, and has a time of its own."""

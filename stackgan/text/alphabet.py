@@ -1,6 +1,6 @@
 """Captions as character codes, as the char-CNN-RNN reads them (reedscot/cvpr2016, icml2016).
 
-Like the published demo this works on the bytes of UTF-8: what stands not in the alphabet keeps
+Like the published demo this works on the bytes of UTF-8: characters outside the alphabet keeps
 its place and becomes code 0, an all-zero column, once for each byte.
 
 Differs from reedscot/icml2016: captions are lower-cased first, because there a capital letter is

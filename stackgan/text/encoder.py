@@ -113,22 +113,22 @@ class TextEncoder(_Encoder):
 
 
 class ImageEncoder(_Encoder):
-    """Pictures to vectors comparable with embeddings: by their cosine."""
+    """Images to vectors comparable with embeddings: by their cosine."""
 
     SCOPE = image_encoder.SCOPE
 
     def _build(self):
-        pictures = tf.placeholder(tf.uint8, [BATCH, SIZE, SIZE, 3], 'pictures')
-        return pictures, image_encoder.image_encoder(
-            as_floats(pictures), self.options['image_filters'], self.options['embedding_dim'],
+        images = tf.placeholder(tf.uint8, [BATCH, SIZE, SIZE, 3], 'images')
+        return images, image_encoder.image_encoder(
+            as_floats(images), self.options['image_filters'], self.options['embedding_dim'],
             TESTING)
 
     def embed(
             self,
-            pictures,          # [N, 64, 64, 3] uint8
+            images,          # [N, 64, 64, 3] uint8
     ):
         """Image features: [N, embedding_dim] float32."""
-        return self._run(pictures)
+        return self._run(images)
 
 
 def open_text_encoder(
@@ -221,7 +221,7 @@ def _caption_batches(folder, size):
         yield batch
 
 
-def link_brought_embeddings(
+def link_precomputed_embeddings(
         prepared_folder,   # of a dataset that came with embeddings
         out_folder,        # gets train.npy, test.npy and embed.json, as from `embed_dataset`
         embedding_dim,     # that the networks are made for

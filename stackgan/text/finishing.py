@@ -1,7 +1,7 @@
 """From a trained pair of encoders to the pair that is used.
 
 Training standardises features over the batch before it compares them. Here the mean and the
-deviation over training captions, and over training pictures, are folded into the last linear
+deviation over training captions, and over training images, are folded into the last linear
 layers: (x W + b - mean) / deviation is again such a layer, so the encoder stays a char-CNN-RNN
 whose outputs need nothing further.
 """
@@ -15,7 +15,7 @@ from stackgan.checkpoints import Checkpoints, read_facts
 from stackgan.errors import InputError
 from stackgan.text.encoder import BATCH, ENCODER, ImageEncoder, TextEncoder
 
-MOST_ROWS = 8192           # of captions, and of pictures; more are sampled evenly
+MAX_ROWS = 8192           # of captions, and of images; more are sampled evenly
 
 
 def finish(
@@ -33,12 +33,12 @@ def finish(
         images = _spread(len(pairs.split))
         features = np.concatenate([image.embed(pairs.centres(images[start:start + BATCH]))
                                    for start in range(0, len(images), BATCH)])
-        variables.update(_standardised(image, features, 'pictures'))
+        variables.update(_standardised(image, features, 'images'))
     _save(variables, Checkpoints(os.path.join(folder, ENCODER), keep=1), read_facts(checkpoint))
 
 
 def _spread(count):
-    return np.linspace(0, count - 1, min(count, MOST_ROWS)).astype(int)
+    return np.linspace(0, count - 1, min(count, MAX_ROWS)).astype(int)
 
 
 def _standardised(encoder, features, rows):

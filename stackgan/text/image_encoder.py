@@ -1,8 +1,8 @@
 """A small convolutional image encoder, trained from scratch beside the text encoder.
 
 Reed et al. use fixed features of a network trained on ImageNet. There is none here, so that the
-chain needs nothing but the dataset. The largest response of each filter anywhere in the picture
-is kept: means over the picture, which is mostly background, learned far more slowly.
+chain needs nothing but the dataset. The largest response of each filter anywhere in the image
+is kept: means over the image, which is mostly background, learned far more slowly.
 """
 
 import tensorflow.compat.v1 as tf
@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 from stackgan.networks.layers import batch_norm, check_shape, conv_norm, dense, leaky_relu
 
 SCOPE = 'image_encoder'
-SIZE = 64                      # side of the pictures
+SIZE = 64                      # side of the images
 
 
 def image_encoder(
@@ -33,7 +33,7 @@ def image_encoder(
 
 
 def as_floats(
-        pictures,          # uint8 in [0, 255]
+        images,          # uint8 in [0, 255]
 ):
-    """The same pictures as float32 in [-1, 1]."""
-    return tf.cast(pictures, tf.float32) / 127.5 - 1.0
+    """The same images as float32 in [-1, 1]."""
+    return tf.cast(images, tf.float32) / 127.5 - 1.0

@@ -1,7 +1,7 @@
-"""Joint embedding of captions and pictures: losses as pure functions of features.
+"""Joint embedding of captions and images: losses as pure functions of features.
 
 `structured_joint_embedding_loss` is that of Reed et al. (CVPR 2016, equations 3 to 5): a caption
-should score higher with its own picture than with any other of the batch, and a picture with its
+should score higher with its own image than with any other of the batch, and an image with its
 own caption, by a margin.
 
 Differs from reedscot/cvpr2016: there the image features are fixed and rich. With an image encoder
@@ -24,13 +24,13 @@ class JointEmbeddingLoss(NamedTuple):
     """Scalars, each at least 0."""
 
     total: Any
-    text: Any       # captions of others that score too high with a picture
-    image: Any      # pictures of others that score too high with a caption
+    text: Any       # captions of others that score too high with an image
+    image: Any      # images of others that score too high with a caption
 
 
 def joint_embedding_loss(
         text,          # [B, D] float32, features of captions, all of different classes
-        image,         # [B, D] float32, features of their pictures
+        image,         # [B, D] float32, features of their images
 ):
     """Scalar: hinge and cross entropy on SHARPNESS times the cosine of standardised features."""
     text = tf.nn.l2_normalize(standardised(text), 1) * SHARPNESS
@@ -40,7 +40,7 @@ def joint_embedding_loss(
 
 def structured_joint_embedding_loss(
         text,          # [B, D] float32, features of captions, all of different classes
-        image,         # [B, D] float32, features of their pictures
+        image,         # [B, D] float32, features of their images
 ):
     """The symmetric hinge loss, summed over all wrong pairs and divided by B * B.
 
@@ -59,7 +59,7 @@ def contrastive_loss(
         text,          # [B, D] float32
         image,         # [B, D] float32
 ):
-    """-log softmax of the own partner's score among those of the batch, meaned, both ways."""
+    """-log softmax of the own partner's score among those of the batch, averaged over both directions."""
     scores = _scores(text, image)
     own = tf.range(text.shape.as_list()[0])
     text_loss, image_loss = [

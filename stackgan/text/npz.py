@@ -54,7 +54,7 @@ class Archive:
                              % (self.path, name, ' '.join(str(error).split())[:200]))
         array = array.astype(np.float32, order='C')
         if not np.isfinite(array).all():
-            raise InputError('%s: the array %s holds values that are no finite numbers'
+            raise InputError('%s: the array %s holds non-finite values (NaN or infinite)'
                              % (self.path, name))
         return array
 

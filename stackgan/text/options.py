@@ -4,8 +4,8 @@ import os
 
 from stackgan.errors import InputError
 from stackgan.files import read_json
-from stackgan.plain_names import file_within
 from stackgan.integrity import check_file
+from stackgan.plain_names import file_within
 from stackgan.text.alphabet import MAX_LENGTH
 
 OPTIONS = 'options.json'

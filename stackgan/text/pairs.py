@@ -1,4 +1,4 @@
-"""Pictures with their captions, as batches for the training of the text encoder."""
+"""Images with their captions, as batches for the training of the text encoder."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ CENTRE = (LOW - SIZE) // 2
 
 
 class Pairs:
-    """Pictures and captions of one split. Holds the captions' codes in memory, 201 bytes each."""
+    """Images and captions of one split. Holds the captions' codes in memory, 201 bytes each."""
 
     def __init__(self, split):
         captions = [item['captions'] for item in split.items()]
@@ -28,25 +28,25 @@ class Pairs:
             seed,
             step,          # of training, from 0
     ):
-        """(codes [size, 201] uint8, pictures [size, 64, 64, 3] uint8), a function of seed and step.
+        """(codes [size, 201] uint8, images [size, 64, 64, 3] uint8), a function of seed and step.
 
         All of different classes; of each a random image, one of its captions, a random crop,
         mirrored half of the time.
         """
         random = np.random.RandomState([seed, step])
         classes = random.permutation(len(self.members))[:size]
-        rows, pictures = [], []
+        rows, crops = [], []
         for members in (self.members[number] for number in classes):
             image = members[random.randint(len(members))]
             rows.append(random.randint(*self.split.caption_starts[image:image + 2]))
             top, left = random.randint(LOW - SIZE + 1, size=2)
-            picture = self._crop(image, top, left)
-            pictures.append(picture[:, ::-1] if random.randint(2) else picture)
-        return self.codes[rows], np.stack(pictures)
+            pixels = self._crop(image, top, left)
+            crops.append(pixels[:, ::-1] if random.randint(2) else pixels)
+        return self.codes[rows], np.stack(crops)
 
     def centres(self, images):
-        """The middles of pictures: [len(images), 64, 64, 3] uint8."""
+        """The middles of images: [len(images), 64, 64, 3] uint8."""
         return np.stack([self._crop(image, CENTRE, CENTRE) for image in images])
 
     def _crop(self, image, top, left):
-        return self.split.picture(image, LOW, top, SIZE)[:, left:left + SIZE]
+        return self.split.image(image, LOW, top, SIZE)[:, left:left + SIZE]

@@ -199,7 +199,7 @@ def _arrays(path, module, name):
                        % (name, shapes[0], shapes[1]))
     weight, bias = [np.array(value, np.float32) for value in arrays]
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        raise InputError('%s: %s holds values that are no finite numbers' % (path, name))
+        raise InputError('%s: %s holds non-finite values (NaN or infinite)' % (path, name))
     return weight, bias
 
 

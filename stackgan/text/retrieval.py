@@ -1,14 +1,14 @@
 """How well a text and an image encoder meet on classes that neither has seen.
 
 Scores are cosines, as in training. Class means, as in reedscot/cvpr2016, are over the captions or
-the pictures of a class. Every figure stands beside that of guessing.
+the images of a class. Every figure stands beside that of guessing.
 """
 
 import numpy as np
 
 from stackgan.text.encoder import BATCH
 
-MOST_IMAGES = 4096             # of a larger test split so many are looked at, evenly spaced
+MAX_IMAGES = 4096             # of a larger test split so many are looked at, evenly spaced
 SEVERAL = 5                    # first images looked at for "any of the first"
 PRECISION_AT = 50
 
@@ -19,9 +19,9 @@ def evaluate(
         image,             # ImageEncoder
 ):
     """`score` of a split, with the number of captions, images and classes."""
-    images = np.linspace(0, len(pairs.split) - 1, min(len(pairs.split), MOST_IMAGES)).astype(int)
+    images = np.linspace(0, len(pairs.split) - 1, min(len(pairs.split), MAX_IMAGES)).astype(int)
     classes, labels = np.unique(pairs.split.class_ids[images], return_inverse=True)
-    pictures = np.concatenate([image.embed(pairs.centres(images[start:start + BATCH]))
+    image_features = np.concatenate([image.embed(pairs.centres(images[start:start + BATCH]))
                                for start in range(0, len(images), BATCH)])
     starts = pairs.split.caption_starts
     rows = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in images])
@@ -29,22 +29,22 @@ def evaluate(
     batches = ((text.embed([pairs.captions[row] for row in rows[start:start + BATCH]]),
                 own[start:start + BATCH]) for start in range(0, len(rows), BATCH))
     counts = {'classes': len(classes), 'images': len(images), 'captions': len(rows)}
-    return dict(counts, **score(pictures, labels, batches))
+    return dict(counts, **score(image_features, labels, batches))
 
 
 def score(
-        pictures,          # [N, D] float32: image features, of any length
+        image_features,          # [N, D] float32: image features, of any length
         labels,            # [N] int: class of each, 0 to C - 1, each class there
         captions,          # iterable of (text features [n, D], classes [n])
 ):
     """{"value", "chance"} of each figure; memory holds the text features of one batch."""
-    pictures = _unit(pictures)
+    image_features = _unit(image_features)
     sizes = np.bincount(labels)                                       # images of each class
-    means = _sums(pictures, labels, len(sizes)) / sizes[:, np.newaxis]
+    means = _sums(image_features, labels, len(sizes)) / sizes[:, np.newaxis]
     text_sums, text_counts, found = 0.0, 0, []
     for features, own in captions:
         features = _unit(features)
-        found.append(_find_images(features, own, pictures, labels, means))
+        found.append(_find_images(features, own, image_features, labels, means))
         text_sums = text_sums + _sums(features, own, len(sizes))
         text_counts = text_counts + np.bincount(own, minlength=len(sizes))
     class_texts = text_sums / text_counts[:, np.newaxis]
@@ -56,9 +56,9 @@ def score(
         'caption_to_class': (found[0], 1.0 / len(sizes)),
         'caption_to_image_top1': (found[1], weights @ own_share),
         'caption_to_image_top%d' % SEVERAL: (found[2], weights @ chance_of_any),
-        'image_to_class': (np.mean(np.argmax(pictures @ class_texts.T, 1) == labels),
+        'image_to_class': (np.mean(np.argmax(image_features @ class_texts.T, 1) == labels),
                            1.0 / len(sizes)),
-        'precision_at_%d' % PRECISION_AT: (_precision(class_texts, pictures, labels, sizes),
+        'precision_at_%d' % PRECISION_AT: (_precision(class_texts, image_features, labels, sizes),
                                            own_share.mean()),
     }
     return {name: {'value': float(value), 'chance': float(chance)}
@@ -75,10 +75,10 @@ def _sums(features, labels, classes):
     return sums
 
 
-def _find_images(features, own, pictures, labels, means):
+def _find_images(features, own, images, labels, means):
     """[n, 3] of 0 and 1: the best class mean is the own one, so is the class of the best image,
     and that of any of the first images."""
-    ranked = np.argsort(-(features @ pictures.T), axis=1, kind='stable')[:, :SEVERAL]
+    ranked = np.argsort(-(features @ images.T), axis=1, kind='stable')[:, :SEVERAL]
     is_own = labels[ranked] == own[:, np.newaxis]
     return np.stack([np.argmax(features @ means.T, 1) == own, is_own[:, 0], is_own.any(1)], 1)
 
@@ -89,12 +89,12 @@ def _chance_of_any(size, total, tries):
     return 1.0 - np.prod(np.maximum(misses, 0.0))
 
 
-def _precision(class_texts, pictures, labels, sizes):
+def _precision(class_texts, images, labels, sizes):
     """Share of the first 50 images, or as many as the class has, that are of the class; the mean
     over classes. Differs from reedscot/cvpr2016: always 50 there, which a small class cannot fill.
     """
     shares = []
     for label, text in enumerate(class_texts):
-        first = np.argsort(-(pictures @ text), kind='stable')[:min(PRECISION_AT, sizes[label])]
+        first = np.argsort(-(images @ text), kind='stable')[:min(PRECISION_AT, sizes[label])]
         shares.append(np.mean(labels[first] == label))
     return np.mean(shares)

@@ -33,7 +33,7 @@ UNKNOWN = 'UNK'                  # the word that stands for all others
 BATCH = 32                       # captions a product, always: the bits of one then do not depend
                                  # on the others
 STEPS = 16                       # words whose inputs are computed at once
-MOST_DICTIONARY_BYTES = 256 << 20
+MAX_DICTIONARY_BYTES = 256 << 20
 SAMPLES, SAMPLE_BYTES = 64, 1 << 16    # parts of a table that its digest reads
 
 
@@ -199,7 +199,7 @@ class _Rows(dict):
 
 def _read_dictionary(path):
     try:
-        found = read_text(path, MOST_DICTIONARY_BYTES)
+        found = read_text(path, MAX_DICTIONARY_BYTES)
     except UnreadableText as error:
         raise InputError('%s: not a list of words (it %s)' % (path, error.reason))
     if not found.is_whole:

@@ -1,6 +1,6 @@
 """Training of the text encoder against an image encoder (Reed et al., CVPR 2016).
 
-Differs from reedscot/cvpr2016: pictures instead of fixed features of a pretrained network, with
+Differs from reedscot/cvpr2016: images instead of fixed features of a pretrained network, with
 the image encoder learning along, and so another form of the loss (see `joint_embedding`); Adam
 along a half cosine instead of RMSprop with lr * 0.98.
 """
@@ -9,20 +9,20 @@ import os
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.auxiliary_training import Plan, fit, network_of
 from stackgan.checkpoints import Checkpoints
 from stackgan.data.prepared import Split, open_dataset
 from stackgan.errors import InputError
 from stackgan.files import write_json
-from stackgan.fitting import Plan, fit, network_of
-from stackgan.networks.layers import Pass
+from stackgan.networks.layers import ForwardMode
 from stackgan.text.alphabet import MAX_LENGTH, faults_of_captions
 from stackgan.text.char_cnn_rnn import text_encoder
 from stackgan.text.encoder import ImageEncoder, TextEncoder
 from stackgan.text.finishing import finish
 from stackgan.text.image_encoder import SIZE, as_floats, image_encoder
 from stackgan.text.joint_embedding import joint_embedding_loss
-from stackgan.text.pairs import Pairs
 from stackgan.text.options import CHAR_CNN_RNN, OPTIONS
+from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import evaluate
 
 LABEL = 'train-text-encoder'
@@ -77,10 +77,10 @@ def _training_pairs(dataset, say):
 
 def _train(pairs, checkpoints, folder, settings, options, platform, say, stop):
     batch_size = options['batch_size']
-    network, codes, pictures = build(options)
+    network, codes, images = build(options)
 
     def feed(step):
-        return dict(zip((codes, pictures), pairs.batch(batch_size, options['seed'], step)))
+        return dict(zip((codes, images), pairs.batch(batch_size, options['seed'], step)))
 
     say('%s, %d steps of %d pairs%s' % (
         settings.cell, settings.steps, batch_size,
@@ -93,17 +93,17 @@ def _train(pairs, checkpoints, folder, settings, options, platform, say, stop):
 def build(
         options,             # what options.json holds
 ):
-    """(`Network` of a training step, placeholder of codes, placeholder of pictures)."""
+    """(`Network` of a training step, placeholder of codes, placeholder of images)."""
     batch_size, embedding_dim = options['batch_size'], options['embedding_dim']
     with tf.Graph().as_default():
         tf.set_random_seed(options['seed'])
         codes = tf.placeholder(tf.uint8, [batch_size, MAX_LENGTH], 'codes')
-        pictures = tf.placeholder(tf.uint8, [batch_size, SIZE, SIZE, 3], 'pictures')
-        mode = Pass(training=True, statistics=[])
+        images = tf.placeholder(tf.uint8, [batch_size, SIZE, SIZE, 3], 'images')
+        mode = ForwardMode(training=True, statistics=[])
         text = text_encoder(codes, options['cell'], options['filters'], embedding_dim)
-        image = image_encoder(as_floats(pictures), options['image_filters'], embedding_dim, mode)
+        image = image_encoder(as_floats(images), options['image_filters'], embedding_dim, mode)
         loss = joint_embedding_loss(text, image)
-        return network_of(loss, mode.statistics), codes, pictures
+        return network_of(loss, mode.statistics), codes, images
 
 
 def _sentence(score):

@@ -1,25 +1,24 @@
 """One training step as a graph: discriminators, then generators against them as updated.
 
 Differs from hanzhanggit/StackGAN: the fake batch is made once a step and serves both updates,
-because a second one costs a generator's forward pass and gives another draw of the same thing.
+because a second one costs a generator's forward pass and gives another generate of the same thing.
 """
 
 import collections
 
 import tensorflow.compat.v1 as tf
 
-from stackgan.checkpoints import AVERAGES
-from stackgan.losses import (generator_loss, kl_to_unit_gaussian,
-                             matching_aware_discriminator_loss)
+from stackgan.checkpoints import EMA
+from stackgan.losses import generator_loss, kl_to_unit_gaussian, matching_aware_discriminator_loss
 from stackgan.networks import stage1, stage2
-from stackgan.networks.layers import BATCH_NORM_DECAY, Pass
+from stackgan.networks.layers import BATCH_NORM_DECAY, ForwardMode
 from stackgan.types import TrainingGraph
 
 NETWORKS = {stage1.GENERATOR, stage1.DISCRIMINATOR, stage2.GENERATOR, stage2.DISCRIMINATOR}
 
 
 def build_step(
-        adversaries,      # [Adversary]
+        pairs,      # [GanPair]
         batch,            # Batch of placeholders
         train,            # the `train` section of the configuration
         wrap=lambda optimizer: optimizer,     # of the platform (platforms.session)
@@ -27,25 +26,25 @@ def build_step(
     """`TrainingGraph` of one alternating update of all adversaries."""
     rates = [tf.placeholder(tf.float32, [], name + '_learning_rate')
              for name in ('generator', 'discriminator')]
-    decay = tf.placeholder(tf.float32, [], 'averaging_decay')
+    decay = tf.placeholder(tf.float32, [], 'ema_decay')
     losses, discriminator_updates = {}, []
-    for each in adversaries:
+    for each in pairs:
         update, parts = _discriminator_update(each, rates[1], train, wrap)
         discriminator_updates.append(update)
         losses.update(parts)
     with tf.control_dependencies(discriminator_updates):
-        generator_losses = [_generator_loss(each, train, losses) for each in adversaries]
+        generator_losses = [_generator_loss(each, train, losses) for each in pairs]
     updates = [_update(sum(generator_losses), each.generator_scope, each.statistics,
                        rates[0] * each.learning_rate_ratio, train, wrap)
-               for each in adversaries]
+               for each in pairs]
     step, averages = tf.group(*updates), {}
     if train.ema_decay is not None:
-        averages = _averages([each.generator_scope for each in adversaries])
+        averages = _ema_of_generators([each.generator_scope for each in pairs])
         with tf.control_dependencies([step]):
             step = tf.group(*[
                 average.assign_sub((1.0 - decay) * (average - variable.read_value()))
                 for variable, average in averages.values()])
-    check_ownership(adversaries)
+    check_ownership(pairs)
     start = tf.group(*[average.assign(variable) for variable, average in averages.values()])
     return TrainingGraph(batch, rates[0], rates[1], decay, step, losses, start,
                          _getter(averages))
@@ -58,28 +57,28 @@ def scope_variables(scope, trainable_only=True):
     return [v for v in tf.get_collection(collection) if v.op.name.startswith(scope + '/')]
 
 
-def _discriminator_update(adversary, learning_rate, train, wrap):
-    """(operation, losses) that train a discriminator on real, wrong and fake pictures."""
+def _discriminator_update(pair, learning_rate, train, wrap):
+    """(operation, losses) that train a discriminator on real, wrong and fake images."""
     statistics = []
-    images = tf.concat([adversary.real, adversary.wrong, tf.stop_gradient(adversary.fake)], 0)
-    logits = tf.split(adversary.discriminate(images, Pass(True, statistics, groups=3)), 3)
+    images = tf.concat([pair.real, pair.wrong, tf.stop_gradient(pair.fake)], 0)
+    logits = tf.split(pair.discriminate(images, ForwardMode(True, statistics, groups=3)), 3)
     loss = matching_aware_discriminator_loss(*logits)
-    update = _update(loss.total, adversary.discriminator_scope, statistics,
-                     learning_rate * adversary.learning_rate_ratio, train, wrap)
+    update = _update(loss.total, pair.discriminator_scope, statistics,
+                     learning_rate * pair.learning_rate_ratio, train, wrap)
     names = ('discriminator', 'discriminator_real', 'discriminator_wrong', 'discriminator_fake')
-    return update, {'%s/%s' % (adversary.name, name): value for name, value in zip(names, loss)}
+    return update, {'%s/%s' % (pair.name, name): value for name, value in zip(names, loss)}
 
 
-def _generator_loss(adversary, train, losses):
+def _generator_loss(pair, train, losses):
     """Adversarial and conditioning loss of a generator; adds its parts to `losses`."""
-    fake = generator_loss(adversary.discriminate(adversary.fake, Pass(True)))
-    kl = kl_to_unit_gaussian(adversary.condition.mean, adversary.condition.log_sigma)
+    fake = generator_loss(pair.discriminate(pair.fake, ForwardMode(True)))
+    kl = kl_to_unit_gaussian(pair.condition.mean, pair.condition.log_sigma)
     total = fake + train.kl_coefficient * kl
-    if adversary.likeness is not None:
-        total += adversary.likeness
-        losses[adversary.name + '/likeness'] = adversary.likeness
+    if pair.low_resolution_consistency is not None:
+        total += pair.low_resolution_consistency
+        losses[pair.name + '/low_resolution_consistency'] = pair.low_resolution_consistency
     for name, value in (('generator', total), ('generator_fake', fake), ('kl', kl)):
-        losses['%s/%s' % (adversary.name, name)] = value
+        losses['%s/%s' % (pair.name, name)] = value
     return total
 
 
@@ -100,11 +99,11 @@ def _update(loss, scope, statistics, learning_rate, train, wrap):
     return tf.group(update, *moves)
 
 
-def _averages(scopes):
+def _ema_of_generators(scopes):
     """{name: (variable, its moving average)} of generators, batch-norm statistics included."""
     pairs = {}
     for variable in [v for scope in scopes for v in scope_variables(scope, False)]:
-        average = tf.get_variable('%s/%s' % (AVERAGES, variable.op.name),
+        average = tf.get_variable('%s/%s' % (EMA, variable.op.name),
                                   variable.shape.as_list(), tf.float32,
                                   tf.zeros_initializer(), trainable=False, use_resource=True)
         pairs[variable.op.name] = (variable, average)
@@ -121,13 +120,13 @@ def _getter(averages):
     return averaged
 
 
-def check_ownership(adversaries):
+def check_ownership(pairs):
     """Raises ValueError unless each trainable variable belongs to exactly one network.
 
     One of two networks would be trained twice a step, one of none never. Networks that are in the
     graph and not trained (Stage-I under Stage-II) own theirs too.
     """
-    trained = {scope for each in adversaries
+    trained = {scope for each in pairs
                for scope in (each.generator_scope, each.discriminator_scope)}
     scopes = sorted(trained | NETWORKS)
     owned = collections.Counter(v.op.name for scope in scopes for v in scope_variables(scope))

@@ -13,7 +13,7 @@ from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.integrity import settle
 from stackgan.progress import Progress
 from stackgan.training.records import Records, sample_path
-from stackgan.training.schedule import averaging_decay, learning_rate, total_steps
+from stackgan.training.schedule import ema_decay, learning_rate, total_steps
 
 DIVERGED = ('%s is %s at step %d, the training has diverged; the last good checkpoint is %s. '
             'Lower the learning rates (train.*_learning_rate) or raise the batch size')
@@ -122,7 +122,7 @@ def _start(training, folder, session, saver, variables, store, steps, say):
     if last is None or not os.path.exists(grid):
         if training.warm_start:
             training.warm_start(session)
-        session.run(training.graph.start_averages)
+        session.run(training.graph.start_ema)
         os.makedirs(os.path.dirname(grid), exist_ok=True)
         training.observer.grid(session, grid)
     if last is None:
@@ -134,7 +134,7 @@ def _start(training, folder, session, saver, variables, store, steps, say):
         raise InputError('%s: trained for %d steps, more than the %d that %.6g epochs make; raise '
                          'stage%d.epochs, or pass --restart to train anew'
                          % (last, step, steps, training.settings.epochs, training.stage))
-    say('goes on from step %d of %d' % (step, steps))
+    say('resuming from step %d of %d' % (step, steps))
     return step, facts['unlogged']
 
 
@@ -170,7 +170,7 @@ class _Stepper:
         feed[graph.generator_learning_rate], feed[graph.discriminator_learning_rate] = \
             self.rates(step)
         if self.training.train.ema_decay is not None:
-            feed[graph.averaging_decay] = averaging_decay(self.training.train.ema_decay, step)
+            feed[graph.ema_decay] = ema_decay(self.training.train.ema_decay, step)
         _, losses = self.session.run([graph.step, graph.losses], feed)
         values = {name: float(value) for name, value in losses.items()}
         for name, value in values.items():

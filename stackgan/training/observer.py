@@ -1,22 +1,22 @@
-"""What is looked at during training: grids of fixed captions, distance to held-out pictures."""
+"""What is looked at during training: grids of fixed captions, distance to held-out images."""
 
 import numpy as np
 
 from stackgan.data.batches import CROPS
-from stackgan.networks import stage1, stage2
-from stackgan.sampling.drawing import build_drawing, draw
-from stackgan.sampling.wanted import noise_of
-from stackgan.sampling.grids import captioned_grid
 from stackgan.files import atomic_write
+from stackgan.networks import stage1, stage2
+from stackgan.sampling.generation import build_generation, generate
+from stackgan.sampling.grids import captioned_grid
+from stackgan.sampling.sample_request import noise_of
 from stackgan.scoring.sliced_wasserstein import sliced_wasserstein
 
 ROWS, COPIES = 8, {1: 6, 2: 2}      # of a grid
-COMPARED = {1: 256, 2: 64}          # pictures in the distance, at most
+COMPARED = {1: 256, 2: 64}          # images in the distance, at most
 BATCH = {1: 32, 2: 8}
 
 
 class Observer:
-    """Draws from held-out captions with the generators in training."""
+    """Generates from held-out captions with the generators in training."""
 
     def __init__(
             self,
@@ -25,10 +25,10 @@ class Observer:
             embeddings,       # data.prepared.ArrayFile of its captions
             dims,             # the `model` section
             seed,
-            getter,           # variable getter: moving averages where there are any
+            getter,           # variable getter: EMA weights where there are any
     ):
         self.stage, self.split = stage, split
-        self.graph = build_drawing(stage, BATCH[stage], dims, getter)
+        self.graph = build_generation(stage, BATCH[stage], dims, getter)
         self.compared = _evenly(len(split), COMPARED[stage])
         copies = COPIES[stage]
         chosen = _captions(split, _evenly(len(split), ROWS))
@@ -40,16 +40,16 @@ class Observer:
 
     def grid(self, session, path):
         """Writes the grid as a PNG: Stage-I copies, or Stage-I and Stage-II side by side."""
-        drawn = draw(session, self.graph, *self.grid_inputs)
+        generated = generate(session, self.graph, *self.grid_inputs)
         copies = COPIES[self.stage]
         rows = []
         for i, caption in enumerate(self.captions):
             chosen = range(i * copies, (i + 1) * copies)
             if self.stage == 1:
-                pictures = [drawn[stage1.SIZE][k] for k in chosen]
+                images = [generated[stage1.SIZE][k] for k in chosen]
             else:
-                pictures = [drawn[side][k] for k in chosen for side in (stage1.SIZE, stage2.SIZE)]
-            rows.append((caption, pictures))
+                images = [generated[side][k] for k in chosen for side in (stage1.SIZE, stage2.SIZE)]
+            rows.append((caption, images))
         headings = ['Stage-I', 'Stage-II'] * copies if self.stage == 2 else None
         sheet = captioned_grid(rows, 96 if self.stage == 1 else stage2.SIZE // 2 * 3 // 2,
                                headings, columns=2)
@@ -57,12 +57,12 @@ class Observer:
             sheet.save(stream, 'PNG')
 
     def distance(self, session):
-        """Sliced Wasserstein distance to the held-out pictures themselves."""
+        """Sliced Wasserstein distance to the held-out images themselves."""
         stored, side = CROPS[self.stage]
         margin = (stored - side) // 2
-        real = np.stack([self.split.picture(i, stored, margin, side)[:, margin:margin + side]
+        real = np.stack([self.split.image(i, stored, margin, side)[:, margin:margin + side]
                          for i in self.compared])
-        return sliced_wasserstein(draw(session, self.graph, *self.distance_inputs)[side], real)
+        return sliced_wasserstein(generate(session, self.graph, *self.distance_inputs)[side], real)
 
 
 def _evenly(count, wanted):
@@ -74,7 +74,7 @@ def _captions(split, indices):
     """[(caption, its row of embeddings, how often it came before)] of images, one each.
 
     The first caption of an image that no image before it has shown: captions may repeat, and
-    the same one with the same noise is the same picture.
+    the same one with the same noise is the same image.
     """
     items, seen, chosen = split.items(), {}, []
     for i in indices:

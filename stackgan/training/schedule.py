@@ -24,13 +24,13 @@ def learning_rate(
     return base * 0.5 ** math.floor(epochs / half_life_epochs)
 
 
-def averaging_decay(
+def ema_decay(
         decay,                # `train.ema_decay`
         step,                 # steps done
 ):
-    """The decay of the moving average at step `step`.
+    """The decay of the EMA at step `step`.
 
     At first it forgets faster, reaching back over a twentieth of the steps so far, because the
-    mean of networks that are still far apart draws nothing.
+    mean of networks that are still far apart generates nothing.
     """
     return min(decay, step / (step + 20.0))

@@ -15,8 +15,7 @@ from stackgan.files import write_json
 from stackgan.networks import stage1
 from stackgan.platforms.session import optimizer_wrapper, resolve, training_session
 from stackgan.training import loop
-from stackgan.training.adversaries import (batch_placeholders, stage1_adversaries,
-                                           stage2_adversaries)
+from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.graph import build_step, scope_variables
 from stackgan.training.observer import Observer
 
@@ -60,16 +59,16 @@ def _step_graph(stage, config, wrap):
     batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size,
                                stage, config.model)
     if stage == 1:
-        adversaries = stage1_adversaries(batch, config.model)
+        pairs = stage1_pairs(batch, config.model)
     else:
-        adversaries = stage2_adversaries(batch, config.model, config.stage2)
-    return build_step(adversaries, batch, config.train, wrap)
+        pairs = stage2_pairs(batch, config.model, config.stage2)
+    return build_step(pairs, batch, config.train, wrap)
 
 
 def _warm_start(config, stage1_folder):
     """(session) -> None: fills Stage-I, with its moving statistics, from its last checkpoint.
 
-    A frozen Stage-I is its moving average where there is one, which is what samples are drawn
+    A frozen Stage-I is its moving average where there is one, which is what samples are generated
     with; one that is trained on is what was trained, with its discriminator.
     Differs from hanzhanggit/StackGAN: that restores only trainable variables, which leaves
     Stage-I with the moving statistics of an untrained network.
@@ -80,14 +79,14 @@ def _warm_start(config, stage1_folder):
                          % stage1_folder)
     compat = checkpoints.read_facts(path).get('compat')
     if compat:
-        raise InputError('%s: was imported with --compat %s, which only drawing has; import it '
+        raise InputError('%s: was imported with --compat %s, which only generating has; import it '
                          'without to train on it' % (path, compat))
     variables = scope_variables(stage1.GENERATOR, False)
     if config.stage2.finetune_stage1:
         variables += scope_variables(stage1.DISCRIMINATOR, False)
         names = {v.op.name: v for v in variables}
     else:
-        names = checkpoints.averages_of(variables, path)
+        names = checkpoints.ema_of(variables, path)
     saver = tf.train.Saver(names)
     return lambda session: checkpoints.restore(session, saver, names, path, is_part=True)
 

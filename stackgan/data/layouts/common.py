@@ -12,14 +12,14 @@ SHOWN = 3                            # files named in a message about many
 
 
 class Item(NamedTuple):
-    """One picture of a raw dataset."""
+    """One image of a raw dataset."""
 
     name: str                        # unique in the dataset, forward slashes, UTF-8
     path: str                        # of the file, relative to the raw folder
     class_name: str
     box: Optional[Tuple[int, int, int, int]]     # left, top, width, height in pixels
     captions: list                   # cleaned texts
-    caption_rows: tuple = ()         # for each caption, its row among brought embeddings
+    caption_rows: tuple = ()         # for each caption, its row among precomputed embeddings
     row_count: int = 0               # embeddings that this image should bring
     problem: Optional[str] = None    # why it cannot be used; names no file of its own
 
@@ -64,7 +64,7 @@ def is_plain_name(name):
 
 
 def without_extension(name):
-    """'a/b.jpg' -> 'a/b'; a dot that begins no picture's extension stays."""
+    """'a/b.jpg' -> 'a/b'; a dot that begins no image's extension stays."""
     stem, extension = os.path.splitext(name)
     return stem if extension.lower() in EXTENSIONS else name
 

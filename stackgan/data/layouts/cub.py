@@ -66,7 +66,7 @@ def _read_numbered(path):
             raise InputError('%s: line %d: %r; must be a number, a blank and a value'
                              % (path, count, line.strip()[:60]))
         if int(number) in rows:
-            raise InputError('%s: line %d: number %s stands there twice'
+            raise InputError('%s: line %d: duplicate id %s'
                              % (path, count, number))
         rows[int(number)] = rest[0].strip()
     if path.endswith('image_class_labels.txt'):

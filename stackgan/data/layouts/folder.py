@@ -21,7 +21,7 @@ from stackgan.errors import InputError
 
 TABLES = ('captions.csv', 'captions.tsv', 'captions.jsonl')
 PREFIXES = ('images/',)
-HOW = ('put <picture>.txt with one caption a line beside each picture or below captions/, or '
+HOW = ('put <image>.txt with one caption a line beside each image or below captions/, or '
        'captions.csv with the columns file and caption')
 
 
@@ -30,12 +30,12 @@ def read_folder(raw, settings):
     base, tree = _read_tree(raw)
     items, others = _sort_out(raw, base, tree)
     if not any(item.name[-1] != '/' for item in items):
-        raise InputError('%s: holds no pictures (%s)%s' % (
+        raise InputError('%s: holds no images (%s)%s' % (
             os.path.join(raw, base).rstrip('/'), ', '.join(EXTENSIONS),
             ''.join('; %s: %s' % (item.path, item.problem) for item in items[:1])))
     remarks = []
     if others:
-        remarks.append('left out below %s, not pictures: %s' % (base or raw, some(others)))
+        remarks.append('left out below %s, not images: %s' % (base or raw, some(others)))
     if tree.again:
         remarks.append('links that are not followed, to folders that are read in another place: %s'
                        % some([_shown(path) for path in tree.again]))
@@ -61,7 +61,7 @@ def _read_tree(raw):
         return images + '/', walk(os.path.join(raw, images))
     splits = [path for path in subfolders(raw) if role_of(os.path.basename(path))]
     if 'train' not in [role_of(os.path.basename(path)) for path in splits]:
-        require(os.path.join(raw, 'images'), 'the pictures of layout folder belong there')
+        require(os.path.join(raw, 'images'), 'the images of layout folder belong there')
     trees = [(os.path.basename(path) + '/', walk(path)) for path in splits]
     return '', Tree([top + file for top, tree in trees for file in tree.files],
                     [fault._replace(path=top + fault.path) for top, tree in trees

@@ -15,7 +15,7 @@ CUB_TOP = 'CUB_200_2011'
 NAMES = 'filenames.pickle'
 CLASSES = 'class_info.pickle'
 EMBEDDINGS = '%s-embeddings.pickle'          # of the kind that data.precomputed_embeddings names
-PICTURE = r'[^/]+\.(?i:%s)' % '|'.join(extension[1:] for extension in EXTENSIONS)
+IMAGE = r'[^/]+\.(?i:%s)' % '|'.join(extension[1:] for extension in EXTENSIONS)
 CAPTIONS = ('text_c10', 'text')
 
 
@@ -39,7 +39,7 @@ def cub_pieces(settings):
         return Piece('%s/%s' % (CUB_TOP, name), what, archive, (name,), is_needed=is_needed)
 
     return (
-        Piece(CUB_TOP + '/images', 'the photographs', archive, ('images',), '[^/]+/' + PICTURE, 2),
+        Piece(CUB_TOP + '/images', 'the photographs', archive, ('images',), '[^/]+/' + IMAGE, 2),
         table('images.txt', 'the list of the photographs'),
         table('image_class_labels.txt', 'the class of each photograph'),
         table('classes.txt', 'the names of the classes'),
@@ -50,7 +50,7 @@ def cub_pieces(settings):
 
 def flowers_pieces(settings):
     """Pieces of Oxford 102 flowers, for a config Data."""
-    return (Piece('jpg', 'the photographs', '102flowers.tgz', ('jpg',), PICTURE),
+    return (Piece('jpg', 'the photographs', '102flowers.tgz', ('jpg',), IMAGE),
             ) + _stackgan_pieces(settings, 'flowers.zip')
 
 

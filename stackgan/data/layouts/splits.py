@@ -7,7 +7,7 @@ from stackgan.data.layouts.common import SPLITS, NameIndex, require
 from stackgan.errors import InputError
 from stackgan.text_files import read_lines
 
-LEAST_TRAIN_CLASSES = 2      # the wrong image of a caption comes from another class
+MIN_TRAIN_CLASSES = 2      # the wrong image of a caption comes from another class
 
 
 def choose_splits(
@@ -64,12 +64,12 @@ def _check_classes(items, origin):
     if len(classes) == 1:
         raise InputError(
             '%s: one class only in training (%s); two are needed, because the discriminator is '
-            'shown images of another class as wrong ones. In layout folder, pictures in images/ '
+            'shown images of another class as wrong ones. In layout folder, images in images/ '
             'itself, without sub-folders, each count as a class' % (origin, classes[0]))
 
 
 def _shuffled(names, seed):
-    """Names in an order drawn from the seed; a name more or less leaves the others' order."""
+    """Names in an order given by the seed; a name more or less leaves the others' order."""
     return sorted(names, key=lambda name: hashlib.sha256(
         ('%d %s' % (seed, name)).encode('utf-8')).digest())
 
@@ -77,7 +77,7 @@ def _shuffled(names, seed):
 def _by_class(dataset, settings):
     classes = sorted({item.class_name for item in dataset.items if item.class_name})
     _check_classes(dataset.items, 'data.split.by: class')
-    spare = len(classes) - LEAST_TRAIN_CLASSES
+    spare = len(classes) - MIN_TRAIN_CLASSES
     if spare < 1:
         raise InputError('data.split.by: class needs at least 3 classes, 2 for training and 1 for '
                          'testing; there are %d (%s). Use ratio'

@@ -10,8 +10,13 @@ from stackgan.data.layouts.captions import says_something
 from stackgan.data.layouts.common import SPLITS, is_plain_name, key_of
 from stackgan.errors import InputError
 from stackgan.files import parse_json
-from stackgan.text_files import (MAX_TABLE_BYTES, clean_caption, read_text, require_whole,
-                                 split_lines)
+from stackgan.text_files import (
+    MAX_TABLE_BYTES,
+    clean_caption,
+    read_text,
+    require_whole,
+    split_lines,
+)
 
 NEEDED, OPTIONAL = ('file', 'caption'), ('class', 'split')
 DELIMITERS = ',;\t|'             # Excel writes ; where a comma is the decimal point

@@ -1,4 +1,4 @@
-"""The embedded dataset "painted birds": drawn and described from a seed, true by construction."""
+"""The built-in synthetic dataset "painted birds": painted and described from a seed, true by construction."""
 
 from stackgan.data.painted.writing import make_dataset
 

@@ -3,8 +3,16 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from stackgan.data.painted.shapes import (darker, ellipse, fill, lighter, mixed, smooth, stroke,
-                                          turned)
+from stackgan.data.painted.shapes import (
+    darker,
+    ellipse,
+    fill,
+    lighter,
+    mixed,
+    smooth,
+    stroke,
+    turned,
+)
 
 COARSE = 4                         # soft backgrounds are painted this much smaller
 
@@ -14,7 +22,7 @@ def paint_background(
         bird,      # Bird, for where it stands
         random,    # RandomState
 ):
-    """RGB image of the picture's size: everything behind the bird."""
+    """RGB image of the image's size: everything behind the bird."""
     width, height = scene.picture
     small = (max(width // COARSE, 8), max(height // COARSE, 8))
     base = bird.feet[:, 1].mean() if len(bird.feet) else height
@@ -44,7 +52,7 @@ def _gradient(size, top, bottom):
 
 
 def _blobs(image, random, count, radius, colours, rows=(0.0, 1.0), flatness=1.0, blur=1.5):
-    """Soft spots of random colours between two heights (shares of the picture)."""
+    """Soft spots of random colours between two heights (shares of the image)."""
     width, height = image.size
     draw = ImageDraw.Draw(image)
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""The bird: its parts as outlines in units of its own, then their place in the picture.
+"""The bird: its parts as outlines in units of its own, then their place in the image.
 
 In its own units the body is about two wide around (0, 0), the bill points to the right and y
 runs downwards.
@@ -10,8 +10,17 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from stackgan.data.painted.scene import BUILDS
-from stackgan.data.painted.shapes import (FINE, darker, ellipse, flat, lighter, mixed, smooth,
-                                          stroke, turned)
+from stackgan.data.painted.shapes import (
+    FINE,
+    darker,
+    ellipse,
+    flat,
+    lighter,
+    mixed,
+    smooth,
+    stroke,
+    turned,
+)
 from stackgan.data.painted.species import PALETTE
 
 SILHOUETTE = (                     # body and head, clockwise from the upper root of the bill
@@ -46,7 +55,7 @@ class Part(NamedTuple):
 
 
 class Bird(NamedTuple):
-    """Parts in pixels of the picture, back to front."""
+    """Parts in pixels of the image, back to front."""
 
     parts: list
     body: np.ndarray               # outline of body and head
@@ -71,7 +80,7 @@ def place_bird(
         hips = turned(np.array(HIPS) * stretch, -scene.tilt)
         legs, feet = _legs(hips, LEG_LENGTHS[scene.pose])
         parts = legs + parts
-    return _in_picture(parts, body, feet, colours, scene)
+    return _in_image(parts, body, feet, colours, scene)
 
 
 def _colours(species, random):
@@ -154,7 +163,7 @@ def _legs(hips, length):
     return parts, np.array(feet)
 
 
-def _in_picture(parts, body, feet, colours, scene):
+def _in_image(parts, body, feet, colours, scene):
     """Mirrors, scales and moves everything so that the bird fills the box it should."""
     every = np.concatenate([part.outline for part in parts])
     low, high = every.min(axis=0), every.max(axis=0)

@@ -1,7 +1,7 @@
-"""Ten sentences about a picture, each worded in a way of its own, all of them true.
+"""Ten sentences about an image, each worded in a way of its own, all of them true.
 
-No sentence says left or right, since training mirrors pictures, nor how large the bird is in the
-picture, since it is cropped to the bird.
+No sentence says left or right, since training mirrors images, nor how large the bird is in the
+image, since it is cropped to the bird.
 """
 
 from stackgan.data.painted.scene import generator

@@ -1,4 +1,4 @@
-"""A scene as a picture: background, bird, foreground and light."""
+"""A scene as an image: background, bird, foreground and light."""
 
 from typing import NamedTuple, Tuple
 
@@ -11,7 +11,7 @@ from stackgan.data.painted.scene import generator
 
 
 class Painting(NamedTuple):
-    """A picture and where the bird is in it."""
+    """An image and where the bird is in it."""
 
     picture: Image.Image             # RGB
     mask: Image.Image                # L: share of each pixel that is bird, 0 to 255
@@ -30,7 +30,7 @@ def paint(scene):
 
 
 def _lit(image, scene, random):
-    """Brightness, warmth, vignette, a mottled texture and fine grain over the whole picture."""
+    """Brightness, warmth, vignette, a mottled texture and fine grain over the whole image."""
     width, height = image.size
     across = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None]

@@ -1,4 +1,4 @@
-"""What is in a picture, decided before anything is drawn: a function of the seed and a number."""
+"""What is in an image, decided before anything is drawn: a function of the seed and a number."""
 
 from typing import NamedTuple, Tuple
 
@@ -21,10 +21,10 @@ BUILDS = {'plump': 1.08, 'slim': 0.92}                        # height of a body
 
 
 class Scene(NamedTuple):
-    """The truth about one picture."""
+    """The truth about one image."""
 
     seed: int
-    number: int                    # 0-based, of the picture in the dataset
+    number: int                    # 0-based, of the image in the dataset
     species: Species
     pose: str                      # a key of PLACES
     background: str
@@ -32,31 +32,31 @@ class Scene(NamedTuple):
     facing: str                    # 'left' or 'right'
     tilt: float                    # degrees, bill up is positive
     picture: Tuple[int, int]       # width and height in pixels
-    size: float                    # longer side of the bird / shorter side of the picture
+    size: float                    # longer side of the bird / shorter side of the image
     centre: Tuple[float, float]    # of the bird, as a share of width and height
-    brightness: float              # factor on the whole picture
+    brightness: float              # factor on the whole image
     warmth: float                  # > 0: more red, less blue
     vignette: float                # darkening in the corners, a share of the brightness
 
 
 def generator(seed, number, purpose):
-    """Random numbers of one picture for one purpose, whatever else is drawn."""
+    """Random numbers of one image for one purpose, whatever else is drawn."""
     return np.random.RandomState([seed, number, purpose])
 
 
 def scene_of(
         seed,            # of the dataset
-        number,          # of the picture, 0-based
-        picture_size,    # longer side in pixels
+        number,          # of the image, 0-based
+        image_size,    # longer side in pixels
 ):
-    """The `Scene` of a picture. Species take turns, so that each has its share."""
+    """The `Scene` of an image. Species take turns, so that each has its share."""
     random = generator(seed, number, 0)
     species = all_species()
     pose = POSES[random.randint(len(POSES))]
     places = PLACES[pose]
     aspect = ASPECTS[random.randint(len(ASPECTS))]
-    picture = (picture_size, int(round(picture_size / aspect))) if aspect >= 1 else (
-        int(round(picture_size * aspect)), picture_size)
+    picture = (image_size, int(round(image_size / aspect))) if aspect >= 1 else (
+        int(round(image_size * aspect)), image_size)
     size = random.uniform(0.52, 0.66)
     return Scene(
         seed=seed,

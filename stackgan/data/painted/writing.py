@@ -8,9 +8,9 @@
     text_c10/<class>/<image>.txt            ten captions, one a line
     {train,test}/filenames.pickle           list of '<class>/<image>'
                  class_info.pickle          list of class numbers
-    attributes.jsonl                        what is true of each picture, in the same order
+    attributes.jsonl                        what is true of each image, in the same order
 
-Everything of picture i depends on the seed, the picture size and i: the lines of a small dataset
+Everything of image i depends on the seed, the image size and i: the lines of a small dataset
 are the first lines of a larger one, and their files are the same.
 """
 
@@ -35,8 +35,8 @@ PICKLE_PROTOCOL = 2      # readable by every Python there is
 
 def make_dataset(
         folder,          # exists; files of the same names are replaced
-        images,          # pictures to draw, at least one for each species
-        picture_size,    # longer side in pixels
+        images,          # images to draw, at least one for each species
+        image_size,    # longer side in pixels
         seed,            # the same seed gives the same files
         say,             # prints a line
         workers=None,    # processes; None: one per core
@@ -50,10 +50,10 @@ def make_dataset(
     for each in species:
         os.makedirs(os.path.join(folder, 'CUB_200_2011', 'images', each.name), exist_ok=True)
         os.makedirs(os.path.join(folder, 'text_c10', each.name), exist_ok=True)
-    requests = [(folder, seed, number, picture_size) for number in range(images)]
+    requests = [(folder, seed, number, image_size) for number in range(images)]
     records = [None] * images
     with Progress('make-dataset', images, 'pictures') as progress:
-        for number, record in _write_pictures(requests, workers or available_cores()):
+        for number, record in _write_images(requests, workers or available_cores()):
             records[number] = record
             progress.advance()
     _write_lists(folder, species, records)
@@ -65,19 +65,19 @@ def make_dataset(
             images / max(time.monotonic() - started, 1e-9)))
 
 
-def _write_pictures(requests, workers):
-    """Yields what `_write_picture` returns for each request, in any order."""
+def _write_images(requests, workers):
+    """Yields what `_write_image` returns for each request, in any order."""
     if workers == 1:
-        yield from map(_write_picture, requests)
+        yield from map(_write_image, requests)
         return
-    with WorkerPool(_write_picture, workers) as pool:
+    with WorkerPool(_write_image, workers) as pool:
         yield from pool.results(deque(requests))
 
 
-def _write_picture(request):
-    """Draws a picture and writes it and its captions. Returns its number and its attributes."""
-    folder, seed, number, picture_size = request
-    scene = scene_of(seed, number, picture_size)
+def _write_image(request):
+    """Draws an image and writes it and its captions. Returns its number and its attributes."""
+    folder, seed, number, image_size = request
+    scene = scene_of(seed, number, image_size)
     painting = paint(scene)
     name = _name_of(scene)
     path = os.path.join(folder, 'CUB_200_2011', 'images', name + '.jpg')
@@ -108,7 +108,7 @@ def _record(scene, name, box):
 
 
 def _write_lists(folder, species, records):
-    """The files that list the pictures and the classes."""
+    """The files that list the images and the classes."""
     cub = os.path.join(folder, 'CUB_200_2011')
     numbered = list(enumerate(records, 1))
     _write_lines(cub, 'images.txt', ('%d %s.jpg' % (n, each['name']) for n, each in numbered))

@@ -1,4 +1,4 @@
-"""R-precision: is a picture's own caption the nearest of 100? (Xu et al., 2018, with R = 1)
+"""R-precision: is an image's own caption the nearest of 100? (Xu et al., 2018, with R = 1)
 
 The other 99 captions are of other classes. Nearest by the cosine of the features.
 """
@@ -24,11 +24,11 @@ def other_captions(
 
 
 def is_own_nearest(
-        picture,           # [D] features of a picture
+        image,           # [D] features of an image
         captions,          # [1 + OTHERS, D] features of captions, its own first
 ):
     """Whether the own caption has the largest cosine; where another has the same, it has not."""
-    scores = captions @ picture / np.maximum(np.linalg.norm(captions, axis=1), 1e-12)
+    scores = captions @ image / np.maximum(np.linalg.norm(captions, axis=1), 1e-12)
     return bool(scores[0] > scores[1:].max())
 
 
@@ -40,6 +40,6 @@ def r_precision(
     """`Score`: the share of hits, over shuffled folds."""
     hits = np.random.RandomState(seed).permutation(np.asarray(hits, np.float64))
     if len(hits) < folds:
-        raise ValueError('%d pictures for %d folds; each fold needs one' % (len(hits), folds))
+        raise ValueError('%d images for %d folds; each fold needs one' % (len(hits), folds))
     shares = [part.mean() for part in np.array_split(hits, folds)]
     return Score(float(np.mean(shares)), float(np.std(shares)), tuple(float(s) for s in shares))

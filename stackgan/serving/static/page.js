@@ -1,4 +1,4 @@
-// Draws without loading the page anew. What comes from others is only ever set as text.
+// Generates without loading the page anew. What comes from others is only ever set as text.
 'use strict';
 
 const form = document.getElementById('ask');
@@ -18,7 +18,7 @@ field('caption').addEventListener('keydown', event => {
 
 form.addEventListener('submit', async event => {
   event.preventDefault();
-  if (field('draw').disabled) return;
+  if (field('generate').disabled) return;
   field('message').textContent = '';
   const seed = field('seed').value.trim();
   const wanted = {run: field('run').value, caption: field('caption').value,
@@ -39,16 +39,16 @@ function showProgress() {
   const started = Date.now();
   const tell = () => {
     const seconds = Math.round((Date.now() - started) / 1000);
-    field('progress').textContent = seconds < 2 ? 'Drawing…' : `Drawing… ${seconds} s`;
+    field('progress').textContent = seconds < 2 ? 'Generating…' : `Generating… ${seconds} s`;
   };
   tell();
   const timer = setInterval(tell, 5000);
-  field('draw').disabled = true;
+  field('generate').disabled = true;
   field('progress').classList.add('busy');
   field('result').setAttribute('aria-busy', 'true');
   return text => {
     clearInterval(timer);
-    field('draw').disabled = false;
+    field('generate').disabled = false;
     field('progress').classList.remove('busy');
     field('progress').textContent = text;
     field('result').setAttribute('aria-busy', 'false');
@@ -58,46 +58,46 @@ function showProgress() {
 async function ask(wanted) {
   let response;
   try {
-    response = await fetch(form.dataset.draw, {
+    response = await fetch(form.dataset.generate, {
       method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(wanted)});
   } catch (error) {
     throw new Error('The server cannot be reached; try again.');
   }
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error || 'The server cannot draw at the moment.');
+  if (!response.ok) throw new Error(answer.error || 'The server cannot generate at the moment.');
   return answer;
 }
 
 async function show(answer) {
-  const [picture] = answer.pictures;
+  const [image] = answer.images;
   field('empty').hidden = true;
-  field('said').textContent = picture.caption;
+  field('said').textContent = image.caption;
   field('notices').textContent = answer.notices.join(' ');
   for (const [stage, name] of [['1', 'Stage-I'], ['2', 'Stage-II']]) {
     const figure = field('stage' + stage), image = figure.querySelector('img');
-    figure.hidden = !(stage in picture.stages);
+    figure.hidden = !(stage in image.stages);
     if (figure.hidden) continue;
-    image.src = picture.stages[stage];
-    image.alt = `${name}: ${picture.caption}`;
+    image.src = image.stages[stage];
+    image.alt = `${name}: ${image.caption}`;
     await image.decode();
   }
-  remember(picture);
+  remember(image);
 }
 
-function remember(picture) {
+function remember(image) {
   const gallery = field('gallery'), link = document.createElement('a');
   const image = new Image(256, 256), words = document.createElement('span');
   const facts = document.createElement('span'), item = document.createElement('li');
   link.className = 'card';
-  link.href = form.getAttribute('action') + '?picture=' + encodeURIComponent(picture.id);
-  image.className = 'drawn';
-  image.alt = picture.caption;
-  image.src = picture.stages['2'] || picture.stages['1'];
+  link.href = form.getAttribute('action') + '?image=' + encodeURIComponent(image.id);
+  image.className = 'generated';
+  image.alt = image.caption;
+  image.src = image.stages['2'] || image.stages['1'];
   words.className = 'words';
   words.dir = 'auto';
-  words.textContent = picture.caption;
+  words.textContent = image.caption;
   facts.className = 'facts';
-  facts.textContent = `${picture.run}, seed ${picture.seed}`;
+  facts.textContent = `${image.run}, seed ${image.seed}`;
   link.append(image, words, facts);
   item.append(link);
   for (const other of [...gallery.querySelectorAll('a')]) {

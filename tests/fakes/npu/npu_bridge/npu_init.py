@@ -8,6 +8,7 @@ ones: that is what trainings have to live with.
 import os
 
 import tensorflow.compat.v1 as tf
+
 from npu_bridge.helper import helper
 
 if os.environ.get('FAKE_NPU') == 'no hccl':
@@ -76,11 +77,11 @@ class ExponentialUpdateLossScaleManager:
         return self.scale.read_value()
 
     def update_loss_scale(self, is_finite):
-        grow_at, shrink_at, grow, shrink = self.rules
+        grow_at, shrink_at, grow, downsample = self.rules
         good = tf.where(is_finite, self.good + 1, 0 * self.good)
         bad = tf.where(is_finite, self.bad + 0, self.bad + 1)
         grows, shrinks = tf.equal(good, grow_at), tf.equal(bad, shrink_at)
-        factor = tf.where(grows, float(grow), tf.where(shrinks, float(shrink), 1.0))
+        factor = tf.where(grows, float(grow), tf.where(shrinks, float(downsample), 1.0))
         changes = tf.logical_or(grows, shrinks)
         with tf.control_dependencies([good, bad, factor]):
             return tf.group(self.scale.assign(tf.maximum(1.0, self.scale * factor)),

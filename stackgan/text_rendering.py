@@ -1,4 +1,4 @@
-"""Text in pictures: a free font that is shipped, so that every machine draws the same."""
+"""Text in images: a free font that is shipped, so that every machine draws the same."""
 
 import os
 

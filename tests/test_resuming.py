@@ -13,9 +13,10 @@ from toy import ROOT
 from volume_toy import ARGUMENTS, damage_manifest, flip, make_volume, run_job, toy_config
 
 from jobs import train_stage1, train_stage2
-from jobs.chain import run_chain
-from jobs.contract import Work, read_manifest, state_of
+from jobs.engine.chain import run_chain
+from jobs.engine.contract import Work, read_manifest, state_of
 from stackgan.files import files_below
+
 
 def pretend(work):
     """Leaves what a training leaves, in no time, and goes on from its newest checkpoint."""
@@ -23,7 +24,7 @@ def pretend(work):
     found = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     done = int(found[-1]) if found else 0
     if done:
-        work.say('goes on from step %d of %d' % (done, steps))
+        work.say('resuming from step %d of %d' % (done, steps))
     os.makedirs(os.path.join(work.folder, 'samples'), exist_ok=True)
     for step in range(done + 3 if done else 0, steps + 1, 3):
         for name in ('samples/%08d.png' % step, 'stats.jsonl', 'options.json') + tuple(
@@ -83,7 +84,7 @@ def checkpoints(volume):
 
 def steps_logged(volume):
     with open(os.path.join(stage(volume), 'log.txt')) as stream:
-        return [line for line in stream if 'goes on from step' in line]
+        return [line for line in stream if 'resuming from step' in line]
 
 
 def lose(volume, name, how='remove'):
@@ -100,22 +101,22 @@ def lose(volume, name, how='remove'):
     'samples/00000000.png', 'stats.jsonl', 'options.json', 'config.yaml'] + [
         'checkpoints/00000006/' + name for name in FILES])
 def test_a_lost_file_is_named_and_the_training_goes_on(volume, trained, capsys, name, how):
-    goes_on(JOB, volume, trained, capsys, name, how)
+    resumes(JOB, volume, trained, capsys, name, how)
 
 
 @pytest.mark.parametrize('name', ['samples/00000000.png', 'checkpoints/00000006/model.index'])
 def test_so_it_is_with_a_real_training(really_trained, tmp_path, capsys, name):
-    """The first and the last grid are drawn again, so that nothing is lost."""
+    """The first and the last grid are sampled again, so that nothing is lost."""
     volume = shutil.copytree(really_trained, str(tmp_path / 'volume'))
     if name.startswith('samples'):
         lose(volume, 'samples/00000006.png')
-    goes_on(REAL, volume, really_trained, capsys, name, 'remove')
+    resumes(REAL, volume, really_trained, capsys, name, 'remove')
     grids = [[open(path, 'rb').read() for path in sorted(glob(stage(where) + '/samples/*.png'))]
              for where in (volume, really_trained)]
     assert len(grids[0]) == 3 and grids[0] == grids[1]
 
 
-def goes_on(job, volume, trained, capsys, name, how):
+def resumes(job, volume, trained, capsys, name, how):
     """Checks what comes of a finished training that lost a file."""
     lose(volume, name, how)
     state = state_of(job, toy_config(), volume)
@@ -124,7 +125,7 @@ def goes_on(job, volume, trained, capsys, name, how):
     output = capsys.readouterr().out
     assert name in output and 'goes on from its newest whole checkpoint' in output
     step = 3 if name.startswith('checkpoints') else 6
-    assert 'goes on from step %d of 6' % step in output
+    assert 'resuming from step %d of 6' % step in output
     assert checkpoints(volume) == checkpoints(trained)           # trained to the same bits
     manifest = read_manifest(stage(volume))
     assert manifest['content'] == read_manifest(stage(trained))['content']
@@ -139,7 +140,7 @@ def test_without_a_manifest_it_goes_on_too(volume, trained, capsys, damage):
         damage_manifest(stage(volume), damage)
     assert 'manifest.json is' in state_of(JOB, toy_config(), volume).reason
     assert run_job(JOB, volume) == 0
-    assert 'goes on from step 6 of 6' in capsys.readouterr().out
+    assert 'resuming from step 6 of 6' in capsys.readouterr().out
     assert checkpoints(volume) == checkpoints(trained)
     assert read_manifest(stage(volume))['content'] == read_manifest(stage(trained))['content']
 
@@ -179,7 +180,7 @@ def test_force_alone_replaces_no_training(volume, capsys):
     assert run_job(JOB, volume, force=True) == 0                  # reads all, mends
     output = capsys.readouterr().out
     assert 'model.data-00000-of-00001 has other bytes' in output
-    assert 'goes on from step 3 of 6' in output
+    assert 'resuming from step 3 of 6' in output
     assert checkpoints(volume) == before
 
 
@@ -188,7 +189,7 @@ def test_force_keeps_unfinished_training(volume, capsys):
     os.rename(stage(volume), stage(volume) + '.partial')
     os.unlink(stage(volume) + '.partial/manifest.json')
     assert run_job(JOB, volume, longer, force=True) == 0
-    assert 'goes on from step 6 of 12' in capsys.readouterr().out
+    assert 'resuming from step 6 of 12' in capsys.readouterr().out
 
 
 def test_a_longer_training_goes_on_from_what_is_whole(volume, capsys):
@@ -197,7 +198,7 @@ def test_a_longer_training_goes_on_from_what_is_whole(volume, capsys):
     assert run_job(JOB, volume, toy_config('stage1.epochs=4')) == 0
     output = capsys.readouterr().out
     assert 'samples/00000003.png is missing' in output and 'checkpoint.json has other' in output
-    assert 'goes on from step 3 of 12' in output
+    assert 'resuming from step 3 of 12' in output
 
 
 def test_killed_while_it_is_mended(volume, trained, capsys):
@@ -205,21 +206,21 @@ def test_killed_while_it_is_mended(volume, trained, capsys):
     process = subprocess.Popen([sys.executable, '-c', '''
 import os, signal, sys
 from stackgan import integrity
-from jobs import going_on
-copy = going_on.copy_checked
+from jobs.engine import resuming
+copy = resuming.copy_checked
 def copy_or_die(source, target, digest):
     if "stats" in source:
         os.kill(os.getpid(), signal.SIGKILL)
     return copy(source, target, digest)
-going_on.copy_checked = copy_or_die
+resuming.copy_checked = copy_or_die
 sys.path.append("tests")
-import test_going_on
-test_going_on.run_job(test_going_on.JOB, sys.argv[1])''', volume], cwd=ROOT)
+import test_resuming
+test_resuming.run_job(test_resuming.JOB, sys.argv[1])''', volume], cwd=ROOT)
     assert process.wait() == -signal.SIGKILL
     assert os.path.isdir(stage(volume) + '.partial.copy')
     assert not os.path.exists(stage(volume) + '.partial')
     assert run_job(JOB, volume) == 0
-    assert 'goes on from step 3 of 6' in capsys.readouterr().out
+    assert 'resuming from step 3 of 6' in capsys.readouterr().out
     assert checkpoints(volume) == checkpoints(trained)
     assert not os.path.exists(stage(volume) + '.partial.copy')
 
@@ -230,7 +231,7 @@ def test_the_chain_mends_and_what_follows_stays_done(really_trained, tmp_path, m
     volume = shutil.copytree(really_trained, str(tmp_path / 'volume'))
     second = train_stage2.JOB._replace(run=lambda work: None, uses_tensorflow=False)
     assert run_job(second, volume) == 0
-    monkeypatch.setattr('jobs.chain.JOBS', (REAL, second))
+    monkeypatch.setattr('jobs.engine.chain.JOBS', (REAL, second))
     for name in ('samples/00000000.png', 'checkpoints/00000003/model.index'):
         lose(volume, name)
     waiting = state_of(second, toy_config(), volume)
@@ -244,9 +245,9 @@ def test_the_chain_mends_and_what_follows_stays_done(really_trained, tmp_path, m
 
 def test_an_output_that_is_not_precious_is_simply_made_again(volume):
     from test_contract import make_job, run
-    run(make_job(goes_on=True), volume)
+    run(make_job(resumes=True), volume)
     os.unlink(os.path.join(volume, 'out', 'size.txt'))
-    assert run(make_job(goes_on=True), volume) == 0
+    assert run(make_job(resumes=True), volume) == 0
     assert os.listdir(os.path.join(volume, 'out')).count('size.txt') == 1
 
 

@@ -3,12 +3,13 @@
 import os
 from typing import Callable, Dict, Optional
 
-from jobs.contract import REQUEST, differences
 from stackgan.errors import InputError
 from stackgan.file_systems import remove
 from stackgan.files import files_below, read_json
 from stackgan.integrity import OTHER_BYTES, copy_checked, damaged_files
 from stackgan.manifests import MANIFEST, Output, is_request, look_at
+
+from .contract import REQUEST, differences
 
 CHECKPOINTS = 'checkpoints/'
 ANEW = 'pass --restart to train it anew (it is kept as %s.previous)'
@@ -23,7 +24,7 @@ def request_in(folder: str) -> Optional[dict]:
     return request if is_request(request) else None
 
 
-def go_on_from(
+def resume_from(
         job,                             # Job
         folder: str,                     # of the output
         request: dict,                   # what the job is asked now
@@ -34,7 +35,7 @@ def go_on_from(
 
     Raises InputError where a precious output would have to be made from nothing, unasked.
     """
-    if not (job.growing or job.goes_on) or not os.path.isdir(folder) or not os.listdir(folder):
+    if not (job.growing or job.resumes) or not os.path.isdir(folder) or not os.listdir(folder):
         return False
     output = look_at(folder)
     old = output.manifest['request'] if output.manifest else request_in(folder)
@@ -50,7 +51,7 @@ def go_on_from(
     if old['job'] != request['job'] or differences(old, request, job.growing):
         return False                                      # stale
     grows = bool(differences(old, request))
-    if not job.goes_on:
+    if not job.resumes:
         return output.is_whole and grows and not force and _copy(job, folder, output, say)
     if output.is_whole and not grows and not _is_damaged(job, folder, output.manifest):
         return False                                      # asked to make it again

@@ -1,11 +1,11 @@
-"""Which networks each stage trains, as `Adversary` pairs over one batch."""
+"""Which networks each stage trains, as `GanPair` pairs over one batch."""
 
 import tensorflow.compat.v1 as tf
 
-from stackgan.losses import likeness, shrink
+from stackgan.losses import downsample, low_resolution_consistency
 from stackgan.networks import stage1, stage2
-from stackgan.networks.layers import TESTING, Pass
-from stackgan.types import Adversary, Batch
+from stackgan.networks.layers import TESTING, ForwardMode
+from stackgan.types import Batch, GanPair
 
 
 def batch_placeholders(
@@ -31,59 +31,59 @@ def batch_placeholders(
 def to_unit_range(
         images,           # uint8
 ):
-    """Pictures as float32 in [-1, 1]."""
+    """Images as float32 in [-1, 1]."""
     return tf.cast(images, tf.float32) * (2.0 / 255.0) - 1.0
 
 
-def stage1_adversaries(
+def stage1_pairs(
         batch,            # Batch of placeholders for Stage-I
         dims,             # the `model` section
 ):
-    """[Adversary] of Stage-I."""
+    """[GanPair] of Stage-I."""
     return [_stage1_pair(batch, dims, to_unit_range(batch.images),
                          to_unit_range(batch.wrong_images), 1.0)[0]]
 
 
-def stage2_adversaries(
+def stage2_pairs(
         batch,            # Batch of placeholders for Stage-II
         dims,             # the `model` section
         settings,         # the `stage2` section
 ):
-    """[Adversary] of Stage-II, and of Stage-I behind it where that is trained along."""
+    """[GanPair] of Stage-II, and of Stage-I behind it where that is trained along."""
     real, wrong = to_unit_range(batch.images), to_unit_range(batch.wrong_images)
     first = []
     if not settings.finetune_stage1:
         # Differs from hanzhanggit/StackGAN: the frozen Stage-I uses its moving statistics, as
-        # it does when sampling, because batch statistics would show Stage-II other pictures.
+        # it does when sampling, because batch statistics would show Stage-II other images.
         low = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims, TESTING).images
     else:
-        pair, low = _stage1_pair(batch, dims, shrink(real), shrink(wrong),
+        pair, low = _stage1_pair(batch, dims, downsample(real), downsample(wrong),
                                  settings.finetune_learning_rate_ratio)
         first = [pair]
     statistics = []
     generated = stage2.generator(low, batch.embeddings, batch.noise2, dims,
-                                 Pass(True, statistics))
-    return [Adversary(
+                                 ForwardMode(True, statistics))
+    return [GanPair(
         'stage2', stage2.GENERATOR, stage2.DISCRIMINATOR, generated.images, generated.condition,
         real, wrong,
         lambda images, mode: stage2.discriminator(images, _times(batch.embeddings, mode), dims,
                                                   mode),
-        statistics, 1.0, _likeness(generated.images, low, settings))] + first
+        statistics, 1.0, _low_resolution_consistency(generated.images, low, settings))] + first
 
 
-def _likeness(images, low, settings):
-    """The weighted likeness of the stages' pictures; None where it is not wanted."""
+def _low_resolution_consistency(images, low, settings):
+    """The weighted low-resolution consistency of the stages' images; None where it is not wanted."""
     if not settings.low_resolution_consistency:
         return None
-    return settings.low_resolution_consistency * likeness(images, low)
+    return settings.low_resolution_consistency * low_resolution_consistency(images, low)
 
 
 def _stage1_pair(batch, dims, real, wrong, ratio):
-    """(Adversary, generated pictures) of Stage-I."""
+    """(GanPair, generated images) of Stage-I."""
     statistics = []
     generated = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims,
-                                 Pass(True, statistics))
-    return Adversary(
+                                 ForwardMode(True, statistics))
+    return GanPair(
         'stage1', stage1.GENERATOR, stage1.DISCRIMINATOR, generated.images, generated.condition,
         real, wrong,
         lambda images, mode: stage1.discriminator(images, _times(batch.embeddings, mode), dims,

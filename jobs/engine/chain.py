@@ -6,16 +6,30 @@ import subprocess
 import sys
 import time
 
-from jobs import (convert_om, embed, export, import_checkpoint, make_dataset, preprocess, report,
-                  sample, score, train_scorer, train_stage1, train_stage2, train_text_encoder,
-                  verify_om)
-from jobs.contract import folder_of, look_at, request_of, state_of
-from jobs.locks import is_locked
-from jobs.replacing import check_chain, would_replace
-from jobs.signals import heeded
 from stackgan.errors import InputError, Interrupted
 from stackgan.printing import complain, printable, say, show
 from stackgan.progress import duration
+
+from .. import (
+    convert_om,
+    embed,
+    export,
+    import_checkpoint,
+    make_dataset,
+    preprocess,
+    report,
+    sample,
+    score,
+    train_scorer,
+    train_stage1,
+    train_stage2,
+    train_text_encoder,
+    verify_om,
+)
+from .contract import folder_of, look_at, request_of, state_of
+from .locks import is_locked
+from .replacing import check_chain, would_replace
+from .signals import heeded
 
 JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
         train_stage2.JOB, sample.JOB, train_scorer.JOB, score.JOB, export.JOB, report.JOB)

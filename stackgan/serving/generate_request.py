@@ -1,4 +1,4 @@
-"""What a visitor asks for, checked: a caption, a run, a seed, a number of pictures."""
+"""What a visitor asks for, checked: a caption, a run, a seed, a number of images."""
 
 import json
 import unicodedata
@@ -10,20 +10,20 @@ LARGEST_SEED = 2 ** 31 - 1        # as of sample.seed
 TYPES = {'run': str, 'caption': str, 'seed': int, 'count': int}
 
 
-class Asked(NamedTuple):
-    """A request to draw."""
+class GenerateRequest(NamedTuple):
+    """A request to generate."""
 
     run: str
     caption: str        # words with single spaces
     seed: int           # 0 to LARGEST_SEED
-    count: int          # pictures that differ by their noise
+    count: int          # images that differ by their noise
 
 
 def from_json(
         body,             # bytes
         limits,           # Limits
 ):
-    """`Asked`. Raises Refusal for anything else than a whole and sensible request."""
+    """`GenerateRequest`. Raises Refusal for anything else than a whole and sensible request."""
     try:
         values = json.loads(body.decode('utf-8'))
     except (ValueError, RecursionError):
@@ -48,7 +48,7 @@ def from_form(
         form,             # {name: text} of an HTML form
         limits,           # Limits
 ):
-    """The same of a form, which draws one picture."""
+    """The same of a form, which generates one image."""
     try:
         seed = int(form.get('seed', '').strip() or '0')
     except ValueError:
@@ -63,7 +63,7 @@ def checked(
         count,
         limits,           # Limits
 ):
-    """`Asked`. Raises Refusal with what is wrong."""
+    """`GenerateRequest`. Raises Refusal with what is wrong."""
     if len(caption) > limits.caption_characters:
         raise Refusal(400, 'The caption has %d characters; at most %d are read'
                       % (len(caption), limits.caption_characters))
@@ -76,7 +76,7 @@ def checked(
         raise Refusal(400, 'The seed must be a whole number from 0 to %d' % LARGEST_SEED)
     if not 1 <= count <= limits.count:
         raise Refusal(400, 'The count must be from 1 to %d' % limits.count)
-    return Asked(run, words, seed, count)
+    return GenerateRequest(run, words, seed, count)
 
 
 def _shown(text):

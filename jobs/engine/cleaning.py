@@ -2,13 +2,14 @@
 
 import os
 
-from jobs.compose import Project
-from jobs.contract import folder_of
-from jobs.locks import locked
-from jobs.places import check_place
 from stackgan.errors import MissingRequirement, StackganError
 from stackgan.file_systems import empty, remove
 from stackgan.printing import complain, say
+
+from .compose import Project
+from .contract import folder_of
+from .locks import locked
+from .places import check_place
 
 ENDINGS = ('.partial', '.partial.copy', '.previous')
 

@@ -9,7 +9,7 @@ import subprocess
 from stackgan.errors import ConfigError, MissingRequirement
 from stackgan.files import digest_of
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Project:

@@ -8,7 +8,6 @@ import os
 from stackgan.errors import InputError
 from stackgan.file_systems import file_system_of
 
-
 NO_ROOM_BESIDE = ('the top of a file system (%s), where nothing can be built beside it; link to a '
                   'folder in there')
 

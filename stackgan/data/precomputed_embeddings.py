@@ -1,7 +1,7 @@
 """Caption embeddings that came with a raw dataset, such as char-CNN-RNN-embeddings.pickle.
 
 The pickles are read one after the other, and their rows put into one scratch file in the order of
-the plan, so that no more than one pickle is in memory, and none while pictures are prepared.
+the plan, so that no more than one pickle is in memory, and none while images are prepared.
 """
 
 import os

@@ -6,7 +6,7 @@ import threading
 ENDED = object()
 
 
-def ahead(
+def prefetch(
         items,             # iterable; runs in a thread of its own
         most,              # items made before they are asked for
 ):

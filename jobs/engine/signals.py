@@ -20,7 +20,7 @@ def heeded():
 
 
 class Stop:
-    """A wish to stop. Unless a job defers it, a signal raises `Interrupted` at once."""
+    """A stop request. Unless a job defers it, a signal raises `Interrupted` at once."""
 
     def __init__(self):
         self.requested = False

@@ -9,14 +9,15 @@ to date. Nothing here imports TensorFlow, so asking takes a fraction of a second
 import os
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
-from jobs.places import target_of
 from stackgan.config import Config
-from stackgan.data.walking import walk
 from stackgan.config.loading import default_settings
 from stackgan.config.renamed import rename_settings
+from stackgan.data.walking import walk
 from stackgan.errors import InputError
 from stackgan.files import digest_of
-from stackgan.manifests import MANIFEST, look_at, read_manifest     # noqa: F401
+from stackgan.manifests import MANIFEST, look_at, read_manifest  # noqa: F401
+
+from .places import target_of
 
 REQUEST = 'request.json'
 
@@ -64,7 +65,7 @@ class Job(NamedTuple):
     growing: Tuple[str, ...] = ()
     # Settings (dotted) that may change without starting anew: a finished output is extended.
     precious: bool = False                          # days of work: never thrown away unasked
-    goes_on: bool = False
+    resumes: bool = False
     # A finished output that lost a file is made whole from its checkpoints, not made anew.
     records: Tuple[str, ...] = ()
     # Patterns of files that tell of the run (events, logs, times): no content of the output.
@@ -159,12 +160,12 @@ def state_of(job, config, volume):
             return State('done')
         return State('unfinished', 'there is more to add')
     if os.path.isdir(folder + '.partial'):
-        return State('unfinished', 'goes on where it stopped')
+        return State('unfinished', 'resumes where it stopped')
     if manifest:
         return State('stale', ', '.join(differences(manifest['request'], request)))
     if os.path.isdir(folder) and os.listdir(folder):      # an empty one: what a link leads to
         return State('stale', output.describe() + (
-            ', goes on from its whole checkpoints' if job.goes_on else ''))
+            ', goes on from its whole checkpoints' if job.resumes else ''))
     return State('missing')
 
 

@@ -6,10 +6,6 @@ import shlex
 import sys
 
 import stackgan
-from jobs import chain, cleaning, completion, compose, docker_chain, logs, serve, verify
-from jobs.contract import state_of
-from jobs.execution import execute, exit_code_of, explain
-from jobs.replacing import replaced_by
 from stackgan.config import load_config
 from stackgan.config.loading import marked_yaml
 from stackgan.config.places import SHIPPED, find_config
@@ -17,6 +13,12 @@ from stackgan.errors import ConfigError, Interrupted, StackganError
 from stackgan.files import user_path
 from stackgan.printing import complain, printable, say, show
 from stackgan.progress import duration
+
+from .. import serve
+from . import chain, cleaning, completion, compose, docker_runner, logs, verify
+from .contract import state_of
+from .execution import execute, exit_code_of, explain
+from .replacing import replaced_by
 
 EXAMPLES = '''examples:
   python -m jobs run --config configs/painted-birds.yaml        the whole chain
@@ -94,7 +96,7 @@ def _parser():
                      help='stop after this job: %s' % ', '.join(chain.NAMES))
     run.add_argument('--on', choices=('auto', 'docker', 'local'), default='auto',
                      help='docker: in containers, by compose.yaml; local: in this Python; auto '
-                          '(the default): docker where an engine answers and images can be had')
+                          '(the default): docker if Docker is reachable and the images are available')
     run.add_argument('--restart', metavar='JOB', action='append', default=[], choices=chain.NAMES,
                      help='train this job anew where a finished training would be replaced; may '
                           'be repeated')
@@ -121,8 +123,8 @@ def _parser():
                        help='a job whose output is removed: %s' % ', '.join(chain.NAMES))
     clean.set_defaults(act=_clean)
     serving = commands.add_parser(
-        'serve', parents=[common], help='a page where sentences are typed and drawn, and an API',
-        description='A page and an API that draw with the runs of the volume, which is only read.')
+        'serve', parents=[common], help='a web page and API that generate images from sentences',
+        description='A page and an API that generate with the runs of the volume, which is only read.')
     serve.add_options(serving)
     serving.set_defaults(act=serve.serve)
     completing = commands.add_parser(
@@ -180,7 +182,7 @@ def _run(options, config, volume):
     where, why = _choose(options, environment, config, volume)
     say('run: %s%s' % (where, ', because ' + why if why else ''))
     if where == 'docker':
-        return docker_chain.run_chain(config, volume, options.until, environment,
+        return docker_runner.run_chain(config, volume, options.until, environment,
                                       options.restart)
     arguments = ['--config', find_config(options.config), '--data', volume]
     for text in options.set:
@@ -193,18 +195,18 @@ def _choose(options, environment, config, volume):
     if options.on != 'auto':
         return options.on, None
     jobs = chain.until(options.until, config, volume)
-    hidden = docker_chain.out_of_sight(jobs, config, volume)
+    hidden = docker_runner.out_of_sight(jobs, config, volume)
     if hidden:
         return 'local', hidden
     try:
-        client, project = docker_chain.connect(), compose.Project(environment)
-        with docker_chain.engine_errors('the look for images'):
-            reason = docker_chain.can_have_images(client, project, [job.name for job in jobs])
+        client, project = docker_runner.connect(), compose.Project(environment)
+        with docker_runner.engine_errors('the look for images'):
+            reason = docker_runner.can_have_images(client, project, [job.name for job in jobs])
     except StackganError as error:
         reason = str(error)
     if reason:
         return 'local', reason
-    return 'docker', 'an engine answers and the images can be had'
+    return 'docker', 'Docker is reachable and the images are available'
 
 
 def _logs(options, config, volume):

@@ -4,9 +4,10 @@ import os
 from fnmatch import fnmatchcase
 from typing import Dict
 
-from jobs.contract import differences
 from stackgan.files import digest_of, read_json_lines
 from stackgan.manifests import look_at
+
+from .contract import differences
 
 CONFIG = 'config.yaml'               # holds settings of other jobs as well
 
@@ -41,4 +42,4 @@ def content_of(
 def _is_left_of(job, made, old_files):
     """Whether nothing is new: the same files, or of a training what was not lost of them."""
     old = {name: facts['sha256'] for name, facts in old_files.items() if is_content(job, name)}
-    return made == old or (job.goes_on and made and made.items() <= old.items())
+    return made == old or (job.resumes and made and made.items() <= old.items())

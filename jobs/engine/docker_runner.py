@@ -7,25 +7,26 @@ import threading
 import time
 from contextlib import contextmanager
 
-from jobs import chain
-from jobs.compose import Project
-from jobs.contract import folder_of, state_of
-from jobs.replacing import check_chain
-from jobs.signals import handled
 from stackgan.errors import ConfigError, Interrupted, MissingRequirement, StackganError
 from stackgan.printing import complain, relay, say
 from stackgan.progress import duration
 
+from . import chain
+from .compose import Project
+from .contract import folder_of, state_of
+from .replacing import check_chain
+from .signals import handled
+
 ENGINE_SECONDS = 60           # how long the engine may take to answer
 REGISTRY_SECONDS = 15         # how long a registry may take to answer
 IN_CONTAINERS = '/data'       # where compose.yaml shows them the volume
-LEAST_FREE_BYTES = 1 << 30    # a checkpoint of the paper's dimensions is 0.9 GB
+MIN_FREE_BYTES = 1 << 30    # a checkpoint of the paper's dimensions is 0.9 GB
 
 
 def connect():
     """A client of the engine. Raises MissingRequirement where none answers."""
     try:
-        from docker import DockerClient      # not `import docker`: a folder here has that name
+        from docker import DockerClient  # not `import docker`: a folder here has that name
         client = DockerClient.from_env(timeout=ENGINE_SECONDS)
         client.ping()
     except ImportError:
@@ -48,7 +49,7 @@ def can_have_images(client, project, services):
             client.api.timeout = REGISTRY_SECONDS
             client.images.get_registry_data(base)
         except Exception as error:
-            return 'the base image %s is not here and no registry gives it (%s)' % (
+            return 'the base image %s is not here and it cannot be pulled (%s)' % (
                 base, _short(error))
         finally:
             client.api.timeout = ENGINE_SECONDS
@@ -116,9 +117,9 @@ def check(client, project, jobs, config, volume):
     services = [job.name for job in jobs]
     make_volume(project, services[0], volume)
     free = shutil.disk_usage(volume).free
-    if free < LEAST_FREE_BYTES:
+    if free < MIN_FREE_BYTES:
         raise ConfigError('only %d MiB are free in %s; a chain needs %d'
-                          % (free >> 20, volume, LEAST_FREE_BYTES >> 20))
+                          % (free >> 20, volume, MIN_FREE_BYTES >> 20))
     nodes = {device['source'] if isinstance(device, dict) else device.split(':')[0]
              for name in services for device in project.services[name].get('devices', [])}
     absent = sorted(node for node in nodes if not os.path.exists(node))

@@ -2,9 +2,10 @@
 
 import os
 
-from jobs.contract import look_at, read_manifest
-from jobs.prepared import run_folder
 from stackgan.errors import InputError
+
+from .contract import look_at, read_manifest
+from .outputs import run_folder
 
 IMPORTER = 'import-checkpoint'
 

@@ -10,14 +10,15 @@ import threading
 from fnmatch import fnmatchcase
 from typing import Dict, List, NamedTuple, Tuple
 
-from jobs.chain import BY_NAME
-from jobs.content import CONFIG
-from jobs.signals import handled
 from stackgan.errors import InputError, Interrupted
 from stackgan.integrity import damage, damaged_files
 from stackgan.manifests import MANIFEST, Output, look_at
 from stackgan.printing import complain, say
 from stackgan.progress import Progress
+
+from .chain import BY_NAME
+from .content import CONFIG
+from .signals import handled
 
 # Checked by who opens them: arrays (stackgan.data.prepared), checkpoints and models.
 READ_LATER = ('*.npy', '*/model.index', '*/model.data-*', '*.pb', '*.onnx')

@@ -3,11 +3,12 @@
 import os
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
-from jobs.contract import Job, differences, folder_of, request_of, state_of
 from stackgan.errors import InputError
 from stackgan.manifests import look_at
 from stackgan.printing import ask
 from stackgan.progress import duration
+
+from .contract import Job, differences, folder_of, request_of, state_of
 
 LONG_SECONDS = 600
 
@@ -33,7 +34,7 @@ def asked_to_restart(name: str) -> bool:
 def would_replace(job: Job, folder: str, request: dict) -> Optional[Replaced]:
     """What running the job would replace, or None: nothing that took long."""
     output = look_at(folder)
-    if not job.goes_on or not output.is_whole or output.manifest['seconds'] < LONG_SECONDS:
+    if not job.resumes or not output.is_whole or output.manifest['seconds'] < LONG_SECONDS:
         return None
     changed = differences(output.manifest['request'], request, job.growing)
     return Replaced(job.name, folder, output.manifest['seconds'],
@@ -79,7 +80,7 @@ def replaced_by(jobs: Sequence[Job], config, volume: str) -> Dict[str, Replaced]
             continue                                  # begun: it was asked for then
         replaced = would_replace(job, folder_of(job, config, volume),
                                  request_of(job, config, volume))
-        if replaced is None and after and job.goes_on:
+        if replaced is None and after and job.resumes:
             seconds = output.manifest['seconds']
             if seconds >= LONG_SECONDS:
                 replaced = Replaced(job.name, folder_of(job, config, volume), seconds,

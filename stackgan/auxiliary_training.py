@@ -14,13 +14,13 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from stackgan.ahead import ahead
 from stackgan.checkpoints import read_facts, restore
 from stackgan.errors import Interrupted, StackganError
 from stackgan.files import atomic_write
 from stackgan.integrity import settle
 from stackgan.networks.layers import BATCH_NORM_DECAY
 from stackgan.platforms.session import on_host, open_session
+from stackgan.prefetch import prefetch
 from stackgan.progress import Progress
 
 STATS = 'stats.jsonl'
@@ -64,7 +64,7 @@ def learning_rate(
 
 def network_of(
         loss,                # scalar, in the default graph
-        statistics,          # of the `Pass` through the network
+        statistics,          # of the `ForwardMode` through the network
 ):
     """`Network` that lessens a loss."""
     rate = tf.placeholder(tf.float32, [], 'learning_rate')
@@ -90,7 +90,7 @@ def fit(
     """Makes the steps that are left.
 
     Raises Interrupted, with everything saved, when a stop is requested; StackganError when the
-    loss or a variable is no number any more.
+    loss or a variable is NaN or infinite.
     """
     checkpoints.clean(say)
     with open_session(on_host(platform), network.graph) as session:
@@ -104,7 +104,7 @@ def fit(
 
 def _steps(session, network, plan, folder, checkpoints, first, stop):
     """Steps `first` to the last one."""
-    feeds = ahead((plan.feed(step) for step in range(first, plan.steps)), PREFETCHED)
+    feeds = prefetch((plan.feed(step) for step in range(first, plan.steps)), PREFETCHED)
     with closing(feeds), Progress(plan.label, plan.steps * plan.batch_size, plan.unit,
                                   first * plan.batch_size) as progress, \
             open(os.path.join(folder, STATS), 'a') as stats:
@@ -138,7 +138,7 @@ def _start(session, network, checkpoints, say):
         return 0
     restore(session, network.saver, network.variables, path)
     step = read_facts(path)['step']
-    say('goes on after step %d' % step)
+    say('resuming after step %d' % step)
     return step
 
 

@@ -3,10 +3,11 @@
 import os
 import time
 
-from jobs.contract import folder_of
-from jobs.locks import is_locked
 from stackgan import printing
 from stackgan.errors import InputError
+
+from .contract import folder_of
+from .locks import is_locked
 
 POLL_SECONDS = 0.5
 

@@ -1,4 +1,4 @@
-"""One picture file to its crops: colours, orientation, boxes, damage."""
+"""One image file to its crops: colours, orientation, boxes, damage."""
 
 import errno
 import hashlib
@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from raw_toy import noise, write
 
-from stackgan.data import pictures
-from stackgan.data.pictures import BadPicture, Crop, cut_picture, region_of
+from stackgan.data import images
+from stackgan.data.images import BadImage, Crop, cut_image, region_of
 
 WHOLE = Crop('stretch', 0.75)
 BOX = Crop('box', 0.75)
@@ -20,14 +20,14 @@ SIDES = (304, 76)
 
 
 def cut(path, crop=WHOLE, box=None, sides=SIDES):
-    """Arrays (side, side, 3) of a picture file, the largest first."""
-    found = cut_picture(str(path), crop, box, sides)
+    """Arrays (side, side, 3) of an image file, the largest first."""
+    found = cut_image(str(path), crop, box, sides)
     return [np.frombuffer(data, np.uint8).reshape(side, side, 3)
             for data, side in zip(found.pixels, sides)]
 
 
 def colour_of(path):
-    """The one colour of a picture."""
+    """The one colour of an image."""
     pixels = cut(path)[0]
     assert (pixels == pixels[0, 0]).all()
     return tuple(int(value) for value in pixels[0, 0])
@@ -45,7 +45,7 @@ def test_every_pillow_gives_the_same_bytes(tmp_path):
     # Newer ones would resize this shape along its columns first, and round otherwise.
     pixels = np.random.RandomState(0).randint(0, 256, (306, 296, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(str(tmp_path / 'a.png'))
-    digest = hashlib.sha256(b''.join(cut_picture(str(tmp_path / 'a.png'), WHOLE, None,
+    digest = hashlib.sha256(b''.join(cut_image(str(tmp_path / 'a.png'), WHOLE, None,
                                                  SIDES).pixels)).hexdigest()
     assert digest[:16] == 'dc27d5c140470138'
 
@@ -81,13 +81,13 @@ def test_cmyk_jpeg_palette_and_its_transparency_become_rgb(tmp_path):
 
 def test_floating_point_pixels_are_refused(tmp_path):
     Image.new('F', (40, 30), 0.5).save(str(tmp_path / 'a.tif'))
-    with pytest.raises(BadPicture, match='floating-point'):
+    with pytest.raises(BadImage, match='floating-point'):
         cut(tmp_path / 'a.tif')
 
 
 @pytest.mark.parametrize('name', ['a.jpg', 'a.png', 'a.tif', 'a.webp'])
 @pytest.mark.parametrize('orientation', range(1, 9))
-def test_exif_orientation_turns_the_picture(tmp_path, name, orientation):
+def test_exif_orientation_turns_the_image(tmp_path, name, orientation):
     upright = Image.new('RGB', (96, 64), (0, 0, 255))
     upright.paste((255, 0, 0), (0, 0, 48, 32))            # red at the top left
     upright.paste((0, 255, 0), (48, 0, 96, 32))           # green at the top right
@@ -98,7 +98,7 @@ def test_exif_orientation_turns_the_picture(tmp_path, name, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored.save(str(tmp_path / name), exif=exif.tobytes())
-    found = cut_picture(str(tmp_path / name), WHOLE, None, (64,))
+    found = cut_image(str(tmp_path / name), WHOLE, None, (64,))
     pixels = np.frombuffer(found.pixels[0], np.uint8).reshape(64, 64, 3)
     assert found.size == (96, 64)
     corners = [pixels[12, 12], pixels[12, 52], pixels[52, 12], pixels[52, 52]]
@@ -118,22 +118,22 @@ def test_truncated_files_are_bad(tmp_path, name):
     data = (tmp_path / name).read_bytes()
     for share in (0.0, 0.02, 0.5, 0.9):
         write(tmp_path / name, data[:int(share * len(data))])
-        with pytest.raises(BadPicture, match='not a picture|damaged'):
+        with pytest.raises(BadImage, match='not an image|damaged'):
             cut(tmp_path / name)
 
 
 @pytest.mark.parametrize('data', [
     b'', b'hello\n', b'version https://git-lfs.github.com/spec/v1\n', b'\0' * 99,
     b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n'])
-def test_files_that_are_no_pictures_are_bad(tmp_path, data):
-    with pytest.raises(BadPicture, match='it is not a picture'):
+def test_files_that_are_no_images_are_bad(tmp_path, data):
+    with pytest.raises(BadImage, match='it is not an image'):
         cut(write(tmp_path / 'a.jpg', data))
 
 
 def test_missing_and_unreadable_files_are_bad(tmp_path):
-    with pytest.raises(BadPicture, match='the file is missing'):
+    with pytest.raises(BadImage, match='the file is missing'):
         cut(tmp_path / 'a.jpg')
-    with pytest.raises(BadPicture, match='cannot be read'):
+    with pytest.raises(BadImage, match='cannot be read'):
         cut(tmp_path)
 
 
@@ -141,7 +141,7 @@ def test_a_failing_disk_is_no_fault_of_the_file(tmp_path, monkeypatch):
     def fail(*arguments, **options):
         raise OSError(errno.EIO, 'Input/output error')
     noise(1).save(str(tmp_path / 'a.jpg'))
-    monkeypatch.setattr(pictures.Image, 'open', fail)
+    monkeypatch.setattr(images.Image, 'open', fail)
     with pytest.raises(OSError) as caught:
         cut(tmp_path / 'a.jpg')
     assert caught.value.errno == errno.EIO
@@ -156,7 +156,7 @@ def test_decompression_bombs_are_refused_before_they_are_decoded(tmp_path, width
     header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
     path = write(tmp_path / 'a.png', b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header)
                  + chunk(b'IDAT', zlib.compress(b'\0' * 1000)) + chunk(b'IEND', b''))
-    with pytest.raises(BadPicture, match='120 million'):
+    with pytest.raises(BadImage, match='120 million'):
         cut(path)
 
 
@@ -171,10 +171,10 @@ def test_the_region_of_a_box_is_that_of_the_paper():
 
 @pytest.mark.parametrize('box, words', [
     ((10, 8, 0, 20), 'is empty'), ((10, 8, 5, -1), 'is empty'),
-    ((60, 8, 10, 10), 'lies outside the picture of 60 x 44'), ((10, 44, 10, 10), 'outside'),
+    ((60, 8, 10, 10), 'lies outside the image of 60 x 44'), ((10, 44, 10, 10), 'outside'),
     ((-10, 8, 10, 10), 'outside'), ((10, -10, 10, 10), 'outside'), ((10, 8, 1, 1), 'too small')])
 def test_unusable_boxes_are_bad(box, words):
-    with pytest.raises(BadPicture, match=words):
+    with pytest.raises(BadImage, match=words):
         region_of(BOX, (60, 44), box)
 
 
@@ -196,7 +196,7 @@ def test_large_jpegs_are_shrunk_by_the_decoder_and_look_the_same(tmp_path, width
     path = str(tmp_path / 'a.jpg')
     noise(3, width, width).save(path, quality=95)
     with Image.open(path) as image:
-        assert pictures._shrink(image, (0, 0, width, width), 304) == factor
+        assert images._shrink(image, (0, 0, width, width), 304) == factor
     with Image.open(path) as image:
         exact = np.asarray(image.resize((304, 304), Image.BICUBIC)).astype(int)
     difference = np.abs(cut(path)[0] - exact)

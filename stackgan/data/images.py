@@ -1,15 +1,15 @@
-"""One picture file -> its crop in two sizes, as bytes.
+"""One image file -> its crop in two sizes, as bytes.
 
 The crop and the filter are those of hanzhanggit/StackGAN, misc/utils.py (custom_crop, transform)
 and misc/preprocess_birds.py: crop, bicubic to 304 px, and from that, bicubic to 76 px.
 
 Differs from hanzhanggit/StackGAN: the values of a crop are not stretched to 0..255, because that
-came from scipy.misc.imresize being handed floats and makes a picture's colours depend on its
+came from scipy.misc.imresize being handed floats and makes an image's colours depend on its
 single darkest and brightest pixel; transparent parts are laid over white, because the hidden
-colours under them are accidental; pictures are turned as their EXIF orientation says, because
+colours under them are accidental; images are turned as their EXIF orientation says, because
 people see and caption them so.
 
-Imports no NumPy: a process that only prepares pictures then starts in a tenth of a second.
+Imports no NumPy: a process that only prepares images then starts in a tenth of a second.
 """
 
 import errno
@@ -18,7 +18,7 @@ from typing import NamedTuple, Tuple
 
 from PIL import Image, UnidentifiedImageError
 
-from stackgan.data.image_colours import BadPicture, stored_as, to_rgb
+from stackgan.data.image_colours import BadImage, stored_as, to_rgb
 from stackgan.data.image_kinds import HEAD_BYTES, READABLE, kind_of, unreadable_kind
 from stackgan.data.png_chunks import only_pixels
 from stackgan.errors import InputError
@@ -37,34 +37,34 @@ NOT_THE_FILES_FAULT = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE)
 
 
 class Crop(NamedTuple):
-    """How a picture is cropped."""
+    """How an image is cropped."""
 
     kind: str                # box | centre | stretch
     box_scale: float         # half side of the crop as a share of the longer side of the box
 
 
 class Cut(NamedTuple):
-    """What becomes of a picture."""
+    """What becomes of an image."""
 
     pixels: Tuple[bytes, ...]       # for each side: side * side * 3 bytes, RGB in [0, 255]
-    size: Tuple[int, int]           # width, height of the upright picture
+    size: Tuple[int, int]           # width, height of the upright image
     region: Tuple[int, int, int, int]     # left, top, right, bottom of the crop
 
 
-def cut_picture(
-        path,            # picture file
+def cut_image(
+        path,            # image file
         crop,            # Crop
-        box,             # (left, top, width, height) in pixels of the upright picture, or None
+        box,             # (left, top, width, height) in pixels of the upright image, or None
         sides,           # sides of the squares to make, the largest first
 ):
-    """`Cut` of a picture file. Raises BadPicture for one that cannot be used."""
+    """`Cut` of an image file. Raises BadImage for one that cannot be used."""
     return _with_image(path, lambda image: _cut(image, crop, box, sides))
 
 
-def read_picture(
-        path,            # picture file
+def read_image(
+        path,            # image file
 ):
-    """The whole picture as a PIL image, upright and RGB. Raises BadPicture as `cut_picture`."""
+    """The whole image as a PIL image, upright and RGB. Raises BadImage as `cut_image`."""
     return _with_image(path, _whole)
 
 
@@ -75,11 +75,11 @@ def _whole(image):
     return _turned(to_rgb(image, stored), _orientation(image))
 
 
-def require_picture(path: str) -> Image.Image:
-    """`read_picture` of a file that is needed. Raises InputError that names it."""
+def require_image(path: str) -> Image.Image:
+    """`read_image` of a file that is needed. Raises InputError that names it."""
     try:
-        return read_picture(path)
-    except BadPicture as error:
+        return read_image(path)
+    except BadImage as error:
         raise InputError('%s: %s' % (path, error))
 
 
@@ -90,26 +90,26 @@ def _with_image(path, use):
             kind = _checked_kind(stream)
             try:
                 return _opened(stream, use)
-            except (BadPicture, MemoryError):
+            except (BadImage, MemoryError):
                 raise
             except Exception:
                 if kind != 'PNG':
                     raise
                 return _opened(only_pixels(stream), use)
-    except BadPicture:
+    except BadImage:
         raise
     except Exception as error:            # damaged files make Pillow raise nearly anything
         if getattr(error, 'errno', None) in NOT_THE_FILES_FAULT:
             raise
-        raise BadPicture(_reason(error, kind))
+        raise BadImage(_reason(error, kind))
 
 
 def _checked_kind(stream):
     kind = kind_of(stream.read(HEAD_BYTES))
     if kind and unreadable_kind(kind):
-        raise BadPicture(unreadable_kind(kind))
+        raise BadImage(unreadable_kind(kind))
     if os.fstat(stream.fileno()).st_size > MAX_BYTES:
-        raise BadPicture('the file has more than the %d MiB that are accepted' % (MAX_BYTES >> 20))
+        raise BadImage('the file has more than the %d MiB that are accepted' % (MAX_BYTES >> 20))
     return kind
 
 
@@ -129,8 +129,8 @@ def _cut(image, crop, box, sides):
     size = image.size[::-1] if orientation >= 5 else image.size
     region = region_of(crop, size, box)
     shrunk = _shrink(image, region, sides[0]) if is_jpeg else 1
-    picture = _turned(to_rgb(image, stored), orientation)
-    part = picture.crop(_scaled(region, shrunk, picture.size))
+    upright = _turned(to_rgb(image, stored), orientation)
+    part = upright.crop(_scaled(region, shrunk, upright.size))
     pixels = []
     for side in sides:
         part = _resized(part, side)
@@ -139,16 +139,16 @@ def _cut(image, crop, box, sides):
 
 
 def _resized(part, side):
-    """A square of a picture: along the rows first, which newer Pillows do not always choose."""
+    """A square of an image: along the rows first, which newer Pillows do not always choose."""
     return part.resize((side, part.size[1]), BICUBIC).resize((side, side), BICUBIC)
 
 
 def _check_size(size):
     if size[0] * size[1] > MAX_PIXELS:
-        raise BadPicture('it has %d x %d pixels, more than the %d million that are accepted'
+        raise BadImage('it has %d x %d pixels, more than the %d million that are accepted'
                          % (size + (MAX_PIXELS // 10 ** 6,)))
     if max(size) > MAX_SIDE:
-        raise BadPicture('it has %d x %d pixels; a side of at most %d is accepted'
+        raise BadImage('it has %d x %d pixels; a side of at most %d is accepted'
                          % (size + (MAX_SIDE,)))
 
 
@@ -163,16 +163,16 @@ def _reason(error, kind):
         return 'it has more than the %d million pixels that are accepted' % (MAX_PIXELS // 10 ** 6)
     if isinstance(error, UnidentifiedImageError):
         return ('it is damaged, or of a kind of %s that is not read' % kind if kind else
-                'it is not a picture (%s)' % ', '.join(FORMATS))
+                'it is not an image (%s)' % ', '.join(FORMATS))
     return 'it is damaged (%s)' % ' '.join(str(error).split())[:120]
 
 
 def region_of(
         crop,            # Crop
-        size,            # (width, height) of the picture
+        size,            # (width, height) of the image
         box,             # (left, top, width, height), or None where crop.kind needs none
 ):
-    """(left, top, right, bottom) of the part to use, within the picture, at least 1 x 1."""
+    """(left, top, right, bottom) of the part to use, within the image, at least 1 x 1."""
     width, height = size
     if crop.kind == 'stretch':
         return 0, 0, width, height
@@ -184,28 +184,28 @@ def region_of(
 
 
 def _region_of_box(size, box, scale):
-    """A square around the centre of the box, clipped (not padded) at the picture's borders."""
+    """A square around the centre of the box, clipped (not padded) at the image's borders."""
     left, top, width, height = box
     text = 'its box (left %d, top %d, width %d, height %d)' % tuple(box)
     if width <= 0 or height <= 0:
-        raise BadPicture(text + ' is empty')
+        raise BadImage(text + ' is empty')
     if left >= size[0] or top >= size[1] or left + width <= 0 or top + height <= 0:
-        raise BadPicture(text + ' lies outside the picture of %d x %d' % tuple(size))
+        raise BadImage(text + ' lies outside the image of %d x %d' % tuple(size))
     centre_x, centre_y = int((2 * left + width) / 2), int((2 * top + height) / 2)
     radius = int(max(width, height) * scale)
     region = (max(0, centre_x - radius), max(0, centre_y - radius),
               min(size[0], centre_x + radius), min(size[1], centre_y + radius))
     if region[0] >= region[2] or region[1] >= region[3]:
-        raise BadPicture(text + ' is too small')
+        raise BadImage(text + ' is too small')
     return region
 
 
 def _shrink(image, region, side):
-    """Lets the JPEG decoder shrink a large picture; returns by how much: 1, 2, 4 or 8.
+    """Lets the JPEG decoder shrink a large image; returns by how much: 1, 2, 4 or 8.
 
     Differs from hanzhanggit/StackGAN: crops of at least 4 * side are shrunk by the decoder first,
     to no less than 2 * side, because decoding the pixels that the filter averages away takes most
-    of the time. The pictures of CUB and Oxford flowers are smaller and never touched by this.
+    of the time. The images of CUB and Oxford flowers are smaller and never touched by this.
     """
     spare = min(region[2] - region[0], region[3] - region[1]) / (2.0 * side)
     factor = max(each for each in (1, 2, 4, 8) if each == 1 or each <= spare)
@@ -216,7 +216,7 @@ def _shrink(image, region, side):
 
 
 def _scaled(region, factor, size):
-    """The region in a picture of `size` that was shrunk by `factor`."""
+    """The region in an image of `size` that was shrunk by `factor`."""
     left, top, right, bottom = [int(round(each / float(factor))) for each in region]
     return left, top, min(right, size[0]), min(bottom, size[1])
 

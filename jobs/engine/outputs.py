@@ -2,8 +2,9 @@
 
 import os
 
-from jobs.contract import Input
 from stackgan.errors import InputError
+
+from .contract import Input
 
 
 def prepared_folder(config):
@@ -28,8 +29,8 @@ def embeddings_input(config):
 
 
 def text_encoder_inputs(config, volume):
-    """[Input] of what embeds the captions of the dataset; none where it brought embeddings."""
-    if uses_brought_embeddings(config, volume):
+    """[Input] of what embeds the captions of the dataset; none where it came with embeddings."""
+    if uses_precomputed_embeddings(config, volume):
         return []
     return text_encoder_of_own_captions(config)
 
@@ -63,7 +64,7 @@ def is_torch7(path):
     return path.endswith('.t7')
 
 
-def uses_brought_embeddings(config, volume):
+def uses_precomputed_embeddings(config, volume):
     """Whether the embeddings are those that came with the dataset (`text.source`)."""
     from stackgan.data.prepared import open_dataset
     if config.text.source in ('train', 'published'):

@@ -9,23 +9,23 @@ import traceback
 from datetime import datetime
 
 import stackgan
-from jobs.content import content_of
-from jobs.contract import REQUEST, Work, differences, folder_of, request_of
-from jobs.going_on import go_on_from, request_in
-from jobs.locks import locked
-from jobs.places import check_place
-from jobs.replacing import asked_to_restart, check_replacing
-from jobs.signals import handled
-from jobs.verify import check_inputs
 from stackgan.config.loading import to_yaml
 from stackgan.errors import InputError, Interrupted, MissingRequirement, StackganError
 from stackgan.file_systems import no_room, refusal, remove
-from stackgan.files import (atomic_write, digest_of_file, files_below, remove_unfinished,
-                            write_json)
+from stackgan.files import atomic_write, digest_of_file, files_below, remove_unfinished, write_json
 from stackgan.integrity import forget, settle
 from stackgan.manifests import MANIFEST, look_at
 from stackgan.platforms.cores import load_tensorflow
 from stackgan.printing import complain, complain_of_failure, printable, say
+
+from .content import content_of
+from .contract import REQUEST, Work, differences, folder_of, request_of
+from .locks import locked
+from .places import check_place
+from .replacing import asked_to_restart, check_replacing
+from .resuming import request_in, resume_from
+from .signals import handled
+from .verify import check_inputs
 
 UNRECORDED = (MANIFEST, REQUEST, 'log.txt')
 
@@ -66,7 +66,7 @@ def execute(
             _execute(job, config, volume, options, log, stop)
         return 0
     except Interrupted as signal:
-        log.say('interrupted by %s; what is done is kept, the same command goes on' % signal)
+        log.say('interrupted by %s; what is done is kept, run the same command to resume' % signal)
         return Interrupted.exit_code
     except StackganError as error:
         _complain(log, str(error))
@@ -156,7 +156,7 @@ def _execute(job, config, volume, options, log, stop):
         seconds = time.monotonic() - started
         log.say('done in %.1f s: %s' % (seconds, folder))
         _write_manifest(job, folder, request, notes, before + seconds)
-        _commit(job, folder, keep_previous=job.precious or (job.goes_on and options.restart))
+        _commit(job, folder, keep_previous=job.precious or (job.resumes and options.restart))
         log.path = os.path.join(folder, 'log.txt')
 
 
@@ -171,7 +171,7 @@ def _prepare_partial(job, folder, request, options, log):
         changed = _changes(job, partial, request)
         if changed and job.precious and not options.restart:
             raise InputError(
-                '%s holds unfinished work made with other settings (%s); set them back to go on, '
+                '%s holds unfinished work made with other settings (%s); set them back to resume, '
                 'choose another run.name, or pass --restart to throw it away'
                 % (partial, ', '.join(changed)))
         if changed or options.restart or (options.force and not job.precious):
@@ -184,7 +184,7 @@ def _prepare_partial(job, folder, request, options, log):
         os.makedirs(partial)
     else:
         check_replacing(job, folder, request)
-        if go_on_from(job, folder, request, options.force, log.say):
+        if resume_from(job, folder, request, options.force, log.say):
             seconds = (look_at(folder).manifest or {}).get('seconds', 0.0)
         else:
             os.makedirs(partial)
@@ -241,7 +241,7 @@ def versions():
 def _commit(job, folder, keep_previous):
     """Gives the partial folder, which has its manifest, the name of the output."""
     request = os.path.join(folder + '.partial', REQUEST)
-    if os.path.exists(request) and not job.goes_on:      # which is mended without a manifest, too
+    if os.path.exists(request) and not job.resumes:      # which is mended without a manifest, too
         os.unlink(request)
     previous = folder + '.previous'
     if os.path.isdir(folder):

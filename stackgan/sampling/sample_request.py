@@ -1,26 +1,26 @@
-"""What is to be drawn: captions, their noise, and batches of them. Needs no TensorFlow."""
+"""What is to be generated: captions, their noise, and batches of them. Needs no TensorFlow."""
 
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from stackgan.data.noise import drawn_again, normal, random_state, truncated_normal
+from stackgan.data.noise import normal, random_state, resampled, truncated_normal
 from stackgan.sampling.interpolation import slerp
 
 CUT = 2.0                  # sigmas: where the conditioning noise is cut in training
 
 
-class Wanted(NamedTuple):
-    """One picture to draw."""
+class SampleRequest(NamedTuple):
+    """One image to generate."""
 
     caption: str
     embedding: np.ndarray  # [embedding_dim] float32
-    copy: int              # 0, 1, ...: pictures of one caption and seed differ by this
+    copy: int              # 0, 1, ...: images of one caption and seed differ by this
     facts: dict            # more for its line of the index
 
 
 class Noise(NamedTuple):
-    """What a picture depends on besides its caption."""
+    """What an image depends on besides its caption."""
 
     z: Any              # [N, noise_dim] float32
     noise1: Any         # [N, condition_dim] float32, conditioning augmentation of Stage-I
@@ -34,8 +34,8 @@ class Truncation(NamedTuple):
     noise: Optional[float] = None      # of both conditioning noises, at most 2; None: 2
 
 
-class Source(NamedTuple):
-    """What a picture's noise depends on besides its caption and copy."""
+class NoiseSource(NamedTuple):
+    """What an image's noise depends on besides its caption and copy."""
 
     seed: int
     truncation: Truncation = Truncation()
@@ -45,12 +45,12 @@ class Source(NamedTuple):
 
 def noise_of(
         captions,         # texts
-        copies,           # which copy each picture is: integers, one a caption
-        seed,             # of all noise; or a list, a `Source` for each caption
+        copies,           # which copy each image is: integers, one a caption
+        seed,             # of all noise; or a list, a `NoiseSource` for each caption
         dims,             # the `model` section
 ):
-    """`Noise` of arrays. A picture's noise depends on its caption, copy and the seed alone."""
-    sources = seed if isinstance(seed, list) else [Source(seed)] * len(captions)
+    """`Noise` of arrays. An image's noise depends on its caption, copy and the seed alone."""
+    sources = seed if isinstance(seed, list) else [NoiseSource(seed)] * len(captions)
     rows = [_row(*each, dims) for each in zip(captions, copies, sources)]
     return Noise(*[np.stack(column) for column in zip(*rows)])
 
@@ -80,12 +80,12 @@ def truncated(
         values,           # float32 from a unit normal
         limit,            # sigmas; None: any number
 ):
-    """`values` with those beyond the limit drawn again; zeros for the limit 0."""
+    """`values` with those beyond the limit sampled again; zeros for the limit 0."""
     if limit is None:
         return values
     if limit == 0:
         return np.zeros_like(values)
-    return drawn_again(random, values, limit)
+    return resampled(random, values, limit)
 
 
 def between(
@@ -94,10 +94,10 @@ def between(
         position,         # 0: first ... 1: other
         truncation=Truncation(),       # of both
 ):
-    """Noise on the way, which at every place is as large as noise drawn afresh.
+    """Noise on the way, which at every place is as large as noise sampled afresh.
 
     All three on great circles (`slerp`): the mean of two independent normals has half their
-    variance, and a generator draws its dullest pictures for noise near 0. With weights whose
+    variance, and a generator generates its dullest images for noise near 0. With weights whose
     squares add up to 1 the variance of every entry stays what it is at the ends. That of cut
     noise can come to lie beyond the cut (of the conditioning noise 2 % of the values halfway),
     where the generator was never trained: it is put back on the cut, which costs 2 % of the
@@ -112,29 +112,29 @@ def between(
                  mixed(first.noise2, other.noise2, cut))
 
 
-def draw_in_batches(
-        run,              # (embeddings, Noise), `size` rows each -> {side: float32 pictures}
+def generate_in_batches(
+        run,              # (embeddings, Noise), `size` rows each -> {side: float32 images}
         size,             # rows of a batch
         embeddings,       # [M, embedding_dim] float32
         noise,            # Noise of M rows
-        advance=None,     # called with the number of pictures after each batch
+        advance=None,     # called with the number of images after each batch
 ):
-    """As `draw`, with anything that draws a batch."""
+    """As `generate`, with anything that generates a batch."""
     parts = {}
     for start in range(0, len(embeddings), size):
         rows = np.arange(start, start + size)
         count = min(size, len(embeddings) - start)
         rows[count:] = start                            # filling; batch norm does not mix rows
-        drawn = run(embeddings[rows], Noise(*[value[rows] for value in noise]))
-        for side, pictures in drawn.items():
-            parts.setdefault(side, []).append(to_uint8(pictures[:count]))
+        generated = run(embeddings[rows], Noise(*[value[rows] for value in noise]))
+        for side, images in generated.items():
+            parts.setdefault(side, []).append(to_uint8(images[:count]))
         if advance:
             advance(count)
     return {side: np.concatenate(list_of) for side, list_of in parts.items()}
 
 
 def to_uint8(
-        pictures,         # float32 in [-1, 1]
+        images,         # float32 in [-1, 1]
 ):
     """The nearest uint8 values."""
-    return np.clip(np.rint((pictures + 1.0) * 127.5), 0, 255).astype(np.uint8)
+    return np.clip(np.rint((images + 1.0) * 127.5), 0, 255).astype(np.uint8)

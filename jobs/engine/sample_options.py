@@ -10,10 +10,10 @@ from stackgan.printing import typed
 
 COPIES = 4                             # of each caption of one's own, when nothing is said
 STEPS = 8                              # of a way, when nothing is said
-MOST_SEED, MOST_SEEDS = 2 ** 31 - 1, 1000
-MOST_STEPS = 60
-MOST_NEAREST = 8
-LEAST_TRUNCATION, MOST_Z, CUT = 0.01, 10.0, 2.0
+MAX_SEED, MAX_SEEDS = 2 ** 31 - 1, 1000
+MAX_STEPS = 60
+MAX_NEAREST = 8
+MIN_TRUNCATION, MAX_Z, CUT = 0.01, 10.0, 2.0
 EXAMPLES = '''examples:
   python -m jobs sample --caption "a red bird with black wings" --seeds 0-7
   python -m jobs sample --captions mine.txt --truncation-z 0.7
@@ -24,8 +24,8 @@ EXAMPLES = '''examples:
 docs/sampling.md tells what each of them writes'''
 
 
-class Wish(NamedTuple):
-    """What is asked for beyond pictures of held-out captions."""
+class SampleOptions(NamedTuple):
+    """What is asked for beyond images of held-out captions."""
 
     captions: List[str]                # of one's own, or the two to lead between; []: held-out
     copies: Optional[int]              # of each of them; None: as many as the rest asks for
@@ -35,7 +35,7 @@ class Wish(NamedTuple):
     steps: Optional[int] = None        # of a way
     truncation_z: Optional[float] = None
     truncation_noise: Optional[float] = None
-    nearest: Optional[int] = None      # training pictures beside each sample
+    nearest: Optional[int] = None      # training images beside each sample
 
     def more(self):
         """What is asked for, by name, besides captions and their copies."""
@@ -43,7 +43,7 @@ class Wish(NamedTuple):
                 if name not in ('captions', 'copies') and value is not None and value is not False}
 
 
-NOTHING = Wish([], None)
+NOTHING = SampleOptions([], None)
 
 
 def add_options(parser):
@@ -51,41 +51,41 @@ def add_options(parser):
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     what = parser.add_argument_group('captions', 'without these: held-out ones of the dataset')
     what.add_argument('--caption', action='append', default=[], metavar='TEXT',
-                      help='draw this caption; may be repeated')
+                      help='generate this caption; may be repeated')
     what.add_argument('--captions', type=user_path, metavar='FILE',
-                      help='draw the captions of a file, one a line')
+                      help='generate the captions of a file, one a line')
     noise = parser.add_argument_group('noise')
     noise.add_argument('--copies', type=int, metavar='N',
-                       help='pictures of each of your captions (default: %d)' % COPIES)
+                       help='images of each of your captions (default: %d)' % COPIES)
     noise.add_argument('--seeds', action='append', default=[], metavar='LIST',
-                       help='a picture of each caption for each of these seeds instead of '
+                       help='an image of each caption for each of these seeds instead of '
                             'sample.seed: 0,1,5-9; may be repeated')
     noise.add_argument('--truncation-z', type=float, metavar='T',
-                       help='draw values of z beyond T sigmas again: plainer pictures, less '
+                       help='generate values of z beyond T sigmas again: plainer images, less '
                             'variety; 0: no z')
     noise.add_argument('--truncation-noise', type=float, metavar='T',
                        help='the same for the conditioning noise, which is cut at %g anyway' % CUT)
-    ways = parser.add_argument_group('ways from one picture to another')
+    ways = parser.add_argument_group('ways from one image to another')
     ways.add_argument('--interpolate-captions', nargs=2, metavar=('TEXT', 'TEXT'),
                       help='from one sentence to another, with the same noise')
     ways.add_argument('--interpolate-noise', nargs=2, type=int, metavar=('SEED', 'SEED'),
                       help='from the noise of one seed to that of another, with the same caption')
     ways.add_argument('--steps', type=int, metavar='N',
-                      help='pictures on the way, both ends included (default: %d)' % STEPS)
+                      help='images on the way, both ends included (default: %d)' % STEPS)
     beside = parser.add_argument_group('memorising')
     beside.add_argument('--nearest', type=int, metavar='K',
-                        help='show the K nearest training pictures beside each picture')
+                        help='show the K nearest training images beside each image')
     model = parser.add_argument_group('model')
     model.add_argument('--stage', type=int, choices=(1, 2),
-                       help='1: draw with Stage-I alone (default: 2, which gives both sizes)')
+                       help='1: generate with Stage-I alone (default: 2, which gives both sizes)')
     model.add_argument('--model', type=user_path, metavar='FILE',
-                       help='draw with an exported .pb or .onnx instead of a checkpoint')
+                       help='generate with an exported .pb or .onnx instead of a checkpoint')
 
 
-def wish_of(
+def sample_options_of(
         options,          # the parsed command line
 ):
-    """`Wish`. Raises InputError for options that make no sense, alone or together."""
+    """`SampleOptions`. Raises InputError for options that make no sense, alone or together."""
     _check_together(options)
     seeds = _seeds(options.seeds) if options.seeds else None
     if options.interpolate_captions:
@@ -97,10 +97,10 @@ def wish_of(
     copies = COPIES if options.copies is None else options.copies
     if seeds or options.interpolate_captions or options.interpolate_noise:
         copies = 1
-    is_way = options.interpolate_captions or options.interpolate_noise
-    return Wish(
+    is_path = options.interpolate_captions or options.interpolate_noise
+    return SampleOptions(
         captions, copies if captions else None, seeds, bool(options.interpolate_captions),
-        options.interpolate_noise, (options.steps or STEPS) if is_way else None,
+        options.interpolate_noise, (options.steps or STEPS) if is_path else None,
         options.truncation_z, options.truncation_noise, options.nearest)
 
 
@@ -117,24 +117,24 @@ def _check_together(options):
         (not (noise and options.seeds), '--interpolate-noise brings its two seeds; leave out '
                                         '--seeds'),
         (options.copies is None or not (options.seeds or between or noise),
-         '--copies goes with captions alone; use --seeds for more pictures of each'),
+         '--copies goes with captions alone; use --seeds for more images of each'),
         (options.copies is None or own, '--copies is for --caption and --captions; of held-out '
-                                        'ones sample.images are drawn'),
+                                        'ones sample.images are generated'),
         (options.copies is None or options.copies >= 1,
          '--copies %s: must be at least 1' % options.copies),
         (options.steps is None or between or noise,
          '--steps is for --interpolate-captions and --interpolate-noise'),
-        (options.steps is None or 2 <= options.steps <= MOST_STEPS,
-         '--steps %s: must be 2 to %d' % (options.steps, MOST_STEPS)),
-        (not noise or (noise[0] != noise[1] and 0 <= min(noise) and max(noise) <= MOST_SEED),
+        (options.steps is None or 2 <= options.steps <= MAX_STEPS,
+         '--steps %s: must be 2 to %d' % (options.steps, MAX_STEPS)),
+        (not noise or (noise[0] != noise[1] and 0 <= min(noise) and max(noise) <= MAX_SEED),
          '--interpolate-noise %s: must be two different seeds of 0 to %d'
-         % (' '.join(map(str, noise or [])), MOST_SEED)),
-        (_is_limit(options.truncation_z, MOST_Z), '--truncation-z %s: must be 0, or %g to %g'
-         % (options.truncation_z, LEAST_TRUNCATION, MOST_Z)),
+         % (' '.join(map(str, noise or [])), MAX_SEED)),
+        (_is_limit(options.truncation_z, MAX_Z), '--truncation-z %s: must be 0, or %g to %g'
+         % (options.truncation_z, MIN_TRUNCATION, MAX_Z)),
         (_is_limit(options.truncation_noise, CUT), '--truncation-noise %s: must be 0, or %g to %g, '
-         'where the noise is cut in training' % (options.truncation_noise, LEAST_TRUNCATION, CUT)),
-        (options.nearest is None or 1 <= options.nearest <= MOST_NEAREST,
-         '--nearest %s: must be 1 to %d' % (options.nearest, MOST_NEAREST)),
+         'where the noise is cut in training' % (options.truncation_noise, MIN_TRUNCATION, CUT)),
+        (options.nearest is None or 1 <= options.nearest <= MAX_NEAREST,
+         '--nearest %s: must be 1 to %d' % (options.nearest, MAX_NEAREST)),
         (options.stage is None or not options.model, '--model has the stages it was exported with; '
                                                      'leave out --stage'),
     ]
@@ -145,7 +145,7 @@ def _check_together(options):
 
 def _is_limit(value, most):
     return value is None or value == 0 or (math.isfinite(value)
-                                           and LEAST_TRUNCATION <= value <= most)
+                                           and MIN_TRUNCATION <= value <= most)
 
 
 def _seeds(texts):
@@ -156,16 +156,16 @@ def _seeds(texts):
         if not (_is_seed(first) and (_is_seed(last) if dash else True)) or \
                 (dash and int(last) < int(first)):
             raise InputError('sample: --seeds: %s is neither a seed of 0 to %d nor a range of them '
-                             'like 5-9' % (repr(part), MOST_SEED))
+                             'like 5-9' % (repr(part), MAX_SEED))
         several = range(int(first), int(last if dash else first) + 1)
-        if len(seeds) + len(several) > MOST_SEEDS:
-            raise InputError('sample: --seeds: more than %d seeds' % MOST_SEEDS)
+        if len(seeds) + len(several) > MAX_SEEDS:
+            raise InputError('sample: --seeds: more than %d seeds' % MAX_SEEDS)
         seeds.update(dict.fromkeys(several))
     return list(seeds)
 
 
 def _is_seed(text):
-    return len(text) <= 10 and text.isascii() and text.isdigit() and int(text) <= MOST_SEED
+    return len(text) <= 10 and text.isascii() and text.isdigit() and int(text) <= MAX_SEED
 
 
 def _typed(text):

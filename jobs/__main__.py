@@ -1,10 +1,12 @@
+"""Starts the command line: `python -m jobs` in a checkout, `stackgan` where it is installed."""
+
 import os
 import sys
 
 from stackgan import printing
 
 
-def in_utf8():
+def in_utf8() -> None:
     """Starts this process anew where Python takes names of files for another encoding.
 
     A name must be the same text, and so have the same digest, in a terminal and in a cron job.
@@ -15,14 +17,19 @@ def in_utf8():
         return
     os.environ.setdefault('PYTHONIOENCODING', printing.encoding() + ':backslashreplace')
     os.environ['PYTHONUTF8'] = '1'                 # for the processes that this one starts
-    os.execv(sys.executable, [sys.executable, '-X', 'utf8', '-m', 'jobs'] + sys.argv[1:])
+    os.execv(sys.executable, [sys.executable, '-X', 'utf8', '-m', str(__package__)] + sys.argv[1:])
+
+
+def main() -> int:
+    """Runs the command line of this process and returns the exit code."""
+    in_utf8()
+    printing.prepare()                      # before anything else can print
+    from .engine import command_line
+    try:
+        return command_line.main()
+    finally:
+        printing.finish()
 
 
 if __name__ == '__main__':
-    in_utf8()
-    printing.prepare()                      # before anything else can print
-    from .engine.command_line import main
-    try:
-        sys.exit(main())
-    finally:
-        printing.finish()
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 For the small networks beside the GAN (text encoder, scorer). Everything that is not in a
 checkpoint is a function of the step: batch = f(seed, step), learning rate = f(step). So a fitting
-that was interrupted goes on exactly.
+that was interrupted resumes exactly.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""A finished training that lost a file goes on from its whole checkpoints; nothing starts anew."""
+"""A finished training that lost a file resumes from its whole checkpoints; nothing starts anew."""
 
 import json
 import os
@@ -120,10 +120,10 @@ def resumes(job, volume, trained, capsys, name, how):
     """Checks what comes of a finished training that lost a file."""
     lose(volume, name, how)
     state = state_of(job, toy_config(), volume)
-    assert state.word == 'stale' and name in state.reason and 'goes on' in state.reason
+    assert state.word == 'stale' and name in state.reason and 'resumes' in state.reason
     assert run_job(job, volume) == 0
     output = capsys.readouterr().out
-    assert name in output and 'goes on from its newest whole checkpoint' in output
+    assert name in output and 'resumes from its newest whole checkpoint' in output
     step = 3 if name.startswith('checkpoints') else 6
     assert 'resuming from step %d of 6' % step in output
     assert checkpoints(volume) == checkpoints(trained)           # trained to the same bits

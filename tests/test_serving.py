@@ -475,7 +475,7 @@ def test_runs_say_what_they_lack(tmp_path, volume):
     assert 'its export is older' in page and 'Cannot generate: it has no finished' in page
     nothing = client_of(tmp_path / 'nowhere')
     assert nothing.get('/api/runs').get_json() == {'runs': []}
-    assert 'There is no run on this volume' in nothing.get('/').get_data(as_text=True)
+    assert 'There are no runs on this volume' in nothing.get('/').get_data(as_text=True)
 
 
 def test_only_the_encoder_that_embedded_the_captions_draws(tmp_path, volume):

@@ -79,7 +79,7 @@ def test_one_flipped_byte_in_each_output(volume, capsys):
     assert errors[::2] == ['verify: error: %s/deep/b.bin has other bytes than were written' % folder
                            for folder in folders]
     assert 'make-dataset --force' in errors[1] and 'preprocess --force' in errors[3]
-    assert 'train-stage1 --force goes on from its newest whole checkpoint' in errors[-1]
+    assert 'train-stage1 --force resumes from its newest whole checkpoint' in errors[-1]
 
 
 @pytest.mark.parametrize('damage, text', [

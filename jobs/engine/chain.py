@@ -35,6 +35,7 @@ JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, tra
         train_stage2.JOB, sample.JOB, train_scorer.JOB, score.JOB, export.JOB, report.JOB)
 ON_REQUEST = (convert_om.JOB, verify_om.JOB,      # go on from export where there is an Ascend
               import_checkpoint.JOB)              # stands in for a training
+PACKAGE = __name__.rpartition('.engine.')[0]     # jobs, or stackgan.jobs where it is installed
 NAMES = tuple(job.name for job in JOBS + ON_REQUEST)
 BY_NAME = {job.name: job for job in JOBS + ON_REQUEST}
 
@@ -113,7 +114,7 @@ def _run_process(name, arguments):
 
     Hands SIGTERM and SIGHUP on; a terminal gives Ctrl-C to both processes itself.
     """
-    process = subprocess.Popen([sys.executable, '-m', 'jobs', name] + list(arguments))
+    process = subprocess.Popen([sys.executable, '-m', PACKAGE, name] + list(arguments))
     stops = []
 
     def hand_on(number, frame):

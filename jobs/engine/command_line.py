@@ -106,7 +106,7 @@ def _parser():
     status.set_defaults(act=_status)
     logs = commands.add_parser('logs', parents=[common], help="show a job's log")
     logs.add_argument('job', metavar='JOB', choices=chain.NAMES)
-    logs.add_argument('--follow', action='store_true', help='go on while the job runs')
+    logs.add_argument('--follow', action='store_true', help='follow it while the job runs')
     logs.set_defaults(act=_logs)
     verifying = commands.add_parser(
         'verify', parents=[common], help='read every byte of outputs and name what is damaged',

@@ -19,6 +19,9 @@ class Project:
             self,
             environment,      # dict: variables of compose.yaml that are set for this run
     ):
+        if not os.path.exists(os.path.join(ROOT, 'compose.yaml')):
+            raise MissingRequirement('compose.yaml is not installed with the package; run from a '
+                                     'checkout of the repository, or with --on local')
         self.environment = dict(os.environ, **environment)
         self.name, self.services = None, None
         resolved = self.call('--profile', '*', 'config', '--format', 'json')

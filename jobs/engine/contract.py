@@ -57,7 +57,7 @@ class Job(NamedTuple):
     output: Callable[[Config], str]                 # folder it writes, relative to the volume
     inputs: Callable[[Config, str], Sequence[Input]]
     settings: Callable[[Config], dict]              # the part of the configuration it depends on
-    run: Callable[[Work], None]
+    run: Optional[Callable[[Work], None]]           # None: what `variant` gives
     uses_tensorflow: bool = True
     form: int = 1                                   # raised when the output's form changes
     not_needed: Callable[[Config, str], Optional[str]] = lambda config, volume: None
@@ -165,7 +165,7 @@ def state_of(job, config, volume):
         return State('stale', ', '.join(differences(manifest['request'], request)))
     if os.path.isdir(folder) and os.listdir(folder):      # an empty one: what a link leads to
         return State('stale', output.describe() + (
-            ', goes on from its whole checkpoints' if job.resumes else ''))
+            ', resumes from its whole checkpoints' if job.resumes else ''))
     return State('missing')
 
 

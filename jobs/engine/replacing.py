@@ -34,11 +34,13 @@ def asked_to_restart(name: str) -> bool:
 def would_replace(job: Job, folder: str, request: dict) -> Optional[Replaced]:
     """What running the job would replace, or None: nothing that took long."""
     output = look_at(folder)
-    if not job.resumes or not output.is_whole or output.manifest['seconds'] < LONG_SECONDS:
+    manifest = output.manifest
+    if manifest is None or not (job.resumes and output.is_whole):
         return None
-    changed = differences(output.manifest['request'], request, job.growing)
-    return Replaced(job.name, folder, output.manifest['seconds'],
-                    ', '.join(changed)) if changed else None
+    changed = differences(manifest['request'], request, job.growing)
+    if not changed or manifest['seconds'] < LONG_SECONDS:
+        return None
+    return Replaced(job.name, folder, manifest['seconds'], ', '.join(changed))
 
 
 def check_replacing(job: Job, folder: str, request: dict) -> None:
@@ -71,7 +73,8 @@ def replaced_by(jobs: Sequence[Job], config, volume: str) -> Dict[str, Replaced]
     for job in jobs:
         state = state_of(job, config, volume)
         output = look_at(folder_of(job, config, volume))
-        if state.word in ('not needed', 'waiting') or not output.is_whole:
+        if (state.word in ('not needed', 'waiting') or output.manifest is None
+                or not output.is_whole):
             continue
         after = [each.made_by for each in job.inputs(config, volume) if each.made_by in changing]
         if state.word == 'stale' or after:

@@ -65,7 +65,7 @@ def verify(
     for path, output in found:
         if not faults[path]:
             say('verify: %s is whole: %d files, %.1f MiB'
-                % (path, len(output.manifest['files']), _bytes(output) / MEBIBYTE))
+                % (path, len(_files(output)), _bytes(output) / MEBIBYTE))
     damaged = [each for each in found if faults[each.path]]
     for path, output in damaged:
         for text in faults[path]:
@@ -77,7 +77,7 @@ def verify(
 
 def _outputs_of(jobs, config, volume: str) -> List[Found]:
     """The output of each job, and those beside it that it made with other options."""
-    found = {}
+    found: Dict[str, Found] = {}
     for job in jobs:
         own = job.output(config)
         beside = [each for each in _outputs_below(volume, os.path.dirname(own))
@@ -124,8 +124,12 @@ def _maker(output: Output) -> str:
     return output.manifest['request']['job'] if output.manifest else ''
 
 
+def _files(output: Output) -> dict:
+    return output.manifest['files'] if output.manifest else {}
+
+
 def _bytes(output: Output) -> int:
-    return sum(facts['size'] for facts in output.manifest['files'].values())
+    return sum(facts['size'] for facts in _files(output).values())
 
 
 def _read(found: List[Found], volume: str) -> Dict[str, List[str]]:
@@ -178,7 +182,7 @@ def _advice(path: str, output: Output) -> str:
         return ('%s: which job made it is unknown; run that job again, or put %s back'
                 % (path, MANIFEST))
     if job.startswith('train-'):
-        return '%s: %s --force goes on from its newest whole checkpoint' % (path, job)
+        return '%s: %s --force resumes from its newest whole checkpoint' % (path, job)
     return '%s: make it again with the options it was made with: %s --force' % (path, job)
 
 

@@ -6,8 +6,10 @@ from typing import Optional
 from stackgan.errors import ConfigError
 from stackgan.files import user_path
 
-SHIPPED = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__)))), 'configs')
+_LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_INSTALLED = os.path.join(_LIBRARY, 'configs')          # in a checkout they are beside the library
+SHIPPED = (_INSTALLED if os.path.isdir(_INSTALLED)
+           else os.path.join(os.path.dirname(_LIBRARY), 'configs'))
 
 
 def find_config(

@@ -17,7 +17,7 @@ from stackgan.errors import StackganError
 try:
     from multiprocessing import resource_tracker as tracker
 except ImportError:                                # Python 3.7
-    from multiprocessing import semaphore_tracker as tracker
+    from multiprocessing import semaphore_tracker as tracker    # type: ignore
 
 ORPHAN_CHECK_SECONDS = 0.2
 STOP_SECONDS = 5.0
@@ -100,7 +100,7 @@ class WorkerPool:
             died = ('was killed by signal %d' % -code if code is not None and code < 0 else
                     'ended with exit code %s' % code)
             raise StackganError('a worker process %s (out of memory?) while it worked on %s; the '
-                                'same command goes on where this one stopped' % (died, task))
+                                'same command resumes where this one stopped' % (died, task))
 
 
 def _unpacked(result):

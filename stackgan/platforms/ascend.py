@@ -21,7 +21,7 @@ ONE_CARD = {'RANK_SIZE': '1', 'JOB_ID': '10087', 'ASCEND_DEVICE_ID': '0'}
 # The scale of ModelZoo's trainings: halved after two overflows, doubled after 1000 good steps.
 FIRST_SCALE, GOOD_STEPS, OVERFLOWS, SHRINKS = 2.0 ** 32, 1000, 2, 0.5
 
-_first_options = {}              # of this process; what its later sessions must ask for too
+_first_options: dict = {}              # of this process; what its later sessions must ask for too
 
 
 def require():

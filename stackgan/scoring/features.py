@@ -4,7 +4,7 @@
     <key>/rows.npy        (count,) of `row_type`
 
 A file that is not as long as its header says is unfinished: rows are only ever added at its end,
-so that a later process goes on behind the last whole one.
+so that a later process resumes behind the last whole one.
 """
 
 import hashlib

@@ -16,7 +16,7 @@ class GenerateRequest(NamedTuple):
     run: str
     caption: str        # words with single spaces
     seed: int           # 0 to LARGEST_SEED
-    count: int          # images that differ by their noise
+    count: int          # type: ignore    # images that differ by their noise
 
 
 def from_json(

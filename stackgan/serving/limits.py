@@ -14,7 +14,7 @@ class Limits(NamedTuple):
 
     body_bytes: int = 16384       # of a request
     caption_characters: int = 500
-    count: int = 8                # images of one request
+    count: int = 8                # type: ignore    # images of one request
     queue: int = 16               # drawings that wait, the one under way included
     rate: int = 30                # drawings of one address ...
     rate_seconds: float = 60.0    # ... within this time

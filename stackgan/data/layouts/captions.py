@@ -21,8 +21,8 @@ class Notes:
     """What is to be told about the captions of a dataset when all are read."""
 
     def __init__(self) -> None:
-        self.odd = []          # files with bytes that were replaced
-        self.silent = []       # (file, caption that says nothing)
+        self.odd: List[str] = []          # files with bytes that were replaced
+        self.silent: List[tuple] = []       # (file, caption that says nothing)
 
     def remarks(self) -> List[str]:
         """Lines for people."""

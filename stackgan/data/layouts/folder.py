@@ -181,7 +181,7 @@ def _with_caption_files(items, raw, base, tree):
 
 def _texts(base: str, tree: Tree):
     """{path of a text file without its extension: files of that name}, faults included."""
-    found = {}
+    found: dict = {}
     for path in sorted(tree.files + [fault.path for fault in tree.faults]):
         stem, extension = os.path.splitext(path)
         if extension.lower() == '.txt':

@@ -43,7 +43,7 @@ def sort_by_folders(
     test = 'test' if shown['test'] else 'val'
     if not shown[test]:
         return items, None, remarks
-    names = {'train': [], 'val': [], 'test': []}
+    names: Dict[Optional[str], List[str]] = {'train': [], 'val': [], 'test': []}
     for item in items:
         if '/' in item.name:
             names[role_of(item.name.split('/')[0])].append(item.name)

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from stackgan.data.layouts.captions import says_something
 from stackgan.data.layouts.common import SPLITS, is_plain_name, key_of
@@ -51,7 +51,8 @@ def read_table(path: str) -> Table:
     if read is None:
         raise InputError('%s: a captions file must end in .csv or .jsonl (or .tsv)' % path)
     text, is_utf8 = read_text(path, MAX_TABLE_BYTES)
-    entries, silent = {}, []
+    entries: Dict[str, Any] = {}
+    silent: List[tuple] = []
     for line, row in read(path, text):
         origin = '%s: line %d' % (path, line)
         if not is_utf8:

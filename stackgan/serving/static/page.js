@@ -1,4 +1,4 @@
-// Generates without loading the page anew. What comes from others is only ever set as text.
+// Generates without reloading the page. Untrusted text is only ever set as textContent.
 'use strict';
 
 const form = document.getElementById('ask');
@@ -61,10 +61,10 @@ async function ask(wanted) {
     response = await fetch(form.dataset.generate, {
       method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(wanted)});
   } catch (error) {
-    throw new Error('The server cannot be reached; try again.');
+    throw new Error('The server cannot be reached. Try again.');
   }
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error || 'The server cannot generate at the moment.');
+  if (!response.ok) throw new Error(answer.error || 'The server cannot generate images right now.');
   return answer;
 }
 
@@ -74,31 +74,31 @@ async function show(answer) {
   field('said').textContent = image.caption;
   field('notices').textContent = answer.notices.join(' ');
   for (const [stage, name] of [['1', 'Stage-I'], ['2', 'Stage-II']]) {
-    const figure = field('stage' + stage), image = figure.querySelector('img');
+    const figure = field('stage' + stage), element = figure.querySelector('img');
     figure.hidden = !(stage in image.stages);
     if (figure.hidden) continue;
-    image.src = image.stages[stage];
-    image.alt = `${name}: ${image.caption}`;
-    await image.decode();
+    element.src = image.stages[stage];
+    element.alt = `${name}: ${image.caption}`;
+    await element.decode();
   }
   remember(image);
 }
 
 function remember(image) {
   const gallery = field('gallery'), link = document.createElement('a');
-  const image = new Image(256, 256), words = document.createElement('span');
+  const element = new Image(256, 256), words = document.createElement('span');
   const facts = document.createElement('span'), item = document.createElement('li');
   link.className = 'card';
   link.href = form.getAttribute('action') + '?image=' + encodeURIComponent(image.id);
-  image.className = 'generated';
-  image.alt = image.caption;
-  image.src = image.stages['2'] || image.stages['1'];
+  element.className = 'generated';
+  element.alt = image.caption;
+  element.src = image.stages['2'] || image.stages['1'];
   words.className = 'words';
   words.dir = 'auto';
   words.textContent = image.caption;
   facts.className = 'facts';
   facts.textContent = `${image.run}, seed ${image.seed}`;
-  link.append(image, words, facts);
+  link.append(element, words, facts);
   item.append(link);
   for (const other of [...gallery.querySelectorAll('a')]) {
     if (other.href === link.href) other.parentElement.remove();

@@ -11,7 +11,7 @@ def _run(work):
                       work.config.platform, work.say)
     else:
         link_precomputed_embeddings(work.inputs['prepared'], work.folder,
-                                work.config.model.embedding_dim)
+                                    work.config.model.embedding_dim)
 
 
 JOB = Job(

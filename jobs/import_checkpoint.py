@@ -22,8 +22,8 @@ def _add_options(parser):
                         help='whose names it has: hanzhanggit/StackGAN, or the Ascend port '
                              '(default: auto)')
     parser.add_argument('--compat', choices=COMPATS,
-                        help='generate as that code does, where ours generates otherwise; such a stage '
-                             'is for generating alone')
+                        help='generate as that code does, where ours generates otherwise; such a '
+                             'stage is for generating alone')
 
 
 def _variant(job, options):

@@ -17,7 +17,8 @@ def _run(work):
 
 JOB = Job(
     name='make-dataset',
-    summary='paint the built-in synthetic dataset "painted birds" (images, boxes, captions, attributes)',
+    summary='paint the built-in synthetic dataset "painted birds" (images, boxes, captions, '
+            'attributes)',
     output=lambda config: config.data.raw or 'raw/%s' % config.data.name,
     inputs=lambda config, volume: (),
     settings=lambda config: to_dict(config.make_dataset),

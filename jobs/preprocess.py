@@ -26,7 +26,7 @@ def _run(work):
     from stackgan.data.preprocessing import preprocess
     from stackgan.data.report import remark_on_counts
     preprocess(work.inputs['raw'], work.folder, work.config.data, work.say)
-    if not work.config.make_dataset:              # the built-in synthetic dataset is none of the published
+    if not work.config.make_dataset:              # the synthetic dataset is none of the published
         remark = remark_on_counts(read_json(os.path.join(work.folder, 'report.json')),
                                   work.config.data.layout)
         if remark:

@@ -33,12 +33,15 @@ def _variant(job, options):
         return run_folder(config, kind)
 
     def inputs(config, volume):
-        is_judged = not (options_given.seeds or options_given.steps)       # one image of each held-out caption
-        return _inputs(config, volume, stage, bool(captions), is_judged, bool(options_given.nearest))
+        # What is judged has one image of each held-out caption.
+        is_judged = not (options_given.seeds or options_given.steps)
+        return _inputs(config, volume, stage, bool(captions), is_judged,
+                       bool(options_given.nearest))
 
     def settings(config):
         named = {'model': model} if model else {}
-        return dict(_settings(config), captions=captions, copies=options_given.copies, **dict(named, **more))
+        return dict(_settings(config), captions=captions, copies=options_given.copies,
+                    **dict(named, **more))
 
     def not_needed(config, volume):
         if (captions and config.text.weights is None
@@ -100,9 +103,11 @@ def _plan(options_given, wanted, seed):
     from stackgan.sampling.sample_request import Truncation
     truncation = Truncation(options_given.truncation_z, options_given.truncation_noise)
     if options_given.from_caption_to_caption:
-        return plans.caption_path_plan(wanted, options_given.seeds or [seed], options_given.steps, truncation)
+        return plans.caption_path_plan(wanted, options_given.seeds or [seed], options_given.steps,
+                                       truncation)
     if options_given.from_seed_to_seed:
-        return plans.noise_path_plan(wanted, options_given.from_seed_to_seed, options_given.steps, truncation)
+        return plans.noise_path_plan(wanted, options_given.from_seed_to_seed, options_given.steps,
+                                     truncation)
     if options_given.seeds:
         return plans.seeds_plan(wanted, options_given.seeds, truncation)
     return plans.copies_plan(wanted, seed, truncation)
@@ -141,7 +146,8 @@ def _own(work):
         for fault in encoder.faults(captions):
             work.say(fault)
         embeddings = encoder.embed(captions)
-    return [SampleRequest(caption, embedding, copy, {}) for caption, embedding in zip(captions, embeddings)
+    return [SampleRequest(caption, embedding, copy, {})
+            for caption, embedding in zip(captions, embeddings)
             for copy in range(work.settings['copies'])]
 
 

@@ -4,7 +4,7 @@ from stackgan.config.loading import to_dict
 
 from .engine.contract import Job
 from .engine.outputs import prepared_input, scorer_folder
-from .engine.training_settings import FITTING_RECORDS, precision
+from .engine.training_settings import AUXILIARY_RECORDS, precision
 
 
 def _settings(config):
@@ -27,6 +27,6 @@ JOB = Job(
     inputs=lambda config, volume: [prepared_input(config)],
     settings=_settings,
     resumes=True,
-    records=FITTING_RECORDS,
+    records=AUXILIARY_RECORDS,
     run=_run,
 )

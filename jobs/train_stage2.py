@@ -17,7 +17,7 @@ JOB = Job(
     summary='train Stage-II (256x256) on top of Stage-I; resumes where it was interrupted',
     output=lambda config: run_folder(config, 'stage2'),
     inputs=lambda config, volume: [prepared_input(config), embeddings_input(config),
-                           Input('stage1', run_folder(config, 'stage1'), 'train-stage1')],
+                                   Input('stage1', run_folder(config, 'stage1'), 'train-stage1')],
     settings=lambda config: training_settings(config, 'stage2'),
     not_needed=lambda config, volume: no_training(config, volume, 'stage2'),
     growing=('stage2.epochs',),

@@ -14,7 +14,7 @@ from .engine.outputs import (
     uses_precomputed_embeddings,
     weights_input,
 )
-from .engine.training_settings import FITTING_RECORDS, precision
+from .engine.training_settings import AUXILIARY_RECORDS, precision
 
 
 def _not_needed(config, volume):
@@ -69,6 +69,6 @@ JOB = Job(
     settings=_settings,
     not_needed=_not_needed,
     resumes=True,
-    records=FITTING_RECORDS,
+    records=AUXILIARY_RECORDS,
     run=_run,
 )

@@ -96,7 +96,7 @@ def step_seconds(config, stage, size, steps, resolved):
     with tf.Graph().as_default():
         batch = batch_placeholders(size, stage, config.model)
         pairs = (stage1_pairs(batch, config.model) if stage == 1
-                       else stage2_pairs(batch, config.model, config.stage2))
+                 else stage2_pairs(batch, config.model, config.stage2))
         training = build_step(pairs, batch, config.train)
         random = np.random.RandomState(0)
         feed = {p: random.randint(0, 256, p.shape.as_list()) if p.dtype == tf.uint8
@@ -126,7 +126,7 @@ def preprocess_row(folder, images):
     for attempt in range(2):
         out = os.path.join(folder, 'prepared%d' % attempt)
         os.makedirs(out)
-        seconds = timed(lambda: preprocess(raw, out, settings, lambda text: None))
+        seconds = timed(lambda: preprocess(raw, out, settings, lambda text: None))  # noqa: B023
         with open(os.path.join(out, 'report.json')) as stream:
             report = json.load(stream)
         rates.append((report['train']['images'] + report['test']['images']) / seconds)
@@ -143,7 +143,7 @@ def loader_rows(folder, config):
         split, embeddings = fake_dataset(os.path.join(folder, str(images)), images)
         before = resident_mib()
         batches = Batches(split, embeddings, 2, 64, config.model, 4, 0)
-        seconds = [timed(lambda: batches.make(step)) for step in range(12)]
+        seconds = [timed(lambda: batches.make(step)) for step in range(12)]  # noqa: B023
         rows.append(row('loader with %s images' % format(images, ','),
                         round(max(resident_mib() - before, 0.0), 1), 'MiB more',
                         'after 12 batches of 64 at 304 px'))

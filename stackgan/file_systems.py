@@ -55,7 +55,7 @@ def symlink_or_copy(source: str, target: str) -> None:
 
 def copy_tree(source: str, target: str) -> None:
     """Copies the content of a folder into a new one; no rights, no times, no owners."""
-    for parent, folders, names in os.walk(source):
+    for parent, _, names in os.walk(source):
         place = os.path.join(target, os.path.relpath(parent, source))
         os.makedirs(place, exist_ok=True)
         for name in names:

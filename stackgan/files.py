@@ -86,7 +86,8 @@ def open_regular(path, follow=True, folder=None):
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, 'not a regular file', path)
 
-    check(os.stat(path, dir_fd=folder, follow_symlinks=follow))      # opening alone can do something to a device
+    # Before it is opened: that alone can do something to a device.
+    check(os.stat(path, dir_fd=folder, follow_symlinks=follow))
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     stream = os.fdopen(os.open(path, flags, dir_fd=folder), 'rb')
     try:

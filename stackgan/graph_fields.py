@@ -2,7 +2,7 @@
 
 from stackgan.wire import BYTES, FIXED, FLOAT, INT, INTS, REFUSED, TEXT, Field
 
-MAX_FIELDS = 500000       # of a file; ours have some thousand, an Inception 20,000
+MAX_FIELDS = 500000        # of a file; ours have some thousand, an Inception 20,000
 NAME_BYTES = 4096          # of a name, at most
 _FEW = 1 << 16             # bytes of what is not looked into
 

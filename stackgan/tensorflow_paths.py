@@ -30,7 +30,7 @@ def plain_path(
 
 
 def _linked(folder, name, stack):
-    """(folder, name) of links to the file or folder, and to what a checkpoint of that prefix has."""
+    """(folder, name) of links to a file or folder, and to what a checkpoint of that prefix has."""
     links = stack.enter_context(tempfile.TemporaryDirectory())
     for each in os.listdir(folder):
         if each == name or each.startswith(name + '.'):

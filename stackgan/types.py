@@ -17,17 +17,17 @@ class Batch(NamedTuple):
 class GanPair(NamedTuple):
     """A generator and its discriminator, ready to be trained against each other."""
 
-    name: str                      # 'stage1' or 'stage2'
+    name: str                          # 'stage1' or 'stage2'
     generator_scope: str
     discriminator_scope: str
-    fake: Any                      # [N, S, S, 3] float32 in [-1, 1]
-    condition: Any                 # networks.conditioning.Condition
-    real: Any                      # [N, S, S, 3] float32 in [-1, 1]
-    wrong: Any                     # as real
-    discriminate: Callable         # (images, mode) -> logits [N]
-    statistics: List[tuple]        # batch-norm statistics of the generator's forward pass
-    learning_rate_ratio: float     # share of the scheduled learning rates
-    low_resolution_consistency: Any                  # scalar added to the generator's loss; None: no such term
+    fake: Any                          # [N, S, S, 3] float32 in [-1, 1]
+    condition: Any                     # networks.conditioning.Condition
+    real: Any                          # [N, S, S, 3] float32 in [-1, 1]
+    wrong: Any                         # as real
+    discriminate: Callable             # (images, mode) -> logits [N]
+    statistics: List[tuple]            # batch-norm statistics of the generator's forward pass
+    learning_rate_ratio: float         # share of the scheduled learning rates
+    low_resolution_consistency: Any    # scalar added to the generator's loss; None: no such term
 
 
 class TrainingGraph(NamedTuple):
@@ -36,8 +36,8 @@ class TrainingGraph(NamedTuple):
     batch: Batch                               # placeholders
     generator_learning_rate: Any               # placeholder, scalar
     discriminator_learning_rate: Any           # placeholder, scalar
-    ema_decay: Any                       # placeholder, scalar
+    ema_decay: Any                             # placeholder, scalar
     step: Any                                  # the operation that makes the step
     losses: dict                               # name -> scalar tensor
-    start_ema: Any                        # operation: EMA weights := variables
+    start_ema: Any                             # operation: EMA weights := variables
     averaged: Callable                         # variable getter: averages where there are any

@@ -1,4 +1,4 @@
-"""Random checkpoints with the published names, and what the original generates from one, in NumPy."""
+"""Random checkpoints with the published names; what the original generates from one, in NumPy."""
 
 import json
 import os

@@ -128,7 +128,7 @@ def settle(folder, monkeypatch):
             yaml.safe_dump(small(whole(name), smoke), stream)
     brought = os.path.join(folder, PLACEHOLDERS['/path/to/my-birds'], 'images')
     for number in range(40):                        # R-precision needs 99 captions of others
-        path = os.path.join(brought, 'kind%d' % (number % 3), 'image%02d' % number)
+        path = os.path.join(brought, 'kind%d' % (number % 3), 'picture%02d' % number)
         image(path + '.png', number, **{'width': 400, 'height': 320} if number == 0 else {})
         write(path + '.txt', '\n'.join(captions_of(number, 40)))
     write(os.path.join(folder, 'mine.txt'), 'a red bird\na blue bird\n')

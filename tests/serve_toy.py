@@ -48,7 +48,8 @@ class Served:
     """`python -m jobs serve` on a free port. Use as a context manager."""
 
     def __init__(self, volume, *arguments, **environment):
-        command = [sys.executable, '-u', '-m', 'jobs', 'serve', '--data', str(volume), '--port', '0']
+        command = [sys.executable, '-u', '-m', 'jobs', 'serve', '--data', str(volume),
+                   '--port', '0']
         for text in SETTINGS:
             command += ['--set', text]
         self.process = subprocess.Popen(

@@ -24,9 +24,9 @@ MAY_IMPORT = {
     'reporting': {'config', 'scoring'},
 }
 SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress',
-          'text_rendering', 'prefetch', 'auxiliary_training', 'printing', 'file_systems', 'tensorflow_paths',
-          'integrity', 'manifests', 'graph_fields', 'graph_files', 'model_bounds', 'wire',
-          'plain_names', 'checkpoint_files'}
+          'text_rendering', 'prefetch', 'auxiliary_training', 'printing', 'file_systems',
+          'tensorflow_paths', 'integrity', 'manifests', 'graph_fields', 'graph_files',
+          'model_bounds', 'wire', 'plain_names', 'checkpoint_files'}
 # Modules at the top of the library import each other and no part, with these exceptions.
 TOP_MAY_IMPORT = {'auxiliary_training': {'networks', 'platforms'}}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')

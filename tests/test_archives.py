@@ -144,7 +144,7 @@ def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves, capsys):
 def test_a_mix_of_both_takes_the_folders_first(cub, published, tmp_path):
     shutil.copytree(os.path.join(cub, 'text_c10'), os.path.join(published, 'text_c10'))
     assert_same(published, tmp_path, cub)
-    write(os.path.join(published, 'text_c10', '001.Red', 'image_0000.txt'), 'mended\nby\nhand')
+    write(os.path.join(published, 'text_c10', '001.Red', 'picture_0000.txt'), 'mended\nby\nhand')
     plan = read_plan(published, settings(), view(published, tmp_path).folder)
     assert plan.splits['train'][0].captions == ['mended', 'by', 'hand']
     assert not (tmp_path / 'scratch' / 'archives' / 'birds.zip' / 'text_c10').exists()
@@ -245,7 +245,7 @@ def test_a_tar_that_was_cut_between_two_members(cub, tmp_path):
 
 def test_tar_files_are_read_and_bounded_where_tarfile_does_not_call_frombuf(
         cub, tmp_path, monkeypatch):
-    """As of Python 3.13.12 and Debian's 3.11.2-6+deb12u8: headers are made by a method of its own."""
+    """As of Python 3.13.12 and Debian's 3.11.2-6+deb12u8: a method of its own makes headers."""
     made = tarfile.TarInfo.frombuf.__func__
 
     def fromtarfile(cls, archive):

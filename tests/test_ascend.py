@@ -245,7 +245,7 @@ def test_every_operation_of_a_step_is_known(stage):
     with tf.Graph().as_default() as graph:
         batch = batch_placeholders(2, stage, config.model)
         pairs = (stage1_pairs(batch, config.model) if stage == 1 else
-                       stage2_pairs(batch, config.model, config.stage2))
+                 stage2_pairs(batch, config.model, config.stage2))
         step = build_step(pairs, batch, config.train)
         fetched = [step.step.name] + [loss.op.name for loss in step.losses.values()]
         needed = tf.graph_util.extract_sub_graph(graph.as_graph_def(), fetched).node

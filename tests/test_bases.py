@@ -1,4 +1,4 @@
-"""scripts/configure.sh and docker/bases.lock, with a Docker client that knows two lists of images."""
+"""scripts/configure.sh and docker/bases.lock, with a Docker client that has two lists of images."""
 
 import os
 import re
@@ -31,7 +31,8 @@ if words[:2] == ['image', 'inspect']:
 if words[0] == 'pull':
     for each, known in read('registry'):
         if each == plain and digest in ('', known):
-            open(os.path.join(folder, 'here'), 'a').write('%%s id-of-%%s %%s\\n' %% (each, known, known))
+            open(os.path.join(folder, 'here'), 'a').write(
+                '%%s id-of-%%s %%s\\n' %% (each, known, known))
             sys.exit(0)
     sys.exit(1)
 if words[:3] == ['buildx', 'imagetools', 'inspect']:

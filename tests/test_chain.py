@@ -127,7 +127,7 @@ def test_captions_of_one_s_own(volume, tmp_path):
     other = alone.stdout.strip().splitlines()[-1].split(': ')[-1]
     for mine, theirs in ((2, 0), (3, 1)):
         images = [np.asarray(Image.open(os.path.join(where, '256/%05d.png' % number)))
-                    for where, number in ((folder, mine), (other, theirs))]
+                  for where, number in ((folder, mine), (other, theirs))]
         assert np.array_equal(*images)
     again = call(volume, 'sample', '--caption', 'a blue bird', '--copies', '2')
     assert 'up to date' in again.stdout
@@ -164,7 +164,8 @@ def test_conversion_follows_export_on_request(volume, tmp_path):
     assert done.returncode == 3 and 'the frozen graph passed the check' in done.stdout
     assert call(tmp_path, 'run', PATH='/usr/bin:/bin').returncode == 0
     install_fake(tmp_path / 'bin', 'atc')
-    done = call(tmp_path, 'run', '--on', 'local', '--until', 'convert-om', PATH='%s:/bin' % (tmp_path / 'bin'))
+    done = call(tmp_path, 'run', '--on', 'local', '--until', 'convert-om',
+                PATH='%s:/bin' % (tmp_path / 'bin'))
     assert done.returncode == 0, done.stdout
     assert (tmp_path / 'runs' / 'smoke' / 'om' / 'stackgan-stage2-b4.om').exists()
 
@@ -197,7 +198,7 @@ def test_a_stage_that_was_imported_stands_in_for_its_training(volume, tmp_path):
     assert 'a checkpoint of hanzhanggit/StackGAN' in page and 'with the imported Stage-II' in page
     for name in ('64/00003.png', '256/00015.png'):
         images = [(where / 'runs' / 'smoke' / 'samples' / name).read_bytes()
-                    for where in (volume, tmp_path)]
+                  for where in (volume, tmp_path)]
         assert images[0] == images[1]
 
 
@@ -222,7 +223,7 @@ def test_images_of_a_seed_are_those_of_sample_seed(volume):
     for mine, theirs in ((1, 0), (3, 1)):
         for side in ('64', '256'):
             images = [open(os.path.join(where, side, '%05d.png' % number), 'rb').read()
-                        for where, number in ((folder, mine), (other, theirs))]
+                      for where, number in ((folder, mine), (other, theirs))]
             assert images[0] == images[1]
     assert 'up to date' in call(volume, *seeds).stdout
 

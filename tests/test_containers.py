@@ -108,7 +108,7 @@ def test_killed_and_stopped_trainings_equal_an_uninterrupted_one(volume, tmp_pat
         code, text = straight.call('up', 'train-stage1')
         assert code == 0, text
     with Compose(volume, 'killed') as compose:
-        for number, (command, least) in enumerate([('kill', 8), ('stop', 20)]):
+        for command, least in [('kill', 8), ('stop', 20)]:
             assert compose.call('up', '--detach', 'train-stage1')[0] == 0
             wait_for(lambda: steps_done(volume) >= least)
             assert compose.call(command, 'train-stage1')[0] == 0
@@ -184,7 +184,8 @@ def test_a_full_volume_goes_on_when_there_is_room(volume):
     needs.program('mount')
 
     def mount(options):
-        return subprocess.run(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(volume)]).returncode
+        return subprocess.run(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs',
+                               str(volume)]).returncode
     if mount('size=24m,uid=%s,gid=%s' % (USER, USER)):
         pytest.skip('a small file system cannot be mounted here; run the tests as root')
     try:

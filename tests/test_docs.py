@@ -76,7 +76,8 @@ def test_messages_that_are_explained_are_those_of_the_code():
     texts = [node.value if hasattr(node, 'value') else getattr(node, 's', None)    # 3.7: s
              for node in nodes]
     texts = [text for text in texts if isinstance(text, str)]
-    tables = read('docs/troubleshooting.md') + read('docs/containers.md').split('| what it says |')[1]
+    tables = (read('docs/troubleshooting.md')
+              + read('docs/containers.md').split('| what it says |')[1])
     rows = re.findall(r'^\| (`[^|]*) \|', tables, re.M)
     quoted = [span for row in rows for span in re.findall('`([^`]+)`', row)
               if span != 'ResourceExhaustedError']                      # TensorFlow's

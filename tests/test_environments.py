@@ -59,8 +59,8 @@ def test_the_pinned_packages_are_those_of_pyproject(lane):
         pins.setdefault(name, set()).add(version)
     for extra in LANES[lane]:
         for name, rest in wanted(extra):
-            if re.search({'tf1': r"version >= '3\.(8|12)'", 'tf2': r"version < '3\.8'"}.get(lane, '$^'),
-                         rest):
+            if re.search({'tf1': r"version >= '3\.(8|12)'",
+                          'tf2': r"version < '3\.8'"}.get(lane, '$^'), rest):
                 continue
             assert name in pins, name
             exact = re.match(r'==([\w.]+)', rest)
@@ -69,8 +69,9 @@ def test_the_pinned_packages_are_those_of_pyproject(lane):
 
 @pytest.mark.parametrize('lane, version, file', [
     ('tf1', '3.7', 'tf1'), ('tf1', '3.8', ''), ('tf2', '3.8', ''), ('tf2', '3.9', 'tf2'),
-    ('tf2', '3.12', 'tf2'), ('tf2', '3.13', 'tf2'), ('tf2', '3.14', ''), ('docker', '3.7', 'docker'),
-    ('tools', '3.9', ''), ('tools', '3.11', 'tools'), ('none', '3.11', '')])
+    ('tf2', '3.12', 'tf2'), ('tf2', '3.13', 'tf2'), ('tf2', '3.14', ''),
+    ('docker', '3.7', 'docker'), ('tools', '3.9', ''), ('tools', '3.11', 'tools'),
+    ('none', '3.11', '')])
 def test_a_lock_is_for_the_pythons_it_names(lane, version, file):
     if not sys.platform.startswith('linux'):
         pytest.skip('the locks are for Linux; elsewhere pyproject.toml is taken')

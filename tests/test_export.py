@@ -318,7 +318,8 @@ def test_the_other_lane_reads_the_files(stages, exported, tmp_path, other_python
               '    images = model.run(dict(np.load(sys.argv[2] + "in.npz")))\n'
               '    np.save(sys.argv[2] + kind, images[256])\n'
               % (ROOT, os.path.join(ROOT, 'tests')))
-    done = subprocess.run([other_python, '-c', script, os.path.join(exported, 'stackgan-stage2-b3.'),
+    done = subprocess.run([other_python, '-c', script,
+                           os.path.join(exported, 'stackgan-stage2-b3.'),
                            str(tmp_path) + os.sep], stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, universal_newlines=True)
     assert done.returncode == 0, done.stdout

@@ -91,7 +91,8 @@ def test_the_job_exports_it_along(volume, capsys):
 
 
 def test_a_model_is_opened_only_where_it_belongs(volume):
-    with pytest.raises(InputError, match='not a text encoder that export wrote: its inputs are emb'):
+    with pytest.raises(InputError,
+                       match='not a text encoder that export wrote: its inputs are emb'):
         OnnxTextEncoder(os.path.join(exported(volume), 'stackgan-stage1-b2.onnx'), PLATFORM)
 
 
@@ -127,7 +128,8 @@ def test_embedding_and_drawing_without_tensorflow(volume, tmp_path):
               'embedding, = OnnxTextEncoder(sys.argv[1] + "/text-encoder.onnx", platform).embed('
               '["a red bird"])\n'
               'with ModelSampler(sys.argv[1] + "/stackgan-stage1-b2.onnx", platform) as sampler:\n'
-              '    generated = sampler.generate([SampleRequest("a red bird", embedding, 0, {})], 7)\n'
+              '    generated = sampler.generate([SampleRequest("a red bird", embedding, 0, {})], '
+              '7)\n'
               'np.save(sys.argv[2], generated[64])\n' % ROOT)
     out = str(tmp_path / 'out.npy')
     done = subprocess.run([sys.executable, '-c', script, exported(volume), out,

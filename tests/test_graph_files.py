@@ -149,7 +149,8 @@ def test_devices_and_marks_of_placement_are_left_out(tmp_path):
         node.attr['_class'].list.s.append(b'loc:@nowhere')
     (tmp_path / 'a.pb').write_bytes(graph_def.SerializeToString())
     with ModelSampler(str(tmp_path / 'a.pb'), PLATFORM) as model:
-        assert model.generate([SampleRequest('a', np.zeros(16, np.float32), 0, {})], 1)[64].shape[0] == 1
+        assert model.generate([SampleRequest('a', np.zeros(16, np.float32), 0, {})],
+                              1)[64].shape[0] == 1
 
 
 def constant(shape, data=None, count=1):

@@ -46,7 +46,7 @@ def test_every_pillow_gives_the_same_bytes(tmp_path):
     pixels = np.random.RandomState(0).randint(0, 256, (306, 296, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(str(tmp_path / 'a.png'))
     digest = hashlib.sha256(b''.join(cut_image(str(tmp_path / 'a.png'), WHOLE, None,
-                                                 SIDES).pixels)).hexdigest()
+                                               SIDES).pixels)).hexdigest()
     assert digest[:16] == 'dc27d5c140470138'
 
 

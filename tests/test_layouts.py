@@ -41,10 +41,10 @@ def fails(words, raw, chosen):
 
 def test_cub_is_read_with_its_own_lists(tmp_path):
     plan = read_plan(make_cub(tmp_path, 8), settings())
-    assert names(plan, 'test') == ['004.Grey/image_0003', '004.Grey/image_0007']
+    assert names(plan, 'test') == ['004.Grey/picture_0003', '004.Grey/picture_0007']
     assert len(plan.splits['train']) == 6 and plan.classes == list(CLASSES)
     item = plan.splits['train'][1]
-    assert item.path == 'CUB_200_2011/images/002.Green/image_0001.jpg'
+    assert item.path == 'CUB_200_2011/images/002.Green/picture_0001.jpg'
     assert item.class_name == '002.Green' and item.box == (10, 8, 30, 20)
     assert item.captions == captions_of(1) and not problems(plan)
 
@@ -96,23 +96,23 @@ def test_images_of_cub_without_box_or_captions_have_a_problem(tmp_path):
     raw = make_cub(tmp_path, 8)
     write(os.path.join(raw, 'CUB_200_2011', 'bounding_boxes.txt'),
           ''.join('%d 1 1 9 9\n' % i for i in range(2, 9)))
-    os.unlink(os.path.join(raw, 'text_c10', '002.Green', 'image_0001.txt'))
-    write(os.path.join(raw, 'text_c10', '003.Blue', 'image_0002.txt'), ' \n\n\t\n')
+    os.unlink(os.path.join(raw, 'text_c10', '002.Green', 'picture_0001.txt'))
+    write(os.path.join(raw, 'text_c10', '003.Blue', 'picture_0002.txt'), ' \n\n\t\n')
     assert problems(read_plan(raw, settings())) == {
-        '001.Red/image_0000': 'it has no line in bounding_boxes.txt',
-        '002.Green/image_0001':
-            'it has no captions: text_c10/002.Green/image_0001.txt is missing',
-        '003.Blue/image_0002':
-            'it has no captions: text_c10/003.Blue/image_0002.txt is empty'}
+        '001.Red/picture_0000': 'it has no line in bounding_boxes.txt',
+        '002.Green/picture_0001':
+            'it has no captions: text_c10/002.Green/picture_0001.txt is missing',
+        '003.Blue/picture_0002':
+            'it has no captions: text_c10/003.Blue/picture_0002.txt is empty'}
 
 
 @pytest.mark.parametrize('numbers, words', [
     ([1, 2, 3, 1, 2, 3], None),
     (['1', '2', '3'] * 2, None),
     ([7, 5, 6, 7, 5, 6], None),                     # numbers of its own, the same classes
-    ([1, 2, 3, 1, 3, 2], 'class of 002.Green/image_0005 is 3, but the dataset has it in '
+    ([1, 2, 3, 1, 3, 2], 'class of 002.Green/picture_0005 is 3, but the dataset has it in '
                          '002.Green; images before it have 2 for 002.Green'),
-    ([1, 2, 2, 1, 2, 2], 'class of 003.Blue/image_0002 is 2, but the dataset has it in '
+    ([1, 2, 2, 1, 2, 2], 'class of 003.Blue/picture_0002 is 2, but the dataset has it in '
                          '003.Blue; images before it have 2 for 002.Green'),
     ([1, 2, 3, 1, 2], 'must be a list of 6 class numbers.* it holds 5'),
     ([1, 2, 3, 1, 2, [3]], 'must hold whole numbers only'),
@@ -199,9 +199,9 @@ def test_folder_takes_classes_from_first_sub_folders(tmp_path):
 
 def test_each_image_of_a_flat_folder_is_its_own_class(tmp_path):
     plan = read_plan(make_folder(tmp_path, 4, classes=0), folder_settings())
-    assert plan.classes == ['image%02d.png' % number for number in range(4)]
-    assert plan.remarks == ['no classes, neither folders nor named by a table: each image is a class '
-                            'of its own, and no scorer can be trained on them']
+    assert plan.classes == ['picture%02d.png' % number for number in range(4)]
+    assert plan.remarks == ['no classes, neither folders nor named by a table: each image is a '
+                            'class of its own, and no scorer can be trained on them']
 
 
 def test_captions_may_lie_in_a_tree_of_their_own(tmp_path):

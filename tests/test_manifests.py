@@ -98,7 +98,7 @@ def test_names_that_lead_elsewhere(tmp_path, whole, name):
 def test_what_is_no_file(tmp_path, whole, kind):
     """In place of the manifest, and of a file that it names."""
     folder, manifest = whole
-    for name, size in (('manifest.json', None), ('size.txt', 0)):
+    for name in ('manifest.json', 'size.txt'):
         path = os.path.join(folder, name)
         os.unlink(path)
         {'FIFO': os.mkfifo, 'folder': os.mkdir, 'link to nothing': lambda p: os.symlink('no', p),

@@ -123,7 +123,7 @@ def test_what_is_written(prepared, split, tmp_path, stage):
         images = [pixels[6:70, 6:70] for pixels in stored(prepared)[:ROWS + 2]]
     else:
         images = [np.kron(pixels[6:70, 6:70], np.ones((4, 4, 1), np.uint8))
-                    for pixels in stored(prepared)[:ROWS + 2]]
+                  for pixels in stored(prepared)[:ROWS + 2]]
     index = write_samples(tmp_path, images, stage)
     before = {name: digest_of_file(str(tmp_path / name)) for name in files_below(str(tmp_path))
               if name.endswith('.png')}

@@ -48,7 +48,7 @@ def test_one_place_knows_what_a_machine_may_lack():
         if name.endswith('.py') and name not in ('needs.py', os.path.basename(__file__)):
             with open(os.path.join(ROOT, 'tests', name), encoding='utf-8') as stream:
                 text = stream.read()
-            if 'needs.program(' in text or 'needs.mounted(' in text:                         # asked before it is used
+            if 'needs.program(' in text or 'needs.mounted(' in text:     # asked before it is used
                 continue
             found += ['%s: %s' % (name, part) for part in own if part in text]
     assert not found

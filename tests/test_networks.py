@@ -82,7 +82,8 @@ class PortSession:
                          ('images', 'wrong_images', 'embeddings', 'eps', 'z')}
             self.generated = stage1.generator(constants['embeddings'], constants['eps'],
                                               constants['z'], dims, mode)
-            self.logits = [stage1.discriminator(images, constants['embeddings'], dims, ForwardMode(True))
+            self.logits = [stage1.discriminator(images, constants['embeddings'], dims,
+                                                ForwardMode(True))
                            for images in (constants['images'], constants['wrong_images'],
                                           self.generated.images)]
             self.session = tf.Session()
@@ -130,7 +131,8 @@ def test_port_checkpoint_gives_its_losses(reference):
     with port.graph.as_default():
         loss = matching_aware_discriminator_loss(*port.logits)
         kl = kl_to_unit_gaussian(port.generated.condition.mean, port.generated.condition.log_sigma)
-        ours = port.run(loss._asdict()), 2.0 * port.run(kl), port.run(generator_loss(port.logits[2]))
+        ours = (port.run(loss._asdict()), 2.0 * port.run(kl),
+                port.run(generator_loss(port.logits[2])))
     for name, value in (('d_loss', ours[0]['total']), ('d_loss_real', ours[0]['real']),
                         ('d_loss_wrong', ours[0]['wrong']), ('d_loss_fake', ours[0]['fake']),
                         ('g_loss_kl_loss', ours[1]), ('g_loss', ours[1] + ours[2])):

@@ -24,7 +24,7 @@ def test_every_package_is_listed():
                                                      re.M).group(1))
     found = {'stackgan.configs', 'stackgan.fonts'}                       # files alone
     for top, name in (('stackgan', 'stackgan'), ('jobs', 'stackgan.jobs')):
-        for parent, folders, files in os.walk(os.path.join(ROOT, top)):
+        for parent, _, files in os.walk(os.path.join(ROOT, top)):
             if '__init__.py' in files:
                 below = os.path.relpath(parent, os.path.join(ROOT, top))
                 found.add('.'.join([name] + ([] if below == '.' else below.split(os.sep))))

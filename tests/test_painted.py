@@ -113,7 +113,7 @@ def test_held_out_species_combine_colours_seen_apart():
     species = all_species()
     train = [each for each in species if each.split == 'train']
     test = [each for each in species if each.split == 'test']
-    assert len(set(each.name for each in species)) == 96
+    assert len({each.name for each in species}) == 96
     assert sorted(each.body for each in test) == sorted(BODY_COLOURS * 3)
     assert not {e[2:6] for e in train} & {e[2:6] for e in test}        # body, wing, head, beak
     assert {e.split for e in species[:72]} == {'train'}
@@ -230,4 +230,4 @@ def test_every_attribute_has_its_share():
                                 ('facing', 0.4, 2)):
         counts = collections.Counter(getattr(scene, name) for scene in scenes)
         assert len(counts) == values and min(counts.values()) > least * len(scenes), counts
-    assert len(set(scene.image for scene in scenes)) >= 5
+    assert len({scene.image for scene in scenes}) >= 5

@@ -159,11 +159,11 @@ def spoilt(tmp_path):
     """24 images of which four cannot be used, one of them for its captions."""
     raw = make_cub(tmp_path / 'raw', 24)
     images = os.path.join(raw, 'CUB_200_2011', 'images')
-    write(os.path.join(images, '001.Red', 'image_0000.jpg'), 'no image')
-    os.unlink(os.path.join(images, '002.Green', 'image_0001.jpg'))
-    with open(os.path.join(images, '003.Blue', 'image_0010.jpg'), 'rb+') as stream:
+    write(os.path.join(images, '001.Red', 'picture_0000.jpg'), 'no image')
+    os.unlink(os.path.join(images, '002.Green', 'picture_0001.jpg'))
+    with open(os.path.join(images, '003.Blue', 'picture_0010.jpg'), 'rb+') as stream:
         stream.truncate(700)
-    os.unlink(os.path.join(raw, 'text_c10', '004.Grey', 'image_0003.txt'))
+    os.unlink(os.path.join(raw, 'text_c10', '004.Grey', 'picture_0003.txt'))
     return raw
 
 
@@ -172,16 +172,16 @@ def test_bad_images_fail_by_name_after_all_were_looked_at(spoilt, tmp_path):
     with pytest.raises(InputError) as caught:
         run(spoilt, folder, settings())
     text = str(caught.value)
-    assert text.startswith('4 of 24 images cannot be used (CUB_200_2011/images/001.Red/image_0000'
+    assert text.startswith('4 of 24 images cannot be used (CUB_200_2011/images/001.Red/picture_0000'
                            '.jpg: it is not an image')
     assert '; and 1 more)' in text and '--set data.on_bad_image=skip' in text
     listed = read_json_lines(str(folder / 'bad-images.jsonl'))
     assert str(folder / 'bad-images.jsonl') in text
     assert [row['file'][-16:] for row in listed] == [
-        'image_0000.jpg', 'image_0001.jpg', 'image_0010.jpg', 'image_0003.jpg']
+        'picture_0000.jpg', 'picture_0001.jpg', 'picture_0010.jpg', 'picture_0003.jpg']
     assert [row['split'] for row in listed] == ['train'] * 3 + ['test']
     assert listed[1]['reason'] == 'the file is missing' and 'damaged' in listed[2]['reason']
-    assert 'image_0003.txt is missing' in listed[3]['reason']
+    assert 'picture_0003.txt is missing' in listed[3]['reason']
     assert not (folder / 'dataset.json').exists()
 
 
@@ -241,9 +241,9 @@ def test_no_usable_image_and_no_second_class_are_errors(tmp_path):
 
 def test_embeddings_come_in_the_order_of_the_captions(tmp_path):
     raw = make_cub(tmp_path / 'raw', 24, embeddings=6)
-    write(os.path.join(raw, 'text_c10', '001.Red', 'image_0004.txt'),
+    write(os.path.join(raw, 'text_c10', '001.Red', 'picture_0004.txt'),
           '%s\n \n%s\n' % tuple(captions_of(4)[:2]))               # a blank line has a row
-    os.unlink(os.path.join(raw, 'CUB_200_2011', 'images', '001.Red', 'image_0000.jpg'))
+    os.unlink(os.path.join(raw, 'CUB_200_2011', 'images', '001.Red', 'picture_0000.jpg'))
     run(raw, tmp_path / 'out', settings(split_by='class', on_bad_image='skip'))
     dataset = open_dataset(str(tmp_path / 'out'))
     assert dataset.embedding_dim == 6

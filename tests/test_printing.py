@@ -46,8 +46,9 @@ def work(path, lines=20, before='', **how):
 def jobs(words, redirection='', **environment):
     """`python -m jobs` by a shell, with redirections; (exit code, standard output and error)."""
     done = subprocess.run(
-        [needs.program('bash'), '-c', 'exec "$0" -m jobs %s %s' % (words, redirection), sys.executable], cwd=ROOT,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ, **environment))
+        [needs.program('bash'), '-c', 'exec "$0" -m jobs %s %s' % (words, redirection),
+         sys.executable], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=dict(os.environ, **environment))
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

@@ -187,7 +187,7 @@ def test_compat_draws_the_port_s_batches_of_different_captions(tmp_path):
     with Sampler(folder_of(tmp_path, 1), 'last', 1, tiny_config().platform) as sampler:
         write_samples(sampler, copies_plan(wanted, 5), str(tmp_path), print)
         generated = np.concatenate([sampler.generate(wanted[:64], 5)[64],
-                                sampler.generate(wanted[64:] + wanted[:58], 5)[64][:6]])
+                                    sampler.generate(wanted[64:] + wanted[:58], 5)[64][:6]])
         for few in (wanted[:63], wanted[:7] * 64, [wanted[0]]):
             with pytest.raises(InputError, match='64 images at once by their common statistics'):
                 sampler.generate(few, 5)
@@ -222,7 +222,8 @@ def test_what_an_imported_stage_would_have_been_trained_on_is_not_needed(tmp_pat
     assert 'train-text-encoder' in until('export')
     path = write_checkpoint(tmp_path / 'model.ckpt', small('original', 2))
     assert bring(tmp_path, 2, path) == 0
-    assert until('export') == ['train-stage2', 'export'] and until('train-stage1') == ['train-stage1']
+    assert until('export') == ['train-stage2', 'export']
+    assert until('train-stage1') == ['train-stage1']
     assert 'train-text-encoder' in until('sample')        # which embeds its held-out captions
 
 
@@ -380,7 +381,7 @@ def test_it_lives_with_the_trainings_of_its_run(tmp_path, capsys):
     options = os.path.join(folder_of(tmp_path, 1), 'options.json')
     os.rename(options, options + '.away')         # damaged: not trained over, nor taken as whole
     assert run(tmp_path, 'train-stage1') == 2
-    assert 'and is damaged; import it again' in capsys.readouterr().err
+    assert 'and is damaged (options.json is missing); import it again' in capsys.readouterr().err
     os.rename(options + '.away', options)
     manifest = dict(before, request=dict(before['request'], job='train-stage1'))
     with open(os.path.join(folder_of(tmp_path, 1), 'manifest.json'), 'w') as stream:

@@ -65,7 +65,7 @@ def test_the_chain_goes_on_from_a_published_encoder(weights, kind, volume, train
     assert rows.shape[1] == 12 and np.isfinite(rows).all() and rows.std() > 0
     assert json.loads((run / 'embeddings' / 'embed.json').read_text())['source'] == kind
     generated = call(volume, 'sample', '--stage', '1', '--caption', 'a red bird', '--copies', '1',
-                 *settings_of(weights, kind))
+                     *settings_of(weights, kind))
     assert generated.returncode == 0, generated.stdout
     again = call(volume, 'run', '--on', 'local', '--until', 'train-stage1',
                  *settings_of(weights, kind))
@@ -78,7 +78,8 @@ def test_captions_of_ones_own_need_no_dataset(volume, trained, tmp_path):
     shutil.copytree(str(volume / 'runs'), str(tmp_path / 'runs'))
     own = ['sample', '--stage', '1', '--caption', 'a red bird']
     generated = call(tmp_path, *own + settings_of(weights, kind))
-    assert generated.returncode == 0 and '4 images of checkpoint' in generated.stdout, generated.stdout
+    assert generated.returncode == 0, generated.stdout
+    assert '4 images of checkpoint' in generated.stdout, generated.stdout
     for arguments in (own + ['--nearest', '1'], own[:3]):
         refused = call(tmp_path, *arguments + settings_of(weights, kind))
         assert refused.returncode == 2 and 'preprocess' in refused.stdout, refused.stdout

@@ -64,7 +64,8 @@ def test_more_epochs_extend_it(long, capsys):
 
 
 def test_begun_anew_it_goes_on_without_being_asked_again(long):
-    assert run_job(JOB._replace(run=lambda work: 1 / 0), long, toy_config(*CHANGED), restart=True) == 1
+    assert run_job(JOB._replace(run=lambda work: 1 / 0), long, toy_config(*CHANGED),
+                   restart=True) == 1
     assert run_job(JOB, long, toy_config(*CHANGED)) == 0
 
 
@@ -106,7 +107,8 @@ def test_what_follows_from_a_change_counts(long, monkeypatch):
     changed = toy_config('stage1.learning_rate_half_life_epochs=1')
     assert state_of(job, changed, long).word == 'done'
     found = replaced_by(chain.until('train-stage2', changed, long), changed, long)
-    assert list(found) == ['train-stage2'] and 'follows from train-stage1' in found['train-stage2'].reason
+    assert list(found) == ['train-stage2']
+    assert 'follows from train-stage1' in found['train-stage2'].reason
     assert not replaced_by(chain.until('train-stage2', config, long), config, long)
 
 

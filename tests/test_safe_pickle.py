@@ -81,7 +81,7 @@ def python_2_pickle(arrays):
     parts = [b'\x80\x02]q\x01(']
     for number, array in enumerate(arrays):
         kind = b'h\x03' if number else (b'cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R(K\x03U\x01<NNNJ'
-                                       b'\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tbq\x03')
+                                        b'\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tbq\x03')
         data = array.astype('<f4').tobytes()
         parts += [b'cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R',
                   b'(K\x01',

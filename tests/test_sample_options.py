@@ -19,7 +19,8 @@ def test_what_is_asked_for():
     assert plain.captions == [] and plain.copies is None and plain.more() == {}
     plain = options_given('--caption', ' a  bird')
     assert plain.captions == ['a bird'] and plain.copies == 4 and plain.more() == {}
-    seeds = options_given('--caption', 'a', '--seeds', '3,0-2', '--seeds', '1, 7', '--truncation-z', '0')
+    seeds = options_given('--caption', 'a', '--seeds', '3,0-2', '--seeds', '1, 7',
+                          '--truncation-z', '0')
     assert seeds.copies == 1 and seeds.more() == {'seeds': [3, 0, 1, 2, 7], 'truncation_z': 0}
     way = options_given('--interpolate-captions', 'a', 'b', '--nearest', '2')
     assert way.captions == ['a', 'b'] and way.more() == {

@@ -139,7 +139,8 @@ def test_images_of_several_seeds_in_one_batch_are_those_of_each(trained):
 
 
 def test_without_noise_seeds_are_alike(trained):
-    sources = [NoiseSource(7, Truncation(0.0, 0.0)), NoiseSource(8, Truncation(0.0, 0.0)), NoiseSource(8)]
+    sources = [NoiseSource(7, Truncation(0.0, 0.0)), NoiseSource(8, Truncation(0.0, 0.0)),
+               NoiseSource(8)]
     with sampler(trained) as one:
         images = one.generate(wanted(*[('green', 0)] * 3), sources)[64]
     assert np.array_equal(images[0], images[1]) and not np.array_equal(images[1], images[2])

@@ -22,7 +22,7 @@ from stackgan.sampling.writing import write_samples
 
 
 class FakeSampler:
-    """Generates flat images: red from the embedding, green from the seeds, blue from the position."""
+    """Flat images: red from the embedding, green from the seeds, blue from the position."""
 
     label, batch_size = 'fake', 3
 
@@ -40,8 +40,8 @@ class FakeSampler:
 
     def _image(self, wanted, source, side):
         if self.is_noisy:
-            return np.random.RandomState(len(self.generated)).randint(0, 256, (side, side, 3)).astype(
-                np.uint8)
+            return np.random.RandomState(len(self.generated)).randint(
+                0, 256, (side, side, 3)).astype(np.uint8)
         colour = [int(wanted.embedding[0]), 20 * source.seed % 256, int(200 * source.position)]
         image = np.full((side, side, 3), colour, np.uint8)
         image[:side // 2, :, 2] = 250 if side == 256 else 0
@@ -171,7 +171,7 @@ def test_a_grid_of_ways_has_both_ends(tmp_path, monkeypatch):
     with Image.open(str(tmp_path / 'grid.png')) as image:
         grid = np.asarray(image.convert('RGB')).astype(int)
     line = grid[31 + 100]
-    assert [value for value in line[line[:, 1] == 20][::132, 2]] == [0, 80, 200]
+    assert list(line[line[:, 1] == 20][::132, 2]) == [0, 80, 200]
 
 
 def test_what_an_interrupted_process_drew_is_not_drawn_again(tmp_path):

@@ -33,7 +33,7 @@ def below(value, limit):
 
 
 def test_noise_is_that_of_numpy_s_stream():
-    """What samples were generated with before there were seeds and ways: the bits may not change."""
+    """What samples were generated with before there were seeds and ways: no bit may change."""
     random = np.random.RandomState([7, zlib.crc32(b'sample: a red bird') & 0xffffffff, 3])
     z = random.standard_normal(100).astype(np.float32)
     generated = noise_of(['a red bird'], [3], 7, DIMS)
@@ -140,7 +140,8 @@ def test_plans_put_captions_into_rows_and_seeds_or_steps_into_columns():
     assert plan.rows == [('a', [0, 1, 2]), ('b', [3, 4, 5])]
     assert plan.headings == ['seed 3', 'seed 1', 'seed 2']
     plan = noise_path_plan(wanted('a', 'b'), [3, 1], 3)
-    assert [tuple(sample.source[2:]) for sample in plan.samples] == [(1, 0.0), (1, 0.5), (1, 1.0)] * 2
+    assert [tuple(sample.source[2:]) for sample in plan.samples] == [
+        (1, 0.0), (1, 0.5), (1, 1.0)] * 2
     assert plan.headings == ['0 %', '50 %', '100 %'] and plan.is_path
     plan = caption_path_plan(wanted('a', 'b'), [3, 8], 5)
     assert [sample.wanted.embedding[0] for sample in plan.samples] == [0, 0.25, 0.5, 0.75, 1] * 2
@@ -160,9 +161,10 @@ def test_a_line_of_the_index_holds_all_that_it_takes_to_draw_it_again():
             line = facts_of(sample)
             limits = Truncation(line.get('truncation_z'), line.get('truncation_noise'))
             source = NoiseSource(line['seed'], limits, line.get('other_seed'),
-                            line['position'] if 'other_seed' in line else 0.0)
+                                 line['position'] if 'other_seed' in line else 0.0)
             rebuilt = noise_of([line['caption']], [line['copy']], [source], DIMS)
-            generated = noise_of([sample.wanted.caption], [sample.wanted.copy], [sample.source], DIMS)
+            generated = noise_of([sample.wanted.caption], [sample.wanted.copy], [sample.source],
+                                 DIMS)
             assert all(np.array_equal(*pair) for pair in zip(rebuilt, generated))
             embedding = embeddings[line['caption']]
             if 'other_caption' in line:

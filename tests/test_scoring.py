@@ -27,6 +27,7 @@ SETTINGS = SCORER + ['score.images=24', 'score.splits=2', 'score.seed=3', 'score
                      'stage1.epochs=1', 'train.checkpoint_every_steps=2',
                      'train.keep_checkpoints=3']
 DIGESTS = Digests('prepared', 'embeddings')
+ALL_COLOURS = tuple(COLOURS.values())
 
 
 @pytest.fixture(scope='module')
@@ -65,7 +66,7 @@ def save(folder, images):
     return str(folder)
 
 
-def good_images(count, colours=tuple(COLOURS.values()), seed=9):
+def good_images(count, colours=ALL_COLOURS, seed=9):
     random = np.random.RandomState(seed)
     return [draw_image(random, colours[i % len(colours)], 256) for i in range(count)]
 
@@ -327,7 +328,7 @@ def test_whatever_changes_the_features_changes_their_key(run, tmp_path, monkeypa
         values = dict(count=24, seed=3, facts={'checkpoint': 'a'})
         values.update(changes)
         return GeneratedImages(None, test, rows, values['count'], values['seed'],
-                                 values['facts'])
+                               values['facts'])
 
     with open_scorer(run['scorer'], tiny_config().platform) as network:
         def name(images, **facts):

@@ -17,7 +17,7 @@ deb-src http://source.example/debian bookworm main
 deb http://vendor.example/packages bookworm main
 deb [ arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg ] %s bookworm main non-free  # tail
 deb http://security.example/debian-security bookworm-security main
-'''
+'''     # noqa: E501
 DEB822 = '''Types: deb deb-src
 # a comment in between
 URIs: %s

@@ -174,14 +174,15 @@ def test_every_answer_is_as_described(client):
         ('/runs/{run}/report/', 'get', client.get('/runs/%s/report/' % RUN)),
         ('/runs/{run}/report/', 'get', client.get('/runs/nowhere/report/')),
         ('/api/generate', 'post', generate(client, count=3)),
-        ('/api/generate', 'post', generate(client, caption='\U0001f426 bird ' * 40)),   # with notices
+        ('/api/generate', 'post', generate(client, caption='\U0001f426 bird ' * 40)),   # notices
         ('/api/generate', 'post', generate(client, caption='')),
         ('/api/generate', 'post', generate(tight)),
         ('/api/generate', 'post', generate(hurried)),
         ('/api/generate', 'post', client.post('/api/generate', data='{}')),
         ('/api/generate', 'post', client.post('/api/generate', data='x' * 20000,
-                                          content_type='application/json')),
-        ('/api/generate', 'post', client.post('/api/generate', json={}, headers={'Origin': 'http://a.b'})),
+                                              content_type='application/json')),
+        ('/api/generate', 'post', client.post('/api/generate', json={},
+                                              headers={'Origin': 'http://a.b'})),
     ]
     for path, method, answer in answers:
         check_answer(document, path, method, answer)
@@ -506,7 +507,8 @@ def test_an_import_that_draws_whole_batches_is_not_drawn_with(tmp_path, volume):
     for part in ('stage2', 'text-encoder'):
         shutil.copytree(str(volume / 'runs' / RUN / part), str(run / part))
     manifest = read_manifest(str(run / 'stage2'))
-    write_json(str(run / 'stage2' / 'manifest.json'), dict(manifest, notes={'compat': 'ascend-port'}))
+    write_json(str(run / 'stage2' / 'manifest.json'),
+               dict(manifest, notes={'compat': 'ascend-port'}))
     assert 'import it without' in one_line(generate(client_of(tmp_path)), 409)
 
 
@@ -540,7 +542,8 @@ def test_a_model_that_cannot_be_opened_keeps_no_encoder(tmp_path, volume, monkey
     monkeypatch.setattr(models, 'open_encoder', opened)
     run = Runs(str(tmp_path / 'volume'), read_manifest).get(RUN)
     with pytest.raises(Refusal) as refused:
-        models.Models(tiny_config().platform, 3, print).generate(run, GenerateRequest(RUN, 'a', 0, 1))
+        models.Models(tiny_config().platform, 3, print).generate(
+            run, GenerateRequest(RUN, 'a', 0, 1))
     assert refused.value.status == 503 and len(closed) == 1
 
 
@@ -583,7 +586,8 @@ def test_the_page_works_without_javascript(client):
     page = client.get(answer.headers['Location']).get_data(as_text=True)
     assert 'a &lt;i&gt;red&lt;/i&gt; &#34;bird&#34;' in page and '<i>' not in page
     assert 'value="4"' in page
-    assert len(re.findall(r'<img class="generated" alt="Stage-II?: a &lt;i&gt;[^>]* src="/api/', page)) == 2
+    assert len(re.findall(r'<img class="generated" alt="Stage-II?: a &lt;i&gt;[^>]* src="/api/',
+                          page)) == 2
     answer = client.post('/', data={'run': RUN, 'caption': '<script>x</script>\x00', 'seed': '4'})
     page = answer.get_data(as_text=True)
     assert answer.status_code == 400 and 'characters that are no text' in page

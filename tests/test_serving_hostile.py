@@ -94,7 +94,8 @@ HOSTILE = {
     'list': manifest(lambda path: written(path, b'[1]')),
     'null': manifest(lambda path: written(path, b'null')),
     'loop': looped,
-    'files': lambda run: changed(run, EXPORT, files={'/etc/passwd\x00': {'size': 1, 'sha256': '0' * 64}}),
+    'files': lambda run: changed(
+        run, EXPORT, files={'/etc/passwd\x00': {'size': 1, 'sha256': '0' * 64}}),
     'names': lambda run: changed(run, EXPORT, files={'x': 1}),
     'request': lambda run: changed(run, EXPORT, request=['inputs']),
     'inputs': lambda run: changed(run, EXPORT, request={'inputs': 'stage'}),

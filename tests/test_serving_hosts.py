@@ -81,8 +81,9 @@ def test_the_host_a_proxy_tells_is_checked_too(tmp_path, arguments, host, status
     with Served(tmp_path, *arguments) as server:
         assert server.ask('/health', X_Forwarded_Host=host)[0] == status
         if status == 200 and host != REBOUND:
-            found = [server.ask('/api/generate', {'run': 'none', 'caption': 'a'}, X_Forwarded_Host=host,
-                                X_Forwarded_Proto='https', Origin='https://' + origin)[0]
+            found = [server.ask('/api/generate', {'run': 'none', 'caption': 'a'},
+                                X_Forwarded_Host=host, X_Forwarded_Proto='https',
+                                Origin='https://' + origin)[0]
                      for origin in (host, 'elsewhere.example')]
             assert found == [404, 403]
 

@@ -106,7 +106,8 @@ def test_the_gallery_shows_what_was_drawn_newest_first(browser):
     browser.wait('location.search && document.readyState === "complete" && '
                  'document.querySelector("#caption").value === "a yellow bird"')
     assert browser.evaluate('document.querySelector("#seed").value') == '1'
-    assert browser.evaluate('document.querySelector("#stage2 img").alt') == 'Stage-II: a yellow bird'
+    assert browser.evaluate(
+        'document.querySelector("#stage2 img").alt') == 'Stage-II: a yellow bird'
 
 
 @needs.browser
@@ -235,7 +236,8 @@ def test_fifty_at_once_are_served_or_politely_refused(volume):
 
 def test_half_requests_and_garbage_do_no_harm(served):
     sockets = []
-    for data in (b'', b'\x00\xff\x16\x03', b'GET / HT', b'POST /api/generate HTTP/1.1\r\nHost: a\r\n'
+    for data in (b'', b'\x00\xff\x16\x03', b'GET / HT',
+                 b'POST /api/generate HTTP/1.1\r\nHost: a\r\n'
                  b'Content-Type: application/json\r\nContent-Length: 900\r\n\r\n{', b'A' * 40000):
         one = socket.create_connection(('127.0.0.1', served.port))
         try:
@@ -294,7 +296,8 @@ def test_the_word_of_a_proxy_counts_only_where_it_is_named(volume):
             found = []
             for address in ('10.0.0.1', '10.0.0.2'):
                 connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=60)
-                connection.request('POST', '/api/generate', json.dumps({'run': RUN, 'caption': 'a'}),
+                connection.request('POST', '/api/generate',
+                                   json.dumps({'run': RUN, 'caption': 'a'}),
                                    {'Content-Type': 'application/json',
                                     'X-Forwarded-For': address})
                 found.append(connection.getresponse().status)
@@ -316,7 +319,8 @@ def test_what_cannot_be_started_is_one_line(volume, served, capsys, monkeypatch)
 
     for arguments, text in ((['--port', str(served.port)], 'cannot listen at 127.0.0.1, port '),
                             (['--port', '70000'], '--port 70000: must be 0 to 65535'),
-                            (['--host', '203.0.113.1'], 'cannot listen at 203.0.113.1, port 8080: '),
+                            (['--host', '203.0.113.1'],
+                             'cannot listen at 203.0.113.1, port 8080: '),
                             (['--rate', '0'], '--rate 0: must be at least 1'),
                             (['--queue', '-1'], '--queue -1: must be at least 1')):
         code, seen = refused(*arguments)

@@ -265,8 +265,8 @@ def test_a_worker_that_cannot_be_started_is_no_fault_of_a_run():
 
 
 def test_what_a_worker_says_is_short_and_printable():
-    worker = run_of(BEGINS + 'frames.write(1, frames.packed({"refused": [503, "a\\x1b[1m" * 999, 30],'
-                    '"said": ["\\x1b]0;x\\x07\\nserve: ok" * 99, 7]})); time.sleep(1000)')
+    worker = run_of(BEGINS + 'frames.write(1, frames.packed({"refused": [503, "a\\x1b[1m" * 999, '
+                    '30],"said": ["\\x1b]0;x\\x07\\nserve: ok" * 99, 7]})); time.sleep(1000)')
     with pytest.raises(Refusal) as refused:
         worker.generate(RUNNING, ASKED)
     assert str(refused.value).isprintable() and len(str(refused.value)) <= 400

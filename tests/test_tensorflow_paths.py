@@ -106,7 +106,7 @@ def test_what_cannot_be_opened_is_not_said_to_be_damaged(tmp_path, monkeypatch, 
 
     def refused(*arguments):
         raise tf.errors.PermissionDeniedError(None, None, 'refused')
-    monkeypatch.setattr(tf.train, 'list_variables', refused)
+    monkeypatch.setattr(tf.train, 'NewCheckpointReader', refused)
     real = open
 
     def refusing(file, *arguments, **more):

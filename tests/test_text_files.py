@@ -234,7 +234,8 @@ def test_files_that_are_no_text_are_named_wherever_they_stand(tmp_path, spoil, w
     'File , CAPTION,Class\nA,red; round,x\n',
     'class|file|caption\nx|A|red; round\n', ',,\n\nfile,caption,class\nA,red; round,x\n',
     'file,caption,class,,\n,,,,\nA,red; round,x,,\n , ,\t,,\n\n,,,,\n',
-    '"file","caption","class"\nA,red; round,x,,,,\n', 'file,note,caption,class\nA,"file;caption",red; round,x\n',
+    '"file","caption","class"\nA,red; round,x,,,,\n',
+    'file,note,caption,class\nA,"file;caption",red; round,x\n',
 ])
 def test_tables_as_spreadsheets_write_them(tmp_path, text):
     path = write(tmp_path / 'Captions.CSV', text)

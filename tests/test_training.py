@@ -85,7 +85,7 @@ class OneStep:
             tf.set_random_seed(1)
             holders = batch_placeholders(size, stage, config.model)
             self.pairs = (stage1_pairs(holders, config.model) if stage == 1
-                                else stage2_pairs(holders, config.model, config.stage2))
+                          else stage2_pairs(holders, config.model, config.stage2))
             self.graph = build_step(self.pairs, holders, config.train)
             self.generator_losses = [generator_loss(each.discriminate(each.fake, ForwardMode(True)))
                                      for each in self.pairs]
@@ -158,7 +158,8 @@ def test_generator_statistics_are_those_of_its_batch(data):
     """The dense layer's mean, from its definition: mean of the projected inputs."""
     one = one_step(data, 1)
     values, batch = one.values(), one.graph.batch
-    embeddings, z, noise = (one.feed[getattr(batch, name)] for name in ('embeddings', 'z', 'noise1'))
+    embeddings, z, noise = (one.feed[getattr(batch, name)]
+                            for name in ('embeddings', 'z', 'noise1'))
     both = embeddings.dot(values['stage1/generator/condition/weights'])
     both = np.where(both > 0, both, 0.2 * both)
     condition = both[:, :8] + np.exp(both[:, 8:]) * noise

@@ -45,7 +45,7 @@ PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 
 def spoilt(folder):
     """Puts into each folder below what systems leave there, all with the names of images."""
-    for parent, folders, _ in list(os.walk(folder)):
+    for parent, _, _ in list(os.walk(folder)):
         for name in JUNK:
             image(os.path.join(parent, name, 'x.png'), 99)
             write(os.path.join(parent, name, 'x.txt'), 'of no image')
@@ -278,8 +278,8 @@ def closed(tmp_path):
 
 def preprocess(raw, volume, *words):
     return job('preprocess', '--config', 'folder', '--data', volume, '--set',
-                     'data.raw=' + raw, '--set', 'data.workers=1', '--set',
-                     'data.max_bad_share=0.5', *words)
+               'data.raw=' + raw, '--set', 'data.workers=1', '--set',
+               'data.max_bad_share=0.5', *words)
 
 
 def test_a_closed_folder_that_nothing_needs_is_passed_over(closed):

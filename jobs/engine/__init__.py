@@ -1,1 +1,1 @@
-"""What all jobs share: the contract, execution, locks, signals, logs, and the runners of the chain."""
+"""What all jobs share: contract, execution, locks, signals, logs, and the runners of the chain."""

@@ -41,23 +41,31 @@ BY_NAME = {job.name: job for job in JOBS + ON_REQUEST}
 
 
 def until(name, config, volume):
-    """A job and those whose outputs it needs, in order; for None all but those on request.
+    """A job and those whose outputs it needs, each after what it needs; for None all but those on
+    request.
 
     What a job that is not needed (of an imported stage) would need is not needed either.
     """
-    if name is None:
-        return JOBS
-    needed = set()
+    found = []
 
-    def visit(name):
-        needed.add(name)
-        if _is_needed(BY_NAME[name], config, volume):
-            for each in BY_NAME[name].inputs(config, volume):
-                if each.made_by:
-                    visit(each.made_by)
+    def visit(job):
+        if job in found:
+            return
+        for maker in _makers(job, config, volume) if _is_needed(job, config, volume) else ():
+            if name is not None or maker in JOBS:
+                visit(maker)
+        found.append(job)
 
-    visit(name)
-    return tuple(job for job in JOBS + ON_REQUEST if job.name in needed)
+    for job in JOBS if name is None else (BY_NAME[name],):
+        visit(job)
+    return tuple(found)
+
+
+def _makers(job, config, volume):
+    try:
+        return [BY_NAME[each.made_by] for each in job.inputs(config, volume) if each.made_by]
+    except InputError:                                # which the job itself will tell
+        return []
 
 
 def _is_needed(job, config, volume):
@@ -78,17 +86,37 @@ def run_chain(
 
     Returns the exit code: 0, or that of the job that failed.
     """
-    started, ran, jobs = time.monotonic(), [], until(last, config, volume)
+    jobs = until(last, config, volume)
     restart = check_chain(jobs, config, volume, restart)
+
+    def run_one(job):
+        anew = ['--restart'] if job.name in restart else []
+        return _run_process(job.name, list(arguments) + anew)
+
+    return run_jobs(jobs, config, volume, run_one)
+
+
+def run_jobs(
+        jobs,                        # in order
+        config,                      # Config
+        volume,                      # absolute path of the data volume
+        run_one,                     # runs a job and returns its exit code
+        hint=lambda job: '',         # what to add when a job failed
+):
+    """Runs those that are not up to date, wherever `run_one` does; stops at the first failure.
+
+    Returns the exit code: 0, or that of the job that failed.
+    """
+    started, ran = time.monotonic(), []
     for job in jobs:
         state = state_of(job, config, volume)
         if state.word in ('done', 'not needed'):
             say_not_run(job, state)
             continue
-        anew = ['--restart'] if job.name in restart else []
-        code = _run_process(job.name, list(arguments) + anew)
+        code = run_one(job)
         if code:
-            complain('run: %s ended with exit code %d, the rest was not run' % (job.name, code))
+            complain('run: %s ended with exit code %d, the rest was not run%s'
+                     % (job.name, code, hint(job)))
             return code
         ran.append(job.name)
     say_done(ran, time.monotonic() - started)

@@ -96,7 +96,8 @@ def _parser():
                      help='stop after this job: %s' % ', '.join(chain.NAMES))
     run.add_argument('--on', choices=('auto', 'docker', 'local'), default='auto',
                      help='docker: in containers, by compose.yaml; local: in this Python; auto '
-                          '(the default): docker if Docker is reachable and the images are available')
+                          '(the default): docker if Docker is reachable and the images are '
+                          'available')
     run.add_argument('--restart', metavar='JOB', action='append', default=[], choices=chain.NAMES,
                      help='train this job anew where a finished training would be replaced; may '
                           'be repeated')
@@ -124,7 +125,8 @@ def _parser():
     clean.set_defaults(act=_clean)
     serving = commands.add_parser(
         'serve', parents=[common], help='a web page and API that generate images from sentences',
-        description='A page and an API that generate with the runs of the volume, which is only read.')
+        description='A page and an API that generate with the runs of the volume, which is only '
+                    'read.')
     serve.add_options(serving)
     serving.set_defaults(act=serve.serve)
     completing = commands.add_parser(

@@ -4,7 +4,7 @@ import argparse
 from typing import Dict, List
 
 SHELLS = ('bash', 'zsh')
-SCRIPT = '''# Completion of stackgan for %(shell)s: words that follow from the command alone, and files.
+SCRIPT = '''# Completion of stackgan for %(shell)s: words that the command alone tells, and files.
 %(first)s_stackgan() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
     local words=

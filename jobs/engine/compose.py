@@ -73,22 +73,6 @@ class Project:
                               'registry, make a base by scripts/base-image.sh and name it with '
                               'STACKGAN_BASE')
 
-    def order(self, last=None):
-        """Names of services up to `last`, each after what it depends on; None: the whole chain."""
-        found = []
-
-        def visit(name):
-            for before in sorted(self.services[name].get('depends_on', {})):
-                visit(before)
-            if name not in found:
-                found.append(name)
-
-        wanted = [last] if last else [name for name in sorted(self.services)
-                                      if not self.services[name].get('profiles')]
-        for name in wanted:
-            visit(name)
-        return found
-
     def base_images(self):
         """The bases that the images are built on."""
         return sorted({service['build']['args']['BASE'] for service in self.services.values()

@@ -96,7 +96,8 @@ def request_of(job, config, volume):
         'job': job.name,
         'form': job.form,
         'settings': flat(job.settings(config)),
-        'inputs': {each.name: input_digest(job, each, volume) for each in job.inputs(config, volume)},
+        'inputs': {each.name: input_digest(job, each, volume)
+                   for each in job.inputs(config, volume)},
     }
 
 

@@ -4,7 +4,6 @@ import codecs
 import os
 import shutil
 import threading
-import time
 from contextlib import contextmanager
 
 from stackgan.errors import ConfigError, Interrupted, MissingRequirement, StackganError
@@ -13,7 +12,7 @@ from stackgan.progress import duration
 
 from . import chain
 from .compose import Project
-from .contract import folder_of, state_of
+from .contract import folder_of
 from .replacing import check_chain
 from .signals import handled
 
@@ -78,34 +77,17 @@ def run_chain(
         restart=(),        # names of jobs that may replace what is there
 ):
     """As `chain.run_chain`, in containers. Leaves no container behind. Raises StackganError."""
-    wanted = {job.name for job in chain.until(last, config, volume)}
-    jobs = [chain.BY_NAME[name] for name in chain.NAMES if name in wanted]
+    jobs = chain.until(last, config, volume)
     anew = check_chain(jobs, config, volume, restart)
     client, project = connect(), Project(dict(environment, STACKGAN_RESTART=' '.join(anew)))
-    jobs = [chain.BY_NAME[name] for name in project.order(last) if name in wanted]
     try:
         with handled():
             check(client, project, jobs, config, volume)
-            return _run_jobs(client, project, jobs, config, volume)
+            return chain.run_jobs(jobs, config, volume,
+                                  lambda job: run_service(client, project, job.name),
+                                  lambda job: _log_of(job, config, volume))
     except Interrupted:
         return Interrupted.exit_code
-
-
-def _run_jobs(client, project, jobs, config, volume):
-    started, ran = time.monotonic(), []
-    for job in jobs:
-        state = state_of(job, config, volume)
-        if state.word in ('done', 'not needed'):
-            chain.say_not_run(job, state)
-            continue
-        code = run_service(client, project, job.name)
-        if code:
-            complain('run: %s ended with exit code %d, the rest was not run%s' % (
-                job.name, code, _log_of(job, config, volume)))
-            return code
-        ran.append(job.name)
-    chain.say_done(ran, time.monotonic() - started)
-    return 0
 
 
 def check(client, project, jobs, config, volume):

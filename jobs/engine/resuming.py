@@ -31,7 +31,7 @@ def resume_from(
         force: bool,                     # it was asked to run although it is done
         say: Callable[[str], None],
 ) -> bool:
-    """Makes <folder>.partial from what is whole of a finished output; False: nothing to resume from.
+    """Makes <folder>.partial from what is whole of a finished output; False: there is nothing.
 
     Raises InputError where a precious output would have to be made from nothing, unasked.
     """
@@ -79,8 +79,8 @@ def _copy(job, folder: str, output: Output, say) -> bool:
     if texts and not _drop_half_checkpoints(building, faults):
         remove(building)
         if job.precious:
-            raise InputError('%s: %s, and no whole checkpoint is left to resume from; put back what '
-                             'is missing, choose another run.name, or %s'
+            raise InputError('%s: %s, and no whole checkpoint is left to resume from; put back '
+                             'what is missing, choose another run.name, or %s'
                              % (folder, _few(texts), ANEW % folder))
         say('%s: %s; it is made anew' % (folder, _few(texts)))
         return False

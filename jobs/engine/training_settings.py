@@ -4,8 +4,8 @@ from stackgan.config.loading import to_dict
 
 RECORDING = ('log_every_steps', 'sample_every_steps', 'checkpoint_every_steps',
              'keep_checkpoints')      # change what is kept, not what is trained
-FITTING_RECORDS = ('stats.jsonl',)            # no job works with records
-STAGE_RECORDS = FITTING_RECORDS + ('events/*', 'samples/*', 'options.json')
+AUXILIARY_RECORDS = ('stats.jsonl',)            # no job works with records
+STAGE_RECORDS = AUXILIARY_RECORDS + ('events/*', 'samples/*', 'options.json')
 
 
 def training_settings(config, stage):

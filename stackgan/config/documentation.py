@@ -54,7 +54,8 @@ def page() -> str:
                      % (field.name, help[0].upper() + help[1:]))
         for name, hint, metadata in _keys(kind, field.name + '.'):
             parts.append('| `%s` | %s | %s | `%s` | %s |\n' % (
-                name, _kind(hint), _values(metadata), in_one_line(defaults[name]), metadata['help']))
+                name, _kind(hint), _values(metadata), in_one_line(defaults[name]),
+                metadata['help']))
     return ''.join(parts)
 
 

@@ -13,7 +13,7 @@ _IN_REQUESTS = {'picture_size': 'image_size'}      # make-dataset records its ke
 
 
 def renamed(name: str, value: Any) -> Tuple[str, Any]:
-    """The present name and value of a dotted key that may have been written by an earlier version."""
+    """The present name and value of a dotted key that an earlier version may have written."""
     name = KEYS.get(name, name)
     known = VALUES.get((name, value), value) if isinstance(value, str) else value
     return name, known

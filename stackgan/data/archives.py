@@ -137,7 +137,7 @@ def _zip_members(stream):
                 raise InputError('%s: is encrypted; unpack it yourself and leave the folder in '
                                  'its place' % stream.name)
             yield Member(info.filename, info.file_size, is_file, is_folder,
-                         lambda: archive.open(info))
+                         lambda info=info: archive.open(info))
 
 
 def _header_class(ends):
@@ -172,7 +172,7 @@ def _tar_members(stream):
             if info is None:
                 break
             yield Member(info.name, info.size, info.type in (tarfile.REGTYPE, tarfile.AREGTYPE),
-                         info.isdir(), lambda: archive.extractfile(info))
+                         info.isdir(), lambda info=info: archive.extractfile(info))
     if not ends:
         raise EOFError('it ends without the mark of its end')
     while stream.read(BLOCK_BYTES):           # to the end, where gzip has its checksum

@@ -100,7 +100,8 @@ class Batches:
 
     def stream(self, first_step):
         """(step, Batch) from `first_step` on, without end, made ahead by a thread."""
-        return prefetch(((step, self.make(step)) for step in itertools.count(first_step)), PREFETCHED)
+        return prefetch(((step, self.make(step)) for step in itertools.count(first_step)),
+                        PREFETCHED)
 
 
 class WrongImages:

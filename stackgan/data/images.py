@@ -146,10 +146,10 @@ def _resized(part, side):
 def _check_size(size):
     if size[0] * size[1] > MAX_PIXELS:
         raise BadImage('it has %d x %d pixels, more than the %d million that are accepted'
-                         % (size + (MAX_PIXELS // 10 ** 6,)))
+                       % (size + (MAX_PIXELS // 10 ** 6,)))
     if max(size) > MAX_SIDE:
         raise BadImage('it has %d x %d pixels; a side of at most %d is accepted'
-                         % (size + (MAX_SIDE,)))
+                       % (size + (MAX_SIDE,)))
 
 
 def _reason(error, kind):

@@ -17,7 +17,7 @@ from stackgan.errors import StackganError
 try:
     from multiprocessing import resource_tracker as tracker
 except ImportError:                                # Python 3.7
-    from multiprocessing import semaphore_tracker as tracker    # type: ignore
+    from multiprocessing import semaphore_tracker as tracker  # type: ignore
 
 ORPHAN_CHECK_SECONDS = 0.2
 STOP_SECONDS = 5.0
@@ -83,7 +83,7 @@ class WorkerPool:
             while tasks and idle:
                 connection, task = idle.pop(), tasks.popleft()
                 busy[connection] = task
-                self._talk(connection, task, lambda: connection.send(task))
+                self._talk(connection, task, lambda: connection.send(task))  # noqa: B023
             for connection in wait(list(busy)):
                 result = self._talk(connection, busy[connection], connection.recv)
                 del busy[connection]

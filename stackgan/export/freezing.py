@@ -45,8 +45,8 @@ def freeze(
     with tf.Graph().as_default() as graph:
         holders = {name: tf.placeholder(tf.float32, shape, name) for name, shape in inputs.items()}
         noise = Noise(holders[Z], holders[NOISE1], holders.get(NOISE2))
-        images = build_generators(stage, holders[EMBEDDING], noise, dims, TESTING._replace(folded=True),
-                            constants(weights))
+        images = build_generators(stage, holders[EMBEDDING], noise, dims,
+                                  TESTING._replace(folded=True), constants(weights))
         outputs = {side: tensor.op.name for side, tensor in images.items()}
         graph_def = tf.graph_util.extract_sub_graph(graph.as_graph_def(), list(outputs.values()))
     return Frozen(as_in_1_15(graph_def), inputs, outputs)

@@ -74,8 +74,8 @@ class ModelSampler:
         embeddings = np.stack([each.embedding for each in wanted])
         width = self.model.inputs[EMBEDDING][1]
         if embeddings.shape[1] != width:
-            raise InputError('%s: takes embeddings of %d numbers, those of this run have %d; generate '
-                             'with the run the model was exported from'
+            raise InputError('%s: takes embeddings of %d numbers, those of this run have %d; '
+                             'generate with the run the model was exported from'
                              % (self.model.path, width, embeddings.shape[1]))
         noise = noise_of([each.caption for each in wanted], [each.copy for each in wanted], seed,
                          NoiseWidths(self.model.inputs[Z][1], self.model.inputs[NOISE1][1]))

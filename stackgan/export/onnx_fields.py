@@ -8,7 +8,7 @@ from stackgan.wire import BYTES, FLOAT, INT, INTS, REFUSED, TEXT, Field
 
 OPSET = 13              # read by ONNX Runtime 1.4 and later
 IR_VERSION = 7          # the format that goes with it
-MAX_FIELDS = 200000    # of a file; ours have some thousand
+MAX_FIELDS = 200000     # of a file; ours have some thousand
 NAME_BYTES = 4096       # of a name, at most
 
 

@@ -55,7 +55,7 @@ def generator(
             x = batch_norm(x, always_training(mode))
         x = tf.reshape(x, [-1, 4, 4, 8 * width])                        # [N, 4, 4, 8 gf]
         x = bottleneck(x, 2 * width, 'block1', mode, tf.nn.relu,
-                        last=tf.nn.relu if mode.ascend_port else None)
+                       last=tf.nn.relu if mode.ascend_port else None)
         x = conv_norm(x, 4 * width, 'up1', mode, upsample=True)         # [N, 8, 8, 4 gf]
         x = bottleneck(x, width, 'block2', mode, tf.nn.relu)
         x = conv_norm(x, 2 * width, 'up2', mode, tf.nn.relu, upsample=True)  # [N, 16, 16, 2 gf]

@@ -55,7 +55,7 @@ def _require_operations():
 def _require_adapter():
     try:
         from npu_bridge.helper import helper
-        helper.npu_bridge_handle         # not set where _tf_adapter.so could not be loaded
+        helper.npu_bridge_handle  # noqa: B018  # not set where _tf_adapter.so could not be loaded
     except AttributeError:
         raise MissingRequirement('platform.device: npu, but npu_bridge could not load its library '
                                  '_tf_adapter.so; add the driver and fwkacllib to LD_LIBRARY_PATH '

@@ -98,7 +98,8 @@ def _report(published, compat, config, say):
     for text in () if compat else DIFFERENCES[published.layout]:
         say('differs from %s: there is %s' % (TITLES[published.layout], text))
     if DIFFERENCES[published.layout] and not compat:
-        say('--compat ascend-port generates as it does; without, this can be trained on and exported')
+        say('--compat ascend-port generates as it does; without, this can be trained on and '
+            'exported')
     if published.dims != config.model:
         say('its dimensions are not those of the configuration; with it use --set %s'
             % describe(published.dims).replace(' ', ' --set '))

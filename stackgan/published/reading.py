@@ -63,8 +63,8 @@ def values_of(
         except DAMAGE as error:
             raise _unreadable(published.path, error)
         if not np.isfinite(value).all():
-            raise InputError('%s: %s holds non-finite values (NaN or infinite); import a checkpoint '
-                             'from before training diverged' % (published.path, theirs))
+            raise InputError('%s: %s holds non-finite values (NaN or infinite); import a '
+                             'checkpoint from before training diverged' % (published.path, theirs))
         yield name, value
 
 

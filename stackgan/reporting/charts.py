@@ -32,7 +32,7 @@ def line_chart(
     for x in x_ticks:
         parts.append(_text(across(x), HEIGHT - BOTTOM + 16, _number(x), 'middle'))
     parts.append(_text(WIDTH - RIGHT, HEIGHT - 4, x_label, 'end'))
-    for (name, points), colour in zip(series, COLOURS):
+    for (_, points), colour in zip(series, COLOURS):
         parts.append('<polyline fill="none" stroke="%s" stroke-width="1.6" points="%s"/>' % (
             colour, ' '.join('%.1f,%.1f' % (across(x), up(y)) for x, y in points)))
     parts.append(_legend(series))

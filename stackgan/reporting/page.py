@@ -30,14 +30,14 @@ def write_report(
 ):
     """Writes the page; it stands alone with the images in its folder."""
     sections = [
-        ('What came out', _samples(folder, inputs['samples'])),
+        ('Samples', _samples(folder, inputs['samples'])),
         ('Scores', scores_section(inputs['scores'])),
-        ('What the model saw', _prepared(folder, inputs['prepared'])),
+        ('Dataset', _prepared(folder, inputs['prepared'])),
         ('Text encoder', _text_encoder(inputs.get('text-encoder'))),
         ('Stage-I training', _stage(folder, inputs.get('stage1'), 'stage1')),
         ('Stage-II training', _stage(folder, inputs['stage2'], 'stage2')),
         ('Time', _times(inputs)),
-        ('Configuration', '<details><summary>every key</summary><pre>%s</pre></details>'
+        ('Configuration', '<details><summary>All keys</summary><pre>%s</pre></details>'
          % html.escape(to_yaml(config))),
     ]
     body = '\n'.join('<section><h2>%s</h2>\n%s</section>' % (title, content)
@@ -64,7 +64,7 @@ def _image(folder, source, name, caption):
 
 def _samples(folder, samples):
     text = _image(folder, os.path.join(samples, 'grid.png'), 'samples.png',
-                    'Images of captions that no training image had; each row is a caption')
+                  'Images generated from held-out captions, one caption per row')
     colours = os.path.join(samples, 'colours.json')
     if os.path.exists(colours):
         text += '<p>%s.</p>' % html.escape(_sentence(describe(read_json(colours))))
@@ -77,30 +77,30 @@ def _sentence(text):
 
 def _prepared(folder, prepared):
     return _image(folder, os.path.join(prepared, 'contact-sheet.png'), 'contact-sheet.png',
-                    'Prepared images with their class and first caption')
+                  'Prepared images, each with its class and first caption')
 
 
 def _text_encoder(encoder):
     """A table of retrieval on held-out classes against chance."""
     if not encoder:
-        return '<p>The embeddings came with the dataset.</p>'
+        return '<p>The dataset comes with precomputed embeddings.</p>'
     path = os.path.join(encoder, 'retrieval.json')
     if not os.path.exists(path):
         options = read_json(os.path.join(encoder, 'options.json'))
-        return ('<p>A published encoder that was not trained here: %s%s, embeddings of %d numbers.'
+        return ('<p>A published encoder, not trained here: %s%s, embeddings of %d numbers.'
                 '</p>' % (options['kind'], html.escape(
                     ' of ' + options['source']['file'] if 'source' in options else ''),
                     options['embedding_dim']))
     rows = [(name.replace('_', ' '), '%.1f %%' % (100 * value['value']),
              '%.1f %%' % (100 * value['chance']))
             for name, value in sorted(read_json(path).items()) if isinstance(value, dict)]
-    return html_table(('held-out classes', 'value', 'chance'), rows)
+    return html_table(('retrieval on held-out classes', 'value', 'chance'), rows)
 
 
 def _stage(folder, stage, name):
     """Charts and grids of a training; where an imported one is from."""
     if stage is None:
-        return '<p>Came with the imported Stage-II.</p>'
+        return '<p>Imported together with Stage-II.</p>'
     imported = read_json(os.path.join(stage, 'options.json')).get('imported')
     if imported:
         return '<p>Imported from %s, a checkpoint of %s.%s</p>' % (
@@ -114,8 +114,8 @@ def _stage(folder, stage, name):
     charts = [
         ('Losses', [('discriminator', line(name + '/discriminator')),
                     ('generator', line(name + '/generator_fake'))]),
-        ('Discriminator by kind of pair', [(kind, line('%s/discriminator_%s' % (name, kind)))
-                                           for kind in ('real', 'wrong', 'fake')]),
+        ('Discriminator loss by kind of pair', [(kind, line('%s/discriminator_%s' % (name, kind)))
+                                                for kind in ('real', 'wrong', 'fake')]),
         ('Conditioning loss (KL)', [('KL', line(name + '/kl'))]),
         ('Sliced Wasserstein distance to held-out images',
          [('distance', line('sliced_wasserstein'))]),
@@ -134,7 +134,7 @@ def _grids(folder, stage, name):
     for i in reversed(chosen):
         step = int(grids[i].split('.')[0])
         yield _image(folder, os.path.join(stage, 'samples', grids[i]),
-                       '%s-%s' % (name, grids[i]), 'After %d steps' % step)
+                     '%s-%s' % (name, grids[i]), 'After %d steps' % step)
 
 
 def _times(inputs):
@@ -145,4 +145,5 @@ def _times(inputs):
         rows.append((manifest['request']['job'], duration(manifest['seconds']),
                      manifest['finished'].replace('T', ' '),
                      ', '.join('%s %s' % each for each in sorted(versions.items()))))
-    return html_table(('job', 'took', 'finished', 'versions'), sorted(rows, key=lambda row: row[2]))
+    return html_table(('job', 'duration', 'finished', 'versions'),
+                      sorted(rows, key=lambda row: row[2]))

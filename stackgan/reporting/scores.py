@@ -18,9 +18,9 @@ def scores_section(
                       [_row(protocol, lines) for protocol in protocols])
     accuracy = [line['scorer_accuracy'] for line in lines if line['scorer_accuracy'] is not None]
     if accuracy:
-        text += ('<p>The scorer is right on %.1f %% of the real images that were held out of '
+        text += ('<p>The scorer has an accuracy of %.1f %% on real images that were held out of '
                  'its training.</p>' % (100 * accuracy[0]))
-    text += ''.join('<p>Refused: %s of %s images: %s.</p>' % tuple(
+    text += ''.join('<p>Refused: %s for %s images: %s.</p>' % tuple(
         html.escape(each[name]) for name in ('protocol', 'set', 'reason'))
         for each in read_json(os.path.join(folder, 'refused.json')))
     charts = [(protocol, _chart(protocol, lines)) for protocol in protocols]

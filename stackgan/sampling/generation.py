@@ -14,7 +14,7 @@ class GenerationGraph(NamedTuple):
 
     embeddings: Any     # placeholder [N, embedding_dim] float32
     noise: Noise        # of placeholders
-    images: dict      # side (64, and 256 with Stage-II) -> [N, side, side, 3] float32, [-1, 1]
+    images: dict        # side (64, and 256 with Stage-II) -> [N, side, side, 3] float32, [-1, 1]
 
 
 def build_generation(
@@ -32,7 +32,7 @@ def build_generation(
     noise = Noise(floats(dims.noise_dim, 'z'), floats(dims.condition_dim, 'noise1'),
                   floats(dims.condition_dim, 'noise2'))
     return GenerationGraph(embeddings, noise,
-                        build_generators(stage, embeddings, noise, dims, mode, getter))
+                           build_generators(stage, embeddings, noise, dims, mode, getter))
 
 
 def build_generators(
@@ -49,7 +49,7 @@ def build_generators(
         images = {stage1.SIZE: low}
         if stage == 2:
             images[stage2.SIZE] = stage2.generator(low, embeddings, noise.noise2, dims,
-                                                     mode).images
+                                                   mode).images
     return images
 
 

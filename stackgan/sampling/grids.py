@@ -35,8 +35,8 @@ def captioned_grid(
     above = [texts for texts in (groups, headings) if texts]
     top = MARGIN + LINE_HEIGHT * len(above)
     down = -(-len(rows) // columns)
-    sheet = Image.new('RGB', (MARGIN + columns * (width + MARGIN), top + down * height + MARGIN // 2),
-                      PAPER)
+    sheet = Image.new('RGB', (MARGIN + columns * (width + MARGIN),
+                              top + down * height + MARGIN // 2), PAPER)
     pen = ImageDraw.Draw(sheet)
     for number, (caption, images) in enumerate(rows):
         left = MARGIN + (number // down) * (width + MARGIN)
@@ -86,7 +86,7 @@ def strip_grid(
 
 def lines_of(
         captions,         # texts
-        images,         # beside each other
+        images,           # beside each other
         side,             # each is shown this large, in pixels
 ):
     """Lines that the longest of them takes under so many images, at least 2 and at most 8."""
@@ -104,7 +104,7 @@ def _write_above(pen, texts, left, top, width):
 
 
 def shown(
-        pixels,          # [S, S, 3] uint8
+        pixels,           # [S, S, 3] uint8
         side,             # wanted, in pixels
 ):
     """The image as a PIL image of that size."""

@@ -12,7 +12,7 @@ def held_out_captions(
         count,             # images wanted
         seed,              # of the choice
 ):
-    """[SampleRequest]: test images in a shuffled order, over and over, with a random caption each."""
+    """[SampleRequest]: test images in shuffled order, over and over, each with a random caption."""
     return list(itertools.islice(stream_captions(split, embeddings, seed), count))
 
 
@@ -29,8 +29,9 @@ def stream_captions(
         copy = generated.get(caption, 0)                     # a repeated caption gets other noise
         generated[caption] = copy + 1
         if place >= first:
-            yield SampleRequest(caption, embeddings.read(int(split.caption_starts[image]) + number), copy,
-                         {'image': items[image]['name'], 'class_id': items[image]['class_id']})
+            yield SampleRequest(
+                caption, embeddings.read(int(split.caption_starts[image]) + number), copy,
+                {'image': items[image]['name'], 'class_id': items[image]['class_id']})
 
 
 def stream_choices(

@@ -29,7 +29,7 @@ class Neighbours(NamedTuple):
 
 
 def nearest(
-        images,          # [N, 64, 64, 3] uint8
+        images,            # [N, 64, 64, 3] uint8
         split,             # data.prepared.Split to search
         count,             # K, at most as many as there are
         leave_out=None,    # [N] indices: an image of the split that is no neighbour of each
@@ -48,8 +48,8 @@ def nearest(
             found[inside, leave_out[inside] - start] = np.inf
         numbers = np.broadcast_to(np.arange(start, start + len(block)), found.shape)
         squares, numbers_of_nearest, mirrored = _first(count, np.hstack([squares, found]),
-                                           np.hstack([numbers_of_nearest, numbers]),
-                                           np.hstack([mirrored, turned]))
+                                                       np.hstack([numbers_of_nearest, numbers]),
+                                                       np.hstack([mirrored, turned]))
         if advance:
             advance(len(block))
     return Neighbours(numbers_of_nearest, np.sqrt(squares / (SIDE * SIDE * 3)), mirrored)

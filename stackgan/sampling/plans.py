@@ -33,23 +33,24 @@ class Path(NamedTuple):
 def copies_plan(
         wanted,           # [SampleRequest]
         seed,             # of all noise
-        truncation=Truncation(),
+        truncation=Truncation(),  # noqa: B008
 ):
     """Each image once; those of one caption in one row."""
     rows = {}
     for number, each in enumerate(wanted):
         rows.setdefault(each.caption, []).append(number)
-    return Plan([PlannedSample(each, NoiseSource(seed, truncation)) for each in wanted], list(rows.items()),
-                None, False, 'seed %d' % seed)
+    return Plan([PlannedSample(each, NoiseSource(seed, truncation)) for each in wanted],
+                list(rows.items()), None, False, 'seed %d' % seed)
 
 
 def seeds_plan(
         wanted,           # [SampleRequest]
         seeds,            # a column each
-        truncation=Truncation(),
+        truncation=Truncation(),  # noqa: B008
 ):
     """A row for each of `wanted`, a column for each seed."""
-    samples = [PlannedSample(each, NoiseSource(seed, truncation)) for each in wanted for seed in seeds]
+    samples = [PlannedSample(each, NoiseSource(seed, truncation))
+               for each in wanted for seed in seeds]
     rows = [(each.caption, _row(number, len(seeds))) for number, each in enumerate(wanted)]
     names = ['seed %d' % seed for seed in seeds]
     return Plan(samples, rows, names, False, 'seeds ' + ', '.join(map(str, seeds)))
@@ -59,12 +60,12 @@ def noise_path_plan(
         wanted,           # [SampleRequest]
         seeds,            # (from, to)
         steps,            # images on the way, both ends included
-        truncation=Truncation(),
+        truncation=Truncation(),  # noqa: B008
 ):
     """For each of `wanted`, the way from its image of one seed to that of another."""
     places = positions(steps)
     samples = [PlannedSample(each, NoiseSource(seeds[0], truncation, seeds[1], place))
-             for each in wanted for place in places]
+               for each in wanted for place in places]
     rows = [(Path((each.caption,), tuple(seeds)), _row(number, steps))
             for number, each in enumerate(wanted)]
     return Plan(samples, rows, _percentages(places), True, 'seeds %d to %d' % tuple(seeds))
@@ -74,7 +75,7 @@ def caption_path_plan(
         ends,             # two SampleRequest
         seeds,            # a row each
         steps,            # images on the way, both ends included
-        truncation=Truncation(),
+        truncation=Truncation(),  # noqa: B008
 ):
     """For each seed, the straight way between the embeddings of two captions.
 
@@ -87,7 +88,8 @@ def caption_path_plan(
     steps_of = [first._replace(embedding=lerp(first.embedding, other.embedding, place),
                                facts={'other_caption': other.caption, 'position': place})
                 for place in places]
-    samples = [PlannedSample(each, NoiseSource(seed, truncation)) for seed in seeds for each in steps_of]
+    samples = [PlannedSample(each, NoiseSource(seed, truncation))
+               for seed in seeds for each in steps_of]
     rows = [(Path((first.caption, other.caption), (seed,)), _row(number, steps))
             for number, seed in enumerate(seeds)]
     noise = 'seed%s %s' % ('s' if len(seeds) > 1 else '', ', '.join(map(str, seeds)))

@@ -92,7 +92,7 @@ def between(
         first,            # Noise of one row
         other,            # Noise of another
         position,         # 0: first ... 1: other
-        truncation=Truncation(),       # of both
+        truncation=Truncation(),       # of both  # noqa: B008
 ):
     """Noise on the way, which at every place is as large as noise sampled afresh.
 

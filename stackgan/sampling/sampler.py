@@ -14,7 +14,7 @@ from stackgan.sampling.generation import build_generation, generate
 from stackgan.sampling.sample_request import noise_of
 
 PORT_BATCH = 64            # images that the Ascend port generates at once
-MIN_CAPTIONS = 8         # different ones among them
+MIN_CAPTIONS = 8           # different ones among them
 
 
 class Sampler:
@@ -43,7 +43,7 @@ class Sampler:
         graph = tf.Graph()
         with graph.as_default():
             self.graph = build_generation(self.stage, self.batch_size, self.dims,
-                                       mode=inference_mode(self.compat))
+                                          mode=inference_mode(self.compat))
             self.variables = {v.op.name: v for v in tf.global_variables()}
             names = (ema_of(self.variables.values(), self.checkpoint) if averaged
                      else self.variables)
@@ -73,8 +73,8 @@ class Sampler:
             self._check_batches(wanted)
         embeddings = np.stack([each.embedding for each in wanted])
         if embeddings.shape[1] != self.dims.embedding_dim:
-            raise InputError('%s: takes embeddings of %d numbers, those of this run have %d; generate '
-                             'with the text encoder it was trained with'
+            raise InputError('%s: takes embeddings of %d numbers, those of this run have %d; '
+                             'generate with the text encoder it was trained with'
                              % (self.checkpoint, self.dims.embedding_dim, embeddings.shape[1]))
         noise = noise_of([each.caption for each in wanted], [each.copy for each in wanted], seed,
                          self.dims)

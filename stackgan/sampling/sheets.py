@@ -34,8 +34,8 @@ def _sheet(folder, plan, index):
     rows = plan.rows[:ROWS]
     columns = min([COLUMNS] + [len(samples) for _, samples in rows])
     images = [(text, [image for number in samples[:columns]
-                        for image in read_images(folder, index[number])])
-                for text, samples in rows]
+                      for image in read_images(folder, index[number])])
+              for text, samples in rows]
     names = stage_names(index[0]) * columns
     side_by_side = max(1, min(4, 8 // len(names))) if len(rows) > 3 else 1
     groups = plan.headings[:columns] if plan.headings else None

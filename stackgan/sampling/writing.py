@@ -37,7 +37,7 @@ def _generate(sampler, samples, folder):
     for side in sides:
         os.makedirs(os.path.join(folder, str(side)), exist_ok=True)
     index = [dict(facts_of(sample), files={str(side): '%d/%05d.png' % (side, number)
-                                         for side in sides})
+                                           for side in sides})
              for number, sample in enumerate(samples)]
     todo = [start for start in range(0, len(samples), sampler.batch_size)
             if not _are_there(folder, index[start:start + sampler.batch_size])]
@@ -47,7 +47,8 @@ def _generate(sampler, samples, folder):
             part = samples[start:start + sampler.batch_size]
             # Filled up with others: what --compat imports is generated in whole batches alone.
             full = (part + samples[:start])[:sampler.batch_size]
-            generated = sampler.generate([sample.wanted for sample in full], [sample.source for sample in full])
+            generated = sampler.generate([sample.wanted for sample in full],
+                                         [sample.source for sample in full])
             for i, line in enumerate(index[start:start + len(part)]):
                 for side in sides:
                     write_image(os.path.join(folder, line['files'][str(side)]), generated[side][i])

@@ -25,7 +25,7 @@ NOISE = 12.0                 # standard deviation, in values of [0, 255]
 LIGHTS = (0.75, 1.2)         # factors on the brightness
 RIDGE = 0.05                 # relative to the mean square of a feature
 BATCH = 128                  # images at a time
-MIN_REAL_ACCURACY = 0.8    # a judge below it may not judge
+MIN_REAL_ACCURACY = 0.8      # a judge below it may not judge
 SHUFFLES = 20
 
 
@@ -52,7 +52,7 @@ class Judge(NamedTuple):
 
 
 def train_judge(
-        images,    # (n, side, side, 3) uint8 in [0, 255], real ones of the training split
+        images,      # (n, side, side, 3) uint8 in [0, 255], real ones of the training split
         labels,      # (n,) ints, indices of `names`
         names,       # colours; each needs an image
         seed=0,      # of the copies' noise and shifts

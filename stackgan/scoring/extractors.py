@@ -35,7 +35,7 @@ class Extractor:
             self,
             name,              # 'scorer', 'match', 'stackgan' or 'imagenet'
             prepare,           # [H, W, 3] uint8 -> what `images` takes, one image
-            images,          # placeholder [BATCH, ...]
+            images,            # placeholder [BATCH, ...]
             seen,              # Seen; logits is None where the network is no classifier
             fill,              # (session): fills the variables
             platform,          # the `platform` section
@@ -123,8 +123,9 @@ def open_match(folder, platform):
         features = image_encoder(as_floats(images), options['image_filters'],
                                  options['embedding_dim'], TESTING)
         fill, digest = _checkpoint(os.path.join(folder, ENCODER), tf.global_variables())
-    return Extractor('match', lambda pixels: resized(pixels, SIZE), images, ClassifierOutputs(None, features),
-                     fill, dataclasses.replace(platform, mixed_precision='off'),
+    return Extractor('match', lambda pixels: resized(pixels, SIZE), images,
+                     ClassifierOutputs(None, features), fill,
+                     dataclasses.replace(platform, mixed_precision='off'),
                      {'weights': digest, 'side': SIZE})
 
 

@@ -38,7 +38,7 @@ class Features:
             self,
             folder,            # of all features
             extractor,         # extractors.Extractor
-            images,          # a set of image_sets
+            images,            # a set of image_sets
             earlier=(),        # other folders of features; whole ones there are used
     ):
         self.key = _key(extractor, images)
@@ -127,7 +127,7 @@ def _key(extractor, images):
 
 
 def keep(
-        images,            # a set of image_sets
+        images,              # a set of image_sets
         extractors,          # [Extractor]
         folder,              # where features are kept
         earlier,             # folders of finished features
@@ -148,7 +148,7 @@ class Prepared(NamedTuple):
 
 
 def extract(
-        images,            # a set of image_sets
+        images,              # a set of image_sets
         extractors,          # [Extractor]
         folder,              # where features are kept
         label,               # of the progress bar

@@ -116,7 +116,8 @@ class FolderImages:
 
     def readers(self, first):
         for name in self.paths[first:]:
-            yield lambda path=os.path.join(self.folder, name): _read(path)
+            path = os.path.join(self.folder, name)
+            yield lambda path=path: _read(path)
 
     def fault(self, index):
         """(path, why it cannot be read) of an image."""

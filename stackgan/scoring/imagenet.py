@@ -27,9 +27,9 @@ REMEDY = 'score.imagenet_weights names its .pb file'
 
 def load(
         path,              # file of the graph
-        images,          # [N, 299, 299, 3] float32 in [0, 255], in the current graph
+        images,            # [N, 299, 299, 3] float32 in [0, 255], in the current graph
 ):
-    """`ClassifierOutputs` of the graph in a file. Raises InputError for a file that is none of its kind."""
+    """`ClassifierOutputs` of the graph in a file. Raises InputError for a file of another kind."""
     graph_def, graph = read_graph(path, TITLE, REMEDY), tf.get_default_graph()
     missing = {IMAGES, POOLED, PRODUCT} - {node.name for node in graph_def.node}
     try:

@@ -27,7 +27,7 @@ def judge_samples(
     reports = {}
     for side in sorted(index[0]['files'], key=int):
         generated = np.stack([np.asarray(require_image(os.path.join(folder, line['files'][side])))
-                          for line in index])
+                              for line in index])
         reports[side] = colour_report(judge.predict(generated), asked, names, real_accuracy)
     return reports
 

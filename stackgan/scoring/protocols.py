@@ -40,7 +40,7 @@ class Captions(NamedTuple):
 class ScoredSet(NamedTuple):
     """A set with what the networks see in it."""
 
-    images: Any            # a set of image_sets
+    images: Any              # a set of image_sets
     features: dict           # {network name: Features}
     seconds: float           # that seeing took
 

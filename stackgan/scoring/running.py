@@ -65,7 +65,7 @@ def score_checkpoints(
             facts = dict(each.facts, prepared=digests.prepared, embeddings=digests.embeddings,
                          stage=each.stage)
             images = GeneratedImages(open_sampler, test, embeddings, settings.images,
-                                         settings.seed, facts)
+                                     settings.seed, facts)
             scoring.score(images, Origin(each.shown, each.step, each.stage))
         scoring.finish()
 

@@ -66,7 +66,7 @@ class Scoring:
 
     def score(
             self,
-            images,          # a set of image_sets
+            images,            # a set of image_sets
             origin,            # Origin
     ):
         """Adds a line for each protocol; what is known already is not computed again."""

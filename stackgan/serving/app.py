@@ -23,11 +23,12 @@ HEADERS = {
 }
 PLAIN = {404: 'There is nothing of that name here', 405: 'Method not allowed',
          413: 'The request is too large'}
+OWN_NAMES = allowed_hosts()
 
 
 def create_app(
         service,           # Service
-        hosts=allowed_hosts(),     # names by which it may be asked
+        hosts=OWN_NAMES,   # names by which it may be asked
 ):
     """The WSGI application."""
     app = Flask('stackgan.serving')

@@ -1,8 +1,8 @@
 """The names by which the server may be asked.
 
 A web site can let its own name lead to this machine (DNS rebinding). What a browser then asks here
-counts for it as that site's own, so a site could read and generate by its visitors' browsers: the name
-a request carries is compared with a list, and never only with what else the request says.
+counts for it as that site's own, so a site could read and generate by its visitors' browsers: the
+name a request carries is compared with a list, and never only with what else the request says.
 """
 
 import ipaddress

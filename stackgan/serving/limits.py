@@ -96,5 +96,5 @@ class Strikes:
         left = when + self._limits.strike_seconds - self._clock()
         if times < self._limits.strikes or left <= 0:
             return None
-        return ('the last %d drawings with it ended the worker, the last because %s; it is generated '
-                'with again in %d seconds' % (times, how, math.ceil(left)))
+        return ('the last %d drawings with it ended the worker, the last because %s; it is '
+                'generated with again in %d seconds' % (times, how, math.ceil(left)))

@@ -23,7 +23,7 @@ from stackgan.text.skip_thought import SkipThought
 class DrawnFiles(NamedTuple):
     """What came of a request."""
 
-    images: list      # of each copy: [PNG of Stage-I, PNG of Stage-II], bytes
+    images: list        # of each copy: [PNG of Stage-I, PNG of Stage-II], bytes
     notices: list       # what the encoder could not read, a sentence each
 
 
@@ -48,7 +48,7 @@ class Models:
 
     def generate(
             self,
-            run,              # Run
+            run,                # Run
             request,            # GenerateRequest
     ):
         """`DrawnFiles`: the images of `sample` with the same seed. Raises Refusal."""
@@ -58,7 +58,8 @@ class Models:
             notices = (_notices(request.caption) if run.encoder_kind == CHAR_CNN_RNN
                        else models.encoder.faults([request.caption]))
             embedding, = models.encoder.embed([request.caption])
-            wanted = [SampleRequest(request.caption, embedding, copy, {}) for copy in range(request.count)]
+            wanted = [SampleRequest(request.caption, embedding, copy, {})
+                      for copy in range(request.count)]
             generated = models.sampler.generate(wanted, request.seed)
             return DrawnFiles([[_png(generated[side][copy]) for side in sorted(generated)]
                                for copy in range(request.count)], notices)
@@ -66,8 +67,8 @@ class Models:
             self._forget(run)
             self._say('run %s cannot generate images: %s'
                       % (run.name, ' '.join(str(error).split()) or type(error).__name__))
-            raise Refusal(503, 'The run %s cannot generate images at the moment; its owner finds the '
-                          'reason in the log' % run.name, 30)
+            raise Refusal(503, 'The run %s cannot generate images at the moment; its owner finds '
+                          'the reason in the log' % run.name, 30)
 
     def _forget(self, run):
         models = self._loaded.pop(run.name, None)

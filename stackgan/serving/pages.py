@@ -71,9 +71,10 @@ def page(
     can_generate = [run.name for run in runs if run.stages]
     chosen = values.get('run')
     if chosen not in can_generate:
-        chosen = service.preferred if service.preferred in can_generate else ''.join(can_generate[:1])
-    return render_template('page.html', runs=runs, can_generate=can_generate, chosen=chosen, shown=shown,
-                           message=message, caption=values.get('caption', ''),
+        chosen = (service.preferred if service.preferred in can_generate
+                  else ''.join(can_generate[:1]))
+    return render_template('page.html', runs=runs, can_generate=can_generate, chosen=chosen,
+                           shown=shown, message=message, caption=values.get('caption', ''),
                            seed=values.get('seed', '0'), images=service.gallery.recent(),
                            limits=service.limits, largest_seed=generate_request.LARGEST_SEED)
 

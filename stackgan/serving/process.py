@@ -25,7 +25,7 @@ PNG = b'\x89PNG\r\n\x1a\n'
 class Generated(NamedTuple):
     """What came of a request."""
 
-    images: list      # [Image]
+    images: list        # [Image]
     notices: list       # what the encoder could not read, a sentence each
 
 
@@ -85,7 +85,7 @@ class Worker:
         if 'refused' in answer:
             raise _refusal(answer['refused'])
         return Generated(_images(run, asked, answer.get('sizes'), content),
-                     _texts(answer.get('notices')))
+                         _texts(answer.get('notices')))
 
     def _begun(self, frame, tries):
         """The process, which begins with a request. One that ended meanwhile is started anew."""
@@ -206,5 +206,5 @@ def _images(run, asked, sizes, content):
             if not stages[stage].startswith(PNG):
                 raise frames.Gone('it sent what is no PNG')
         images.append(GeneratedImage(digest_of([run.digest, asked.caption, asked.seed, copy])[:20],
-                                run.name, asked.caption, asked.seed, copy, stages))
+                                     run.name, asked.caption, asked.seed, copy, stages))
     return images

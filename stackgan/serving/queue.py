@@ -11,7 +11,7 @@ class GenerationQueue:
 
     def __init__(
             self,
-            generate,             # called with what was asked, by the one thread
+            generate,         # called with what was asked, by the one thread
             limits,           # Limits
     ):
         self._generate, self._limits = generate, limits
@@ -27,8 +27,7 @@ class GenerationQueue:
             self,
             request,            # what `generate` is called with
     ):
-        """What `generate` returned. Raises what it raised, or Refusal where it is not its turn in time.
-        """
+        """What `generate` returned. Raises what it raised, or Refusal where it waits too long."""
         with self._lock:
             if not self._is_open:
                 raise stopping()

@@ -22,8 +22,8 @@ from stackgan.text.options import CHAR_CNN_RNN, OPTIONS, read_options
 RUN = 'python -m jobs %s --set run.name=%s'
 NO_ENCODER = ('it has no text encoder, so a sentence of yours cannot be embedded; name a published '
               'one with text.weights, or train one, then: ' + RUN)
-HELD_BACK = ('its embeddings came with the dataset and its text encoder did not make them; name the '
-             'published one that did with text.weights, then: ' + RUN)
+HELD_BACK = ('its embeddings came with the dataset and its text encoder did not make them; name '
+             'the published one that did with text.weights, then: ' + RUN)
 OTHER_ENCODER = ('its captions were embedded by another text encoder than the one that is there '
                  'now; bring it up to date: ' + RUN)
 ODD_NAME = 'the name of its folder holds characters that are no text; rename the folder'
@@ -117,7 +117,8 @@ class Runs:
                 made[part] = read_output(os.path.join(folder, part), self._read_manifest)
             except Damaged as error:
                 made[part] = None
-                faults[part] = DAMAGED % (part + '/' + MANIFEST, error, JOB_OF.get(part, part), name)
+                faults[part] = DAMAGED % (part + '/' + MANIFEST, error,
+                                          JOB_OF.get(part, part), name)
         run = Run(name, report=tuple(made['report']['files']) if made['report'] else ())
         encoder = os.path.join(folder, 'text-encoder')
         if made['text-encoder']:

@@ -1,4 +1,4 @@
-"""What the page and the API have in common: a request to generate, from the limits to the gallery."""
+"""What the page and the API share: a request to generate, from the limits to the gallery."""
 
 from typing import Any, NamedTuple
 
@@ -62,7 +62,7 @@ def all_runs(
 
 def generate(
         service,           # Service
-        request,             # GenerateRequest
+        request,           # GenerateRequest
         address,           # of the visitor
 ):
     """`Generated`, which the gallery has now. Raises Refusal."""

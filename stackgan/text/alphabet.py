@@ -30,7 +30,6 @@ def faults_of_captions(
         captions,          # list of str
 ):
     """One line for each thing that keeps the encoder from reading all of all captions."""
-    table = _code_of_byte()
     long = sum(len(_bytes_of(caption)) > MAX_LENGTH for caption in captions)
     unreadable = [caption for caption, codes in zip(captions, encode_captions(captions))
                   if not has_word(codes)]

@@ -59,7 +59,7 @@ def contrastive_loss(
         text,          # [B, D] float32
         image,         # [B, D] float32
 ):
-    """-log softmax of the own partner's score among those of the batch, averaged over both directions."""
+    """-log softmax of the own partner's score among those of the batch, mean of both directions."""
     scores = _scores(text, image)
     own = tf.range(text.shape.as_list()[0])
     text_loss, image_loss = [

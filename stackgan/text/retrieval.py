@@ -8,7 +8,7 @@ import numpy as np
 
 from stackgan.text.encoder import BATCH
 
-MAX_IMAGES = 4096             # of a larger test split so many are looked at, evenly spaced
+MAX_IMAGES = 4096              # of a larger test split so many are looked at, evenly spaced
 SEVERAL = 5                    # first images looked at for "any of the first"
 PRECISION_AT = 50
 
@@ -22,7 +22,7 @@ def evaluate(
     images = np.linspace(0, len(pairs.split) - 1, min(len(pairs.split), MAX_IMAGES)).astype(int)
     classes, labels = np.unique(pairs.split.class_ids[images], return_inverse=True)
     image_features = np.concatenate([image.embed(pairs.centres(images[start:start + BATCH]))
-                               for start in range(0, len(images), BATCH)])
+                                     for start in range(0, len(images), BATCH)])
     starts = pairs.split.caption_starts
     rows = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in images])
     own = np.repeat(labels, np.diff(starts)[images])
@@ -33,7 +33,7 @@ def evaluate(
 
 
 def score(
-        image_features,          # [N, D] float32: image features, of any length
+        image_features,    # [N, D] float32: image features, of any length
         labels,            # [N] int: class of each, 0 to C - 1, each class there
         captions,          # iterable of (text features [n, D], classes [n])
 ):

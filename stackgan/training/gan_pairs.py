@@ -72,7 +72,7 @@ def stage2_pairs(
 
 
 def _low_resolution_consistency(images, low, settings):
-    """The weighted low-resolution consistency of the stages' images; None where it is not wanted."""
+    """The weighted low-resolution consistency of the stages' images; None where it is unwanted."""
     if not settings.low_resolution_consistency:
         return None
     return settings.low_resolution_consistency * low_resolution_consistency(images, low)

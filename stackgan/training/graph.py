@@ -18,7 +18,7 @@ NETWORKS = {stage1.GENERATOR, stage1.DISCRIMINATOR, stage2.GENERATOR, stage2.DIS
 
 
 def build_step(
-        pairs,      # [GanPair]
+        pairs,            # [GanPair]
         batch,            # Batch of placeholders
         train,            # the `train` section of the configuration
         wrap=lambda optimizer: optimizer,     # of the platform (platforms.session)

@@ -70,7 +70,8 @@ def _read_numbered(path):
                              % (path, count, number))
         rows[int(number)] = rest[0].strip()
     if path.endswith('image_class_labels.txt'):
-        return {number: int(label) if NUMBER.fullmatch(label) else label for number, label in rows.items()}
+        return {number: int(label) if NUMBER.fullmatch(label) else label
+                for number, label in rows.items()}
     return rows
 
 

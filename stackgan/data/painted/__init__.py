@@ -1,4 +1,7 @@
-"""The built-in synthetic dataset "painted birds": painted and described from a seed, true by construction."""
+"""The built-in synthetic dataset "painted birds".
+
+Painted and described from a seed, true by construction.
+"""
 
 from stackgan.data.painted.writing import make_dataset
 

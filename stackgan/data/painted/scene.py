@@ -47,7 +47,7 @@ def generator(seed, number, purpose):
 def scene_of(
         seed,            # of the dataset
         number,          # of the image, 0-based
-        image_size,    # longer side in pixels
+        image_size,      # longer side in pixels
 ):
     """The `Scene` of an image. Species take turns, so that each has its share."""
     random = generator(seed, number, 0)

@@ -36,7 +36,7 @@ PICKLE_PROTOCOL = 2      # readable by every Python there is
 def make_dataset(
         folder,          # exists; files of the same names are replaced
         images,          # images to draw, at least one for each species
-        image_size,    # longer side in pixels
+        image_size,      # longer side in pixels
         seed,            # the same seed gives the same files
         say,             # prints a line
         workers=None,    # processes; None: one per core

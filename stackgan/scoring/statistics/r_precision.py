@@ -24,7 +24,7 @@ def other_captions(
 
 
 def is_own_nearest(
-        image,           # [D] features of an image
+        image,             # [D] features of an image
         captions,          # [1 + OTHERS, D] features of captions, its own first
 ):
     """Whether the own caption has the largest cosine; where another has the same, it has not."""

@@ -22,11 +22,11 @@ def add_options(parser):
     parser.add_argument('--port', type=int, default=8080, metavar='N',
                         help='default: 8080; 0: any that is free')
     parser.add_argument('--rate', type=int, default=30, metavar='N',
-                        help='drawings of one address in a minute (default: 30)')
+                        help='requests per minute from one address (default: 30)')
     parser.add_argument('--queue', type=int, default=16, metavar='N',
-                        help='drawings that wait at once; more are refused (default: 16)')
+                        help='maximum number of waiting requests; more are refused (default: 16)')
     parser.add_argument('--seconds', type=int, default=30, metavar='N',
-                        help='that one generating may take before it is ended (default: 30)')
+                        help='time limit for one request, in seconds (default: 30)')
     parser.add_argument('--behind-proxy', metavar='ADDRESS',
                         help='trust the X-Forwarded-* headers of the reverse proxy at this '
                              'address')

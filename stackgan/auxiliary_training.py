@@ -154,5 +154,6 @@ def _forget_after(step, path):
 def _check_finite(is_finite, step, plan, checkpoints):
     if not is_finite:
         raise StackganError(
-            'not a number at step %d; last good checkpoint: %s; try a lower %s.learning_rate'
+            'the loss or a weight is NaN or infinite at step %d; last good checkpoint: %s; '
+            'lower %s.learning_rate'
             % (step + 1, checkpoints.last() or 'none', plan.section))

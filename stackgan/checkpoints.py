@@ -175,8 +175,8 @@ def _unreadable(path, error):
                 while stream.read(BLOCK_BYTES):
                     pass
     except OSError as refused:
-        return InputError('%s: cannot be read: %s; the checkpoint may be whole: look after the '
-                          'disk and the rights of the file' % (refused.filename or path,
+        return InputError('%s: cannot be read: %s; the checkpoint may be intact: check the '
+                          'disk and the file permissions' % (refused.filename or path,
                                                                refused.strerror))
     return InputError('%s: not a readable checkpoint (%s); remove that folder to resume from the '
                       'one before it' % (path, reason))

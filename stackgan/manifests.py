@@ -103,28 +103,28 @@ def _oddity(manifest: Any) -> Optional[str]:
     if not isinstance(manifest, dict):
         return _damaged('not a table of names and values')
     if not is_request(manifest.get('request')):
-        return _damaged('request is missing or odd')
+        return _damaged('request is missing or invalid')
     for name, kind in (('content', str), ('finished', str), ('versions', dict)):
         if not isinstance(manifest.get(name), kind):
-            return _damaged('%s is missing or odd' % name)
+            return _damaged('%s is missing or invalid' % name)
     seconds = manifest.get('seconds')
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) \
             or not abs(seconds) < 1e12:
-        return _damaged('seconds is missing or odd')
+        return _damaged('seconds is missing or invalid')
     if not isinstance(manifest.get('notes', {}), dict):
-        return _damaged('notes is odd')
+        return _damaged('notes is invalid')
     return _oddity_of_files(manifest.get('files'))
 
 
 def _oddity_of_files(files: Any) -> Optional[str]:
     if not isinstance(files, dict):
-        return _damaged('files is missing or odd')
+        return _damaged('files is missing or invalid')
     for name, facts in files.items():
         if not is_plain(name):
             return _damaged('a name of a file is no path below the folder')
         if not (isinstance(facts, dict) and _is_count(facts.get('size'))
                 and isinstance(facts.get('sha256'), str) and DIGEST.match(facts['sha256'])):
-            return _damaged('size or sha256 of a file is missing or odd')
+            return _damaged('size or sha256 of a file is missing or invalid')
     return None
 
 

@@ -265,7 +265,7 @@ def test_too_little_memory_is_named(volume):
                      STACKGAN_MEMORY='150m')
     text = process.communicate()[0]
     assert process.returncode == 1, text
-    assert 'killed for want of memory; raise STACKGAN_MEMORY' in text
+    assert 'out of memory (killed); raise STACKGAN_MEMORY' in text
 
 
 def test_images_that_cannot_be_had(volume):

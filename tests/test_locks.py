@@ -38,7 +38,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
     os.mkfifo(str(tmp_path / 'a.lock'))
     os.mkdir(str(tmp_path / 'b.lock'))
     for name in ('a', 'b'):
-        with pytest.raises(InputError, match=name + '.lock: is no regular file'):
+        with pytest.raises(InputError, match=name + '.lock: must be a regular file'):
             take(tmp_path / name)
         assert is_locked(str(tmp_path / name)) is None
         assert holder(str(tmp_path / name) + '.lock') == 'its lock file does not say who'
@@ -48,7 +48,7 @@ def test_a_file_that_holds_something_else_is_kept(tmp_path):
     own = tmp_path / 'notes'
     own.write_text('mine')
     os.link(str(own), str(tmp_path / 'report.lock'))          # a hard link is no link to be seen
-    with pytest.raises(InputError, match='report.lock: is no lock file'):
+    with pytest.raises(InputError, match='report.lock: is not a lock file'):
         take(tmp_path / 'report')
     assert own.read_text() == 'mine'
 

@@ -174,7 +174,7 @@ def test_without_a_whole_checkpoint_replacing_wants_restart(volume, capsys):
 def test_force_alone_replaces_no_training(volume, capsys):
     before = checkpoints(volume)
     assert run_job(JOB, volume, force=True) == 2
-    assert 'is finished and whole' in capsys.readouterr().err
+    assert 'is finished and complete' in capsys.readouterr().err
     assert checkpoints(volume) == before and not os.path.exists(stage(volume) + '.previous')
     flip(os.path.join(stage(volume), 'checkpoints/00000006/model.data-00000-of-00001'), 100)
     assert run_job(JOB, volume, force=True) == 0                  # reads all, mends

@@ -105,8 +105,8 @@ def test_the_accuracy_is_not_that_of_images_it_learned(prepared, tmp_path):
 
 def test_a_scorer_that_has_not_learned_may_not_score():
     check_learned({'accuracy': 0.5, 'chance': 0.25}, 0.5)
-    with pytest.raises(StackganError, match=r'right on 49.0 % of held-out .* at least 50 % is '
-                                            r'needed \(scorer.minimum_accuracy\)'):
+    with pytest.raises(StackganError, match=r'accuracy of 49.0 % on held-out .* at least 50 % '
+                                            r'is required \(scorer.minimum_accuracy\)'):
         check_learned({'accuracy': 0.49, 'chance': 0.25}, 0.5)
 
 

@@ -221,8 +221,8 @@ def test_a_scorer_that_has_not_learned_is_refused(run, tmp_path):
     assert score_steps(weak, tmp_path / 'scores', '00000010') == []
     refused = json.load(open(str(tmp_path / 'scores' / 'refused.json')))
     assert [each['protocol'] for each in refused] == ['inception_score/scorer/full', 'fid/scorer']
-    assert 'right on 30.0 % of held-out real images' in refused[0]['reason']
-    with pytest.raises(StackganError, match='right on 30.0 %'):
+    assert 'accuracy of 30.0 % on held-out real images' in refused[0]['reason']
+    with pytest.raises(StackganError, match='accuracy of 30.0 %'):
         score(save(tmp_path / 'images', good_images(4)), weak, tmp_path / 'folder')
 
 

@@ -299,7 +299,7 @@ def test_a_run_that_ends_the_worker_rests_for_a_while():
     strikes.add('a', 'it took longer')
     strikes.add('b', 'it took long')
     now[0] = 40.0
-    assert 'because it took longer' in strikes.fault_of('a')
+    assert '(the last: it took longer)' in strikes.fault_of('a')
     assert 'in 60 seconds' in strikes.fault_of('a') and strikes.fault_of('b') is None
     now[0] = 101.0
     assert strikes.fault_of('a') is None
@@ -334,5 +334,5 @@ def test_a_run_that_rests_holds_nobody_up(whole, tmp_path):
     assert 'ended the worker' in runs[HOSTILE]['why_not'] and runs[RUN]['can_generate']
     bad, = client.get('/health').get_json()['runs']['bad']
     assert bad['name'] == HOSTILE and 'ended the worker' in bad['faults'][0]
-    assert 'Cannot generate: the last 2 drawings' in client.get('/').get_data(as_text=True)
+    assert 'Cannot generate: its last 2 requests' in client.get('/').get_data(as_text=True)
     service.worker.close()

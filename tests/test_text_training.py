@@ -196,7 +196,7 @@ def test_divergence_names_the_step(prepared, tmp_path, monkeypatch):
         return codes, images.astype(np.float32) * (np.nan if step == 25 else 1)
     monkeypatch.setattr(Pairs, 'batch', poisoned)
     monkeypatch.setattr('stackgan.text.training.tf.placeholder', _float_placeholder(tf.placeholder))
-    with pytest.raises(StackganError, match=r'not a number at step 26; last good .*00000020'):
+    with pytest.raises(StackganError, match=r'is NaN or infinite at step 26; last good .*00000020'):
         train(str(tmp_path), prepared, 'text.steps=40')
 
 

@@ -117,7 +117,7 @@ def test_an_output_written_anew_meanwhile_is_no_damage(volume, capsys, monkeypat
         return read(folder, files, advance)
     monkeypatch.setattr(module, 'damaged_files', replace_and_read)
     code, _, err = verify(volume, capsys, 'train-stage1')
-    assert code == 1 and 'was written anew while it was read; verify it again' in ' '.join(err)
+    assert code == 1 and 'changed during verification; run verify again' in ' '.join(err)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

@@ -99,8 +99,8 @@ def _parser():
                           '(the default): docker if Docker is reachable and the images are '
                           'available')
     run.add_argument('--restart', metavar='JOB', action='append', default=[], choices=chain.NAMES,
-                     help='train this job anew where a finished training would be replaced; may '
-                          'be repeated')
+                     help='allow this job to replace a finished training; may be '
+                          'repeated')
     run.set_defaults(act=_run)
     status = commands.add_parser('status', parents=[common],
                                  help='show what is done, stale or missing')

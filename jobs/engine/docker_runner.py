@@ -222,8 +222,8 @@ def _follow(container, name):
     printer.join(timeout=10)
     container.reload()
     if container.attrs['State']['OOMKilled']:
-        complain('%s: error: killed for want of memory; raise STACKGAN_MEMORY, or make '
-                 'train.batch_size smaller' % name)
+        complain('%s: error: out of memory (killed); raise STACKGAN_MEMORY or lower '
+                 'train.batch_size' % name)
     elif code > 128 and code != Interrupted.exit_code:
         complain('%s: error: killed by signal %d; what is done is kept' % (name, code - 128))
     return code if code in (0, 1, 2, 3, Interrupted.exit_code) else 1

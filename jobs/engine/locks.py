@@ -57,11 +57,11 @@ def _open(path: str) -> int:
         if error.errno in (errno.ELOOP, errno.EMLINK) or os.path.islink(path):
             raise InputError('%s: is a link, and a lock is a file of its own; remove it' % path)
         if error.errno in (errno.EISDIR, errno.ENXIO):
-            raise InputError('%s: is no regular file, and a lock is one; remove it' % path)
+            raise InputError('%s: must be a regular file to serve as the lock; remove it' % path)
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise InputError('%s: is no regular file, and a lock is one; remove it' % path)
+        raise InputError('%s: must be a regular file to serve as the lock; remove it' % path)
     return descriptor
 
 
@@ -69,7 +69,7 @@ def _check_own(descriptor: int, path: str) -> None:
     """Raises InputError for a file with the name of a lock that holds something else."""
     content = os.pread(descriptor, MAX_BYTES + 1, 0)
     if len(content) > MAX_BYTES or content[:len(OWN)] != OWN[:len(content)]:
-        raise InputError('%s: is no lock file, for it holds something else; move it away' % path)
+        raise InputError('%s: is not a lock file (it has other content); move it away' % path)
 
 
 def holder(path):

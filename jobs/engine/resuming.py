@@ -63,7 +63,7 @@ def _is_damaged(job, folder, manifest):
     if damaged_files(folder, manifest['files']):
         return True
     if job.precious:
-        raise InputError('%s is finished and whole; nothing is to do. To train it anew, pass '
+        raise InputError('%s is finished and complete; nothing to do. To train again, pass '
                          '--force --restart (it is kept as %s.previous)' % (folder, folder))
     return False
 

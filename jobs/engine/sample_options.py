@@ -110,11 +110,11 @@ def _check_together(options):
     between = options.interpolate_captions
     noise = options.interpolate_noise
     rules = [
-        (not (between and own), '--interpolate-captions brings its two captions; leave out '
+        (not (between and own), '--interpolate-captions already sets both captions; remove '
                                 '--caption and --captions'),
-        (not (between and noise), '--interpolate-captions and --interpolate-noise are two ways; '
-                                  'ask for one at a time'),
-        (not (noise and options.seeds), '--interpolate-noise brings its two seeds; leave out '
+        (not (between and noise), '--interpolate-captions and --interpolate-noise cannot be '
+                                  'combined; use one of them'),
+        (not (noise and options.seeds), '--interpolate-noise already sets both seeds; remove '
                                         '--seeds'),
         (options.copies is None or not (options.seeds or between or noise),
          '--copies goes with captions alone; use --seeds for more images of each'),

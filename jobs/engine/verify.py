@@ -153,7 +153,7 @@ def _read(found: List[Found], volume: str) -> Dict[str, List[str]]:
 def _unless_replaced(folder: str, output: Output, texts: List[str]) -> List[str]:
     """The faults of an output, if a job has not given it a new one meanwhile."""
     if texts and output.manifest and look_at(folder).manifest not in (None, output.manifest):
-        return ['%s was written anew while it was read; verify it again' % MANIFEST]
+        return ['%s changed during verification; run verify again' % MANIFEST]
     return texts
 
 

@@ -111,7 +111,7 @@ def _check(event: yaml.Event) -> None:
         raise NotRead('tags (%s) are not read; write the value without one' % _short(event.tag),
                       event.start_mark)
     if isinstance(event, yaml.ScalarEvent) and re.search('[\0\ud800-\udfff]', event.value):
-        raise NotRead('a text with a character that is none (NUL or half of a pair)',
+        raise NotRead('text with an invalid character (NUL or unpaired surrogate)',
                       event.start_mark)
 
 

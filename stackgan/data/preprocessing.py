@@ -226,8 +226,8 @@ def _judge(plan, good, bad, folder, settings, say):
         raise InputError('none of the %d images can be used (%s). All are listed in %s'
                          % (total, first, path))
     if bad and settings.on_bad_image == 'fail':
-        raise InputError('%d of %d images cannot be used (%s). All are listed in %s. Mend or '
-                         'remove them, or leave them out with --set data.on_bad_image=skip'
+        raise InputError('%d of %d images cannot be used (%s). All are listed in %s. Fix or '
+                         'remove them, or skip them with --set data.on_bad_image=skip'
                          % (len(bad), total, first, path))
     if len(bad) > settings.max_bad_share * total:
         raise InputError('%d of %d images cannot be used, more than data.max_bad_share: %g allows '

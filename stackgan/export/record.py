@@ -34,7 +34,7 @@ def _check(facts, folder):
     """Raises ValueError, KeyError or TypeError. Names end in a shell, numbers in an allocation."""
     if facts['stage'] not in (1, 2) or not isinstance(facts['models'], list) or \
             not facts['models']:
-        raise ValueError('its stage or models are odd')
+        raise ValueError('its stage or models are invalid')
     for entry in facts['models']:
         _require_counts([entry['batch_size']], 1)
         for kind, ending in (('frozen', '.pb'), ('onnx', '.onnx')):

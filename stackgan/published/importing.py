@@ -94,7 +94,7 @@ def _report(published, compat, config, say):
     for name in unread['unmatched']:
         say('unmatched, not read: %s' % name)
     for scope in published.absent:
-        say('without variables of %s, which going on training it needs' % scope)
+        say('has no variables of %s, which are needed to continue training' % scope)
     for text in () if compat else DIFFERENCES[published.layout]:
         say('differs from %s: there is %s' % (TITLES[published.layout], text))
     if DIFFERENCES[published.layout] and not compat:

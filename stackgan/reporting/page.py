@@ -100,7 +100,7 @@ def _text_encoder(encoder):
 def _stage(folder, stage, name):
     """Charts and grids of a training; where an imported one is from."""
     if stage is None:
-        return '<p>Imported together with Stage-II.</p>'
+        return '<p>Comes with the imported Stage-II.</p>'
     imported = read_json(os.path.join(stage, 'options.json')).get('imported')
     if imported:
         return '<p>Imported from %s, a checkpoint of %s.%s</p>' % (

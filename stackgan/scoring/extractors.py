@@ -110,9 +110,10 @@ def check_learned(
         raise StackganError(facts['reason'])
     if facts['accuracy'] < least:
         raise StackganError(
-            'the scorer is right on %.1f %% of held-out real images (chance %.1f %%), at least '
-            '%.0f %% is needed (scorer.minimum_accuracy); train it longer (scorer.steps) or wider '
-            '(scorer.filters)' % (100 * facts['accuracy'], 100 * facts['chance'], 100 * least))
+            'the scorer has an accuracy of %.1f %% on held-out real images (chance %.1f %%); at '
+            'least %.0f %% is required (scorer.minimum_accuracy): train it longer (scorer.steps) '
+            'or wider (scorer.filters)'
+            % (100 * facts['accuracy'], 100 * facts['chance'], 100 * least))
 
 
 def open_match(folder, platform):

@@ -40,7 +40,7 @@ def describe(
     first = reports[sides[0]]
     shares = ', '.join('%s px %.1f %%' % (side, 100 * reports[side]['accuracy'])
                        for side in sides)
-    return ('body colour as asked in %s of %d held-out captions (chance %.1f %%, captions '
+    return ('attribute accuracy, body colour: %s of %d held-out captions (chance %.1f %%, captions '
             'shuffled %.1f %%, judge on real test images %.1f %%)'
             % (shares, first['count'], 100 * first['chance'], 100 * first['shuffled_accuracy'],
                100 * first['real_accuracy']))

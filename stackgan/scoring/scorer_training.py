@@ -159,7 +159,7 @@ def describe(
         least,               # accuracy from which on it may score
 ):
     """One line for people."""
-    text = ('right on %.1f %% of %d held-out images of %d classes (chance %.1f %%)'
+    text = ('accuracy %.1f %% on %d held-out images of %d classes (chance %.1f %%)'
             % (100 * facts['accuracy'], facts['held_out_pictures'], facts['classes'],
                100 * facts['chance']))
     if facts['accuracy'] < least:

@@ -71,7 +71,7 @@ def checked(
     if not words:
         raise Refusal(400, 'The caption is empty; write at least one word')
     if any(unicodedata.category(character) in ('Cc', 'Cs') for character in words):
-        raise Refusal(400, 'The caption holds characters that are no text')
+        raise Refusal(400, 'The caption contains control characters or invalid text')
     if not 0 <= seed <= LARGEST_SEED:
         raise Refusal(400, 'The seed must be a whole number from 0 to %d' % LARGEST_SEED)
     if not 1 <= count <= limits.count:

@@ -56,8 +56,8 @@ class Rates:
                 times.popleft()
             if len(times) >= limits.rate:
                 wait = math.ceil(times[0] + limits.rate_seconds - now)
-                raise Refusal(429, 'Too many drawings from your address: at most %d in %g seconds; '
-                              'try again in %d' % (limits.rate, limits.rate_seconds, wait), wait)
+                raise Refusal(429, 'Too many requests from your address (limit: %d in %g s); '
+                              'try again in %d s' % (limits.rate, limits.rate_seconds, wait), wait)
             times.append(now)
 
 
@@ -96,5 +96,5 @@ class Strikes:
         left = when + self._limits.strike_seconds - self._clock()
         if times < self._limits.strikes or left <= 0:
             return None
-        return ('the last %d drawings with it ended the worker, the last because %s; it is '
-                'generated with again in %d seconds' % (times, how, math.ceil(left)))
+        return ('its last %d requests ended the worker (the last: %s); it is available again '
+                'in %d s' % (times, how, math.ceil(left)))

@@ -110,9 +110,9 @@ def _sentence(score):
     """One line on retrieval.json."""
     top1, top5, by_class = [score[name] for name in (
         'caption_to_image_top1', 'caption_to_image_top5', 'caption_to_class')]
-    return ('retrieval on %d held-out classes, %d images: a caption finds its class in %.1f %% '
-            '(chance %.1f %%), an image of it first in %.1f %% (%.1f %%), among the first five '
-            'in %.1f %% (%.1f %%)' % (
+    return ('retrieval on %d held-out classes, %d images: zero-shot class accuracy %.1f %% '
+            '(chance %.1f %%), image retrieval top-1 %.1f %% (%.1f %%), top-5 %.1f %% '
+            '(%.1f %%)' % (
                 (score['classes'], score['images']) + tuple(
                     100.0 * figure[kind] for figure in (by_class, top1, top5)
                     for kind in ('value', 'chance'))))

@@ -128,7 +128,7 @@ def _listed(dataset, raw, split, file):
                        % split)
         return [line.strip() for line in read_lines(path) if line.strip()], path
     if dataset.lists is None:
-        raise InputError('%s: brings no lists of its own (train/filenames.pickle or a column '
+        raise InputError('%s: has no split lists (train/filenames.pickle or a column '
                          'split); name files with data.split.train_list and test_list, or use '
                          'data.split.by: class or ratio' % raw)
     return dataset.lists[split], '%s: %s list' % (raw, split)

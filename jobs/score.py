@@ -118,7 +118,8 @@ def _score_checkpoints(work, stage, every, afresh=False):
          'platform': precision(work.config)})
         for path in (store.all() if every else chosen) if os.path.basename(path) in digests]
     if not to_score:
-        raise InputError('%s is no checkpoint of this training; train that stage again' % chosen[0])
+        raise InputError('%s is not a checkpoint of this training; train that stage again'
+                         % chosen[0])
     score_checkpoints(to_score, work.inputs, work.folder, _earlier(work, afresh), work.config,
                       _digests(work), work.say)
 

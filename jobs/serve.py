@@ -74,7 +74,7 @@ def serve(
         server.start()
         say('http://%s:%d shows the runs of %s' % (url_host(options.host), server.port, volume))
         number = signal.sigwait(signals)
-        say('stopping after %s; what is being generated is finished' % signal.Signals(number).name)
+        say('stopping after %s; finishing the request in progress' % signal.Signals(number).name)
         server.stop(GRACE_SECONDS)
         say('stopped')
     finally:

@@ -74,7 +74,7 @@ class Checkpoints:
         for path, lacks in self.halves().items():
             is_old = last is not None and _step(path) < _step(last)
             if say:
-                say('%s is no whole checkpoint (without %s) and is %s'
+                say('%s is not a complete checkpoint (without %s) and is %s'
                     % (path, ', '.join(lacks), 'removed' if is_old else 'not used'))
             if is_old:
                 self._remove(path)

@@ -136,7 +136,7 @@ def test_what_containers_do_not_see(tmp_path):
         return docker_runner.out_of_sight(jobs, config, str(volume))
 
     assert hidden('raw/mine') is hidden('raw/missing') is hidden('/data/raw/mine') is None
-    assert hidden(volume / 'raw/mine').endswith('has to be named from there: raw/mine')
+    assert hidden(volume / 'raw/mine').endswith('relative to the volume: raw/mine')
     assert hidden('../elsewhere').endswith('leads outside of the volume')
     (volume / 'raw' / 'inner').symlink_to(volume / 'raw' / 'mine')
     (volume / 'raw' / 'outer').symlink_to(raw)

@@ -145,7 +145,7 @@ def whole(name, *numbers):
         helper.make_opsetid('', 13), helper.make_opsetid('com.microsoft', 1)]),
      "its operations are of 'ONNX' 13, 'com.microsoft' 1, expected"),
     (lambda: generator(identity('nothing')), "reads 'nothing', which is not there"),
-    (lambda: generator(identity(), constants=[images(), images()]), 'is missing or stands twice'),
+    (lambda: generator(identity(), constants=[images(), images()]), 'missing or duplicate name'),
     (lambda: generator(identity(), constants=[
         TensorProto(name='images', data_type=1, dims=[1, 64, 64, 3], raw_data=b'\0' * 8)]),
      'a constant of 8 bytes where its shape tells others'),

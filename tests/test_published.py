@@ -249,7 +249,7 @@ def test_a_generator_alone_can_be_drawn_with(tmp_path, capsys):
               if not name.startswith('d_net/')}
     assert bring(tmp_path, 1, write_checkpoint(tmp_path / 'model.ckpt', values)) == 0
     assert imported(tmp_path, 1)['absent'] == ['stage1/discriminator']
-    assert 'without variables of stage1/discriminator' in capsys.readouterr().out
+    assert 'has no variables of stage1/discriminator' in capsys.readouterr().out
 
 
 def test_averages_are_what_is_exported(tmp_path):

@@ -154,7 +154,7 @@ def test_a_published_encoder_beside_brought_embeddings(brought):
     for job in (score.JOB, report.JOB):
         assert 'text-encoder' not in names(job, config, brought)
     bare = tiny_config()
-    assert 'brought' in train_text_encoder.JOB.not_needed(bare, brought)
+    assert 'came with its embeddings' in train_text_encoder.JOB.not_needed(bare, brought)
     with pytest.raises(InputError, match='name the published encoder with text.weights'):
         own_captions().not_needed(bare, brought)
 

@@ -283,7 +283,7 @@ def test_half_a_checkpoint_in_a_finished_output_is_not_scored(volume, monkeypatc
                 inputs, {}, lines.append, None, {})
     score._score_checkpoints(work, 1, every=True)
     assert [os.path.basename(each.path) for each in scored] == ['00000006']
-    assert '00000003 is no whole checkpoint' in lines[0] and len(lines) == 1
+    assert '00000003 is not a complete checkpoint' in lines[0] and len(lines) == 1
     with open(os.path.join(volume, 'scores.jsonl'), 'w') as stream:
         stream.write(json.dumps({'checkpoint': 'runs/toy/stage1/checkpoints/00000006'}) + '\n')
     assert score._has_every_checkpoint(volume, stage(volume))

@@ -286,7 +286,7 @@ def test_damaged_files_fail_alone_and_recover(volume, tmp_path):
     path.write_bytes(whole[:1000] + bytes(len(whole) - 1000))
     client = client_of(tmp_path / 'volume')
     message = one_line(generate(client), 503)
-    assert 'owner finds the reason' in message and str(tmp_path) not in message
+    assert 'see the log of the server' in message and str(tmp_path) not in message
     assert 'text-encoder.onnx: not a readable ONNX model' in client.lines[0]
     path.write_bytes(whole)
     assert generate(client).status_code == 200

@@ -300,7 +300,7 @@ def test_a_run_that_ends_the_worker_rests_for_a_while():
     strikes.add('b', 'it took long')
     now[0] = 40.0
     assert '(the last: it took longer)' in strikes.fault_of('a')
-    assert 'in 60 seconds' in strikes.fault_of('a') and strikes.fault_of('b') is None
+    assert 'in 60 s' in strikes.fault_of('a') and strikes.fault_of('b') is None
     now[0] = 101.0
     assert strikes.fault_of('a') is None
     strikes.add('a', 'again')                                 # once more is enough

@@ -125,8 +125,8 @@ def _parser():
     clean.set_defaults(act=_clean)
     serving = commands.add_parser(
         'serve', parents=[common], help='a web page and API that generate images from sentences',
-        description='A page and an API that generate with the runs of the volume, which is only '
-                    'read.')
+        description='Serves a web page and an API that generate images with the runs on the '
+                    'volume, which is only read.')
     serve.add_options(serving)
     serving.set_defaults(act=serve.serve)
     completing = commands.add_parser(

@@ -137,7 +137,7 @@ def _named_from_outside(path, volume):
     from_there = os.path.relpath(path, volume)
     if from_there.startswith(os.pardir):
         return '%s lies outside of the volume' % path
-    return '%s lies in the volume, but has to be named from there: %s' % (path, from_there)
+    return '%s is on the volume; give its path relative to the volume: %s' % (path, from_there)
 
 
 def _with_links(path):

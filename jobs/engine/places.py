@@ -23,7 +23,7 @@ def check_place(path: str) -> None:
     if os.path.islink(path):
         _check_link(path)
     elif os.path.lexists(path) and not os.path.isdir(path):
-        raise InputError('%s is no folder, and an output belongs there; move it away' % path)
+        raise InputError('%s is not a folder, but an output must go there; move it away' % path)
     elif os.path.ismount(path):
         raise InputError('%s is %s' % (path, NO_ROOM_BESIDE % file_system_of(path)))
 

@@ -82,7 +82,7 @@ def _copy(job, folder: str, output: Output, say) -> bool:
             raise InputError('%s: %s, and no whole checkpoint is left to resume from; put back '
                              'what is missing, choose another run.name, or %s'
                              % (folder, _few(texts), ANEW % folder))
-        say('%s: %s; it is made anew' % (folder, _few(texts)))
+        say('%s: %s; it will be made again' % (folder, _few(texts)))
         return False
     if texts:
         say('%s: %s; resumes from its newest whole checkpoint; lost records of steps between are '

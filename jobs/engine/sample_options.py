@@ -51,9 +51,9 @@ def add_options(parser):
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     what = parser.add_argument_group('captions', 'without these: held-out ones of the dataset')
     what.add_argument('--caption', action='append', default=[], metavar='TEXT',
-                      help='generate this caption; may be repeated')
+                      help='generate images for this caption; may be repeated')
     what.add_argument('--captions', type=user_path, metavar='FILE',
-                      help='generate the captions of a file, one a line')
+                      help='generate images for the captions in a file, one per line')
     noise = parser.add_argument_group('noise')
     noise.add_argument('--copies', type=int, metavar='N',
                        help='images of each of your captions (default: %d)' % COPIES)
@@ -61,11 +61,11 @@ def add_options(parser):
                        help='an image of each caption for each of these seeds instead of '
                             'sample.seed: 0,1,5-9; may be repeated')
     noise.add_argument('--truncation-z', type=float, metavar='T',
-                       help='generate values of z beyond T sigmas again: plainer images, less '
+                       help='resample values of z beyond T sigmas: plainer images, less '
                             'variety; 0: no z')
     noise.add_argument('--truncation-noise', type=float, metavar='T',
                        help='the same for the conditioning noise, which is cut at %g anyway' % CUT)
-    ways = parser.add_argument_group('ways from one image to another')
+    ways = parser.add_argument_group('interpolations between images')
     ways.add_argument('--interpolate-captions', nargs=2, metavar=('TEXT', 'TEXT'),
                       help='from one sentence to another, with the same noise')
     ways.add_argument('--interpolate-noise', nargs=2, type=int, metavar=('SEED', 'SEED'),
@@ -118,8 +118,8 @@ def _check_together(options):
                                         '--seeds'),
         (options.copies is None or not (options.seeds or between or noise),
          '--copies goes with captions alone; use --seeds for more images of each'),
-        (options.copies is None or own, '--copies is for --caption and --captions; of held-out '
-                                        'ones sample.images are generated'),
+        (options.copies is None or own, '--copies is for --caption and --captions; for held-out '
+                                        'captions set sample.images'),
         (options.copies is None or options.copies >= 1,
          '--copies %s: must be at least 1' % options.copies),
         (options.steps is None or between or noise,

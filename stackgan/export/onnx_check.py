@@ -81,7 +81,7 @@ class _Shapes:
 
     def _add(self, name, shape):
         if not name or name in self.shapes:
-            raise Fault('a name is missing or stands twice: %s' % _shown(name))
+            raise Fault('missing or duplicate name: %s' % _shown(name))
         if len(shape) > HIGHEST_RANK or size_of(shape) > LARGEST_TENSOR:
             raise Fault('a tensor of %s numbers, more than %d'
                         % (' x '.join('%d' % side for side in shape[:HIGHEST_RANK]),

@@ -53,5 +53,5 @@ def write_published(
     say('checkpoint %s as %s under the names of %s: %s, %d variables' % (
         os.path.basename(path), NAME, TITLES[layout], ', '.join(networks), len(shapes)))
     if facts.get('compat') and layout == ORIGINAL:
-        say('it was imported with --compat %s; that code generates with it as ours does without'
+        say('it was imported with --compat %s; under these names it generates as without --compat'
             % facts['compat'])

@@ -91,8 +91,8 @@ def colour_report(
     predicted, asked = np.asarray(predicted), np.asarray(asked)
     if real_accuracy < MIN_REAL_ACCURACY:
         raise StackganError(
-            'colour judge: right on %.1f %% of real test images, at least %.0f %% is needed to '
-            'judge generated ones; train it on more images'
+            'colour classifier: accuracy %.1f %% on real test images; at least %.0f %% is required '
+            'to judge generated ones; train it on more images'
             % (100 * real_accuracy, 100 * MIN_REAL_ACCURACY))
     if predicted.shape != asked.shape or len(asked) < 2:
         raise StackganError('colour report: %d images for %d captions; as many of each, and '

@@ -40,7 +40,7 @@ def create_app(
     def refuse_at_once():
         """Another name, too much, and another site that would generate by a visitor's browser."""
         if name_of(request.environ.get('HTTP_HOST', '')) not in hosts:
-            raise Refusal(421, 'The page is not served by the name that was asked for; open it as '
+            raise Refusal(421, 'Host name not allowed; open the page as '
                           'localhost, or start serve with --allow-host and that name')
         if (request.content_length or 0) > service.limits.body_bytes:
             raise RequestEntityTooLarge()

@@ -67,8 +67,8 @@ class Models:
             self._forget(run)
             self._say('run %s cannot generate images: %s'
                       % (run.name, ' '.join(str(error).split()) or type(error).__name__))
-            raise Refusal(503, 'The run %s cannot generate images at the moment; its owner finds '
-                          'the reason in the log' % run.name, 30)
+            raise Refusal(503, 'The run %s cannot generate images right now; see the log of '
+                          'the server' % run.name, 30)
 
     def _forget(self, run):
         models = self._loaded.pop(run.name, None)

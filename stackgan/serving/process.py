@@ -67,7 +67,7 @@ class Worker:
                 code = self._end(wait=1)
                 if not self._is_open:
                     raise stopping()
-                raise Ended('it was ended by %s, perhaps for want of memory'
+                raise Ended('it was killed by %s, possibly out of memory'
                             % signal.Signals(-code).name if code and code < 0 else str(error))
             finally:
                 self._doing = None
@@ -100,8 +100,8 @@ class Worker:
             if tries > 1 and self._is_open:
                 return self._begun(frame, tries - 1)
             self._say('the worker cannot be started: %s' % (str(error) or 'it does not answer'))
-            raise Refusal(503, 'The process that generates cannot be started; its owner finds the '
-                          'reason in the log', 30)
+            raise Refusal(503, 'The worker process cannot be started; see the log of the server',
+                          30)
 
     def state(
             self,

@@ -22,11 +22,11 @@ from stackgan.text.options import CHAR_CNN_RNN, OPTIONS, read_options
 RUN = 'python -m jobs %s --set run.name=%s'
 NO_ENCODER = ('it has no text encoder, so a sentence of yours cannot be embedded; name a published '
               'one with text.weights, or train one, then: ' + RUN)
-HELD_BACK = ('its embeddings came with the dataset and its text encoder did not make them; name '
-             'the published one that did with text.weights, then: ' + RUN)
+HELD_BACK = ('it uses precomputed embeddings that its text encoder did not produce; set '
+             'text.weights to the encoder that produced them, then: ' + RUN)
 OTHER_ENCODER = ('its captions were embedded by another text encoder than the one that is there '
                  'now; bring it up to date: ' + RUN)
-ODD_NAME = 'the name of its folder holds characters that are no text; rename the folder'
+ODD_NAME = 'its folder name contains control characters or is not UTF-8; rename the folder'
 DAMAGED = '%s cannot be used: %s; delete that output and make it again: ' + RUN
 JOB_OF = {'stage1': 'train-stage1', 'stage2': 'train-stage2', 'text-encoder': 'train-text-encoder',
           'embeddings': 'embed'}               # where it has another name than its output
@@ -151,7 +151,7 @@ class Runs:
     def _fault_of_machine(self, name):
         if self._has_tensorflow:
             return None
-        return ('it has no export to generate with here, where there is no TensorFlow; run export: '
+        return ('it has no export, and TensorFlow is not installed here; run: '
                 + RUN % ('export', name))
 
 

@@ -39,13 +39,13 @@ def make_service(
     def draw_next(wanted):
         """In the thread of the queue."""
         run, request = wanted
-        _refuse_undrawable(_judged(run, strikes))       # since it began to wait
+        _refuse_if_unable(_judged(run, strikes))       # since it began to wait
         try:
             generated = worker.generate(run, request)
         except Ended as error:
             strikes.add(run.name, str(error))
             say('run %s ended the worker: %s' % (run.name, error))
-            raise Refusal(503, 'The run %s could not be generated with: %s' % (run.name, error), 30)
+            raise Refusal(503, 'The run %s failed: %s' % (run.name, error), 30)
         strikes.forgive(run.name)
         return generated
 
@@ -79,13 +79,13 @@ def _find_run(service, name):
     if run is None:
         can_generate = [each.name for each in service.runs.all() if each.stages]
         raise Refusal(404, 'There is no run of that name; %s'
-                      % ('there are ' + ', '.join(can_generate) if can_generate
-                         else 'and none that can generate images'))
-    _refuse_undrawable(_judged(run, service.strikes))
+                      % ('available: ' + ', '.join(can_generate) if can_generate
+                         else 'no run can generate images yet'))
+    _refuse_if_unable(_judged(run, service.strikes))
     return run
 
 
-def _refuse_undrawable(run):
+def _refuse_if_unable(run):
     if not run.stages:
         raise Refusal(409, 'The run %s cannot generate images: %s' % (run.name, run.why_not))
 

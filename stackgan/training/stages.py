@@ -79,8 +79,8 @@ def _warm_start(config, stage1_folder):
                          % stage1_folder)
     compat = checkpoints.read_facts(path).get('compat')
     if compat:
-        raise InputError('%s: was imported with --compat %s, which only generating has; import it '
-                         'without to train on it' % (path, compat))
+        raise InputError('%s: was imported with --compat %s, which supports sampling only; import '
+                         'it without --compat to train on it' % (path, compat))
     variables = scope_variables(stage1.GENERATOR, False)
     if config.stage2.finetune_stage1:
         variables += scope_variables(stage1.DISCRIMINATOR, False)

@@ -85,7 +85,7 @@ def fit(
         folder,              # gets stats.jsonl
         platform,            # the `platform` section
         say,                 # prints a line
-        stop,                # `deferred()` and `requested`, as jobs.signals.Stop
+        stop,                # `deferred()` and `requested`, as jobs.engine.signals.Stop
 ):
     """Makes the steps that are left.
 

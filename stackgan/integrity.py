@@ -199,8 +199,8 @@ def _state_of(path: str) -> Optional[tuple]:
 def settle(stop: Any = None) -> None:
     """Waits until the files in use are read; raises InputError for a damaged one.
 
-    A `stop` (jobs.signals.Stop or alike) that is requested ends the wait: what is in use then is
-    read again by the process that resumes.
+    A `stop` (jobs.engine.signals.Stop or alike) that is requested ends the wait: what is in use
+    then is read again by the process that resumes.
     """
     with _lock:
         checks = list(_checks.values())

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from export_toy import finished_stage, finished_text_encoder, run
-from toy import ROOT, TINY, make_prepared, tiny_config
+from toy import ROOT, TINY, heed, make_prepared, tiny_config
 
 from jobs import export
 from jobs.engine.contract import Job
@@ -54,7 +54,7 @@ class Served:
             command += ['--set', text]
         self.process = subprocess.Popen(
             command + list(arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            universal_newlines=True, env=dict(os.environ, **environment))
+            universal_newlines=True, env=dict(os.environ, **environment), preexec_fn=heed)
         self.first_line = self.process.stdout.readline()
         found = re.search(r'(http://(\S+):(\d+)) shows', self.first_line)
         assert found, self.first_line + self.process.communicate()[0]

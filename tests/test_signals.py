@@ -7,7 +7,7 @@ import sys
 from collections import deque
 
 import pytest
-from toy import ROOT
+from toy import ROOT, heed
 
 from jobs.engine.signals import Stop
 from stackgan.data.worker_pool import WorkerPool
@@ -42,6 +42,7 @@ time.sleep(600)
 
 
 def start(code, *arguments, **how):
+    how['preexec_fn'] = how.get('preexec_fn') or heed
     process = subprocess.Popen([sys.executable, '-c', code] + list(arguments),
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                universal_newlines=True, **how)
@@ -55,7 +56,11 @@ def job(volume, rounds, **how):
 
 def ignoring(*numbers):
     """What nohup does before it starts a program."""
-    return lambda: [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    def ignore():
+        heed()
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+    return ignore
 
 
 @pytest.mark.parametrize('numbers', [
@@ -102,7 +107,7 @@ def test_run_hands_on_what_it_is_asked(tmp_path, number, nohup):
     (tmp_path / 'jobs').mkdir()
     (tmp_path / 'jobs' / '__init__.py').write_text('')
     (tmp_path / 'jobs' / '__main__.py').write_text(CHILD)
-    code = ('import sys; sys.path.insert(0, %r)\nfrom jobs import chain\n'
+    code = ('import sys; sys.path.insert(0, %r)\nfrom jobs.engine import chain\n'
             'sys.exit(chain._run_process("x", []))' % ROOT)
     process = start(code, cwd=str(tmp_path),
                     preexec_fn=ignoring(number) if nohup else None)

@@ -1,6 +1,7 @@
 """Small inputs for tests: a prepared dataset of coloured squares with ideal embeddings."""
 
 import os
+import signal
 import time
 
 import numpy as np
@@ -110,3 +111,9 @@ class NeverStop:
         def nothing():
             yield self
         return nothing()
+
+
+def heed():
+    """Lets a child be asked to stop, whatever this process was started to ignore (nohup)."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)

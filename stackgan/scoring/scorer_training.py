@@ -39,7 +39,7 @@ def train_scorer(
         settings,            # the `scorer` section
         platform,            # the `platform` section
         say,                 # prints a line
-        stop,                # `deferred()` and `requested`, as jobs.signals.Stop
+        stop,                # `deferred()` and `requested`, as jobs.engine.signals.Stop
 ):
     """Trains and measures. Raises Interrupted, with everything saved, when a stop is requested.
 

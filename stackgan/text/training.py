@@ -38,7 +38,7 @@ def train_text_encoder(
         seed,
         platform,            # the `platform` section
         say,                 # prints a line
-        stop,                # `deferred()` and `requested`, as jobs.signals.Stop
+        stop,                # `deferred()` and `requested`, as jobs.engine.signals.Stop
 ):
     """Trains, then scores retrieval on the test split.
 

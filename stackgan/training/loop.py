@@ -38,7 +38,7 @@ def run(
         folder,           # where records and checkpoints go; may hold an unfinished training
         session,          # tf.Session on the graph of `training`
         say,              # prints a line
-        stop,             # jobs.signals.Stop or alike: `deferred()`, `requested`
+        stop,             # jobs.engine.signals.Stop or alike: `deferred()`, `requested`
 ):
     """Trains to the end and returns the path of the last checkpoint.
 

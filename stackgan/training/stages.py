@@ -27,7 +27,7 @@ def train_stage(
         embeddings,          # folder with train.npy and test.npy
         folder,              # where to write; may hold an unfinished training
         say,                 # prints a line
-        stop,                # jobs.signals.Stop or alike
+        stop,                # jobs.engine.signals.Stop or alike
         stage1_folder=None,  # finished Stage-I; only for stage 2
 ):
     """Trains one stage to its end. Raises as `loop.run`."""

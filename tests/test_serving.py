@@ -254,7 +254,7 @@ def test_what_is_not_json_is_refused(client, body):
                                  RUN + '/export', RUN + '/'])
 def test_unknown_runs_are_refused(client, run):
     answer = client.post('/api/generate', json={'run': run, 'caption': CAPTION})
-    assert 'there are ' + RUN in one_line(answer, 404)
+    assert 'available: ' + RUN in one_line(answer, 404)
 
 
 def test_what_the_encoder_passes_over_is_said(client):
@@ -498,8 +498,8 @@ def test_only_the_encoder_that_embedded_the_captions_draws(tmp_path, volume):
     assert why_not(encoder, **{'text-encoder': encoder['content']}) is None
     assert why_not(published) is None
     assert 'another text encoder' in why_not(encoder, **{'text-encoder': 'another'})
-    assert 'its text encoder did not make them' in why_not(encoder)
-    assert 'did not make them' in one_line(generate(client), 409)
+    assert 'its text encoder did not produce' in why_not(encoder)
+    assert 'did not produce' in one_line(generate(client), 409)
 
 
 def test_an_import_that_draws_whole_batches_is_not_drawn_with(tmp_path, volume):

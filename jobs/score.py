@@ -111,7 +111,7 @@ def _score_checkpoints(work, stage, every, afresh=False):
     digests, training = _digests_of_checkpoints(folder), _training(folder, stage)
     for path in list(store.halves()) + store.all():
         if os.path.basename(path) not in digests:
-            work.say('%s is no whole checkpoint of this training and is not scored' % path)
+            work.say('%s is not a complete checkpoint of this training and is not scored' % path)
     to_score = [CheckpointToScore(
         path, os.path.relpath(path, work.volume), read_facts(path)['step'], stage,
         {'checkpoint': digests[os.path.basename(path)], 'training': training,

@@ -99,7 +99,7 @@ def test_two_volumes_with_one_target_exclude_each_other(linked, tmp_path, capsys
 
 @pytest.mark.parametrize('lead, text', [
     ('nowhere/out', 'which is not there; mount its disk or make that folder, or remove the link'),
-    ('file', 'which is no folder'), ('out', 'leads to itself'), ('loop', 'leads to itself')])
+    ('file', 'which is not a folder'), ('out', 'leads to itself'), ('loop', 'leads to itself')])
 @pytest.mark.parametrize('name', ['out', 'out.partial', 'runs'])
 def test_links_that_lead_to_no_folder_are_told(tmp_path, capsys, name, lead, text):
     (tmp_path / 'file').write_text('mine')
@@ -120,7 +120,7 @@ def test_a_file_where_a_folder_belongs_is_told(tmp_path, capsys, name):
     (tmp_path / name).write_text('mine')
     assert run(make_job(output='runs/out' if name == 'runs' else 'out'), tmp_path) == 2
     err = capsys.readouterr().err
-    assert 'no folder' in err and str(tmp_path / name) in err and len(err.splitlines()) == 1
+    assert 'not a folder' in err and str(tmp_path / name) in err and len(err.splitlines()) == 1
     assert (tmp_path / name).read_text() == 'mine'
 
 

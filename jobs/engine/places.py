@@ -39,14 +39,14 @@ def _check_ancestors(path):
 
 def _what_is(path):
     if not os.path.islink(path):
-        return 'no folder'
+        return 'not a folder'
     try:
         os.stat(path)
     except FileNotFoundError:
         return 'a link to %s, which is not there' % os.path.realpath(path)
     except OSError:
         return 'a link that leads to itself'
-    return 'a link to %s, which is no folder' % os.path.realpath(path)
+    return 'a link to %s, which is not a folder' % os.path.realpath(path)
 
 
 def _check_link(path):

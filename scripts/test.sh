@@ -35,7 +35,10 @@ for each in "${tested[@]}"; do
     done
     echo
     echo "== Python ${each%%=*} =="
-    STACKGAN_OTHER_PYTHON=$other "$python" -m pytest -q -n auto --dist loadfile "$@" || failed+=("Python ${each%%=*}")
+    # Between the oldest and the newest Python only what runs TensorFlow can differ.
+    case $each in 3.11=*) only=tensorflow ;; *) only= ;; esac
+    STACKGAN_TEST_ONLY=$only STACKGAN_OTHER_PYTHON=$other \
+        "$python" -m pytest -q -n auto --dist loadfile "$@" || failed+=("Python ${each%%=*}")
 done
 
 echo

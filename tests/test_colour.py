@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from stackgan.data.painted.generation import paint
+from stackgan.data.painted.drawing import paint
 from stackgan.data.painted.scene import scene_of
 from stackgan.data.painted.species import BODY_COLOURS, all_species
 from stackgan.errors import InputError, StackganError

@@ -13,7 +13,7 @@ from PIL import Image
 
 from stackgan.data.painted import make_dataset
 from stackgan.data.painted.captions import captions_of
-from stackgan.data.painted.generation import paint
+from stackgan.data.painted.drawing import paint
 from stackgan.data.painted.scene import scene_of
 from stackgan.data.painted.species import BODY_COLOURS, PALETTE, all_species
 from stackgan.errors import InputError

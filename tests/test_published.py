@@ -208,7 +208,7 @@ def test_what_compat_cannot_do_is_refused(tmp_path, capsys):
     prepared = make_prepared(tmp_path / 'prepared')
     embeddings = make_embeddings(tmp_path / 'embeddings', prepared, 64)
     os.makedirs(str(tmp_path / 'out'))
-    with pytest.raises(InputError, match='supports sampling only; import it without --compat to train'):
+    with pytest.raises(InputError, match='supports sampling only; import it without'):
         train_stage(2, config, prepared, embeddings, str(tmp_path / 'out'), print, NeverStop(),
                     folder_of(tmp_path, 1))
 

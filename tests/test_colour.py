@@ -23,8 +23,8 @@ def _prepared(numbers):
         half = int(0.75 * max(width, height))
         middle = x + width // 2, y + height // 2
         left, top = (max(at - half, 0) for at in middle)
-        right, bottom = (min(at + half, side) for at, side in zip(middle, scene.image))
-        crop = painting.image.crop((left, top, right, bottom)).resize((76, 76), Image.BICUBIC)
+        right, bottom = (min(at + half, side) for at, side in zip(middle, scene.picture))
+        crop = painting.picture.crop((left, top, right, bottom)).resize((76, 76), Image.BICUBIC)
         images.append(np.asarray(crop))
         labels.append(BODY_COLOURS.index(scene.species.body))
     return np.stack(images), np.array(labels)
@@ -110,7 +110,7 @@ def test_shuffling_gives_no_image_its_own_caption():
 
 
 def test_a_judge_that_fails_on_real_images_may_not_judge():
-    with pytest.raises(StackganError, match='79.0 % of real test images'):
+    with pytest.raises(StackganError, match='accuracy 79.0 % on real test images'):
         colour_report([0, 1], [0, 1], ('red', 'blue'), real_accuracy=0.79)
     assert colour_report([0, 1], [0, 1], ('red', 'blue'), real_accuracy=0.8)['accuracy'] == 1.0
 

@@ -1,4 +1,4 @@
-"""The built-in synthetic dataset: its layout, and that what it says about its images is true."""
+"""The embedded dataset: its layout, and that what it says about its pictures is true."""
 
 import collections
 import os
@@ -28,7 +28,7 @@ def dataset(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp('painted'))
     lines = []
     make_dataset(folder, IMAGES, SIDE, SEED, lines.append, workers=1)
-    assert len(lines) == 1 and '104 images of 96 species' in lines[0]
+    assert len(lines) == 1 and '104 pictures of 96 species' in lines[0]
     return folder
 
 
@@ -62,17 +62,17 @@ def test_lists_of_the_layout_agree(dataset):
         assert [classes[number][0] for number in numbers] == [r['class'] for r in members]
 
 
-def test_every_image_and_its_captions_are_there_and_nothing_else(dataset):
+def test_every_picture_and_its_captions_are_there_and_nothing_else(dataset):
     truth = read_json_lines(os.path.join(dataset, 'attributes.jsonl'))
-    images = ['CUB_200_2011/images/%s.jpg' % record['name'] for record in truth]
+    pictures = ['CUB_200_2011/images/%s.jpg' % record['name'] for record in truth]
     texts = ['text_c10/%s.txt' % record['name'] for record in truth]
     lists = ['CUB_200_2011/%s.txt' % name for name in (
         'images', 'image_class_labels', 'bounding_boxes', 'classes')]
     lists += ['%s/%s.pickle' % (split, name) for split in ('train', 'test')
               for name in ('filenames', 'class_info')]
-    assert files_below(dataset) == sorted(images + texts + lists + ['attributes.jsonl'])
-    for record, file, text in zip(truth, images, texts):
-        with Image.open(os.path.join(dataset, file)) as image:
+    assert files_below(dataset) == sorted(pictures + texts + lists + ['attributes.jsonl'])
+    for record, picture, text in zip(truth, pictures, texts):
+        with Image.open(os.path.join(dataset, picture)) as image:
             assert image.mode == 'RGB' and list(image.size) == record['picture']
             assert max(image.size) == SIDE
         x, y, width, height = record['box']
@@ -98,13 +98,13 @@ def test_a_smaller_dataset_of_the_same_seed_is_the_beginning(dataset, tmp_path):
                 os.path.join(dataset, path)), path
 
 
-def test_another_seed_draws_other_images():
-    first, second = (np.asarray(paint(scene_of(seed, 0, 96)).image) for seed in (3, 4))
+def test_another_seed_draws_other_pictures():
+    first, second = (np.asarray(paint(scene_of(seed, 0, 96)).picture) for seed in (3, 4))
     assert first.shape != second.shape or np.any(first != second)
 
 
-def test_fewer_images_than_species_are_refused(tmp_path):
-    with pytest.raises(InputError, match='95 images for 96 species'):
+def test_fewer_pictures_than_species_are_refused(tmp_path):
+    with pytest.raises(InputError, match='95 pictures for 96 species'):
         make_dataset(str(tmp_path), 95, SIDE, SEED, print)
     assert not os.listdir(str(tmp_path))
 
@@ -138,7 +138,7 @@ def test_body_and_wing_colours_do_not_give_each_other_away():
 def _changed(scene, **colours):
     """Mask (height, width) of the pixels that depend on some of the bird's colours."""
     other = scene._replace(species=scene.species._replace(**colours))
-    before, after = (np.asarray(paint(each).image, int) for each in (scene, other))
+    before, after = (np.asarray(paint(each).picture, int) for each in (scene, other))
     return np.abs(before - after).max(axis=2)
 
 
@@ -149,7 +149,7 @@ def _another(colour):
 @pytest.mark.parametrize('number', range(0, 96, 5))
 def test_parts_have_the_colours_that_are_said_and_the_body_is_the_largest(number):
     scene = scene_of(SEED, number, 160)
-    pixels = np.asarray(paint(scene).image, float)
+    pixels = np.asarray(paint(scene).picture, float)
     areas = {}
     for part in ('body', 'wing', 'head', 'beak'):
         said = getattr(scene.species, part)
@@ -230,4 +230,4 @@ def test_every_attribute_has_its_share():
                                 ('facing', 0.4, 2)):
         counts = collections.Counter(getattr(scene, name) for scene in scenes)
         assert len(counts) == values and min(counts.values()) > least * len(scenes), counts
-    assert len({scene.image for scene in scenes}) >= 5
+    assert len({scene.picture for scene in scenes}) >= 5

@@ -136,7 +136,7 @@ def test_a_run_without_export_is_drawn_by_its_checkpoint(client, volume, tmp_pat
     without = client_of(tmp_path / 'volume', has_tensorflow=False)
     facts = without.get('/api/runs').get_json()['runs'][0]
     assert not facts['can_generate'] and 'run: python -m jobs export' in facts['why_not']
-    assert 'run export' in one_line(generate(without), 409)
+    assert 'run: python -m jobs export' in one_line(generate(without), 409)
 
 
 # The description.

@@ -232,7 +232,7 @@ BEGINS = ('import sys, os, time, json\n'
 @pytest.mark.parametrize('program, how', [
     (BEGINS + 'time.sleep(1000)', 'longer than 0.5 seconds'),
     (BEGINS + 'sys.exit(0)', 'has ended'),
-    (BEGINS + 'os.kill(os.getpid(), 11)', 'ended by SIGSEGV'),
+    (BEGINS + 'os.kill(os.getpid(), 11)', 'killed by SIGSEGV'),
     (BEGINS + 'os.write(1, b"\\xff" * 1000); time.sleep(1000)', 'a frame of'),
     (BEGINS + 'os.write(1, frames.HEAD.pack(1 << 19, 0) + b"[" * (1 << 19)); time.sleep(1000)',
      'no JSON'),

@@ -66,7 +66,10 @@ def _exactly(descriptor, size, end):
     parts = []
     while size:
         _wait(descriptor, end)
-        part = os.read(descriptor, min(size, 1 << 16))
+        try:
+            part = os.read(descriptor, min(size, 1 << 16))
+        except OSError:                  # closed here, when the server stops
+            raise Gone('its pipe is closed')
         if not part:
             raise Gone('it has ended')
         parts.append(part)

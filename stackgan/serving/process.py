@@ -63,7 +63,7 @@ class Worker:
             except frames.Late:
                 self._end()
                 raise Ended('it took longer than %g seconds' % self._limits.drawing_seconds)
-            except frames.Gone as error:
+            except (frames.Gone, ValueError) as error:     # ValueError: its pipe is closed here
                 code = self._end(wait=1)
                 if not self._is_open:
                     raise stopping()
@@ -95,7 +95,7 @@ class Worker:
             frames.write(process.stdin.fileno(), frame, end)
             frames.read(process.stdout.fileno(), end)
             return process
-        except (frames.Gone, frames.Late, OSError) as error:
+        except (frames.Gone, frames.Late, OSError, ValueError) as error:
             self._end()
             if tries > 1 and self._is_open:
                 return self._begun(frame, tries - 1)
@@ -121,7 +121,7 @@ class Worker:
         except frames.Late:
             self._end()
             return 'does not answer'
-        except (frames.Gone, OSError):
+        except (frames.Gone, OSError, ValueError):
             self._end()
             return 'ends when it is started'
         finally:

@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 
 import pytest
+from test_contract import make_job, run
 from toy import ROOT, heed
 
 from jobs.engine.signals import Stop
@@ -88,6 +90,15 @@ def test_ctrl_c_stops_a_background_job_of_a_shell(tmp_path):
     process.send_signal(signal.SIGINT)
     process.communicate()
     assert process.returncode == 130
+
+
+def test_a_job_in_a_thread_heeds_none(tmp_path):
+    """Whose program this is in has handlers of its own."""
+    codes, before = [], signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=lambda: codes.append(run(make_job(), tmp_path)))
+    thread.start()
+    thread.join()
+    assert codes == [0] and signal.getsignal(signal.SIGTERM) == before
 
 
 def test_only_ctrl_c_is_impatient():

@@ -1,6 +1,7 @@
 """Being asked to stop: a job that can save what it has is asked first."""
 
 import signal
+import threading
 from contextlib import contextmanager
 
 from stackgan.errors import Interrupted
@@ -13,8 +14,10 @@ def heeded():
     """The signals that ask this process to stop, without those it was started to ignore (nohup).
 
     SIGINT is heeded in any case: a shell lets all its background jobs ignore it, and who sends
-    it to one by `kill` means it.
+    it to one by `kill` means it. A thread besides the main one cannot heed any.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return ()
     return tuple(number for number in SIGNALS
                  if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN)
 

@@ -85,7 +85,7 @@ fi
 run="$data/runs/painted-birds"
 words='--caption "a blue bird with brown wings"'
 echo
-echo "images   $run/samples/grid.png (64x64 and 256x256, each caption under its row)"
+echo "images     $run/samples/grid.png (64x64 and 256x256, each caption under its row)"
 echo "           $run/samples/64/ and $run/samples/256/, indexed by samples.jsonl"
 echo "report     $run/report/index.html"
 if [ "$way" = docker ]; then

@@ -145,7 +145,7 @@ def test_what_export_json_says(stages, exported):
     facts = facts_of(exported)
     assert facts['stage'] == 2 and facts['checkpoint']['step'] == 12
     assert facts['checkpoint']['name'] == '00000012' and len(facts['checkpoint']['sha256']) == 64
-    assert facts['weights'] == 'the EMA weights' and facts['model']['embedding_dim'] == 16
+    assert facts['weights'] == 'the EMA' and facts['model']['embedding_dim'] == 16
     assert facts['models'][1]['onnx']['opset'] == OPSET
     assert facts['models'][0]['atc']['command'] == (
         'atc --framework=3 --model=stackgan-stage2-b1.pb --output=stackgan-stage2-b1 '

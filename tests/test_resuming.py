@@ -19,7 +19,7 @@ from stackgan.files import files_below
 
 
 def pretend(work):
-    """Leaves what a training leaves, in no time, and goes on from its newest checkpoint."""
+    """Leaves what a training leaves, in no time, and resumes from its newest checkpoint."""
     steps, folder = int(work.config.stage1.epochs * 3), os.path.join(work.folder, 'checkpoints')
     found = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     done = int(found[-1]) if found else 0

@@ -165,7 +165,7 @@ def _facts(live):
             'name': os.path.basename(path), 'step': read_facts(path)['step'],
             'sha256': digest_of({name: digest_of_file(os.path.join(path, name))
                                  for name in files_below(path)})},
-        'weights': 'the EMA weights' if live.has_ema else 'the training itself',
+        'weights': 'the EMA' if live.has_ema else 'the training itself',
         'model': to_dict(live.dims),
         'versions': versions,
     }

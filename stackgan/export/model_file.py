@@ -1,6 +1,6 @@
 """Generating from an exported file, .pb or .onnx, as from a checkpoint.
 
-TensorFlow is loaded for a .pb alone: an .onnx is generated with where there is none.
+TensorFlow is loaded for a .pb alone: an .onnx needs none.
 """
 
 import os

@@ -48,7 +48,7 @@ def write_published(
         'layout': layout, 'stage': stage, 'model': to_dict(dims), 'networks': networks,
         'checkpoint': {'name': os.path.basename(path), 'step': facts['step']},
         'compat': facts.get('compat'),
-        'weights': 'the EMA weights' if set(sources) != set(shapes) else 'the training itself',
+        'weights': 'the EMA' if set(sources) != set(shapes) else 'the training itself',
         'versions': {'stackgan': stackgan.__version__, 'tensorflow': tf.__version__}})
     say('checkpoint %s as %s under the names of %s: %s, %d variables' % (
         os.path.basename(path), NAME, TITLES[layout], ', '.join(networks), len(shapes)))

@@ -93,7 +93,7 @@ def load_libraries(
         run,              # Run
         platform,         # the `platform` section
 ):
-    """Imports what generates with a run. What is missing is told when it is generated with."""
+    """Imports what generation with a run needs. What is missing is told at the first request."""
     try:
         if run.model is None:
             _load_tensorflow(platform)

@@ -232,5 +232,5 @@ def _kind_of(folder):
     try:
         check_facts(os.path.join(folder, OPTIONS))
         return read_options(folder)['kind']
-    except (Damaged, InputError):                    # is told when it is generated with
+    except (Damaged, InputError):                    # is told at the first request
         return CHAR_CNN_RNN

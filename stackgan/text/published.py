@@ -155,7 +155,7 @@ def _check_constants(path, convolutions, pools, recurrent, form):
 
 
 def _span(module):
-    """(positions, distance) of a convolution or pooling; the type of what is no number."""
+    """(positions, distance) of a convolution or pooling; the type of what is not a number."""
     found = [field(module, key) for key in ('kW', 'dW')]
     return tuple(value if isinstance(value, (int, float)) else type(value).__name__
                  for value in found)            # a table may have no end when it is shown

@@ -28,7 +28,7 @@ def _preview(config, volume):
     try:
         rows = commands(read_export(export), export, folder_of(JOB, config, volume), config.export)
     except InputError as error:
-        return ['the command is known once export is done (%s)' % error]
+        return [f'the command is known once export is done ({error})']
     atc = find_atc(os.environ)
     return [as_shell([atc or 'atc'] + words) for _, words, _ in rows]
 

@@ -28,7 +28,7 @@ def _variant(job, options):
         return job
     path = os.path.abspath(options.check)
     if not os.path.isfile(path):
-        raise InputError('export: --check %s: no such file' % options.check)
+        raise InputError(f'export: --check {options.check}: no such file')
     digest = digest_of_file(path)
     return job._replace(
         output=lambda config: run_folder(config, 'export-check-' + digest[:8]),
@@ -57,7 +57,7 @@ def _check(work, path):
     graph_def = check.read_graph(path)
     findings = check.check_graph(graph_def)
     for finding in findings:
-        work.say('%s: %s' % (finding.level, finding))
+        work.say(f'{finding.level}: {finding}')
     write_json(os.path.join(work.folder, 'check.json'), check.report_of(graph_def, findings))
     check.require_passed(path, findings)
     work.say('%s would pass: %d nodes, %d warnings' % (path, len(graph_def.node), len(findings)))

@@ -77,8 +77,7 @@ def _find(path):
     if os.path.isdir(path):
         found = sorted(name for name in os.listdir(path) if name.endswith('.index'))
         if len(found) != 1:
-            raise InputError('import-checkpoint: --from %s: a folder with %s; name one checkpoint'
-                             % (path, ', '.join(found) or 'no .index file'))
+            raise InputError('import-checkpoint: --from {}: a folder with {}; name one checkpoint'.format(path, ', '.join(found) or 'no .index file'))
         path = os.path.join(path, found[0])
     for ending in ENDINGS:
         if path.endswith(ending):
@@ -86,8 +85,9 @@ def _find(path):
     for file in (path + '.index', path):                   # the second: the form before V2
         if os.path.isfile(file):
             return path, file
-    raise InputError('import-checkpoint: --from %s: no such checkpoint; its files are NAME.index '
-                     'and NAME.data-00000-of-00001, name it without these endings' % path)
+    raise InputError(f'import-checkpoint: --from {path}: no such checkpoint; its files are '
+                     f'NAME.index '
+                     'and NAME.data-00000-of-00001, name it without these endings')
 
 
 JOB = Job(

@@ -19,7 +19,7 @@ JOB = Job(
     name='make-dataset',
     summary='paint the built-in synthetic dataset "painted birds" (images, boxes, captions, '
             'attributes)',
-    output=lambda config: config.data.raw or 'raw/%s' % config.data.name,
+    output=lambda config: config.data.raw or f'raw/{config.data.name}',
     inputs=lambda config, volume: (),
     settings=lambda config: to_dict(config.make_dataset),
     not_needed=_not_needed,

@@ -36,7 +36,7 @@ def _run(work):
 JOB = Job(
     name='preprocess',
     summary='crop and resize the images, split the set, check captions, make a contact sheet',
-    output=lambda config: 'prepared/%s' % config.data.name,
+    output=lambda config: f'prepared/{config.data.name}',
     inputs=_inputs,
     settings=_settings,
     run=_run,

@@ -61,8 +61,9 @@ def _digest_of_model(path):
     try:
         return digest_of_file(path)
     except OSError as error:
-        raise InputError('sample: --model %s: cannot be read: %s; name a .pb or .onnx that export '
-                         'wrote' % (path, error.strerror))
+        raise InputError(f'sample: --model {path}: cannot be read: {error.strerror}; name a .pb or '
+                         f'.onnx that export '
+                         'wrote')
 
 
 def _inputs(config, volume, stage='stage2', own_captions=False, is_judged=True, nearest=False):

@@ -88,7 +88,7 @@ def _weights_inputs(config, volume):
         if path is not None:
             if os.path.exists(os.path.join(volume, path + '.index')):    # of a checkpoint's files
                 path += '.index'
-            found.append(Input(name, path, hint='score.%s names it' % key))
+            found.append(Input(name, path, hint=f'score.{key} names it'))
     return found
 
 
@@ -107,19 +107,18 @@ def _score_checkpoints(work, stage, every, afresh=False):
     store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
     chosen = [store.best() if work.config.score.checkpoint == 'best' else store.last()]
     if None in chosen:
-        raise InputError('%s: no checkpoint there; train that stage first' % folder)
+        raise InputError(f'{folder}: no checkpoint there; train that stage first')
     digests, training = _digests_of_checkpoints(folder), _training(folder, stage)
     for path in list(store.halves()) + store.all():
         if os.path.basename(path) not in digests:
-            work.say('%s is not a complete checkpoint of this training and is not scored' % path)
+            work.say(f'{path} is not a complete checkpoint of this training and is not scored')
     to_score = [CheckpointToScore(
         path, os.path.relpath(path, work.volume), read_facts(path)['step'], stage,
         {'checkpoint': digests[os.path.basename(path)], 'training': training,
          'platform': precision(work.config)})
         for path in (store.all() if every else chosen) if os.path.basename(path) in digests]
     if not to_score:
-        raise InputError('%s is not a checkpoint of this training; train that stage again'
-                         % chosen[0])
+        raise InputError(f'{chosen[0]} is not a checkpoint of this training; train that stage again')
     score_checkpoints(to_score, work.inputs, work.folder, _earlier(work, afresh), work.config,
                       _digests(work), work.say)
 
@@ -144,7 +143,7 @@ def _earlier(work, afresh):
     if afresh or not read_manifest(finished):
         return []
     if not is_undamaged(os.path.join(finished, 'scores.jsonl')):
-        work.say('%s/scores.jsonl is damaged, so nothing is taken from there' % finished)
+        work.say(f'{finished}/scores.jsonl is damaged, so nothing is taken from there')
         return []
     return [finished]
 

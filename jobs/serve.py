@@ -32,7 +32,7 @@ def add_options(parser):
                              'address')
     parser.add_argument('--allow-host', metavar='NAME', action='append', default=[],
                         help='answer to this name too, beside localhost and the address it '
-                             'listens at; may be repeated (and adds to $%s)' % ALLOW_HOSTS)
+                             f'listens at; may be repeated (and adds to ${ALLOW_HOSTS})')
 
 
 def serve(
@@ -50,8 +50,9 @@ def serve(
         import flask  # noqa: F401
         import waitress  # noqa: F401
     except ImportError as error:
-        raise MissingRequirement('serve needs packages that are not installed (%s); install the '
-                                 'extra `serve` of pyproject.toml' % error)
+        raise MissingRequirement(f'serve needs packages that are not installed ({error}); install '
+                                 f'the '
+                                 'extra `serve` of pyproject.toml')
     from stackgan.serving.app import create_app
     from stackgan.serving.hosts import allowed_hosts, url_host
     from stackgan.serving.limits import Limits
@@ -74,7 +75,7 @@ def serve(
         server.start()
         say('http://%s:%d shows the runs of %s' % (url_host(options.host), server.port, volume))
         number = signal.sigwait(signals)
-        say('stopping after %s; finishing the request in progress' % signal.Signals(number).name)
+        say(f'stopping after {signal.Signals(number).name}; finishing the request in progress')
         server.stop(GRACE_SECONDS)
         say('stopped')
     finally:

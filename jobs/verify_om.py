@@ -30,7 +30,7 @@ def _variant(job, options):
             raise InputError('verify-om: --%s %d: must be from %d to %d'
                              % (name, getattr(options, name), least, most))
     if options.results and not os.path.isdir(options.results):
-        raise InputError('verify-om: --results %s: no such folder' % options.results)
+        raise InputError(f'verify-om: --results {options.results}: no such folder')
     results = options.results and os.path.abspath(options.results)
     return _job(options.loops, options.device, options.msame, results)
 
@@ -54,8 +54,7 @@ def _job(loops=LOOPS, device=0, msame=None, results=None):
         program = None if results else find_msame(msame)
         om = work.inputs.get('om')
         if program and om is None:
-            raise InputError('verify-om: %s is not there yet; run convert-om first'
-                             % run_folder(work.config, 'om'))
+            raise InputError('verify-om: {} is not there yet; run convert-om first'.format(run_folder(work.config, 'om')))
         verify(work.inputs['export'], om, work.folder, work.config.export,
                work.config.platform, program, results, loops, device, work.say)
 

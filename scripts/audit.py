@@ -24,14 +24,14 @@ def main() -> int:
             looked += 1
             for fault in each['vulns']:
                 found += 1
-                print('%s %s: %s%s' % (each['name'], each['version'], fault['id'],
+                print('{} {}: {}{}'.format(each['name'], each['version'], fault['id'],
                                        ', mended in ' + ', '.join(fault['fix_versions'])
                                        if fault['fix_versions'] else ''))
     if not looked:
         return fail('nothing was looked up: the service knows none of the packages; behind a '
                     'mirror of the index it is not there')
     if skipped:
-        print('audit: not looked up: %s' % ', '.join(sorted(set(skipped))))
+        print('audit: not looked up: {}'.format(', '.join(sorted(set(skipped)))))
     print('audit: %d known vulnerabilities in %d packages that were looked up' % (found, looked))
     return 0
 
@@ -50,7 +50,7 @@ def rounds(pins: Dict[str, Set[str]]) -> List[List[str]]:
     """Lists of requirements in which no package stands twice."""
     most = max(map(len, pins.values()), default=0)
     ordered = {name: sorted(versions) for name, versions in pins.items()}
-    return [['%s==%s' % (name, ordered[name][number]) for name in sorted(ordered)
+    return [[f'{name}=={ordered[name][number]}' for name in sorted(ordered)
              if len(ordered[name]) > number] for number in range(most)]
 
 

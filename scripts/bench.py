@@ -55,11 +55,11 @@ def main():
 
 def lane():
     import tensorflow as tf
-    return 'TF %s' % tf.__version__
+    return f'TF {tf.__version__}'
 
 
 def row(what, value, unit, note=''):
-    printing.complain('  %s: %s %s %s' % (what, value, unit, note))
+    printing.complain(f'  {what}: {value} {unit} {note}')
     return {'lane': lane(), 'what': what, 'value': value, 'unit': unit, 'note': note}
 
 
@@ -75,13 +75,13 @@ def training_rows(config, steps):
         measured.append((stage, size) + step_seconds(config, stage, size, steps, resolved))
     peak.measure()
     best, way = peak.best
-    rows = [row('GEMM peak (%s)' % kind, round(best / 1e9), 'GFLOP/s', 'by %s; %s' % (
-        way, ', '.join('%s %.0f' % (name, speed / 1e9) for name, speed in peak.speeds.items())))]
+    rows = [row(f'GEMM peak ({kind})', round(best / 1e9), 'GFLOP/s', 'by {}; {}'.format(
+        way, ', '.join(f'{name} {speed / 1e9:.0f}' for name, speed in peak.speeds.items())))]
     for stage, size, seconds, flops in measured:
         share = flops / seconds / best
         rows.append(dict(row('Stage-%s training, batch %d' % ('I' * stage, size),
                              round(size / seconds, 2), 'images/s',
-                             '%s, %.0f %% of the GEMM peak' % (kind, 100 * share)), share=share))
+                             f'{kind}, {100 * share:.0f} % of the GEMM peak'), share=share))
     return rows
 
 
@@ -144,7 +144,7 @@ def loader_rows(folder, config):
         before = resident_mib()
         batches = Batches(split, embeddings, 2, 64, config.model, 4, 0)
         seconds = [timed(lambda: batches.make(step)) for step in range(12)]  # noqa: B023
-        rows.append(row('loader with %s images' % format(images, ','),
+        rows.append(row('loader with {} images'.format(format(images, ',')),
                         round(max(resident_mib() - before, 0.0), 1), 'MiB more',
                         'after 12 batches of 64 at 304 px'))
     rows.append(row('batch of 64 at 304 px', round(1000 * float(np.median(seconds)), 1), 'ms',
@@ -220,8 +220,8 @@ def np_zeros():
 def random_inception(folder):
     """Folder of a checkpoint like that of StackGAN-inception-model; made in another process."""
     path = os.path.join(folder, 'inception')
-    code = ('import sys; sys.path.insert(0, %r); sys.path.insert(0, %r); import bench; '
-            'bench.write_inception(%r)' % (ROOT, os.path.join(ROOT, 'scripts'), path))
+    code = ('import sys; sys.path.insert(0, {!r}); sys.path.insert(0, {!r}); import bench; '
+            'bench.write_inception({!r})'.format(ROOT, os.path.join(ROOT, 'scripts'), path))
     subprocess.run([sys.executable, '-c', code], check=True)
     return path
 
@@ -275,9 +275,9 @@ def print_table(rows):
         if public and each['value']:
             ratio = (public / each['value'] if each['unit'].startswith(('ms', 'MiB'))
                      else each['value'] / public)
-            ratio = '%.1fx' % ratio
-        cells.append((each['lane'], each['what'], '%g %s' % (each['value'], each['unit']),
-                      '%g' % public if public else '', ratio, each['note']))
+            ratio = f'{ratio:.1f}x'
+        cells.append((each['lane'], each['what'], '{:g} {}'.format(each['value'], each['unit']),
+                      f'{public:g}' if public else '', ratio, each['note']))
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     for line in cells:
         printing.show('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())

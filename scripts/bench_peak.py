@@ -72,8 +72,8 @@ def timed(action: Callable) -> float:
 
 def faults(rows: List[dict]) -> List[str]:
     """What is wrong with what was measured: nothing is faster than the fastest there is."""
-    return ['%s, %s: %.0f %% of the GEMM peak; the peak was measured too low, or the operations '
-            'are counted wrongly' % (each['lane'], each['what'], 100 * each['share'])
+    return ['{}, {}: {:.0f} % of the GEMM peak; the peak was measured too low, or the operations '
+            'are counted wrongly'.format(each['lane'], each['what'], 100 * each['share'])
             for each in rows if each.get('share', 0) > 1]
 
 

@@ -114,11 +114,11 @@ def _steps(session, network, plan, folder, checkpoints, first, stop):
             loss, _ = session.run([network.loss, network.update], feed)
             done = step + 1
             _check_finite(np.isfinite(loss), step, plan, checkpoints)
-            progress.advance(plan.batch_size, 'loss %.4f' % loss)
+            progress.advance(plan.batch_size, f'loss {loss:.4f}')
             if done % LOG_EVERY_STEPS == 0 or done == plan.steps:
                 stats.write(json.dumps({
                     'step': done, 'loss': float(loss), 'learning_rate': rate,
-                    '%s_per_second' % plan.unit: round(progress.rate(), 1)}) + '\n')
+                    f'{plan.unit}_per_second': round(progress.rate(), 1)}) + '\n')
             if (done % plan.checkpoint_every_steps == 0 or done == plan.steps
                     or stop.requested):
                 _check_finite(session.run(network.is_finite), step, plan, checkpoints)

@@ -38,11 +38,11 @@ def open_checkpoint(prefix: str) -> Any:
         size = 1 if types[name] == tf.string else types[name].size
         for side in shape:
             if side < 0:
-                raise ValueError('%r has no known shape' % name[:60])
+                raise ValueError(f'{name[:60]!r} has no known shape')
             size *= side
         total += size
         if total > most:
-            raise ValueError('%r and others are larger than the files are' % name[:60])
+            raise ValueError(f'{name[:60]!r} and others are larger than the files are')
     return reader
 
 
@@ -50,7 +50,7 @@ def _size_of(path):
     try:
         facts = os.stat(path)
     except OSError as error:
-        raise ValueError('%s: %s' % (os.path.basename(path), error.strerror))
+        raise ValueError(f'{os.path.basename(path)}: {error.strerror}')
     if not stat.S_ISREG(facts.st_mode):
-        raise ValueError('%s is not a regular file' % os.path.basename(path))
+        raise ValueError(f'{os.path.basename(path)} is not a regular file')
     return facts.st_size

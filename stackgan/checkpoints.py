@@ -74,8 +74,7 @@ class Checkpoints:
         for path, lacks in self.halves().items():
             is_old = last is not None and _step(path) < _step(last)
             if say:
-                say('%s is not a complete checkpoint (without %s) and is %s'
-                    % (path, ', '.join(lacks), 'removed' if is_old else 'not used'))
+                say('{} is not a complete checkpoint (without {}) and is {}'.format(path, ', '.join(lacks), 'removed' if is_old else 'not used'))
             if is_old:
                 self._remove(path)
 
@@ -151,9 +150,9 @@ def read_facts(path):
     try:
         facts = read_json(os.path.join(path, FACTS))
     except (OSError, ValueError) as error:
-        raise InputError('%s: not a checkpoint (%s)' % (path, error))
+        raise InputError(f'{path}: not a checkpoint ({error})')
     if not isinstance(facts, dict) or not isinstance(facts.get('step'), int):
-        raise InputError('%s: not a checkpoint (%s tells no step)' % (path, FACTS))
+        raise InputError(f'{path}: not a checkpoint ({FACTS} tells no step)')
     return facts
 
 
@@ -175,11 +174,12 @@ def _unreadable(path, error):
                 while stream.read(BLOCK_BYTES):
                     pass
     except OSError as refused:
-        return InputError('%s: cannot be read: %s; the checkpoint may be intact: check the '
-                          'disk and the file permissions' % (refused.filename or path,
-                                                               refused.strerror))
-    return InputError('%s: not a readable checkpoint (%s); remove that folder to resume from the '
-                      'one before it' % (path, reason))
+        return InputError(f'{refused.filename or path}: cannot be read: {refused.strerror}; the '
+                          f'checkpoint may be intact: check the '
+                          'disk and the file permissions')
+    return InputError(f'{path}: not a readable checkpoint ({reason}); remove that folder to resume '
+                      f'from the '
+                      'one before it')
 
 
 def restore(
@@ -201,15 +201,14 @@ def restore(
     wanted = {name: variable.shape.as_list() for name, variable in named.items()}
     missing = sorted(set(wanted) - set(stored))
     extra = [] if is_part else sorted(set(stored) - set(wanted))
-    reshaped = ['%s %s (wanted %s)' % (name, list(stored[name]), wanted[name])
+    reshaped = [f'{name} {list(stored[name])} (wanted {wanted[name]})'
                 for name in sorted(set(wanted) & set(stored))
                 if list(stored[name]) != wanted[name]]
     faults = [_few('missing', missing), _few('not expected', extra),
               _few('of other dimensions', reshaped)]
     if any(faults):
-        raise InputError('%s: a checkpoint of another network or of other dimensions: %s; set '
-                         'the model section as it was, or start a new run with run.name'
-                         % (path, '; '.join(f for f in faults if f)))
+        raise InputError('{}: a checkpoint of another network or of other dimensions: {}; set '
+                         'the model section as it was, or start a new run with run.name'.format(path, '; '.join(f for f in faults if f)))
     with session.graph.as_default():         # outside of it TensorFlow 2 thinks it is eager
         try:
             with plain_path(path) as plain:
@@ -225,7 +224,7 @@ def ema_of(
     """{stored name: variable}, the EMA of each variable that has one there."""
     stored = variables_of(path)
     named = {v.op.name: v for v in variables}
-    averages = {name: '%s/%s' % (EMA, name) for name in named}
+    averages = {name: f'{EMA}/{name}' for name in named}
     return {averages[name] if averages[name] in stored else name: variable
             for name, variable in named.items()}
 
@@ -234,4 +233,4 @@ def _few(label, names):
     if not names:
         return ''
     more = ' and %d more' % (len(names) - 2) if len(names) > 2 else ''
-    return '%s: %s%s' % (label, ', '.join(names[:2]), more)
+    return '{}: {}{}'.format(label, ', '.join(names[:2]), more)

@@ -93,7 +93,7 @@ def file_system_of(path: str) -> str:
                     best = (point, words[2])
     except (OSError, IndexError):
         pass
-    return '%s at %s' % (best[1], best[0]) if best[0] else 'this file system'
+    return f'{best[1]} at {best[0]}' if best[0] else 'this file system'
 
 
 def refusal(error: OSError, path: Optional[str] = None) -> Optional[str]:
@@ -104,8 +104,9 @@ def refusal(error: OSError, path: Optional[str] = None) -> Optional[str]:
     if error.errno == errno.EINVAL and (not error.filename
                                         or error.strerror != os.strerror(errno.EINVAL)):
         return None                                # not of the file system: an argument of ours
-    return ('%s: the file system (%s) refuses what a job needs: %s; put the data volume on a local '
-            'disk with --data' % (place, file_system_of(place), os.strerror(error.errno)))
+    return (f'{place}: the file system ({file_system_of(place)}) refuses what a job needs: '
+            f'{os.strerror(error.errno)}; put the data volume on a local '
+            'disk with --data')
 
 
 def no_room(error: BaseException, path: str) -> Optional[str]:
@@ -127,8 +128,8 @@ def no_room(error: BaseException, path: str) -> Optional[str]:
         free = 'of unknown size'
     reason = {errno.ENOSPC: free,
               errno.EDQUOT: 'the disk quota of user %d is used up' % os.getuid(),
-              errno.EFBIG: 'a file would be larger than `ulimit -f`, or %s, allows'
-                           % file_system_of(path)}[number]
+              errno.EFBIG: f'a file would be larger than `ulimit -f`, or {file_system_of(path)}, allows'}[number]
     more = '' if number == errno.ENOSPC else ' or raise the limit'
-    return ('no space left on %s (%s); make room%s and run the same command again: it resumes '
-            'where it stopped' % (path, reason, more))
+    return (f'no space left on {path} ({reason}); make room{more} and run the same command again: '
+            f'it resumes '
+            'where it stopped')

@@ -147,14 +147,14 @@ def _unique(pairs):
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError('duplicate key %r' % max(keys, key=keys.count)[:60])
+        raise ValueError(f'duplicate key {max(keys, key=keys.count)[:60]!r}')
     return found
 
 
 def _finite(text):
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError('%s is not a finite number' % text[:60])
+        raise ValueError(f'{text[:60]} is not a finite number')
     return value
 
 

@@ -59,10 +59,10 @@ def read_graph(
         if graph_def.node:
             return graph_def
     except WireFault as fault:
-        reason = ' (%s)' % fault
+        reason = f' ({fault})'
     except (DecodeError, RuntimeError):          # the second: what Python's own parser may raise
         pass
-    raise InputError('%s: not %s%s; %s' % (path, title, reason, remedy))
+    raise InputError(f'{path}: not {title}{reason}; {remedy}')
 
 
 def require_operations(
@@ -76,8 +76,7 @@ def require_operations(
     """
     other = sorted({node.op for node in graph_def.node if node.op not in allowed})
     if other:
-        raise Unfit('it holds operations that %s has not: %s'
-                    % (kind, ', '.join(repr(name[:40])[1:-1] for name in other[:5])))
+        raise Unfit('it holds operations that {} has not: {}'.format(kind, ', '.join(repr(name[:40])[1:-1] for name in other[:5])))
     if graph_def.library.ListFields():
         raise Unfit('it holds functions')
     nodes, repeated = {node.name: node for node in graph_def.node}, 0
@@ -87,17 +86,17 @@ def require_operations(
             del node.attr[name]
         for name, known in TEXTS.items():      # TensorFlow 1.15 crashes at some others
             if name in node.attr and node.attr[name].s not in known:
-                raise Unfit('%s has another %s than %s' % (_shown(node), name, known[0].decode()))
+                raise Unfit(f'{_shown(node)} has another {name} than {known[0].decode()}')
         for value in node.attr.values():
             if value.HasField('func') or value.list.func or value.HasField('placeholder'):
-                raise Unfit('%s calls a function' % _shown(node))
+                raise Unfit(f'{_shown(node)} calls a function')
             for tensor in [value.tensor] if value.HasField('tensor') else value.list.tensor:
                 repeated += _repeated(node, tensor)
         for name in _names_of_sizes(node):
             source = nodes.get(name.split(':')[0])
             if source is None or source.op != 'Const' or \
                     _declared(source, source.attr['value'].tensor) > MAX_SIZES:
-                raise Unfit('%s computes the shape of what it gives' % _shown(node))
+                raise Unfit(f'{_shown(node)} computes the shape of what it gives')
     if repeated > MAX_REPEATED:
         raise Unfit('its constants stand for %d numbers that are not there' % repeated)
 
@@ -121,7 +120,7 @@ def import_checked(
                             name=scope)
     except (ValueError, KeyError, TypeError, AssertionError, tf.errors.OpError) as error:
         raise Unfit(' '.join(str(error).split())[:200])
-    given = {'%s/%s' % (scope, name) for name in inputs}
+    given = {f'{scope}/{name}' for name in inputs}
     operations = [each for each in graph.get_operations() if each.name not in before | given]
     work, images = 0, batch or 1
     for operation in operations:
@@ -134,7 +133,7 @@ def import_checked(
                      // max(1, weights.shape.as_list()[-1])]
         work += sum(sizes)
     if work > WORK_PER_IMAGE * images:
-        raise Unfit('it takes more work than %.0e multiplications an image' % WORK_PER_IMAGE)
+        raise Unfit(f'it takes more work than {WORK_PER_IMAGE:.0e} multiplications an image')
 
 
 def _part_of(graph_def, outputs, inputs):
@@ -164,7 +163,7 @@ def _size(operation, tensor, batch):
     size = 1
     for side in sides:
         if side is None or side == 0 and operation.type != 'Const':
-            raise Unfit('%s has no fixed shape' % _shown(operation))
+            raise Unfit(f'{_shown(operation)} has no fixed shape')
         size *= side
     if size > LARGEST_TENSOR:
         raise Unfit('%s gives %s numbers, more than %d'
@@ -184,7 +183,7 @@ def _declared(node, tensor):
     sides = [each.size for each in tensor.tensor_shape.dim]
     if tensor.dtype not in TYPES or tensor.tensor_shape.unknown_rank or len(sides) > HIGHEST_RANK \
             or min(sides + [0]) < 0:
-        raise Unfit('%s is a constant of no known type or shape' % _shown(node))
+        raise Unfit(f'{_shown(node)} is a constant of no known type or shape')
     size = 1
     for side in sides:
         size *= side

@@ -97,8 +97,9 @@ def is_undamaged(path: str) -> bool:
 
 def damage(path: str, fault: str, job: str) -> InputError:
     """The error for a damaged file of a job's output."""
-    return InputError('%s %s: the disk, or a copy, has damaged it; make it again: %s --force '
-                      '(`verify` finds all such files)' % (path, fault, job))
+    return InputError(f'{path} {fault}: the disk, or a copy, has damaged it; make it again: {job} '
+                      f'--force '
+                      '(`verify` finds all such files)')
 
 
 def _recorded(path: str) -> Optional[Tuple[str, str]]:

@@ -67,11 +67,11 @@ def downsample(
 
 def _cross_entropy(logits, label):
     if logits.shape.ndims != 1:
-        raise ValueError('logits: shape %s, expected one dimension' % logits.shape)
+        raise ValueError(f'logits: shape {logits.shape}, expected one dimension')
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(
         logits=logits, labels=tf.fill(tf.shape(logits), label)))
 
 
 def _same_shape(a, b):
     if a.shape.as_list() != b.shape.as_list():
-        raise ValueError('shapes %s and %s differ' % (a.shape, b.shape))
+        raise ValueError(f'shapes {a.shape} and {b.shape} differ')

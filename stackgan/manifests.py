@@ -37,10 +37,10 @@ def look_at(folder: str) -> Output:
     manifest, fault = _load(folder)
     fault = fault or _oddity(manifest)
     if fault:
-        return Output(None, ['%s %s' % (MANIFEST, fault)], [])
+        return Output(None, [f'{MANIFEST} {fault}'], [])
     manifest.setdefault('notes', {})
     lost = lost_files(folder, manifest)
-    return Output(manifest, ['%s %s' % (name, lost[name]) for name in sorted(lost)],
+    return Output(manifest, [f'{name} {lost[name]}' for name in sorted(lost)],
                   sorted(lost))
 
 
@@ -63,9 +63,9 @@ def _load(folder: str) -> Tuple[Any, Optional[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return None, 'is missing'
     except OSError as error:
-        return None, 'cannot be read (%s)' % error.strerror
+        return None, f'cannot be read ({error.strerror})'
     except ValueError as error:
-        return None, 'is damaged (%s)' % ' '.join(str(error).split())[:80]
+        return None, 'is damaged ({})'.format(' '.join(str(error).split())[:80])
 
 
 def lost_files(folder: str, manifest: dict) -> Dict[str, str]:
@@ -106,7 +106,7 @@ def _oddity(manifest: Any) -> Optional[str]:
         return _damaged('request is missing or invalid')
     for name, kind in (('content', str), ('finished', str), ('versions', dict)):
         if not isinstance(manifest.get(name), kind):
-            return _damaged('%s is missing or invalid' % name)
+            return _damaged(f'{name} is missing or invalid')
     seconds = manifest.get('seconds')
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) \
             or not abs(seconds) < 1e12:
@@ -129,7 +129,7 @@ def _oddity_of_files(files: Any) -> Optional[str]:
 
 
 def _damaged(how: str) -> str:
-    return 'is damaged (%s)' % how
+    return f'is damaged ({how})'
 
 
 def is_plain(name: str) -> bool:

@@ -22,5 +22,5 @@ def read_model_file(
     except ValueError as error:
         reason = str(error)
     except OSError as error:
-        reason = 'cannot be read: %s' % error.strerror
-    raise InputError('%s: %s; %s' % (path, reason, remedy))
+        reason = f'cannot be read: {error.strerror}'
+    raise InputError(f'{path}: {reason}; {remedy}')

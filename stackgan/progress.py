@@ -78,15 +78,15 @@ class Progress:
             rate = self.rate()
             text += '  %s/s' % (('%.1f' if rate < 100 else '%.0f') % rate)
             if self.done < self.total:
-                text += '  %s left' % duration((self.total - self.done) / rate)
+                text += f'  {duration((self.total - self.done) / rate)} left'
             else:
-                text += '  took %s' % duration(time.monotonic() - self.started)
+                text += f'  took {duration(time.monotonic() - self.started)}'
         return text + ('  ' + self.note if self.note else '')
 
     def _generate(self, end=''):
         filled = int(BAR_CELLS * self.done / max(self.total, 1))
         bar = '#' * filled + '.' * (BAR_CELLS - filled)
-        self.terminal.redraw(self.text().replace(self.label, '%s [%s]' % (self.label, bar), 1), end)
+        self.terminal.redraw(self.text().replace(self.label, f'{self.label} [{bar}]', 1), end)
 
     def _line(self):
         self.terminal.line(self.text())

@@ -28,7 +28,7 @@ class UnreadableText(InputError):
     """A text file that cannot be read; `reason` says why without its name."""
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__('%s %s' % (path, reason))
+        super().__init__(f'{path} {reason}')
         self.reason = reason
 
 
@@ -64,8 +64,8 @@ def read_lines(path: str, limit: int = MAX_TABLE_BYTES) -> List[str]:
 def require_whole(text: str, origin: str) -> None:
     """Raises InputError for text in which bytes were replaced; `origin` names file and line."""
     if '\ufffd' in text:
-        raise InputError('%s: %r holds bytes that are not UTF-8; save the file as UTF-8'
-                         % (origin, text.strip()[:60]))
+        raise InputError(f'{origin}: {text.strip()[:60]!r} holds bytes that are not UTF-8; save '
+                         f'the file as UTF-8')
 
 
 def _read_bytes(path, limit):
@@ -78,7 +78,7 @@ def _read_bytes(path, limit):
             raise
         raise UnreadableText(path, 'cannot be read (%s)' % (error.strerror or error))
     except ValueError as error:                        # too large, or a NUL in its path
-        raise UnreadableText(path, 'cannot be read (%s)' % error)
+        raise UnreadableText(path, f'cannot be read ({error})')
 
 
 def decode(data: bytes) -> Text:
@@ -90,7 +90,7 @@ def decode(data: bytes) -> Text:
         text = data.decode(encoding)
     except UnicodeDecodeError:
         if encoding != 'utf-8':
-            raise ValueError('is damaged %s; save it as UTF-8' % encoding.upper()[:6])
+            raise ValueError(f'is damaged {encoding.upper()[:6]}; save it as UTF-8')
         text, is_whole = data.decode(encoding, 'replace'), False
     if '\0' in text:
         raise ValueError('holds NUL characters: it is no text, or in an encoding that is not '

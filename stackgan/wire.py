@@ -57,7 +57,7 @@ def read_message(
 
 def _read(data, table, budget, place, deeper):
     if not deeper:
-        raise WireFault('%s lies too deep' % place)
+        raise WireFault(f'{place} lies too deep')
     found: Dict[str, Any] = {}
     position, end = 0, len(data)
     while position < end:
@@ -75,7 +75,7 @@ def _read(data, table, budget, place, deeper):
         elif field.repeated:
             found.setdefault(field.name, []).append(value)
         elif field.name in found:
-            raise WireFault('%s has two of %s' % (place, field.name))
+            raise WireFault(f'{place} has two of {field.name}')
         else:
             found[field.name] = value
     return found
@@ -90,7 +90,7 @@ def _value(data, position, wire, field, budget, place, deeper):
         number, position = _varint(data, position, place)
         return [_signed(number)], position
     if wire != OF.get(kind, DELIMITED) if isinstance(kind, str) else wire != DELIMITED:
-        raise WireFault('%s in %s is of another wire type' % (field.name, place))
+        raise WireFault(f'{field.name} in {place} is of another wire type')
     if kind == INT:
         number, position = _varint(data, position, place)
         return _signed(number), position
@@ -110,7 +110,7 @@ def _delimited(part, field, budget, place, deeper):
         try:
             return str(part, 'utf-8')
         except UnicodeDecodeError:
-            raise WireFault('%s in %s is no UTF-8' % (field.name, place))
+            raise WireFault(f'{field.name} in {place} is no UTF-8')
     if field.kind == INTS:
         return _packed(part, budget, place)
     if field.kind in (BYTES, FIXED):
@@ -132,14 +132,14 @@ def _varint(data, position, place):
     number = shift = 0
     while shift < 70:
         if position >= len(data):
-            raise WireFault('%s is cut off' % place)
+            raise WireFault(f'{place} is cut off')
         byte = data[position]
         position += 1
         number |= (byte & 127) << shift
         if byte < 128:
             return number & 0xFFFFFFFFFFFFFFFF, position
         shift += 7
-    raise WireFault('%s holds a number of more than 64 bits' % place)
+    raise WireFault(f'{place} holds a number of more than 64 bits')
 
 
 def _signed(number):
@@ -148,5 +148,5 @@ def _signed(number):
 
 def _step(data, position, size, place):
     if position + size > len(data):
-        raise WireFault('%s is cut off' % place)
+        raise WireFault(f'{place} is cut off')
     return position + size

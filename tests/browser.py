@@ -94,7 +94,7 @@ class Browser:
             self.complaints.append(str(parameters['args']))
         elif method == 'Log.entryAdded' and parameters['entry']['level'] in ('error', 'warning'):
             entry = parameters['entry']
-            self.complaints.append('%s: %s' % (entry.get('url'), entry['text']))
+            self.complaints.append('{}: {}'.format(entry.get('url'), entry['text']))
 
     def open(self, url):
         """Opens a page and waits until it is loaded."""
@@ -116,7 +116,7 @@ class Browser:
             value = answer.get('result', {}).get('result', {}).get('value')
             if value:
                 return value
-            assert time.time() < end, ('never true: %s' % script, answer)
+            assert time.time() < end, (f'never true: {script}', answer)
             time.sleep(0.02)
 
     def type(self, text):
@@ -133,9 +133,10 @@ class Browser:
     def click(self, selector):
         """Clicks where an element is."""
         x, y = self.evaluate(
-            '(() => {const it = document.querySelector(%s); it.scrollIntoView({block: "center"});'
+            f'(() => {{const it = document.querySelector({json.dumps(selector)}); '
+            f'it.scrollIntoView({{block: "center"}});'
             'const box = it.getBoundingClientRect();'
-            'return [box.x + box.width / 2, box.y + box.height / 2]})()' % json.dumps(selector))
+            'return [box.x + box.width / 2, box.y + box.height / 2]})()')
         for kind in ('mousePressed', 'mouseReleased'):
             self.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
 

@@ -9,7 +9,7 @@ import pytest
 # Files whose tests do not run TensorFlow. They run in the oldest and the newest Python; a further
 # version of TensorFlow needs the others alone (STACKGAN_TEST_ONLY=tensorflow).
 WITHOUT_TENSORFLOW = [
-    'test_%s.py' % name for name in (
+    f'test_{name}.py' for name in (
         'alphabet', 'architecture', 'archives', 'arguments', 'audit', 'bases', 'bench',
         'chain_order', 'cleaning', 'command_line', 'commands', 'completion', 'compose', 'config',
         'contract', 'docker_chain', 'docs', 'earlier_version', 'environments', 'file_systems',

@@ -37,7 +37,7 @@ def make_stage(
         variables = tf.global_variables()
         if averages:
             variables = variables + [
-                tf.get_variable('%s/%s' % (EMA, v.op.name), v.shape.as_list(),
+                tf.get_variable(f'{EMA}/{v.op.name}', v.shape.as_list(),
                                 use_resource=True) for v in variables]
         for variable in variables:
             variable.load(_values(random, variable), session)
@@ -108,8 +108,7 @@ def install_fake(folder, name):
     os.makedirs(str(folder), exist_ok=True)
     path = os.path.join(str(folder), name)
     with open(path, 'w') as stream:
-        stream.write('#!/bin/sh\nexec "%s" -S -E "%s" "$@"\n'
-                     % (sys.executable, os.path.join(FAKES, 'fake_%s.py' % name)))
+        stream.write('#!/bin/sh\nexec "{}" -S -E "{}" "$@"\n'.format(sys.executable, os.path.join(FAKES, f'fake_{name}.py')))
     os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
     return path
 

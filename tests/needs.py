@@ -56,7 +56,7 @@ def program(name: str) -> str:
     """Path of a program that a test gives; the test is skipped without it."""
     path = shutil.which(name)
     if not path:
-        pytest.skip('no program %s on PATH; install it' % name)
+        pytest.skip(f'no program {name} on PATH; install it')
     return path
 
 
@@ -64,8 +64,8 @@ def shared(*parts: str) -> str:
     """Path of a folder of facts or data that are not in the repository."""
     path = os.path.join(SHARED, *parts)
     if not os.path.isdir(path):
-        pytest.skip('%s is not on this machine (STACKGAN_SHARED names its parent)'
-                    % os.path.join(*parts))
+        pytest.skip(f'{os.path.join(*parts)} is not on this machine (STACKGAN_SHARED names its '
+                    f'parent)')
     return path
 
 

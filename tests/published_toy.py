@@ -65,19 +65,19 @@ class Original:
         return '%s_%d' % (kind, number) if number else kind
 
     def dense(self, x):
-        name = '%s/%s/Linear/' % (self.network, self._name('custom_fully_connected'))
+        name = '{}/{}/Linear/'.format(self.network, self._name('custom_fully_connected'))
         return x.dot(self.values[name + 'Matrix']) + self.values[name + 'bias']
 
     def norm(self, x, inner=None):
         outer = 'fc_batch_norm' if inner else self._name('conv_batch_norm')
-        name = '%s/%s/%s/' % (self.network, outer, inner or outer)
+        name = f'{self.network}/{outer}/{inner or outer}/'
         mean, variance, gamma, beta = [self.values[name + leaf].astype(np.float64) for leaf in
                                        ('mean', 'variance', 'gamma', 'beta')]
         return gamma * (x - mean) / np.sqrt(variance + 1e-5) + beta
 
     def conv(self, x, stride=1):
         name = self._name('custom_conv2d')
-        kernel = self.values['%s/%s/%s/w' % (self.network, name, name)].astype(np.float64)
+        kernel = self.values[f'{self.network}/{name}/{name}/w'].astype(np.float64)
         side, size = kernel.shape[0], x.shape[1] // stride
         pad = (side - 1) // 2
         x = np.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)], 'constant')

@@ -68,7 +68,7 @@ class Reader:
         monkeypatch.setattr(chain, '_run_process', lambda name, given: command_line.main(
             [name] + list(given)))
         monkeypatch.setattr(cleaning, 'clean_containers', lambda environment: 0)
-        monkeypatch.setenv('PATH', '%s:%s' % (os.path.join(self.folder, 'bin'), os.environ['PATH']))
+        monkeypatch.setenv('PATH', '{}:{}'.format(os.path.join(self.folder, 'bin'), os.environ['PATH']))
         for name in ('STACKGAN_CONFIG', 'STACKGAN_DATA', 'STACKGAN_SET'):
             monkeypatch.delenv(name, raising=False)
 
@@ -93,7 +93,7 @@ class Reader:
                 code = command_line.main(arguments)
             except SystemExit as done:
                 code = done.code
-        assert not code, 'exit code %s: %s' % (code, output.getvalue())
+        assert not code, f'exit code {code}: {output.getvalue()}'
         return output.getvalue()
 
 
@@ -166,15 +166,15 @@ def compose(reader, words):
     profiles = {'*'} | {name for service in project['services'].values()
                         for name in service.get('profiles', ())}
     while words[0] == '--profile':
-        assert words[1] in profiles, 'no profile %s in compose.yaml' % words[1]
+        assert words[1] in profiles, f'no profile {words[1]} in compose.yaml'
         words = words[2:]
     options, rest = _split_options(words[1:])
     _check_options(words[0], [option for option, _ in options])
     if words[0] != 'run':
-        assert set(rest) <= set(project['services']), 'services: %s' % rest
+        assert set(rest) <= set(project['services']), f'services: {rest}'
         return ''
     service, given = rest[0], [word.replace('/data/', 'data/') for word in rest[1:]]
-    assert service in project['services'], 'no service %s in compose.yaml' % service
+    assert service in project['services'], f'no service {service} in compose.yaml'
     entry = dict(options).get('--entrypoint', '').split() or project['services'][service][
         'entrypoint']
     if given[:1] == ['-c']:
@@ -200,8 +200,7 @@ def _check_options(subcommand, options):
         done = subprocess.run(['docker', 'compose', subcommand, '--help'], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, universal_newlines=True)
         for option in options:
-            assert re.search(r'(^|[ ,])%s\b' % option, done.stdout), '%s: no %s' % (
-                subcommand, option)
+            assert re.search(rf'(^|[ ,]){option}\b', done.stdout), f'{subcommand}: no {option}'
 
 
 def script(reader, words):
@@ -209,7 +208,7 @@ def script(reader, words):
     while not words[0].startswith('scripts/'):      # sudo, with its options; variables
         words = words[1:]
     path = os.path.join(ROOT, words[0])
-    assert os.access(path, os.X_OK), '%s is no program' % path
+    assert os.access(path, os.X_OK), f'{path} is no program'
     with open(path) as stream:
         text = stream.read()
     if 'python' not in text.splitlines()[0]:
@@ -219,8 +218,8 @@ def script(reader, words):
         text += open(beside).read() if os.path.exists(beside) else ''
     for word in words[1:]:
         is_file = word in PLACEHOLDERS.values() or '.tar' in word
-        assert is_file or re.search(r'(?<![\w-])%s\b' % re.escape(word), text), (
-            '%s knows no %s' % (words[0], word))
+        assert is_file or re.search(rf'(?<![\w-]){re.escape(word)}\b', text), (
+            f'{words[0]} knows no {word}')
     return ''
 
 
@@ -233,7 +232,7 @@ def conversion(reader, words):
     entry = {'inputs': [{'name': each, 'shape': [1, size]} for each, size in inputs],
              'outputs': [{'name': 'stage%d/generator/images' % stage} for stage in (1, 2)]}
     wanted = atc.arguments(entry, name + '.pb', name, config.export)
-    assert words[1:] == wanted, 'convert-om says: %s' % ' '.join(wanted)
+    assert words[1:] == wanted, 'convert-om says: {}'.format(' '.join(wanted))
     return ''
 
 
@@ -296,5 +295,5 @@ FORMS = (
     (r'(export )?\w+=\S*$', assignment),
     (r'atc ', conversion),
     (r'(python\S* -m )?pip (install|wheel|download) ', packages),
-    (r'(%s) ' % '|'.join(AS_THEY_ARE), as_it_is),
+    (r'({}) '.format('|'.join(AS_THEY_ARE)), as_it_is),
 )

@@ -17,7 +17,7 @@ def make(folder, words=WORDS, inputs=6, uni=8, bi=5, seed=0):
         return random.normal(0, 0.6, shape).astype(np.float32)
 
     def gru(prefix, size):
-        return {'%s_%s' % (prefix, name): array(*shape) for name, shape in (
+        return {f'{prefix}_{name}': array(*shape) for name, shape in (
             ('W', (inputs, 2 * size)), ('b', (2 * size,)), ('U', (size, 2 * size)),
             ('Wx', (inputs, size)), ('bx', (size,)), ('Ux', (size, size)))}
 

@@ -45,7 +45,7 @@ def imported(path):
             above = path.split(os.sep)[:-node.level] if node.level else []
             module = '.'.join(above + [node.module] if node.module else above)
             for alias in node.names:
-                yield '%s.%s' % (module, alias.name)
+                yield f'{module}.{alias.name}'
 
 
 @pytest.mark.parametrize('path', SOURCES)
@@ -54,15 +54,15 @@ def test_arrows(path):
     for name in imported(path):
         words = name.split('.')
         if words[0] == 'jobs':
-            assert parts[0] == 'jobs', '%s imports %s' % (path, name)
-        assert words[0] not in ('tests', 'toy', 'pytest'), '%s imports a test' % path
+            assert parts[0] == 'jobs', f'{path} imports {name}'
+        assert words[0] not in ('tests', 'toy', 'pytest'), f'{path} imports a test'
         if words[0] == 'npu_bridge':
-            assert parts[1] == 'platforms', '%s imports %s' % (path, name)
+            assert parts[1] == 'platforms', f'{path} imports {name}'
         if words[0] == 'stackgan' and parts[0] == 'stackgan':
             own = parts[1][:-3] if len(parts) == 2 else parts[1]
             part = words[1] if len(words) > 1 else ''
             known = TOP_MAY_IMPORT.get(own, set()) if len(parts) == 2 else MAY_IMPORT[own]
-            assert part in known | SHARED | {own, '', '__version__'}, '%s imports %s' % (path, name)
+            assert part in known | SHARED | {own, '', '__version__'}, f'{path} imports {name}'
 
 
 @pytest.mark.parametrize('path', SOURCES)
@@ -72,7 +72,7 @@ def test_the_inside_of_a_package_is_imported_by_its_part_alone(path):
         words = name.split('.')
         inner = os.path.join(ROOT, *words[:3])
         if len(words) > 4 and words[0] == 'stackgan' and os.path.isdir(inner):
-            assert path.split(os.sep)[:2] == words[:2], '%s imports %s' % (path, name)
+            assert path.split(os.sep)[:2] == words[:2], f'{path} imports {name}'
 
 
 @pytest.mark.parametrize('path', SOURCES)

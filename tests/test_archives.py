@@ -136,7 +136,7 @@ def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves, capsys):
     before = state(str(raw))
     assert_same(raw, tmp_path, cub)
     said = capsys.readouterr().out
-    assert said.startswith('used in place: %s' % raw) and str(raw / moves[0][1]) in said
+    assert said.startswith(f'used in place: {raw}') and str(raw / moves[0][1]) in said
     shutil.rmtree(str(tmp_path / 'scratch'))                 # of links: what they lead to stays
     assert state(str(raw)) == before
 
@@ -196,7 +196,7 @@ def test_messages_name_the_archive_and_not_where_it_was_unpacked(cub, tmp_path):
     with pytest.raises(InputError) as caught:
         run(raw, tmp_path / 'out', settings())
     assert str(caught.value).startswith(
-        '%s/CUB_200_2011.tgz: CUB_200_2011/bounding_boxes.txt: image 1: ' % raw)
+        f'{raw}/CUB_200_2011.tgz: CUB_200_2011/bounding_boxes.txt: image 1: ')
 
 
 def test_two_of_a_kind_are_an_error(cub, published, tmp_path):
@@ -411,9 +411,9 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path, kind):
 
 # ---- kill, command line
 
-UNPACK = """
+UNPACK = f"""
 import sys, time
-sys.path[:0] = [%r, %r]
+sys.path[:0] = [{HERE!r}, {os.path.dirname(HERE)!r}]
 from raw_toy import settings
 from stackgan.data import raw_view, archives
 from stackgan.data.layouts.pieces import cub_pieces
@@ -424,7 +424,7 @@ def slowly(self, member, show):
         time.sleep(600)                              # until the kill
 archives._Take.take = slowly
 raw_view.view_raw(sys.argv[1], cub_pieces(settings()), sys.argv[2], print)
-""" % (HERE, os.path.dirname(HERE))
+"""
 
 
 def test_a_kill_while_unpacking_loses_that_archive_only(prepared, published, tmp_path,
@@ -461,7 +461,7 @@ def test_embeddings_that_did_not_come_are_named_by_the_kind_that_is_wanted(tmp_p
     make_prepared(tmp_path / 'prepared' / 'painted-birds')
     for kind in ('char-CNN-RNN', 'skip-thought'):
         config = tiny_config('text.source=pickle', 'data.precomputed_embeddings=' + kind)
-        with pytest.raises(InputError, match='came without .train,test./%s-embeddings' % kind):
+        with pytest.raises(InputError, match=f'came without .train,test./{kind}-embeddings'):
             uses_precomputed_embeddings(config, str(tmp_path))
 
 

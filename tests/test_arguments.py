@@ -28,7 +28,7 @@ def home(tmp_path, monkeypatch):
 def test_a_tilde_is_the_home_folder_in_every_path(home):
     config = to_dict(tiny_config(
         'make_dataset=null', 'data.layout=folder', 'data.crop=centre', 'data.split.by=lists',
-        'text.source=auto', *['%s=~/x' % name for name in sorted(PATHS)]))
+        'text.source=auto', *[f'{name}=~/x' for name in sorted(PATHS)]))
     for name in PATHS:
         value = config
         for part in name.split('.'):
@@ -40,11 +40,11 @@ def test_a_tilde_before_the_volume_and_the_configuration(home, monkeypatch, caps
     with open(os.path.join(home, 'mine.yaml'), 'w') as stream:
         stream.write('run: {name: mine}\n')
     assert main(['status', '--config=~/mine.yaml', '--data=~/volume']) == 0
-    assert 'volume %s/volume' % home in capsys.readouterr().out
+    assert f'volume {home}/volume' in capsys.readouterr().out
     monkeypatch.setenv('STACKGAN_CONFIG', '~/mine.yaml')
     monkeypatch.setenv('STACKGAN_DATA', '~/volume')
     assert main(['status']) == 0
-    assert 'volume %s/volume' % home in capsys.readouterr().out
+    assert f'volume {home}/volume' in capsys.readouterr().out
     assert not os.path.exists('~')
 
 

@@ -157,8 +157,8 @@ def test_what_was_converted_before_an_interruption_is_kept(tools, monkeypatch, t
     """ATC that works once, then fails: the second run converts the second model only."""
     once = tmp_path / 'bin' / 'atc'
     real = once.read_text()
-    once.write_text(real.replace('exec', 'if [ -e "%s" ]; then FAKE_ATC=E10001; export FAKE_ATC; fi'
-                                 '\ntouch "%s"\nexec' % (tmp_path / 'flag', tmp_path / 'flag')))
+    once.write_text(real.replace('exec', 'if [ -e "{}" ]; then FAKE_ATC=E10001; export FAKE_ATC; fi'
+                                 '\ntouch "{}"\nexec'.format(tmp_path / 'flag', tmp_path / 'flag')))
     assert convert(tools) == 1
     first = os.path.join(folder_of(tools, 'om') + '.partial', 'stackgan-stage2-b1.om')
     before = os.stat(first).st_mtime_ns
@@ -213,9 +213,9 @@ def test_order_of_the_search(tmp_path, monkeypatch):
 def test_a_toolkit_that_is_not_set_up_gets_its_environment(tmp_path):
     install = str(tmp_path / 'latest')
     found = environment_for(install + '/atc/bin/atc', {'PATH': '/bin', 'PYTHONPATH': '/mine'})
-    assert found['PATH'] == '%s/atc/ccec_compiler/bin:%s/atc/bin:/bin' % (install, install)
+    assert found['PATH'] == f'{install}/atc/ccec_compiler/bin:{install}/atc/bin:/bin'
     assert found['PYTHONPATH'] == install + '/atc/python/site-packages:/mine'
-    assert found['LD_LIBRARY_PATH'] == '%s/atc/lib64:%s/acllib/lib64' % (install, install)
+    assert found['LD_LIBRARY_PATH'] == f'{install}/atc/lib64:{install}/acllib/lib64'
     assert found['ASCEND_OPP_PATH'] == install + '/opp'
     assert environment_for('/usr/bin/atc', {'PATH': '/bin'}) == {'PATH': '/bin'}
 

@@ -63,7 +63,7 @@ def test_every_job_leaves_its_files(volume):
             run / 'report': ['index.html']}.items():
         assert read_manifest(str(folder)), folder
         for name in names + ['config.yaml', 'log.txt', 'manifest.json']:
-            assert (folder / name).exists(), '%s/%s' % (folder, name)
+            assert (folder / name).exists(), f'{folder}/{name}'
     assert not [name for name in os.listdir(str(run)) if 'partial' in name]
 
 

@@ -151,7 +151,7 @@ def test_half_ones_are_told_and_never_used(saved, file):
     assert sorted(store.halves()) == [paths[0], paths[2]]
     lines = []
     store.clean(lines.append)
-    assert 'without %s' % file[:11] in lines[0] and 'removed' in lines[0] and len(lines) == 2
+    assert f'without {file[:11]}' in lines[0] and 'removed' in lines[0] and len(lines) == 2
     assert not os.path.exists(paths[0]) and os.path.exists(paths[2])      # no removal left that
     save(30)
     assert store.halves() == {} and store.last() == paths[2]

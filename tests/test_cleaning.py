@@ -12,18 +12,17 @@ CONFIG = "*' config '*) echo '{\"name\": \"x\", \"services\": {}}';; "
 HELP = 'Run docker --help for more information'
 # What a `docker` on PATH does with its words; others than Compose and an engine have other words.
 CLIENTS = {
-    'no plugin': ("*) echo 'docker: unknown command: docker compose' >&2; echo '%s' >&2; exit 1;;"
-                  % HELP, 0, 'no containers: docker has no Compose v2 (docker: unknown command'),
-    'no plugin, before 23': ("*compose*) echo 'unknown flag: --profile' >&2; echo '%s' >&2; "
-                             "exit 125;;" % HELP, 0, 'no containers: docker has no Compose v2'),
+    'no plugin': (f"*) echo 'docker: unknown command: docker compose' >&2; echo '{HELP}' >&2; exit 1;;", 0, 'no containers: docker has no Compose v2 (docker: unknown command'),
+    'no plugin, before 23': (f"*compose*) echo 'unknown flag: --profile' >&2; echo '{HELP}' >&2; "
+                             "exit 125;;", 0, 'no containers: docker has no Compose v2'),
     'another language': ("*) echo 'Unbekannter Befehl' >&2; exit 1;;", 0,
                          'no containers: docker has no Compose v2 (Unbekannter Befehl)'),
     'no engine': (CONFIG + "*) echo 'Cannot connect to the daemon' >&2; exit 1;;", 0,
                   'no containers: the Docker engine does not answer (Cannot connect'),
     'no project': ("*) echo 'no json';;", 0, 'no containers: docker compose config gives no'),
     'says nothing': ('*) exit 1;;', 0, 'docker has no Compose v2 (it says nothing)'),
-    'a failure': (CONFIG + "*' down '*) echo 'network busy' >&2; echo '%s' >&2; exit 1;; "
-                  "*) echo 28.2;;" % HELP, 2,
+    'a failure': (CONFIG + f"*' down '*) echo 'network busy' >&2; echo '{HELP}' >&2; exit 1;; "
+                  "*) echo 28.2;;", 2,
                   'the containers are not removed: docker compose --profile * down '
                   '--remove-orphans: network busy'),
     'all is well': (CONFIG + '*) echo 28.2;;', 0, 'the containers of the project are removed'),
@@ -36,7 +35,7 @@ def output(tmp_path, monkeypatch):
     def pretend(client):
         path = tmp_path / 'bin' / 'docker'
         path.parent.mkdir(exist_ok=True)
-        path.write_text('#!/bin/sh\ncase " $* " in %s esac\n' % client)
+        path.write_text(f'#!/bin/sh\ncase " $* " in {client} esac\n')
         path.chmod(0o755)
         monkeypatch.setenv('PATH', str(path.parent))
     for name in ('smoke', 'smoke.partial', 'smoke.partial.copy', 'smoke.previous'):
@@ -66,6 +65,6 @@ def test_a_chain_in_containers_says_what_is_missing(output, monkeypatch):
     pretend(CLIENTS['no plugin'][0])
     with pytest.raises(MissingRequirement, match='no Compose v2'):
         compose.Project({})
-    pretend("*version*) echo v2;; *) echo 'services.x: bad' >&2; echo '%s' >&2; exit 15;;" % HELP)
+    pretend(f"*version*) echo v2;; *) echo 'services.x: bad' >&2; echo '{HELP}' >&2; exit 15;;")
     with pytest.raises(ConfigError, match='services.x: bad$'):
         compose.Project({})

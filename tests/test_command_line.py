@@ -66,7 +66,7 @@ def test_bad_configuration_is_exit_code_2_and_one_line(arguments, text):
 
 def test_environment_variables_name_configuration_and_volume(tmp_path):
     done = call('status', STACKGAN_CONFIG='smoke', STACKGAN_DATA=str(tmp_path))
-    assert 'configuration smoke, volume %s' % tmp_path in done.stdout
+    assert f'configuration smoke, volume {tmp_path}' in done.stdout
 
 
 def test_missing_raw_data_is_exit_code_2(tmp_path):

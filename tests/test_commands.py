@@ -65,9 +65,9 @@ def test_every_command(name, reader):
         try:
             printed = {skeleton(line) for line in reader.give(list(command.words)).splitlines()}
         except AssertionError as error:
-            faults.append('%s\n    %s' % (command, str(error)[:600]))
+            faults.append(f'{command}\n    {str(error)[:600]}')
             continue
-        faults += ['%s\n    does not print: %s' % (command, line) for line in command.printed
+        faults += [f'{command}\n    does not print: {line}' for line in command.printed
                    if compared(line) and skeleton(line) not in printed]
     assert not faults, '\n'.join(faults)
 

@@ -13,7 +13,7 @@ from jobs.engine.command_line import main
 def complete(script, *words):
     """What bash offers for the last of the words."""
     ask = ('COMP_WORDS=(%s); COMP_CWORD=%d; _stackgan; printf "%%s\\n" "${COMPREPLY[@]}"'
-           % (' '.join("'%s'" % word for word in words), len(words) - 1))
+           % (' '.join(f"'{word}'" for word in words), len(words) - 1))
     done = subprocess.run([needs.program('bash'), '-c', script + '\n' + ask], cwd=ROOT,
                           stdout=subprocess.PIPE, check=True, universal_newlines=True)
     return done.stdout.split()
@@ -50,4 +50,4 @@ def test_the_version(capsys):
     assert done.value.code == 0
     with open(os.path.join(ROOT, 'stackgan', '__init__.py'), encoding='utf-8') as stream:
         version = stream.read().split("__version__ = '")[1].split("'")[0]
-    assert capsys.readouterr().out == 'stackgan %s\n' % version
+    assert capsys.readouterr().out == f'stackgan {version}\n'

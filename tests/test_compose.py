@@ -59,7 +59,7 @@ def test_every_combination_is_valid():
         for overlays in platforms[platform]:
             project = resolve(*overlays, STACKGAN_PLATFORM=platform, STACKGAN_DATA=data)
             kinds = {service['image'] for service in project['services'].values()}
-            assert kinds == {'stackgan/%s:%s' % (kind, platform) for kind in (
+            assert kinds == {f'stackgan/{kind}:{platform}' for kind in (
                 'preprocess', 'train', 'score', 'convert', 'serve')}
             for service in job_services(project).values():
                 volume = service['volumes'][0]
@@ -217,7 +217,7 @@ def test_requirements_are_pinned_and_hashed(platform):
     must = {'preprocess': {'pillow', 'pyyaml'}, 'train': {'pillow', 'pyyaml', 'torchfile'},
             'convert': {'onnx', 'onnxruntime'}, 'serve': {'flask', 'waitress', 'onnxruntime'}}
     for kind in must:
-        path = os.path.join(ROOT, 'docker', 'requirements', '%s-%s.txt' % (kind, platform))
+        path = os.path.join(ROOT, 'docker', 'requirements', f'{kind}-{platform}.txt')
         with open(path) as stream:
             blocks = re.findall(r'^[a-z].*(?:\n[ \t].*)*', stream.read(), re.M)
         assert blocks and all('==' in block and '--hash=sha256:' in block for block in blocks)

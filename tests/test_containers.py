@@ -177,7 +177,7 @@ def test_a_volume_of_another_user_is_named(volume):
     process = runner(volume, '--on', 'docker')
     text = process.communicate()[0]
     assert process.returncode == 2, text
-    assert 'chown -R %s:%s %s, or set STACKGAN_UID' % (USER, USER, volume) in text
+    assert f'chown -R {USER}:{USER} {volume}, or set STACKGAN_UID' in text
 
 
 def test_a_full_volume_goes_on_when_there_is_room(volume):
@@ -186,7 +186,7 @@ def test_a_full_volume_goes_on_when_there_is_room(volume):
     def mount(options):
         return subprocess.run(['mount', '-t', 'tmpfs', '-o', options, 'tmpfs',
                                str(volume)]).returncode
-    if mount('size=24m,uid=%s,gid=%s' % (USER, USER)):
+    if mount(f'size=24m,uid={USER},gid={USER}'):
         pytest.skip('a small file system cannot be mounted here; run the tests as root')
     try:
         with Compose(volume, 'full') as compose:
@@ -304,7 +304,7 @@ def test_the_images_build_on_a_stand_in_for_the_ascend_base(volume):
                   'os.environ["ASCEND_AICPU_PATH"], os.environ["LD_LIBRARY_PATH"], os.getuid())')
         code, text = compose.call('run', '--rm', '--no-deps', '--entrypoint', 'sh', 'train-stage1',
                                   '-c', 'sed s/-m.jobs/-c/ /usr/local/bin/stackgan > /tmp/c && '
-                                  'sh /tmp/c \'%s\'' % script)
+                                  f'sh /tmp/c \'{script}\'')
         assert code == 0, text
         assert ('(3, 7) /app:/usr/local/Ascend/tfplugin /usr/local/Ascend/nnae/latest '
                 '/usr/local/Ascend/nnae/latest/fwkacllib/lib64 ' + USER) in text
@@ -321,7 +321,7 @@ def test_conversion_with_a_fake_atc_and_without(volume, tmp_path):
         assert code == 3 and 'the frozen graph passed the check' in text, text
         assert 'atc --framework=3' in text
         code, text = compose.call(
-            'run', '--rm', '--no-deps', '-v', '%s:/usr/local/bin/atc:ro' % program,
+            'run', '--rm', '--no-deps', '-v', f'{program}:/usr/local/bin/atc:ro',
             '-v', os.path.join(ROOT, 'tests', 'fakes') + ':/fakes:ro', 'convert-om')
         assert code == 0, text
     assert (volume / 'runs' / 'smoke' / 'om' / 'stackgan-stage2-b1.om').exists()

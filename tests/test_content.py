@@ -19,8 +19,8 @@ def noting(work):
     """Work that leaves the same, with records of when and how fast."""
     os.makedirs(os.path.join(work.folder, 'events'), exist_ok=True)
     clock, speed = time.time(), random.random()
-    with open(os.path.join(work.folder, 'events', 'events.%s' % clock), 'w') as stream:
-        stream.write('%s' % clock)
+    with open(os.path.join(work.folder, 'events', f'events.{clock}'), 'w') as stream:
+        stream.write(f'{clock}')
     write_json_lines(os.path.join(work.folder, 'stats.jsonl'), [{'per_second': speed}])
     write_json_lines(os.path.join(work.folder, 'scores.jsonl'), [{'value': 1, 'seconds': speed}])
     write_json(os.path.join(work.folder, 'made.json'), {'batch': work.config.train.batch_size})

@@ -208,7 +208,7 @@ def test_a_full_disk_is_explained_and_loses_nothing(tmp_path, capsys):
         assert run(make_job(), tmp_path) == 0
         before = content(tmp_path / 'out')
         assert run(make_job(body=fill), tmp_path, tiny_config('train.batch_size=8')) == 1
-        assert 'no space left on %s' % tmp_path in capsys.readouterr().err
+        assert f'no space left on {tmp_path}' in capsys.readouterr().err
         assert content(tmp_path / 'out') == before
         os.unlink(str(tmp_path / 'out.partial' / 'large'))         # someone makes room
         assert run(make_job(), tmp_path, tiny_config('train.batch_size=8')) == 0

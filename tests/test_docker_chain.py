@@ -124,14 +124,14 @@ def test_what_containers_do_not_see(tmp_path):
     raw = tmp_path / 'elsewhere'
     raw.mkdir()
     arguments = ['run', '--config', 'folder', '--data', str(tmp_path / 'volume'), '--set',
-                 'data.raw=%s' % raw, '--until', 'preprocess']
+                 f'data.raw={raw}', '--until', 'preprocess']
     done = call(*arguments)
-    assert 'run: local, because %s lies outside of the volume' % raw in done.stdout
+    assert f'run: local, because {raw} lies outside of the volume' in done.stdout
     volume = tmp_path / 'volume'
     (volume / 'raw' / 'mine').mkdir(parents=True)
 
     def hidden(path):
-        config = load_config(ROOT + '/configs/folder.yaml', ['data.raw=%s' % path])
+        config = load_config(ROOT + '/configs/folder.yaml', [f'data.raw={path}'])
         jobs = chain.until('preprocess', config, str(volume))
         return docker_runner.out_of_sight(jobs, config, str(volume))
 

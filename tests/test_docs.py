@@ -33,7 +33,7 @@ def test_every_key_is_in_the_table_and_no_other():
 
 def test_the_readme_names_every_job():
     text = read('README.md')
-    assert all('| `%s` |' % name in text for name in chain.NAMES)
+    assert all(f'| `{name}` |' in text for name in chain.NAMES)
 
 
 def headings(text):
@@ -52,7 +52,7 @@ def test_links_and_configurations_exist(name):
             assert os.path.exists(os.path.join(ROOT, path)), target
             assert not heading or heading in headings(read(path)), target
     for config in re.findall(r'configs/([\w-]+)\.yaml', text):
-        assert config == 'my-birds' or os.path.exists(ROOT + '/configs/%s.yaml' % config), config
+        assert config == 'my-birds' or os.path.exists(ROOT + f'/configs/{config}.yaml'), config
 
 
 @pytest.mark.parametrize('name', DOCUMENTS)

@@ -30,7 +30,7 @@ def shell(text, **environment):
 def wanted(extra):
     """[(package, what follows it)] of an extra of pyproject.toml and what it takes in."""
     text = read('pyproject.toml')
-    body = re.search(r'^%s = \[(.*?)\]$' % re.escape(extra), text, re.M | re.S).group(1)
+    body = re.search(rf'^{re.escape(extra)} = \[(.*?)\]$', text, re.M | re.S).group(1)
     found = []
     for requirement in re.findall(r'"([^"]+)"', body):
         inner = re.match(r'stackgan\[([\w,-]+)\]', requirement)
@@ -75,9 +75,9 @@ def test_the_pinned_packages_are_those_of_pyproject(lane):
 def test_a_lock_is_for_the_pythons_it_names(lane, version, file):
     if not sys.platform.startswith('linux'):
         pytest.skip('the locks are for Linux; elsewhere pyproject.toml is taken')
-    expected = (0, 'scripts/requirements/%s.txt' % file) if file else (1, '')
-    assert shell('lock_for %s %s' % (lane, version)) == expected
-    assert shell('lock_for %s %s' % (lane, version), STACKGAN_LOCK='off') == (1, '')
+    expected = (0, f'scripts/requirements/{file}.txt') if file else (1, '')
+    assert shell(f'lock_for {lane} {version}') == expected
+    assert shell(f'lock_for {lane} {version}', STACKGAN_LOCK='off') == (1, '')
 
 
 def test_a_python_of_another_name_is_found(tmp_path):
@@ -86,7 +86,7 @@ def test_a_python_of_another_name_is_found(tmp_path):
     (tmp_path / 'python3').symlink_to(sys.executable)
     for name in ('bash', 'env'):
         (tmp_path / name).symlink_to(needs.program(name))
-    code, found = shell('find_python %s' % version, PATH=str(tmp_path))
+    code, found = shell(f'find_python {version}', PATH=str(tmp_path))
     assert (code, found) == (0, str(tmp_path / 'python3'))
     assert shell('find_python 3.99', PATH=str(tmp_path))[0] == 1
 
@@ -96,7 +96,7 @@ def test_nothing_is_installed_without_a_hash_or_built_by_what_has_none(lane):
     """setuptools and wheel of the file come first, where it has them, and build the rest."""
     code, said = shell('pip_install() { echo "$*" | sed "s/ -r .*//"; '
                        'sed -n "s/==.*//p" "${@: -1}" | sort -u | wc -l; }; '
-                       'install_locked scripts/requirements/%s.txt' % lane)
+                       f'install_locked scripts/requirements/{lane}.txt')
     lines = said.splitlines()
     assert code == 0 and all('--no-deps --require-hashes' in line for line in lines[::2])
     assert lines[-2].endswith('--no-build-isolation') and int(lines[-1]) > 5

@@ -288,7 +288,7 @@ def test_unusable_files_are_named(exported, tmp_path):
                        ('a.om', 'neither a .pb nor an .onnx'),
                        ('nowhere.pb', 'no such file'),
                        ('other.pb', r'not a model that export wrote: its inputs are x \[1, 2\]')):
-        with pytest.raises(InputError, match='%s: %s' % (name, text)):
+        with pytest.raises(InputError, match=f'{name}: {text}'):
             open_model(str(tmp_path / name), platform)
     with ModelSampler(os.path.join(exported, 'stackgan-stage2-b1.pb'), platform) as file:
         with pytest.raises(InputError, match='takes embeddings of 16 numbers, those .* have 20'):
@@ -309,15 +309,14 @@ def test_the_other_lane_reads_the_files(stages, exported, tmp_path, other_python
     entry = facts_of(exported)['models'][1]
     arrays = random_inputs({each['name']: each['shape'] for each in entry['inputs']}, 4)
     np.savez(str(tmp_path / 'in.npz'), **arrays)
-    script = ('import sys; sys.path[:0] = [%r, %r]\n'
+    script = ('import sys; sys.path[:0] = [{!r}, {!r}]\n'
               'import numpy as np\n'
               'from toy import tiny_config\n'
               'from stackgan.export.model_file import open_model\n'
               'for kind in ("pb", "onnx"):\n'
               '    model = open_model(sys.argv[1] + kind, tiny_config().platform)\n'
               '    images = model.run(dict(np.load(sys.argv[2] + "in.npz")))\n'
-              '    np.save(sys.argv[2] + kind, images[256])\n'
-              % (ROOT, os.path.join(ROOT, 'tests')))
+              '    np.save(sys.argv[2] + kind, images[256])\n'.format(ROOT, os.path.join(ROOT, 'tests')))
     done = subprocess.run([other_python, '-c', script,
                            os.path.join(exported, 'stackgan-stage2-b3.'),
                            str(tmp_path) + os.sep], stdout=subprocess.PIPE,

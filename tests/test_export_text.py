@@ -54,7 +54,7 @@ def test_other_files_are_named(tmp_path):
     make_text_encoder(tmp_path / 'encoder')
     (tmp_path / 'broken.onnx').write_bytes(b'no model')
     for name, text in (('nowhere.onnx', 'no such file'), ('broken.onnx', 'not a readable ONNX')):
-        with pytest.raises(InputError, match='%s: %s' % (name, text)):
+        with pytest.raises(InputError, match=f'{name}: {text}'):
             OnnxTextEncoder(str(tmp_path / name), PLATFORM)
 
 
@@ -118,7 +118,7 @@ def test_an_encoder_left_over_from_before_the_embeddings_were_brought_is_not_tak
 
 def test_embedding_and_drawing_without_tensorflow(volume, tmp_path):
     """In a process where TensorFlow cannot be imported."""
-    script = ('import sys; sys.modules["tensorflow"] = None; sys.path.insert(0, %r)\n'
+    script = (f'import sys; sys.modules["tensorflow"] = None; sys.path.insert(0, {ROOT!r})\n'
               'import numpy as np\n'
               'from stackgan.config import load_config\n'
               'from stackgan.export.model_file import ModelSampler\n'
@@ -130,7 +130,7 @@ def test_embedding_and_drawing_without_tensorflow(volume, tmp_path):
               'with ModelSampler(sys.argv[1] + "/stackgan-stage1-b2.onnx", platform) as sampler:\n'
               '    generated = sampler.generate([SampleRequest("a red bird", embedding, 0, {})], '
               '7)\n'
-              'np.save(sys.argv[2], generated[64])\n' % ROOT)
+              'np.save(sys.argv[2], generated[64])\n')
     out = str(tmp_path / 'out.npy')
     done = subprocess.run([sys.executable, '-c', script, exported(volume), out,
                            os.path.join(ROOT, 'configs', 'smoke.yaml')], stdout=subprocess.PIPE,

@@ -94,8 +94,8 @@ def test_links_become_copies(tmp_path, monkeypatch):
 
 def test_the_file_system_is_the_nearest_above(tmp_path, monkeypatch):
     (tmp_path / 'mounts').write_text(
-        'a / ext4 rw 0 0\nb %s/usb\\040stick exfat rw 0 0\nc %s/usb nfs4 rw 0 0\n'
-        % (os.path.realpath(str(tmp_path)), os.path.realpath(str(tmp_path))))
+        f'a / ext4 rw 0 0\nb {os.path.realpath(str(tmp_path))}/usb\\040stick exfat rw 0 0\nc '
+        f'{os.path.realpath(str(tmp_path))}/usb nfs4 rw 0 0\n')
     monkeypatch.setattr(file_systems, 'MOUNTS', str(tmp_path / 'mounts'))
     assert file_system_of(str(tmp_path / 'usb stick' / 'x')).startswith('exfat at ')
     assert file_system_of(str(tmp_path / 'usb')).startswith('nfs4 at ')
@@ -107,11 +107,11 @@ def test_the_file_system_is_the_nearest_above(tmp_path, monkeypatch):
 @pytest.mark.parametrize('error, reason', [
     (OSError(errno.ENOSPC, 'x'), 'MiB free'), (OSError(errno.EDQUOT, 'x'), 'quota of user'),
     (OSError(errno.EFBIG, 'x'), 'ulimit -f'), (OSError('96 requested and 64 written'), 'MiB free'),
-    (RuntimeError('Writing a; %s' % os.strerror(errno.EDQUOT)), 'quota of user'),
-    (RuntimeError('Writing a; %s' % os.strerror(errno.EFBIG)), 'ulimit -f')])
+    (RuntimeError(f'Writing a; {os.strerror(errno.EDQUOT)}'), 'quota of user'),
+    (RuntimeError(f'Writing a; {os.strerror(errno.EFBIG)}'), 'ulimit -f')])
 def test_quotas_and_limits_get_the_advice_of_a_full_disk(tmp_path, error, reason):
     text = no_room(error, str(tmp_path))
-    assert text.startswith('no space left on %s' % tmp_path) and reason in text
+    assert text.startswith(f'no space left on {tmp_path}') and reason in text
     assert 'make room' in text and 'run the same command again' in text
     assert no_room(ValueError('x'), str(tmp_path)) is None
 

@@ -144,7 +144,7 @@ def test_what_a_checkpoint_tells_of_itself_is_checked(stage, tmp_path, facts, wo
     path = os.path.join(folder, 'checkpoints', '00000012', 'checkpoint.json')
     with open(path, 'w') as stream:
         json.dump(dict({'step': 12}, **facts), stream)
-    with pytest.raises(InputError, match='00000012: .*%s.*; what the checkpoint tells' % words):
+    with pytest.raises(InputError, match=f'00000012: .*{words}.*; what the checkpoint tells'):
         Sampler(folder, 'last', 1, CONFIG.platform)
 
 
@@ -195,7 +195,7 @@ def test_files_of_checkpoints_are_regular(tmp_path, ending):
     saved(str(tmp_path / 'a'))
     os.unlink(str(tmp_path / 'a') + ending)
     os.mkfifo(str(tmp_path / 'a') + ending)
-    with pytest.raises(ValueError, match='a%s is not a regular file' % ending):
+    with pytest.raises(ValueError, match=f'a{ending} is not a regular file'):
         open_checkpoint(str(tmp_path / 'a'))
 
 

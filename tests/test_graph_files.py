@@ -91,7 +91,7 @@ def test_operations_that_touch_something_are_refused(tmp_path, images, operation
     try:
         graph_def = generator(lambda: images(str(tmp_path)))
     except TypeError as error:
-        pytest.skip('this TensorFlow cannot make such a graph: %s' % error)
+        pytest.skip(f'this TensorFlow cannot make such a graph: {error}')
     found = {node.op for node in graph_def.node}
     if operation not in found:                           # control flow of before version 2
         assert operation in ('While', 'If') and found & {'Enter', 'Switch', 'StatelessWhile',
@@ -227,7 +227,7 @@ def test_only_regular_files_of_a_size_are_read(tmp_path):
     for name, text in (('fifo', 'not a regular file'), ('zero', 'not a regular file'),
                        ('sparse', 'larger than 2147483647 bytes')):
         for opened in (open_model, open_imagenet):
-            with pytest.raises(InputError, match='%s.pb: .*%s' % (name, text)):
+            with pytest.raises(InputError, match=f'{name}.pb: .*{text}'):
                 opened(str(tmp_path / name) + '.pb', PLATFORM)
 
 
@@ -262,4 +262,4 @@ def test_other_texts_of_attributes_do_not_reach_tensorflow(ours, tmp_path, name,
     """TensorFlow 1.15 ends with a segmentation fault at some."""
     graph_def = tf.GraphDef.FromString(ours)
     [node for node in graph_def.node if name in node.attr][0].attr[name].s = value
-    refused(tmp_path, graph_def, 'has another %s than ' % name)
+    refused(tmp_path, graph_def, f'has another {name} than ')

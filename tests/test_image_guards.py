@@ -64,7 +64,7 @@ def test_a_bomb_is_left_out_by_name(tmp_path):
     lines = run(raw, tmp_path / 'out', folder_settings(on_bad_image='skip'))
     bad = {each['file']: each['reason'] for each in read_json_lines(
         str(tmp_path / 'out' / 'bad-images.jsonl'))}
-    assert sorted(bad) == ['images/kind0/%s.png' % name for name in ('high', 'large', 'long',
+    assert sorted(bad) == [f'images/kind0/{name}.png' for name in ('high', 'large', 'long',
                                                                      'text')]
     assert 'a side of at most 65535' in bad['images/kind0/long.png']
     assert any('left out: 4 of 14 images' in line for line in lines)
@@ -130,7 +130,7 @@ def test_of_many_frames_the_first_is_taken(tmp_path, kind):
 
 def test_no_program_is_started_for_an_image(tmp_path, monkeypatch):
     mark = tmp_path / 'started'
-    program = write(tmp_path / 'bin' / 'gs', '#!/bin/sh\ntouch %s\n' % mark)
+    program = write(tmp_path / 'bin' / 'gs', f'#!/bin/sh\ntouch {mark}\n')
     os.chmod(program, 0o755)
     monkeypatch.setenv('PATH', str(tmp_path / 'bin') + os.pathsep + os.environ['PATH'])
     assert subprocess.call(['gs']) == 0 and mark.exists()

@@ -60,9 +60,9 @@ def test_kinds_that_are_not_read_are_told_by_name(tmp_path, head, kind):
     assert kind_of(head) == kind
     path = write(tmp_path / 'photo', head)
     assert is_image(path)
-    assert unreadable(path) == ('images of this kind (%s) are not read; convert it to PNG or JPEG'
-                                % kind)
-    with pytest.raises(BadImage, match=r'kind \(%s\) are not read; convert' % kind):
+    assert unreadable(path) == (f'images of this kind ({kind}) are not read; convert it to PNG or '
+                                f'JPEG')
+    with pytest.raises(BadImage, match=rf'kind \({kind}\) are not read; convert'):
         cut(write(tmp_path / 'photo.jpg', head))          # whatever it is called
 
 

@@ -50,7 +50,7 @@ class Oracle:
             x = np.pad(x, [((height - 1) // 2,) * 2, ((width - 1) // 2,) * 2, (0, 0)], 'constant')
         patches = windows(x, height, width, stride)
         y = patches.reshape(patches.shape[:2] + (-1,)).dot(w.reshape(-1, filters))
-        norm = {name: self.values['%s/BatchNorm/%s' % (scope, name)]
+        norm = {name: self.values[f'{scope}/BatchNorm/{name}']
                 for name in ('beta', 'moving_mean', 'moving_variance')}
         y = (y - norm['moving_mean']) / np.sqrt(norm['moving_variance'] + 0.001) + norm['beta']
         return np.maximum(y, 0)

@@ -47,7 +47,7 @@ def test_a_training_tells_of_what_it_learns_from(volume, capsys, name):
     assert state_of(JOB, toy_config(), volume).word == 'missing'     # sizes tell nothing
     assert run_job(JOB, volume) == 2
     message = capsys.readouterr().err
-    assert name in message and '%s --force' % maker in message and 'Traceback' not in message
+    assert name in message and f'{maker} --force' in message and 'Traceback' not in message
     assert not os.path.exists(stage(volume))
     partial = stage(volume) + '.partial/checkpoints'
     assert not os.path.exists(partial) or os.listdir(partial) == []  # learned nothing that stays

@@ -14,7 +14,7 @@ from stackgan.training.stages import train_stage
 
 DRAW = '''
 import sys
-sys.path[:0] = [%r, %r]
+sys.path[:0] = [{!r}, {!r}]
 import numpy as np
 from toy import tiny_config
 from stackgan.platforms.cores import prepare_environment
@@ -26,11 +26,11 @@ folder, out = sys.argv[1:]
 with Sampler(folder, 'last', 4, tiny_config().platform) as sampler:
     noise = noise_of(['one', 'two', 'three', 'four'], [0] * 4, 1, sampler.dims)
     rows = np.random.RandomState(0).standard_normal((4, 16)).astype(np.float32)
-    feed = {sampler.graph.embeddings: rows}
+    feed = {{sampler.graph.embeddings: rows}}
     feed.update(zip(sampler.graph.noise, noise))
     images = sampler.session.run(sampler.graph.images, feed)
-np.savez(out, **{str(side): value for side, value in images.items()})
-''' % (ROOT, os.path.join(ROOT, 'tests'))
+np.savez(out, **{{str(side): value for side, value in images.items()}})
+'''.format(ROOT, os.path.join(ROOT, 'tests'))
 
 
 def generate(python, folder, out):

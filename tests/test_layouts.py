@@ -55,7 +55,7 @@ def test_cub_is_read_with_its_own_lists(tmp_path):
 def test_what_cub_lacks_is_named(tmp_path, missing):
     raw = make_cub(tmp_path / 'raw', 4)
     os.rename(os.path.join(raw, missing), str(tmp_path / 'elsewhere'))
-    fails(': missing, of (CUB_200_2011.tgz|birds.zip): %s/? [(]the .*[)]. Put' % missing, raw,
+    fails(f': missing, of (CUB_200_2011.tgz|birds.zip): {missing}/? [(]the .*[)]. Put', raw,
           settings())
 
 

@@ -50,7 +50,7 @@ def test_one_place_knows_what_a_machine_may_lack():
                 text = stream.read()
             if 'needs.program(' in text or 'needs.mounted(' in text:     # asked before it is used
                 continue
-            found += ['%s: %s' % (name, part) for part in own if part in text]
+            found += [f'{name}: {part}' for part in own if part in text]
     assert not found
 
 

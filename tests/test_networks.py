@@ -122,7 +122,7 @@ def test_port_outputs_differ_without_its_deviations(reference):
 def test_port_checkpoint_gives_its_logits(reference):
     port = PortSession(reference, ForwardMode(True, ascend_port=True))
     for ours, suffix in zip(port.run(port.logits), ('', '_1', '_2')):
-        theirs = port.io['logit/d_net/d_template/conv2d2%s/Conv2D' % suffix].reshape(-1)
+        theirs = port.io[f'logit/d_net/d_template/conv2d2{suffix}/Conv2D'].reshape(-1)
         assert np.abs(ours - theirs).max() < 1e-4, suffix
 
 

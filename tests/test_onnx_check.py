@@ -193,7 +193,7 @@ def test_only_regular_files_of_a_size_are_read(tmp_path, monkeypatch):
     (tmp_path / 'folder.onnx').mkdir()
     (tmp_path / 'zero.onnx').symlink_to('/dev/zero')
     for name in ('fifo.onnx', 'folder.onnx', 'zero.onnx'):
-        with pytest.raises(InputError, match='%s: cannot be read: not a regular file' % name):
+        with pytest.raises(InputError, match=f'{name}: cannot be read: not a regular file'):
             read_onnx(str(tmp_path / name))
     with open(str(tmp_path / 'sparse.onnx'), 'wb') as stream:
         stream.truncate(3 << 30)

@@ -45,7 +45,7 @@ def installed(tmp_path_factory):
     for name in ('pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(os.path.join(ROOT, name), str(copy / name))
     done = call(sys.executable, '-c', 'from setuptools import build_meta; '
-                'build_meta.build_wheel(%r)' % str(wheels), cwd=str(copy))
+                f'build_meta.build_wheel({str(wheels)!r})', cwd=str(copy))
     assert done.returncode == 0, done.stdout
     folder = tmp_path_factory.mktemp('site')
     with zipfile.ZipFile(str(wheels / os.listdir(str(wheels))[0])) as wheel:

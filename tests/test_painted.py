@@ -64,11 +64,11 @@ def test_lists_of_the_layout_agree(dataset):
 
 def test_every_picture_and_its_captions_are_there_and_nothing_else(dataset):
     truth = read_json_lines(os.path.join(dataset, 'attributes.jsonl'))
-    pictures = ['CUB_200_2011/images/%s.jpg' % record['name'] for record in truth]
-    texts = ['text_c10/%s.txt' % record['name'] for record in truth]
-    lists = ['CUB_200_2011/%s.txt' % name for name in (
+    pictures = ['CUB_200_2011/images/{}.jpg'.format(record['name']) for record in truth]
+    texts = ['text_c10/{}.txt'.format(record['name']) for record in truth]
+    lists = [f'CUB_200_2011/{name}.txt' for name in (
         'images', 'image_class_labels', 'bounding_boxes', 'classes')]
-    lists += ['%s/%s.pickle' % (split, name) for split in ('train', 'test')
+    lists += [f'{split}/{name}.pickle' for split in ('train', 'test')
               for name in ('filenames', 'class_info')]
     assert files_below(dataset) == sorted(pictures + texts + lists + ['attributes.jsonl'])
     for record, picture, text in zip(truth, pictures, texts):
@@ -188,10 +188,10 @@ def test_bird_faces_where_it_is_said(number):
     assert (centres['beak'] < centres['body']) == (scene.facing == 'left')
 
 
-COLOUR = '(%s)' % '|'.join(PALETTE)
+COLOUR = '({})'.format('|'.join(PALETTE))
 CLAIMS = {
     'body': (COLOUR + r' (?:bird|body|breast)\b', COLOUR + '-bodied', 'body is ' + COLOUR,
-             r'most of this \w+ bird is ' + COLOUR, 'bird, %s from' % COLOUR),
+             r'most of this \w+ bird is ' + COLOUR, f'bird, {COLOUR} from'),
     'wing': (COLOUR + ' wing', '(?:wings|wing feathers) are ' + COLOUR),
     'head': (COLOUR + ' (?:crown|cap)', '(?:crown|cap) is ' + COLOUR),
     'beak': (COLOUR + ' (?:beak|bill)', '(?:beak|bill) of this [a-z ]+ bird is ' + COLOUR),
@@ -213,7 +213,7 @@ def test_captions_are_true_well_formed_and_different():
                 assert set(claims) <= {getattr(scene.species, part)}, (part, caption)
                 words += len(claims)
                 stated[part] += bool(claims)
-            assert words == len(re.findall(r'\b%s\b' % COLOUR, caption)), caption
+            assert words == len(re.findall(rf'\b{COLOUR}\b', caption)), caption
             assert not re.search(r'\b(left|right)\b', caption)
     assert stated['body'] == 2400
     assert min(stated.values()) > 0.55 * 2400, stated

@@ -51,7 +51,7 @@ def prepared(cub, tmp_path_factory):
 def test_every_file_of_the_contract_is_there(prepared):
     shards = ['train/images-%03d-%05d.npy' % (side, n) for side in (LOW, HIGH) for n in range(3)]
     shards += ['test/images-%03d-00000.npy' % side for side in (LOW, HIGH)]
-    tables = ['%s/%s' % (split, name) for split in ('train', 'test')
+    tables = [f'{split}/{name}' for split in ('train', 'test')
               for name in ('class_ids.npy', 'caption_counts.npy', 'items.jsonl')]
     assert files_below(prepared[0]) == sorted(
         shards + tables + ['dataset.json', 'report.json', 'bad-images.jsonl', 'contact-sheet.png'])
@@ -242,7 +242,7 @@ def test_no_usable_image_and_no_second_class_are_errors(tmp_path):
 def test_embeddings_come_in_the_order_of_the_captions(tmp_path):
     raw = make_cub(tmp_path / 'raw', 24, embeddings=6)
     write(os.path.join(raw, 'text_c10', '001.Red', 'picture_0004.txt'),
-          '%s\n \n%s\n' % tuple(captions_of(4)[:2]))               # a blank line has a row
+          '{}\n \n{}\n'.format(*tuple(captions_of(4)[:2])))               # a blank line has a row
     os.unlink(os.path.join(raw, 'CUB_200_2011', 'images', '001.Red', 'picture_0000.jpg'))
     run(raw, tmp_path / 'out', settings(split_by='class', on_bad_image='skip'))
     dataset = open_dataset(str(tmp_path / 'out'))
@@ -268,7 +268,7 @@ def test_embeddings_that_do_not_fit_make_an_image_bad(tmp_path):
     name = 'test/char-CNN-RNN-embeddings.pickle'
     assert [row['reason'] for row in listed] == [
         'it has 3 captions but 2 embeddings in ' + name,
-        'its embeddings in %s are not finite' % name]
+        f'its embeddings in {name} are not finite']
 
 
 NESTED = functools.reduce(lambda value, _: [value] * 50, range(9), 0.5)    # 50 ** 9 numbers
@@ -310,9 +310,9 @@ def test_a_half_written_shard_is_not_taken_for_whole(cub, prepared, tmp_path):
 
 # ---- memory, form, real files
 
-MEMORY = """
+MEMORY = f"""
 import sys
-sys.path.insert(0, %r)
+sys.path.insert(0, {os.path.dirname(HERE)!r})
 from stackgan.data.images import Crop
 from stackgan.data.shards import Block, Closing, Target, perform
 targets = [Target(304, sys.argv[2] + '.tmp', sys.argv[2])]
@@ -320,7 +320,7 @@ perform(Block(0, 0, [(sys.argv[1], None)] * 401, Crop('stretch', 0.75), targets)
 perform(Closing(0, list(range(1, 401)), targets))
 assert 'numpy' not in sys.modules
 print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])
-""" % os.path.dirname(HERE)
+"""
 
 
 def test_a_worker_holds_no_shard_in_memory(tmp_path):

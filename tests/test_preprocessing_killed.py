@@ -23,9 +23,9 @@ from stackgan.errors import StackganError
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-SCRIPT = """
+SCRIPT = f"""
 import sys
-sys.path[:0] = [%r, %r]
+sys.path[:0] = [{HERE!r}, {os.path.dirname(HERE)!r}]
 from raw_toy import settings
 from stackgan.data.preprocessing import preprocess
 from toy import pause_where_told
@@ -35,7 +35,7 @@ def main():
     preprocess(sys.argv[1], sys.argv[2], settings(shard_images=4, workers=int(sys.argv[3])), print)
 
 main()
-""" % (HERE, os.path.dirname(HERE))
+"""
 
 
 def start(raw, folder, workers=2, pause=''):
@@ -50,7 +50,7 @@ def processes_of_session(session):
     found = []
     for name in os.listdir('/proc'):
         try:
-            with open('/proc/%s/stat' % name) as stream:
+            with open(f'/proc/{name}/stat') as stream:
                 fields = stream.read().rsplit(')', 1)[1].split()
         except (OSError, IndexError):
             continue
@@ -62,7 +62,7 @@ def processes_of_session(session):
 def wait_for(condition, seconds=20.0):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, 'nothing came of it in %g s' % seconds
+        assert time.monotonic() < deadline, f'nothing came of it in {seconds:g} s'
         time.sleep(0.002)
 
 
@@ -95,16 +95,16 @@ def test_killed_again_and_again_it_ends_like_an_uninterrupted_run(tmp_path):
     assert content(folder) == content(tmp_path / 'straight')
 
 
-WAITING = """
+WAITING = f"""
 import signal, sys, time
 from collections import deque
-sys.path.insert(0, %r)
+sys.path.insert(0, {os.path.dirname(HERE)!r})
 signal.signal(signal.SIGINT, signal.default_int_handler)     # a shell's background job ignores it
 from stackgan.data.worker_pool import WorkerPool
 with WorkerPool(time.sleep, 2) as pool:
     print('started', flush=True)
     list(pool.results(deque([60, 60])))
-""" % os.path.dirname(HERE)
+"""
 
 
 def test_workers_die_with_their_parent_in_the_middle_of_a_task():

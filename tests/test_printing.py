@@ -46,7 +46,7 @@ def work(path, lines=20, before='', **how):
 def jobs(words, redirection='', **environment):
     """`python -m jobs` by a shell, with redirections; (exit code, standard output and error)."""
     done = subprocess.run(
-        [needs.program('bash'), '-c', 'exec "$0" -m jobs %s %s' % (words, redirection),
+        [needs.program('bash'), '-c', f'exec "$0" -m jobs {words} {redirection}',
          sys.executable], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=dict(os.environ, **environment))
     return done.returncode, done.stdout.decode(), done.stderr.decode()
@@ -70,7 +70,7 @@ def test_streams_that_are_closed_or_full(tmp_path, redirection):
     ('status --config nowhere.yaml', 2), ('run --dry-run --config smoke', 0)])
 @pytest.mark.parametrize('redirection', ['>&- 2>&-', FULL[2], '| true'])
 def test_the_exit_code_is_that_of_the_work(tmp_path, words, code, redirection):
-    words += ' --data %s' % tmp_path if 'config' in words else ''
+    words += f' --data {tmp_path}' if 'config' in words else ''
     if redirection == '| true':
         redirection = '2> >(true) > >(true)'
     assert jobs(words, redirection) == (code, '', '')
@@ -78,8 +78,8 @@ def test_the_exit_code_is_that_of_the_work(tmp_path, words, code, redirection):
 
 def test_a_reader_that_leaves_ends_it_quietly(tmp_path):
     done = subprocess.run(
-        'set -o pipefail; "%s" -m jobs status --config smoke --data %s | head -1'
-        % (sys.executable, tmp_path), shell=True, cwd=ROOT, executable=needs.program('bash'),
+        f'set -o pipefail; "{sys.executable}" -m jobs status --config smoke --data {tmp_path} | '
+        f'head -1', shell=True, cwd=ROOT, executable=needs.program('bash'),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 0 and done.stderr == b''
     assert done.stdout.startswith(b'configuration smoke')
@@ -173,7 +173,7 @@ def test_names_from_outside_are_escaped_wherever_they_are_shown(tmp_path):
     assert code == 2 and '\x1b' not in err and r'no\x1b[2Jwhere.yaml' in err
     code, out, err = jobs("status $'\\x1b[2J' --config smoke")
     assert code == 2 and '\x1b' not in err and r'\x1b[2J' in err
-    code, out, err = jobs("status --config smoke --data $'%s/a\\nb'" % tmp_path)
+    code, out, err = jobs(f"status --config smoke --data $'{tmp_path}/a\\nb'")
     assert code == 0 and r'a\nb' in out.splitlines()[0]
 
 

@@ -36,8 +36,9 @@ def test_it_is_kept_and_the_message_says_what_to_do(long, capsys):
     before = read_manifest(stage(long))
     assert run_job(JOB, long, toy_config(*CHANGED)) == 2
     said = capsys.readouterr().err
-    assert ('%s, a finished training of 3h00m, would be replaced: stage1.batch_size 4 -> 8; set it '
-            'back, choose another run.name, or pass --restart' % stage(long)) in said, said
+    assert (f'{stage(long)}, a finished training of 3h00m, would be replaced: stage1.batch_size 4 '
+            f'-> 8; set it '
+            'back, choose another run.name, or pass --restart') in said, said
     assert read_manifest(stage(long)) == before
     assert not os.path.exists(stage(long) + '.partial')
 

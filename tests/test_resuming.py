@@ -160,7 +160,7 @@ def test_what_it_was_trained_on_must_be_known(volume, capsys):
 
 def test_without_a_whole_checkpoint_replacing_wants_restart(volume, capsys):
     for number in ('00000003', '00000006'):
-        lose(volume, 'checkpoints/%s/model.index' % number)
+        lose(volume, f'checkpoints/{number}/model.index')
     before = checkpoints(volume)
     for force in (False, True):
         assert run_job(JOB, volume, force=force) == 2

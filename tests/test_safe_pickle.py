@@ -91,15 +91,15 @@ def python_2_pickle(arrays):
     return b''.join(parts) + b'e.'
 
 
-MEMORY = """
+MEMORY = f"""
 import resource, sys
-sys.path.insert(0, %r)
+sys.path.insert(0, {os.path.dirname(os.path.dirname(os.path.abspath(__file__)))!r})
 from stackgan.data.precomputed_embeddings import _load
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 arrays = _load(sys.argv[1], 1000)
 assert arrays[7][3, 5] == 7 and arrays[999].shape == (10, 1024)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-""" % os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""
 
 
 def test_embeddings_of_python_2_take_their_own_size_in_memory(tmp_path):
@@ -113,7 +113,7 @@ def test_embeddings_of_python_2_take_their_own_size_in_memory(tmp_path):
 @pytest.mark.parametrize('protocol', range(5))
 def test_a_call_of_the_system_is_refused_and_not_made(tmp_path, protocol):
     mark = tmp_path / 'was-here'
-    path = _store(tmp_path, ['a', Attack(os.system, 'touch %s' % mark)], protocol)
+    path = _store(tmp_path, ['a', Attack(os.system, f'touch {mark}')], protocol)
     with pytest.raises(InputError, match=r'file\.pickle: refused .*posix\.system'):
         load_pickle(path)
     assert not mark.exists()

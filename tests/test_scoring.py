@@ -109,7 +109,7 @@ def test_a_line_says_what_the_score_is_of(run, tmp_path):
     assert lines[2]['splits'] == [] and lines[2]['deviation'] is None
     assert lines[3]['value'] > 0                         # between two halves of the real images
     assert said[-3].split() == ['protocol', 'folder', 'real']
-    assert said[-2].startswith('inception_score/scorer/full  %.4g' % line['value'])
+    assert said[-2].startswith('inception_score/scorer/full  {:.4g}'.format(line['value']))
 
 
 def test_scores_are_those_of_the_features(run, tmp_path):

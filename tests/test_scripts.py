@@ -78,8 +78,8 @@ def test_the_mirror_is_that_of_the_machine(tmp_path, name, text, address):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_bytes((text % (address + '/')).encode())
-    assert shell('debian_mirror %s' % tmp_path) == (0, address + '\n', '')
-    assert shell('debian_mirror %s' % tmp_path, DEBIAN_MIRROR='http://own.example/debian') == (
+    assert shell(f'debian_mirror {tmp_path}') == (0, address + '\n', '')
+    assert shell(f'debian_mirror {tmp_path}', DEBIAN_MIRROR='http://own.example/debian') == (
         0, 'http://own.example/debian\n', '')
 
 
@@ -87,7 +87,7 @@ def test_a_list_of_mirrors_is_looked_up(tmp_path):
     (tmp_path / 'mirrors').write_text('# mine\nhttps://first.example/debian/\tpriority:1\n')
     (tmp_path / 'sources.list').write_text('deb mirror+file:%s stable main\n'
                                            % (tmp_path / 'mirrors'))
-    assert shell('debian_mirror %s' % tmp_path)[1] == 'https://first.example/debian\n'
+    assert shell(f'debian_mirror {tmp_path}')[1] == 'https://first.example/debian\n'
 
 
 @pytest.mark.parametrize('text', ['', '# deb http://a.example/debian bookworm main\n',
@@ -96,7 +96,7 @@ def test_a_list_of_mirrors_is_looked_up(tmp_path):
                                   'deb http://a.example/debian bookworm contrib\n'])
 def test_without_a_mirror_nothing_is_guessed(tmp_path, text):
     (tmp_path / 'sources.list').write_text(text)
-    code, printed, error = shell('debian_mirror %s' % tmp_path)
+    code, printed, error = shell(f'debian_mirror {tmp_path}')
     assert (code, printed) == (3, '') and 'set DEBIAN_MIRROR' in error
 
 
@@ -105,7 +105,7 @@ def test_archives_are_never_taken_unchecked(tmp_path):
     code, _, error = shell('debian_keyring', DEBIAN_KEYRING=str(keys))
     assert code == 3 and 'nothing is taken from an archive unchecked' in error
     keys.write_bytes(b'keys')
-    assert shell('debian_keyring', DEBIAN_KEYRING=str(keys)) == (0, '%s\n' % keys, '')
+    assert shell('debian_keyring', DEBIAN_KEYRING=str(keys)) == (0, f'{keys}\n', '')
     for name in files():
         with open(os.path.join(ROOT, name), encoding='utf-8', errors='replace') as stream:
             text = stream.read().replace('\\\n', ' ')

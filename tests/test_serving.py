@@ -171,7 +171,7 @@ def test_every_answer_is_as_described(client):
         ('/openapi.json', 'get', client.get('/openapi.json')),
         ('/api/images/{id}/{stage}.png', 'get', client.get(image['stages']['1'])),
         ('/api/images/{id}/{stage}.png', 'get', client.get('/api/images/0/1.png')),
-        ('/runs/{run}/report/', 'get', client.get('/runs/%s/report/' % RUN)),
+        ('/runs/{run}/report/', 'get', client.get(f'/runs/{RUN}/report/')),
         ('/runs/{run}/report/', 'get', client.get('/runs/nowhere/report/')),
         ('/api/generate', 'post', generate(client, count=3)),
         ('/api/generate', 'post', generate(client, caption='\U0001f426 bird ' * 40)),   # notices
@@ -557,25 +557,25 @@ def test_reports_and_nothing_else_of_the_volume(volume, tmp_path):
     shutil.copytree(str(volume), str(tmp_path / 'volume'))
     report = tmp_path / 'volume' / 'runs' / RUN / 'report'
     client = client_of(tmp_path / 'volume')
-    assert client.get('/runs/%s/report' % RUN).status_code == 308        # to that with a slash
-    answer = client.get('/runs/%s/report/' % RUN)
+    assert client.get(f'/runs/{RUN}/report').status_code == 308        # to that with a slash
+    answer = client.get(f'/runs/{RUN}/report/')
     assert answer.status_code == 200 and b'of a run' in answer.data
     assert "style-src 'unsafe-inline'" in answer.headers['Content-Security-Policy']
     assert 'script-src' not in answer.headers['Content-Security-Policy']
-    assert client.get('/runs/%s/report/a%%20b.svg' % RUN).mimetype == 'image/svg+xml'
+    assert client.get(f'/runs/{RUN}/report/a%20b.svg').mimetype == 'image/svg+xml'
     (report / 'new.txt').write_text('not recorded')
     for name in ('manifest.json', 'log.txt', 'config.yaml/..', 'new.txt', '../export/export.json',
                  '..%2fexport%2fexport.json', '%2e%2e/export/export.json', '/etc/passwd',
                  '%2fetc%2fpasswd', '..', '.', 'index.html/', 'index.html%00', '....//index.html'):
-        answer = client.get('/runs/%s/report/%s' % (RUN, name))
+        answer = client.get(f'/runs/{RUN}/report/{name}')
         assert answer.status_code in (404, 308), name
     for run_name in ('..', '%2e%2e', '.', 'nowhere', '..%2f..'):
-        assert client.get('/runs/%s/report/index.html' % run_name).status_code == 404
+        assert client.get(f'/runs/{run_name}/report/index.html').status_code == 404
     secret = tmp_path / 'secret'
     secret.write_text((report / 'index.html').read_text())
     (report / 'index.html').unlink()
     (report / 'index.html').symlink_to(secret)
-    assert client.get('/runs/%s/report/index.html' % RUN).status_code == 404
+    assert client.get(f'/runs/{RUN}/report/index.html').status_code == 404
 
 
 # The page.
@@ -620,5 +620,5 @@ def test_fields_have_labels(client):
     page = client.get('/').get_data(as_text=True)
     for id in re.findall(r'<(?:textarea|select|input)[^>]* id="([^"]+)"|<(?:textarea|select|input) '
                          r'id="([^"]+)"', page):
-        assert '<label for="%s">' % ''.join(id) in page
+        assert '<label for="{}">'.format(''.join(id)) in page
     assert 'role="status"' in page and 'role="alert"' in page and 'lang="en"' in page

@@ -173,9 +173,9 @@ def test_a_report_file_that_is_none_is_not_served(whole, tmp_path, spoil):
              for name in ('index.html', 'a b.svg')}                  # as one who writes would
     changed(run, os.path.join('report', 'manifest.json'), files=files)
     with Served(tmp_path) as server:
-        assert server.ask('/runs/%s/report/' % RUN)[0] == 404
+        assert server.ask(f'/runs/{RUN}/report/')[0] == 404
         bad = told(server, '/health')['runs']['bad']
-        if server.ask('/runs/%s/report/a%%20b.svg' % RUN)[0] == 404:        # nor any of it
+        if server.ask(f'/runs/{RUN}/report/a%20b.svg')[0] == 404:        # nor any of it
             assert 'report/manifest.json cannot be used: index.html' in bad[0]['faults'][0]
         else:
             assert bad == [] and os.path.isfile(os.path.join(run, REPORT))
@@ -199,7 +199,7 @@ def test_a_report_that_lies_outside_is_not_served(whole, tmp_path):
     with Served(tmp_path / 'volume') as server:
         for name, status in (('linked%20report', 404), ('linked%20run', 404), ('moved', 200)):
             for file in ('', 'a%20b.svg'):
-                found, _, body = server.ask('/runs/%s/report/%s' % (name, file))
+                found, _, body = server.ask(f'/runs/{name}/report/{file}')
                 assert found == status and (status == 200 or SECRET not in body.decode())
         assert told(server, '/api/runs')['runs'][0]['can_generate']
 

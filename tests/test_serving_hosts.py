@@ -89,13 +89,13 @@ def test_the_host_a_proxy_tells_is_checked_too(tmp_path, arguments, host, status
 
 
 def test_redirections_stay_where_they_are_asked(served):
-    for path in ('/runs/x/report', '//%s/runs/x/report' % REBOUND, '/runs//x/report/',
+    for path in ('/runs/x/report', f'//{REBOUND}/runs/x/report', '/runs//x/report/',
                  '/runs/x/report?a=//b'):
         status, headers, _ = served.ask(path, Host='localhost:%d' % served.port)
         assert status in (308, 404)
         if status == 308:
             assert headers['Location'].startswith('/runs/x/report'), headers
-    status, headers, _ = served.ask('///%s//runs/x/report/' % REBOUND)
+    status, headers, _ = served.ask(f'///{REBOUND}//runs/x/report/')
     assert status == 404 or headers['Location'].startswith('/' + REBOUND)
 
 

@@ -60,7 +60,7 @@ def fill(browser, caption, seed):
     """Types into the fields, as a visitor would."""
     for id, text in (('caption', caption), ('seed', seed)):
         browser.click('#' + id)
-        browser.evaluate('document.getElementById("%s").select()' % id)
+        browser.evaluate(f'document.getElementById("{id}").select()')
         browser.type(text) if text else browser.press('Backspace', 8)
 
 
@@ -74,7 +74,7 @@ def generate(browser, caption, seed='3'):
 
 
 def text_of(browser, id):
-    return browser.evaluate('document.getElementById("%s").textContent' % id)
+    return browser.evaluate(f'document.getElementById("{id}").textContent')
 
 
 @needs.browser
@@ -340,6 +340,6 @@ def test_the_volume_is_only_read(volume, served):
                 for name in files_below(str(volume))}
 
     before = state()
-    for path in ('/', '/api/runs', '/runs/%s/report/' % RUN):
+    for path in ('/', '/api/runs', f'/runs/{RUN}/report/'):
         assert served.ask(path)[0] == 200
     assert served.generate(seed=9)[0] == 200 and state() == before

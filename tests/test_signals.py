@@ -118,8 +118,8 @@ def test_run_hands_on_what_it_is_asked(tmp_path, number, nohup):
     (tmp_path / 'jobs').mkdir()
     (tmp_path / 'jobs' / '__init__.py').write_text('')
     (tmp_path / 'jobs' / '__main__.py').write_text(CHILD)
-    code = ('import sys; sys.path.insert(0, %r)\nfrom jobs.engine import chain\n'
-            'sys.exit(chain._run_process("x", []))' % ROOT)
+    code = (f'import sys; sys.path.insert(0, {ROOT!r})\nfrom jobs.engine import chain\n'
+            'sys.exit(chain._run_process("x", []))')
     process = start(code, cwd=str(tmp_path),
                     preexec_fn=ignoring(number) if nohup else None)
     process.send_signal(number)

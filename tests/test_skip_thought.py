@@ -72,9 +72,9 @@ def expected(files, words):
     """Embedding of one caption, by onnxruntime."""
     last = {word: row for row, word in enumerate(WORDS)}
     rows = [last.get(word, WORDS.index('UNK')) for word in words]
-    u, b = [np.load('%s/%s.npy' % (files, name))[rows][:, np.newaxis]
+    u, b = [np.load(f'{files}/{name}.npy')[rows][:, np.newaxis]
             for name in ('utable', 'btable')]
-    uni, bi = [np.load('%s/%s_skip.npz' % (files, name)) for name in ('uni', 'bi')]
+    uni, bi = [np.load(f'{files}/{name}_skip.npz') for name in ('uni', 'bi')]
     first = gru_of_onnx(u, uni, 'encoder')[0]
     second = np.concatenate([gru_of_onnx(b, bi, 'encoder')[0],
                              gru_of_onnx(b, bi, 'encoder_r', backwards=True)[0]])

@@ -41,10 +41,11 @@ def test_two_folders_named_so_are_the_splits(tmp_path, top, train, other):
     assert plan.classes == ['owl', 'robin', 'wren']
     assert classes(plan)[train + '/wren/deep/c.png'] == 'wren'
     assert plan.remarks == [
-        '%s%s, %s%s by the name: no class, but a split; the folders in it are the classes'
-        % (top, train, top, other),
-        'splits by the names of the folders: %s%s for training, %s%s for testing; data.split.by: '
-        'ratio is not used' % (top, train, top, other)]
+        f'{top}{train}, {top}{other} by the name: no class, but a split; the folders in it are the '
+        f'classes',
+        f'splits by the names of the folders: {top}{train} for training, {top}{other} for testing; '
+        f'data.split.by: '
+        'ratio is not used']
 
 
 def test_images_without_classes_in_splits_are_classes_of_their_own(tmp_path):

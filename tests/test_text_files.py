@@ -141,7 +141,7 @@ def test_a_dataset_of_any_encoding_is_the_same_dataset(tmp_path, encoding):
     raw = make_folder(tmp_path / 'table', 3, classes=0)
     for end in ('\r', '\r\n'):
         saved(os.path.join(raw, 'captions.csv'), end.join((
-            'file,caption', 'picture00.png,"two %slines"' % end,
+            'file,caption', f'picture00.png,"two {end}lines"',
             'picture01.png,café', 'picture02.png,3', '')))
         plan = read_plan(raw, folder_settings())
         assert sorted(item.captions[0] for items in plan.splits.values() for item in items) == [

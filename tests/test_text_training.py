@@ -122,7 +122,7 @@ def test_brought_embeddings_are_handed_on(tmp_path):
     facts['embedding_dim'] = 5
     json.dump(facts, open(prepared + '/dataset.json', 'w'))
     for name in ('train', 'test'):
-        np.save(prepared + '/%s/embeddings.npy' % name,
+        np.save(prepared + f'/{name}/embeddings.npy',
                 np.random.RandomState(0).rand(36, 5).astype(np.float32))
     out = tmp_path / 'out'
     out.mkdir()

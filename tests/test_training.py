@@ -192,7 +192,7 @@ def test_finetuned_stage1_moves_at_its_share(data):
 
 @pytest.mark.parametrize('coefficient', [0.0, 3.0])
 def test_likeness_is_part_of_the_generators_loss(data, coefficient):
-    one = one_step(data, 2, 'stage2.low_resolution_consistency=%g' % coefficient)
+    one = one_step(data, 2, f'stage2.low_resolution_consistency={coefficient:g}')
     losses = one.run(0.0, 0.0)
     rest = losses['stage2/generator'] - (losses['stage2/generator_fake'] + losses['stage2/kl'])
     assert ('stage2/low_resolution_consistency' in losses) == bool(coefficient)
@@ -205,7 +205,7 @@ def test_weight_decay_adds_the_weights_to_the_gradient(data):
     name = 'stage1/generator/up1/%s'
     moments = []
     for decay in (0.0, 0.25):
-        one = one_step(data, 1, 'train.weight_decay=%g' % decay)
+        one = one_step(data, 1, f'train.weight_decay={decay:g}')
         weights = one.values()[name % 'weights']
         one.run(1e-5, 0.0)
         moments.append({leaf: one.values()['optimizer/stage1/generator/%s/adam' % (name % leaf)]
@@ -292,7 +292,7 @@ def test_killed_training_equals_an_uninterrupted_one(data, stage1_folder, tmp_pa
     process = start(command(stage, straight, data, settings, *more))
     assert process.wait() == 0, process.stdout.read()
     for step, share in kills:
-        process = start(command(stage, killed, data, settings, *more), '%g train' % share)
+        process = start(command(stage, killed, data, settings, *more), f'{share:g} train')
         wait_for_step(process, killed, step)
         time.sleep(random.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)

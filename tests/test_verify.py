@@ -76,7 +76,7 @@ def test_one_flipped_byte_in_each_output(volume, capsys):
     code, out, err = verify(volume, capsys)
     errors = [line for line in err if line.startswith('verify: error:')]
     assert code == 1 and out == ['verify: 0 of 6 outputs are whole']
-    assert errors[::2] == ['verify: error: %s/deep/b.bin has other bytes than were written' % folder
+    assert errors[::2] == [f'verify: error: {folder}/deep/b.bin has other bytes than were written'
                            for folder in folders]
     assert 'make-dataset --force' in errors[1] and 'preprocess --force' in errors[3]
     assert 'train-stage1 --force resumes from its newest whole checkpoint' in errors[-1]

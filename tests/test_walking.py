@@ -235,7 +235,7 @@ def test_capitals_in_names_and_extensions_do_not_matter(tmp_path):
     assert problems(raw) == {'kind0/picture00.PNG': 'it has two files of captions: Images/kind0/'
                              'picture00.TXT and Images/kind0/picture00.txt'}
     write(os.path.join(raw, 'Captions.CSV'), 'file,caption\n' + ''.join(
-        '%s,of the table\n' % name for name in captions))
+        f'{name},of the table\n' for name in captions))
     plan = read_plan(raw, folder_settings())
     assert {item.captions[0] for item in plan.splits['train']} == {'of the table'}
     write(os.path.join(raw, 'captions.jsonl'))
@@ -301,7 +301,7 @@ def test_a_closed_folder_of_images_counts_as_a_bad_image(closed):
     code, output = preprocess(raw, volume, '--set', 'data.on_bad_image=fail')
     assert code == 2 and words in output and 'write' not in output.split('error:')[1], output
     code, output = preprocess(raw, volume, '--set', 'data.on_bad_image=skip')
-    assert code == 0 and 'left out: 1 of 7 images (%s)' % words in output, output
+    assert code == 0 and f'left out: 1 of 7 images ({words})' in output, output
     with open(os.path.join(volume, 'prepared', 'folder', 'bad-images.jsonl')) as stream:
         assert json.loads(stream.read())['file'] == 'images/kind2/deep'
 
@@ -327,7 +327,7 @@ def test_what_cannot_be_read_is_not_called_unwritable(closed, name, words):
 def test_a_refusal_is_named_after_what_was_refused(tmp_path, monkeypatch):
     path = write(tmp_path / 'shard.npy')
     error = PermissionError(errno.EACCES, 'Permission denied', path)
-    assert explain(error, str(tmp_path), None).startswith('cannot write %s' % path)
+    assert explain(error, str(tmp_path), None).startswith(f'cannot write {path}')
     monkeypatch.setattr(os, 'access', lambda path, mode: not mode & os.R_OK)
     assert explain(error, str(tmp_path), None) == (
         'cannot read %s: Permission denied; make it readable for user %d' % (path, os.getuid()))

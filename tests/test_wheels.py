@@ -17,14 +17,14 @@ SCRIPT = os.path.join(ROOT, 'docker', 'install-packages.sh')
 def wheel(folder, text, name='tiny_package', version='1.0'):
     """Writes a wheel whose module holds a text; returns its sha256."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ('%s-%s-py3-none-any.whl' % (name, version))
-    info = '%s-%s.dist-info/' % (name, version)
-    files = {name + '.py': 'TEXT = %r\n' % text,
-             info + 'METADATA': 'Metadata-Version: 2.1\nName: %s\nVersion: %s\n' % (
+    path = folder / (f'{name}-{version}-py3-none-any.whl')
+    info = f'{name}-{version}.dist-info/'
+    files = {name + '.py': f'TEXT = {text!r}\n',
+             info + 'METADATA': 'Metadata-Version: 2.1\nName: {}\nVersion: {}\n'.format(
                  name.replace('_', '-'), version),
              info + 'WHEEL': 'Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n'
                              'Tag: py3-none-any\n'}
-    files[info + 'RECORD'] = ''.join('%s,,\n' % each for each in list(files) + [info + 'RECORD'])
+    files[info + 'RECORD'] = ''.join(f'{each},,\n' for each in list(files) + [info + 'RECORD'])
     with zipfile.ZipFile(str(path), 'w') as archive:
         for each, content in files.items():
             archive.writestr(each, content)
@@ -40,8 +40,9 @@ class Build:
 
     def ask_for(self, digest, version='1.0'):
         (self.folder / 'requirements.txt').write_text(
-            '# Python %s; made by a test.\ntiny-package==%s ; python_version > "3" \\\n'
-            '    --hash=sha256:%s\n' % (VERSION, version, digest))
+            f'# Python {VERSION}; made by a test.\ntiny-package=={version} ; python_version > "3" '
+            f'\\\n'
+            f'    --hash=sha256:{digest}\n')
 
     def install(self, *arguments):
         """(exit code, what it says)."""
@@ -69,8 +70,7 @@ def test_a_listed_wheel_is_installed(build):
     code, said = build.install()
     assert code == 0, said
     assert build.holds() == 'right'
-    assert (build.folder / 'venv' / 'versions').read_text() == 'Python %s\n' % (
-        '.'.join(map(str, sys.version_info[:3])))
+    assert (build.folder / 'venv' / 'versions').read_text() == 'Python {}\n'.format('.'.join(map(str, sys.version_info[:3])))
 
 
 def test_another_wheel_of_that_name_is_refused(build):
@@ -87,7 +87,7 @@ def test_a_wheel_that_the_site_built_is_checked_by_its_own_sums(build):
     build.ask_for(wheel(build.folder / 'index', 'right'))
     digest = wheel(build.wheels, 'own')
     name = 'tiny_package-1.0-py3-none-any.whl'
-    (build.wheels / 'SHA256SUMS').write_text('%s  %s\n' % (digest, name))
+    (build.wheels / 'SHA256SUMS').write_text(f'{digest}  {name}\n')
     code, said = build.install()
     assert code == 0, said
     assert build.holds() == 'own'
@@ -109,5 +109,5 @@ def test_sums_that_are_none_are_named(build, line):
 def test_another_version_is_not_taken_for_it(build):
     digest = wheel(build.wheels, 'newer', version='1.1')
     build.ask_for(digest)
-    (build.wheels / 'SHA256SUMS').write_text('%s  tiny_package-1.1-py3-none-any.whl\n' % digest)
+    (build.wheels / 'SHA256SUMS').write_text(f'{digest}  tiny_package-1.1-py3-none-any.whl\n')
     assert build.install()[0] != 0

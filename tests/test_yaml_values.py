@@ -151,5 +151,5 @@ def test_the_command_itself(tmp_path):
                            '--data', str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 2 and done.stdout == ''
-    assert done.stderr.startswith('status: error: %s: not valid YAML: line 2: tags (' % path)
+    assert done.stderr.startswith(f'status: error: {path}: not valid YAML: line 2: tags (')
     assert done.stderr.count('\n') == 1

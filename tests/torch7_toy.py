@@ -77,13 +77,13 @@ class Writer:
             self.text(value.kind)
             self.write(value.fields)
         elif isinstance(value, Tensor):
-            self.text('torch.%sTensor' % value.storage.kind)
+            self.text(f'torch.{value.storage.kind}Tensor')
             self.pack('i', len(value.sizes))
             for number in value.sizes + value.strides + [value.offset + 1]:
                 self.pack('q', number)
             self._object(value.storage)
         else:
-            self.text('torch.%sStorage' % value.kind)
+            self.text(f'torch.{value.kind}Storage')
             self.pack('q', len(value.values))
             self.parts.append(value.values.tobytes())
 
@@ -169,7 +169,7 @@ class Network:
             key = name, part
             if key not in self.places:
                 self.places[key] = self.total
-                self.weights['%s/%s' % (name, part)] = (
+                self.weights[f'{name}/{part}'] = (
                     self.random.normal(0, 0.4, size).astype(np.float32))
                 self.total += int(np.prod(size))
             for field in (part, 'grad' + part.capitalize()):

@@ -125,14 +125,14 @@ def run_jobs(
 
 def say_not_run(job, state):
     """Says why a job is passed over."""
-    say('%s: %s' % (job.name, 'up to date' if state.word == 'done' else
+    say('{}: {}'.format(job.name, 'up to date' if state.word == 'done' else
                     'not needed: ' + state.reason))
 
 
 def say_done(ran, seconds):
     """Says what a chain did."""
     if ran:
-        say('run: %s done in %s' % (', '.join(ran), duration(seconds)))
+        say('run: {} done in {}'.format(', '.join(ran), duration(seconds)))
     else:
         say('run: all is up to date')
 
@@ -170,11 +170,10 @@ def rows_of_status(config, volume):
         word, detail = ('running', holder) if holder else state
         if word == 'stale':
             replaced = would_replace(job, folder, request_of(job, config, volume))
-            detail += ('; --restart replaces the finished training of %s'
-                       % duration(replaced.seconds) if replaced else '')
+            detail += (f'; --restart replaces the finished training of {duration(replaced.seconds)}' if replaced else '')
         if word == 'done':
             manifest = look_at(folder).manifest
-            detail = '%s, took %s' % (manifest['finished'].replace('T', ' '),
+            detail = '{}, took {}'.format(manifest['finished'].replace('T', ' '),
                                       duration(manifest['seconds']))
         rows.append([job.name, word, os.path.relpath(folder, volume), detail])
     return rows

@@ -23,9 +23,9 @@ def clean_containers(environment):
     try:
         Project(environment).call('--profile', '*', 'down', '--remove-orphans')
     except MissingRequirement as error:
-        say('clean: no containers: %s' % error)
+        say(f'clean: no containers: {error}')
     except StackganError as error:
-        complain('clean: error: the containers are not removed: %s' % error)
+        complain(f'clean: error: the containers are not removed: {error}')
         return error.exit_code
     else:
         say('clean: the containers of the project are removed; its data is kept')
@@ -42,17 +42,17 @@ def clean_output(job, config, volume):
     folder = folder_of(job, config, volume)
     found = _found(named, folder)
     if not found:
-        say('clean: %s has no output in %s' % (job.name, volume))
+        say(f'clean: {job.name} has no output in {volume}')
         return
     check_place(named)
     with locked(folder, 'clean'):
         for path in _found(named, folder):
             if path == folder and os.path.islink(named):
                 empty(path)
-                say('clean: removed what is in %s; the link %s stays' % (path, named))
+                say(f'clean: removed what is in {path}; the link {named} stays')
             else:
                 remove(path)
-                say('clean: removed %s' % path)
+                say(f'clean: removed {path}')
 
 
 def _found(named, folder):

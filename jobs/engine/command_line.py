@@ -43,10 +43,10 @@ def main(arguments=None):
         volume = _volume(options.data)
         return options.act(options, config, volume)
     except StackganError as error:
-        complain('%s: error: %s' % (options.command, error))
+        complain(f'{options.command}: error: {error}')
         return error.exit_code
     except OSError as error:
-        complain('%s: error: %s' % (options.command, explain(error, options.data, None)))
+        complain(f'{options.command}: error: {explain(error, options.data, None)}')
         return exit_code_of(error, options.data)
     except KeyboardInterrupt:
         return Interrupted.exit_code
@@ -93,7 +93,7 @@ def _parser():
     run = commands.add_parser('run', parents=[common, running],
                               help='bring the whole chain up to date')
     run.add_argument('--until', metavar='JOB', choices=chain.NAMES,
-                     help='stop after this job: %s' % ', '.join(chain.NAMES))
+                     help='stop after this job: {}'.format(', '.join(chain.NAMES)))
     run.add_argument('--on', choices=('auto', 'docker', 'local'), default='auto',
                      help='docker: in containers, by compose.yaml; local: in this Python; auto '
                           '(the default): docker if Docker is reachable and the images are '
@@ -121,7 +121,7 @@ def _parser():
                     'of the jobs given, finished or not.')
     clean.add_argument('jobs', metavar='JOB', nargs='*',
                        choices=chain.NAMES + ([],),     # argparse checks the empty list too
-                       help='a job whose output is removed: %s' % ', '.join(chain.NAMES))
+                       help='a job whose output is removed: {}'.format(', '.join(chain.NAMES)))
     clean.set_defaults(act=_clean)
     serving = commands.add_parser(
         'serve', parents=[common], help='a web page and API that generate images from sentences',
@@ -164,7 +164,7 @@ def _settings_of_environment():
     try:
         return shlex.split(os.environ.get('STACKGAN_SET', ''))
     except ValueError as error:
-        raise ConfigError('STACKGAN_SET=%s: %s' % (os.environ['STACKGAN_SET'], error))
+        raise ConfigError('STACKGAN_SET={}: {}'.format(os.environ['STACKGAN_SET'], error))
 
 
 def _one(options, config, volume):
@@ -182,7 +182,7 @@ def _run(options, config, volume):
         return _dry_run(config, volume, chain.until(options.until, config, volume))
     environment = compose.variables(find_config(options.config), options.set, volume)
     where, why = _choose(options, environment, config, volume)
-    say('run: %s%s' % (where, ', because ' + why if why else ''))
+    say('run: {}{}'.format(where, ', because ' + why if why else ''))
     if where == 'docker':
         return docker_runner.run_chain(config, volume, options.until, environment,
                                       options.restart)
@@ -245,13 +245,13 @@ def _dry_run(config, volume, jobs):
             will_run.add(job.name)
         if job.name in replaced:
             plan = 'needs --restart'
-            reason += '; a finished training of %s' % duration(replaced[job.name].seconds)
+            reason += f'; a finished training of {duration(replaced[job.name].seconds)}'
         rows.append([job.name, plan, state.word if state.word != 'done' else '', reason])
     chain.print_table(['JOB', 'PLAN', 'STATE', 'WHY'], rows)
     return 0
 
 
 def _status(options, config, volume):
-    show(printable('configuration %s, volume %s' % (options.config, volume)))
+    show(printable(f'configuration {options.config}, volume {volume}'))
     chain.print_table(['JOB', 'STATE', 'OUTPUT', 'DETAIL'], chain.rows_of_status(config, volume))
     return 0

@@ -40,9 +40,9 @@ def script(parser: argparse.ArgumentParser, shell: str, configurations: List[str
                 values[action.option_strings[-1]] = [str(choice) for choice in action.choices]
     return SCRIPT % {
         'shell': shell, 'first': ZSH if shell == 'zsh' else '', 'commands': ' '.join(commands),
-        'values': '\n'.join('        %s) words="%s" ;;' % (name, ' '.join(words))
+        'values': '\n'.join('        {}) words="{}" ;;'.format(name, ' '.join(words))
                             for name, words in sorted(values.items())),
-        'options': '\n'.join('            %s) words="%s" ;;' % (name, ' '.join(_words(command)))
+        'options': '\n'.join('            {}) words="{}" ;;'.format(name, ' '.join(_words(command)))
                              for name, command in commands.items())}
 
 

@@ -29,8 +29,8 @@ class Project:
             resolved = json.loads(resolved)
             self.name, self.services = resolved['name'], resolved['services']
         except (ValueError, KeyError, TypeError) as error:
-            raise MissingRequirement('docker compose config gives no project (%s); install '
-                                     'docker-compose-plugin, or run with --on local' % error)
+            raise MissingRequirement(f'docker compose config gives no project ({error}); install '
+                                     'docker-compose-plugin, or run with --on local')
 
     def call(self, *arguments):
         """Runs `docker compose` and returns what it prints. Raises StackganError."""
@@ -54,13 +54,14 @@ class Project:
             version = self._docker('compose', 'version')
             if version.returncode:
                 raise MissingRequirement(
-                    'docker has no Compose v2 (%s); install docker-compose-plugin, or run with '
-                    '--on local' % _first_line(version))
+                    f'docker has no Compose v2 ({_first_line(version)}); install '
+                    f'docker-compose-plugin, or run with '
+                    '--on local')
         elif self._docker('version', '--format', '{{.Server.Version}}').returncode:
             raise MissingRequirement(
-                'the Docker engine does not answer (%s); start it, or run with --on local'
-                % _first_line(failed))
-        raise ConfigError('docker compose %s: %s' % (' '.join(arguments), _first_line(failed)))
+                f'the Docker engine does not answer ({_first_line(failed)}); start it, or run with '
+                f'--on local')
+        raise ConfigError('docker compose {}: {}'.format(' '.join(arguments), _first_line(failed)))
 
     def build(self, images):
         """Builds images in the terminal's sight. Raises ConfigError."""
@@ -118,4 +119,4 @@ def is_set(name):
         text = read_text(os.path.join(ROOT, '.env')).text
     except UnreadableText:
         return False
-    return re.search(r'^%s=.' % name, text, re.M) is not None
+    return re.search(rf'^{name}=.', text, re.M) is not None

@@ -120,15 +120,15 @@ def input_digest(job, each, volume):
         if output.is_whole:
             return output.manifest['content']
         if os.path.isdir(path) and os.listdir(path):
-            raise InputError('%s: %s is damaged: %s; run %s first (or: run --until %s)' % (
-                job.name, each.path, output.describe(), each.made_by, job.name))
-        raise InputError('%s: %s is not there yet; run %s first (or: run --until %s)'
-                         % (job.name, each.path, each.made_by, job.name))
+            raise InputError(f'{job.name}: {each.path} is damaged: {output.describe()}; run '
+                             f'{each.made_by} first (or: run --until {job.name})')
+        raise InputError(f'{job.name}: {each.path} is not there yet; run {each.made_by} first (or: '
+                         f'run --until {job.name})')
     if os.path.isfile(path):
         facts = os.stat(path)
         return digest_of([facts.st_size, facts.st_mtime_ns])
     if not os.path.isdir(path):
-        raise InputError('%s: %s is missing; %s' % (job.name, path, each.hint))
+        raise InputError(f'{job.name}: {path} is missing; {each.hint}')
     return digest_of(listing(path))
 
 
@@ -182,12 +182,12 @@ def differences(old, new, ignored=()):
     defaults = default_settings()
     for name in sorted(set(before) | set(after)):
         if name not in ignored and _value(before, name, defaults) != _value(after, name, defaults):
-            found.append('%s %s -> %s' % (name, _value(before, name, defaults),
-                                          _value(after, name, defaults)))
+            found.append(f'{name} {_value(before, name, defaults)} -> '
+                         f'{_value(after, name, defaults)}')
     before, after = old.get('inputs', {}), new['inputs']
     for name in sorted(set(before) | set(after)):
         if before.get(name) != after.get(name):
-            found.append('%s changed' % name)
+            found.append(f'{name} changed')
     return found
 
 

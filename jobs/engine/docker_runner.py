@@ -32,8 +32,8 @@ def connect():
         raise MissingRequirement("the Docker SDK is not installed: pip install '.[docker]', or "
                                  'run with --on local')
     except Exception as error:               # the SDK raises its own and those of requests
-        raise MissingRequirement('no Docker engine answers (%s); start it, or run with --on local'
-                                 % _short(error))
+        raise MissingRequirement(f'no Docker engine answers ({_short(error)}); start it, or run '
+                                 f'with --on local')
     return client
 
 
@@ -48,8 +48,7 @@ def can_have_images(client, project, services):
             client.api.timeout = REGISTRY_SECONDS
             client.images.get_registry_data(base)
         except Exception as error:
-            return 'the base image %s is not here and it cannot be pulled (%s)' % (
-                base, _short(error))
+            return f'the base image {base} is not here and it cannot be pulled ({_short(error)})'
         finally:
             client.api.timeout = ENGINE_SECONDS
     return None
@@ -94,8 +93,9 @@ def check(client, project, jobs, config, volume):
     """What a chain needs: room, rights, device nodes, images (built where they are missing)."""
     hidden = out_of_sight(jobs, config, volume)
     if hidden:
-        raise ConfigError('%s, where containers do not see it; put it below %s and name it from '
-                          'there, or run with --on local' % (hidden, volume))
+        raise ConfigError(f'{hidden}, where containers do not see it; put it below {volume} and '
+                          f'name it from '
+                          'there, or run with --on local')
     services = [job.name for job in jobs]
     make_volume(project, services[0], volume)
     free = shutil.disk_usage(volume).free
@@ -106,12 +106,11 @@ def check(client, project, jobs, config, volume):
              for name in services for device in project.services[name].get('devices', [])}
     absent = sorted(node for node in nodes if not os.path.exists(node))
     if absent:
-        raise MissingRequirement('device %s is not on this machine; is its driver loaded?'
-                                 % ', '.join(absent))
+        raise MissingRequirement('device {} is not on this machine; is its driver loaded?'.format(', '.join(absent)))
     with engine_errors('the check before the chain'):
         missing = missing_images(client, project, services)
     if missing:
-        say('run: building %s' % ', '.join(missing))
+        say('run: building {}'.format(', '.join(missing)))
         project.build(missing)
 
 
@@ -120,7 +119,7 @@ def out_of_sight(jobs, config, volume):
     for job in jobs:
         place = os.path.join(volume, job.output(config))
         if not _is_below(os.path.realpath(place), os.path.realpath(volume)):
-            return '%s leads outside of the volume' % place
+            return f'{place} leads outside of the volume'
     named = [each.path for job in jobs for each in job.inputs(config, volume) if not each.made_by]
     for path in named:
         if os.path.isabs(path):
@@ -129,15 +128,15 @@ def out_of_sight(jobs, config, volume):
             path = os.path.relpath(path, IN_CONTAINERS)
         for place in _with_links(os.path.join(volume, path)):
             if not _is_below(os.path.realpath(place), os.path.realpath(volume)):
-                return '%s leads outside of the volume' % place
+                return f'{place} leads outside of the volume'
     return None
 
 
 def _named_from_outside(path, volume):
     from_there = os.path.relpath(path, volume)
     if from_there.startswith(os.pardir):
-        return '%s lies outside of the volume' % path
-    return '%s is on the volume; give its path relative to the volume: %s' % (path, from_there)
+        return f'{path} lies outside of the volume'
+    return f'{path} is on the volume; give its path relative to the volume: {from_there}'
 
 
 def _with_links(path):
@@ -175,16 +174,15 @@ def run_service(client, project, name):
     with engine_errors(name):
         for other in containers_of(client, project, name):
             if other.status == 'running':
-                raise StackganError('%s: runs already, in container %s; wait for it or stop it'
-                                    % (name, other.name))
+                raise StackganError(f'{name}: runs already, in container {other.name}; wait for it '
+                                    f'or stop it')
         project.call('up', '--no-start', '--no-deps', '--no-build', '--force-recreate', name)
         container = containers_of(client, project, name)[0]
         try:
             return _follow(container, name)
         except Interrupted:
             grace = _seconds(project.services[name].get('stop_grace_period', '10s'))
-            complain('run: stopping %s, which saves what it has (up to %s)'
-                     % (name, duration(grace)))
+            complain(f'run: stopping {name}, which saves what it has (up to {duration(grace)})')
             container.stop(timeout=grace)
             raise
         finally:
@@ -198,12 +196,12 @@ def engine_errors(what):
     try:
         yield
     except APIError as error:
-        raise StackganError('%s: the Docker engine refuses: %s'
-                            % (what, _short(error.explanation or error)))
+        raise StackganError(f'{what}: the Docker engine refuses: '
+                            f'{_short(error.explanation or error)}')
     except _engine_failures() as error:
-        raise MissingRequirement('the Docker engine went away during %s (%s); what is done is '
-                                 'kept: start the engine and give the same command again'
-                                 % (what, _short(error)))
+        raise MissingRequirement(f'the Docker engine went away during {what} ({_short(error)}); '
+                                 f'what is done is '
+                                 'kept: start the engine and give the same command again')
 
 
 def containers_of(client, project, name):
@@ -222,8 +220,8 @@ def _follow(container, name):
     printer.join(timeout=10)
     container.reload()
     if container.attrs['State']['OOMKilled']:
-        complain('%s: error: out of memory (killed); raise STACKGAN_MEMORY or lower '
-                 'train.batch_size' % name)
+        complain(f'{name}: error: out of memory (killed); raise STACKGAN_MEMORY or lower '
+                 'train.batch_size')
     elif code > 128 and code != Interrupted.exit_code:
         complain('%s: error: killed by signal %d; what is done is kept' % (name, code - 128))
     return code if code in (0, 1, 2, 3, Interrupted.exit_code) else 1
@@ -248,7 +246,7 @@ def _engine_failures():
 def _log_of(job, config, volume):
     """Where the log of an unfinished job is, as the end of a sentence."""
     path = os.path.join(folder_of(job, config, volume) + '.partial', 'log.txt')
-    return '; its log is %s' % path if os.path.exists(path) else ''
+    return f'; its log is {path}' if os.path.exists(path) else ''
 
 
 def _seconds(text):

@@ -38,7 +38,7 @@ class Log:
         self.path = None
 
     def say(self, text):
-        say('%s: %s' % (self.name, text))
+        say(f'{self.name}: {text}')
         self.write(printable(text))
 
     def write(self, text):
@@ -46,7 +46,7 @@ class Log:
             try:
                 with open(self.path, 'a', encoding='utf-8', errors='backslashreplace') as stream:
                     stamp = datetime.now().strftime('%Y-%m-%d %H:%M:%S')
-                    stream.write('%s  %s\n' % (stamp, text.rstrip('\n')))
+                    stream.write('{}  {}\n'.format(stamp, text.rstrip('\n')))
             except OSError:
                 pass
 
@@ -66,7 +66,7 @@ def execute(
             _execute(job, config, volume, options, log, stop)
         return 0
     except Interrupted as signal:
-        log.say('interrupted by %s; what is done is kept, run the same command to resume' % signal)
+        log.say(f'interrupted by {signal}; what is done is kept, run the same command to resume')
         return Interrupted.exit_code
     except StackganError as error:
         _complain(log, str(error))
@@ -82,7 +82,7 @@ def execute(
 def _complain(log, text):
     prefix = log.name + ': '
     text = text[len(prefix):] if text.startswith(prefix) else text
-    complain('%s: error: %s' % (log.name, text))
+    complain(f'{log.name}: error: {text}')
     log.write('error: ' + printable(text))
 
 
@@ -98,9 +98,9 @@ def explain(error, volume, log_path):
     if number in (errno.EROFS, errno.EACCES, errno.EPERM):
         return ('cannot write %s: %s; make it writable for user %d or name another volume with '
                 '--data' % (error.filename or volume, os.strerror(number), os.getuid()))
-    where = '; the traceback is in %s' % log_path if log_path else ''
+    where = f'; the traceback is in {log_path}' if log_path else ''
     text = ' '.join(str(error).split())
-    return '%s: %s%s' % (type(error).__name__, text[:400], where)
+    return f'{type(error).__name__}: {text[:400]}{where}'
 
 
 def _cannot_be_read(path):
@@ -135,11 +135,11 @@ def _execute(job, config, volume, options, log, stop):
                 and job.is_complete(folder, config, volume))
 
     if is_done():
-        return log.say('up to date: %s' % folder)
+        return log.say(f'up to date: {folder}')
     with locked(folder, job.name):
         _finish_interrupted_commit(job, folder)
         if is_done():                                      # by whoever held the lock
-            return log.say('up to date: %s' % folder)
+            return log.say(f'up to date: {folder}')
         forget()
         check_inputs(job, config, volume)
         partial = _prepare_partial(job, folder, request, options, log)
@@ -154,7 +154,7 @@ def _execute(job, config, volume, options, log, stop):
         with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:
             stream.write(to_yaml(config))
         seconds = time.monotonic() - started
-        log.say('done in %.1f s: %s' % (seconds, folder))
+        log.say(f'done in {seconds:.1f} s: {folder}')
         _write_manifest(job, folder, request, notes, before + seconds)
         _commit(job, folder, keep_previous=job.precious or (job.resumes and options.restart))
         log.path = os.path.join(folder, 'log.txt')
@@ -171,9 +171,8 @@ def _prepare_partial(job, folder, request, options, log):
         changed = _changes(job, partial, request)
         if changed and job.precious and not options.restart:
             raise InputError(
-                '%s holds unfinished work made with other settings (%s); set them back to resume, '
-                'choose another run.name, or pass --restart to throw it away'
-                % (partial, ', '.join(changed)))
+                '{} holds unfinished work made with other settings ({}); set them back to resume, '
+                'choose another run.name, or pass --restart to throw it away'.format(partial, ', '.join(changed)))
         if changed or options.restart or (options.force and not job.precious):
             remove(partial)                       # of a link the link alone
     seconds = 0.0

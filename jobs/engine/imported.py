@@ -36,13 +36,14 @@ def no_training(config, volume, stage):
     path = imported_from(config, volume, stage)
     output = look_at(os.path.join(volume, run_folder(config, stage)))
     if path and not output.is_whole:
-        raise InputError('train-%s: %s was imported from %s and is damaged (%s); import it again, '
-                         'or: clean train-%s' % (stage, run_folder(config, stage), path,
-                                                 output.describe(), stage))
+        raise InputError(f'train-{stage}: {run_folder(config, stage)} was imported from {path} and '
+                         f'is damaged ({output.describe()}); import it again, '
+                         f'or: clean train-{stage}')
     if path:
-        return ('%s was imported from %s; to train it here, choose another run.name or: '
-                'clean train-%s' % (run_folder(config, stage), path, stage))
+        return (f'{run_folder(config, stage)} was imported from {path}; to train it here, choose '
+                f'another run.name or: '
+                f'clean train-{stage}')
     if stage == 'stage1' and brings_stage1(config, volume):
-        return ('%s was imported and brings its own Stage-I; to train one here, choose another '
-                'run.name or: clean train-stage2' % run_folder(config, 'stage2'))
+        return ('{} was imported and brings its own Stage-I; to train one here, choose another '
+                'run.name or: clean train-stage2'.format(run_folder(config, 'stage2')))
     return None

@@ -27,13 +27,14 @@ def locked(folder, name):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StackganError('%s: another job is writing %s (%s); wait for it or stop it'
-                                % (name, folder, holder(path)))
+            raise StackganError(f'{name}: another job is writing {folder} ({holder(path)}); wait '
+                                f'for it or stop it')
         except OSError as error:
             raise MissingRequirement(
-                '%s: %s cannot be locked, so two jobs could write one output: the file system (%s) '
-                'refuses: %s; mount it with locks, or put the volume on a local disk with --data'
-                % (name, path, file_system_of(path), os.strerror(error.errno)))
+                f'{name}: {path} cannot be locked, so two jobs could write one output: the file '
+                f'system ({file_system_of(path)}) '
+                f'refuses: {os.strerror(error.errno)}; mount it with locks, or put the volume on a '
+                f'local disk with --data')
         _check_own(descriptor, path)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps({
@@ -55,13 +56,13 @@ def _open(path: str) -> int:
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK) or os.path.islink(path):
-            raise InputError('%s: is a link, and a lock is a file of its own; remove it' % path)
+            raise InputError(f'{path}: is a link, and a lock is a file of its own; remove it')
         if error.errno in (errno.EISDIR, errno.ENXIO):
-            raise InputError('%s: must be a regular file to serve as the lock; remove it' % path)
+            raise InputError(f'{path}: must be a regular file to serve as the lock; remove it')
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise InputError('%s: must be a regular file to serve as the lock; remove it' % path)
+        raise InputError(f'{path}: must be a regular file to serve as the lock; remove it')
     return descriptor
 
 
@@ -69,14 +70,14 @@ def _check_own(descriptor: int, path: str) -> None:
     """Raises InputError for a file with the name of a lock that holds something else."""
     content = os.pread(descriptor, MAX_BYTES + 1, 0)
     if len(content) > MAX_BYTES or content[:len(OWN)] != OWN[:len(content)]:
-        raise InputError('%s: is not a lock file (it has other content); move it away' % path)
+        raise InputError(f'{path}: is not a lock file (it has other content); move it away')
 
 
 def holder(path):
     """Who wrote the lock file, in words."""
     try:
         facts = parse_json(read_bytes(path, MAX_BYTES, follow=False).decode('utf-8'))
-        return '%(job)s, process %(pid)s on %(host)s since %(since)s' % facts
+        return '{job}, process {pid} on {host} since {since}'.format(**facts)
     except (OSError, ValueError, KeyError, TypeError):
         return 'its lock file does not say who'
 

@@ -18,7 +18,7 @@ def show(job, config, volume, follow):
     paths = [path for path in (folder + '.partial/log.txt', folder + '/log.txt')
              if os.path.exists(path)]
     if not paths:
-        raise InputError('logs: %s has not run in %s' % (job.name, volume))
+        raise InputError(f'logs: {job.name} has not run in {volume}')
     # The file stays open when its folder is renamed.
     with open(paths[0], encoding='utf-8', errors='replace') as stream:
         is_read = printing.show(stream.read(), end='')

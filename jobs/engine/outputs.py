@@ -8,16 +8,16 @@ from .contract import Input
 
 
 def prepared_folder(config):
-    return 'prepared/%s' % config.data.name
+    return f'prepared/{config.data.name}'
 
 
 def scorer_folder(config):
     """Beside the dataset, not in a run: all runs on a dataset are scored by the same scorer."""
-    return 'prepared/%s-scorer' % config.data.name
+    return f'prepared/{config.data.name}-scorer'
 
 
 def run_folder(config, part):
-    return 'runs/%s/%s' % (config.run.name, part)
+    return f'runs/{config.run.name}/{part}'
 
 
 def prepared_input(config):
@@ -74,7 +74,7 @@ def uses_precomputed_embeddings(config, volume):
         return False
     brought = open_dataset(folder).embedding_dim is not None
     if config.text.source == 'pickle' and not brought:
-        raise InputError('text.source: pickle, but the dataset in %s came without '
-                         '{train,test}/%s-embeddings.pickle; put the files there or use train'
-                         % (config.data.raw, config.data.precomputed_embeddings))
+        raise InputError(f'text.source: pickle, but the dataset in {config.data.raw} came without '
+                         f'{{train,test}}/{config.data.precomputed_embeddings}-embeddings.pickle; '
+                         f'put the files there or use train')
     return brought

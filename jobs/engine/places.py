@@ -23,9 +23,9 @@ def check_place(path: str) -> None:
     if os.path.islink(path):
         _check_link(path)
     elif os.path.lexists(path) and not os.path.isdir(path):
-        raise InputError('%s is not a folder, but an output must go there; move it away' % path)
+        raise InputError(f'{path} is not a folder, but an output must go there; move it away')
     elif os.path.ismount(path):
-        raise InputError('%s is %s' % (path, NO_ROOM_BESIDE % file_system_of(path)))
+        raise InputError(f'{path} is {NO_ROOM_BESIDE % file_system_of(path)}')
 
 
 def _check_ancestors(path):
@@ -33,8 +33,9 @@ def _check_ancestors(path):
     while not os.path.lexists(above):
         above = os.path.dirname(above)
     if not os.path.isdir(above):
-        raise InputError('%s is %s, and a folder belongs there; move it away, or name another '
-                         'volume with --data' % (above, _what_is(above)))
+        raise InputError(f'{above} is {_what_is(above)}, and a folder belongs there; move it away, '
+                         f'or name another '
+                         'volume with --data')
 
 
 def _what_is(path):
@@ -43,10 +44,10 @@ def _what_is(path):
     try:
         os.stat(path)
     except FileNotFoundError:
-        return 'a link to %s, which is not there' % os.path.realpath(path)
+        return f'a link to {os.path.realpath(path)}, which is not there'
     except OSError:
         return 'a link that leads to itself'
-    return 'a link to %s, which is not a folder' % os.path.realpath(path)
+    return f'a link to {os.path.realpath(path)}, which is not a folder'
 
 
 def _check_link(path):
@@ -55,11 +56,10 @@ def _check_link(path):
     if not os.path.isdir(path):
         if any(os.path.isdir(target + ending) for ending in ('.partial', '.previous')):
             return                                       # killed while the folder was exchanged
-        raise InputError('%s is %s; mount its disk or make that folder, or remove the link'
-                         % (path, _what_is(path)))
+        raise InputError(f'{path} is {_what_is(path)}; mount its disk or make that folder, or '
+                         f'remove the link')
     if os.path.ismount(target):
-        raise InputError('%s is a link to %s, %s'
-                         % (path, target, NO_ROOM_BESIDE % file_system_of(target)))
+        raise InputError(f'{path} is a link to {target}, {NO_ROOM_BESIDE % file_system_of(target)}')
     if not os.access(above, os.W_OK | os.X_OK):
         raise InputError('%s is a link to %s, and nothing can be built beside it: %s is not '
                          'writable for user %d; let it lead to a folder in one that is'

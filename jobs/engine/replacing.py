@@ -22,8 +22,8 @@ class Replaced(NamedTuple):
     reason: str             # what changed
 
     def __str__(self) -> str:
-        return '%s, a finished training of %s, would be replaced: %s' % (
-            self.folder, duration(self.seconds), self.reason)
+        return (f'{self.folder}, a finished training of {duration(self.seconds)}, would be '
+                f'replaced: {self.reason}')
 
 
 def asked_to_restart(name: str) -> bool:
@@ -60,7 +60,7 @@ def check_chain(jobs: Sequence[Job], config, volume: str, restart: Sequence[str]
     found = [each for each in replaced_by(jobs, config, volume).values()
              if each.job not in restart and not asked_to_restart(each.job)]
     if found:
-        _refuse(found, 'pass %s to replace %s' % (
+        _refuse(found, 'pass {} to replace {}'.format(
             ' '.join('--restart ' + each.job for each in found),
             'it' if len(found) == 1 else 'them'))
     return list(restart) + [each.job for each in found]
@@ -87,7 +87,7 @@ def replaced_by(jobs: Sequence[Job], config, volume: str) -> Dict[str, Replaced]
             seconds = output.manifest['seconds']
             if seconds >= LONG_SECONDS:
                 replaced = Replaced(job.name, folder_of(job, config, volume), seconds,
-                                    'it follows from %s, which would change' % ', '.join(after))
+                                    'it follows from {}, which would change'.format(', '.join(after)))
         if replaced:
             found[job.name] = replaced
     return found
@@ -95,7 +95,7 @@ def replaced_by(jobs: Sequence[Job], config, volume: str) -> Dict[str, Replaced]
 
 def _refuse(found: Sequence[Replaced], how: str) -> None:
     """Asks at a terminal; raises InputError where there is none, or for a no."""
-    if ask('%s. Replace %s?' % ('; '.join(map(str, found)), 'it' if len(found) == 1 else 'them')):
+    if ask('{}. Replace {}?'.format('; '.join(map(str, found)), 'it' if len(found) == 1 else 'them')):
         return
-    raise InputError('%s; set it back, choose another run.name, or %s (what is replaced is kept as '
-                     '<folder>.previous)' % ('; '.join(map(str, found)), how))
+    raise InputError('{}; set it back, choose another run.name, or {} (what is replaced is kept as '
+                     '<folder>.previous)'.format('; '.join(map(str, found)), how))

@@ -41,13 +41,12 @@ def resume_from(
     old = output.manifest['request'] if output.manifest else request_in(folder)
     if old is None:
         if job.precious:
-            raise InputError('%s: %s, so it does not say what it was trained on; put that file '
-                             'back, choose another run.name, or %s'
-                             % (folder, output.describe(), ANEW % folder))
+            raise InputError(f'{folder}: {output.describe()}, so it does not say what it was '
+                             f'trained on; put that file '
+                             f'back, choose another run.name, or {ANEW % folder}')
         return False
     if old['job'] != request['job'] and job.precious:
-        raise InputError('%s was made by %s; choose another run.name, or %s'
-                         % (folder, old['job'], ANEW % folder))
+        raise InputError('{} was made by {}; choose another run.name, or {}'.format(folder, old['job'], ANEW % folder))
     if old['job'] != request['job'] or differences(old, request, job.growing):
         return False                                      # stale
     grows = bool(differences(old, request))
@@ -63,8 +62,8 @@ def _is_damaged(job, folder, manifest):
     if damaged_files(folder, manifest['files']):
         return True
     if job.precious:
-        raise InputError('%s is finished and complete; nothing to do. To train again, pass '
-                         '--force --restart (it is kept as %s.previous)' % (folder, folder))
+        raise InputError(f'{folder} is finished and complete; nothing to do. To train again, pass '
+                         f'--force --restart (it is kept as {folder}.previous)')
     return False
 
 
@@ -74,21 +73,22 @@ def _copy(job, folder: str, output: Output, say) -> bool:
     remove(building)
     faults = dict.fromkeys(output.lost, '') if output.manifest else {}
     faults.update(_copy_whole_files(folder, building, output.manifest))
-    texts = output.faults + ['%s %s' % (name, fault) for name, fault in faults.items()
+    texts = output.faults + [f'{name} {fault}' for name, fault in faults.items()
                              if fault]
     if texts and not _drop_half_checkpoints(building, faults):
         remove(building)
         if job.precious:
-            raise InputError('%s: %s, and no whole checkpoint is left to resume from; put back '
-                             'what is missing, choose another run.name, or %s'
-                             % (folder, _few(texts), ANEW % folder))
-        say('%s: %s; it will be made again' % (folder, _few(texts)))
+            raise InputError(f'{folder}: {_few(texts)}, and no whole checkpoint is left to resume '
+                             f'from; put back '
+                             f'what is missing, choose another run.name, or {ANEW % folder}')
+        say(f'{folder}: {_few(texts)}; it will be made again')
         return False
     if texts:
-        say('%s: %s; resumes from its newest whole checkpoint; lost records of steps between are '
-            'not made again' % (folder, _few(texts)))
+        say(f'{folder}: {_few(texts)}; resumes from its newest whole checkpoint; lost records of '
+            f'steps between are '
+            'not made again')
     else:
-        say('extends the finished output in %s' % folder)
+        say(f'extends the finished output in {folder}')
     os.rename(building, partial)
     return True
 

@@ -64,7 +64,7 @@ def add_options(parser):
                        help='resample values of z beyond T sigmas: plainer images, less '
                             'variety; 0: no z')
     noise.add_argument('--truncation-noise', type=float, metavar='T',
-                       help='the same for the conditioning noise, which is cut at %g anyway' % CUT)
+                       help=f'the same for the conditioning noise, which is cut at {CUT:g} anyway')
     ways = parser.add_argument_group('interpolations between images')
     ways.add_argument('--interpolate-captions', nargs=2, metavar=('TEXT', 'TEXT'),
                       help='from one sentence to another, with the same noise')
@@ -121,7 +121,7 @@ def _check_together(options):
         (options.copies is None or own, '--copies is for --caption and --captions; for held-out '
                                         'captions set sample.images'),
         (options.copies is None or options.copies >= 1,
-         '--copies %s: must be at least 1' % options.copies),
+         f'--copies {options.copies}: must be at least 1'),
         (options.steps is None or between or noise,
          '--steps is for --interpolate-captions and --interpolate-noise'),
         (options.steps is None or 2 <= options.steps <= MAX_STEPS,
@@ -129,10 +129,12 @@ def _check_together(options):
         (not noise or (noise[0] != noise[1] and 0 <= min(noise) and max(noise) <= MAX_SEED),
          '--interpolate-noise %s: must be two different seeds of 0 to %d'
          % (' '.join(map(str, noise or [])), MAX_SEED)),
-        (_is_limit(options.truncation_z, MAX_Z), '--truncation-z %s: must be 0, or %g to %g'
-         % (options.truncation_z, MIN_TRUNCATION, MAX_Z)),
-        (_is_limit(options.truncation_noise, CUT), '--truncation-noise %s: must be 0, or %g to %g, '
-         'where the noise is cut in training' % (options.truncation_noise, MIN_TRUNCATION, CUT)),
+        (_is_limit(options.truncation_z, MAX_Z), f'--truncation-z {options.truncation_z}: must be '
+                                                 f'0, or {MIN_TRUNCATION:g} to {MAX_Z:g}'),
+        (_is_limit(options.truncation_noise, CUT), f'--truncation-noise '
+                                                   f'{options.truncation_noise}: must be 0, or '
+                                                   f'{MIN_TRUNCATION:g} to {CUT:g}, '
+         'where the noise is cut in training'),
         (options.nearest is None or 1 <= options.nearest <= MAX_NEAREST,
          '--nearest %s: must be 1 to %d' % (options.nearest, MAX_NEAREST)),
         (options.stage is None or not options.model, '--model has the stages it was exported with; '
@@ -172,8 +174,9 @@ def _typed(text):
     try:
         return typed(text)
     except UnicodeDecodeError as error:
-        raise InputError('sample: the caption %s is not %s text; set the terminal to UTF-8, or '
-                         'write it to a UTF-8 file for --captions' % (text, error.encoding))
+        raise InputError(f'sample: the caption {text} is not {error.encoding} text; set the '
+                         f'terminal to UTF-8, or '
+                         'write it to a UTF-8 file for --captions')
 
 
 def _captions(options):
@@ -193,8 +196,8 @@ def _lines_of(path):
         return read_lines(path, MAX_TEXT_BYTES)
     except UnreadableText as error:
         reason = error.reason.replace('cannot be read ', '')
-        raise InputError('sample: --captions %s: cannot be read: it %s' % (path, reason)
+        raise InputError(f'sample: --captions {path}: cannot be read: it {reason}'
                          if reason == error.reason else
-                         'sample: --captions %s: cannot be read: %s' % (path, reason.strip('()')))
+                         'sample: --captions {}: cannot be read: {}'.format(path, reason.strip('()')))
     except InputError as error:
-        raise InputError('sample: --captions %s' % error)
+        raise InputError(f'sample: --captions {error}')

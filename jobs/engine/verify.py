@@ -60,7 +60,7 @@ def verify(
         with handled():
             faults = _read(found, volume)
     except Interrupted as signal:
-        say('verify: interrupted by %s; nothing was changed' % signal)
+        say(f'verify: interrupted by {signal}; nothing was changed')
         return Interrupted.exit_code
     for path, output in found:
         if not faults[path]:
@@ -69,8 +69,8 @@ def verify(
     damaged = [each for each in found if faults[each.path]]
     for path, output in damaged:
         for text in faults[path]:
-            complain('verify: error: %s/%s' % (path, text))
-        complain('verify: error: %s' % _advice(path, output))
+            complain(f'verify: error: {path}/{text}')
+        complain(f'verify: error: {_advice(path, output)}')
     say('verify: %d of %d outputs are whole' % (len(found) - len(damaged), len(found)))
     return 1 if damaged else 0
 
@@ -85,8 +85,8 @@ def _outputs_of(jobs, config, volume: str) -> List[Found]:
         if os.path.isdir(os.path.join(volume, own)):
             beside.append(Found(own, look_at(os.path.join(volume, own))))
         if not beside:
-            raise InputError('%s has no finished output in %s; run it first: %s'
-                             % (job.name, volume, job.name))
+            raise InputError(f'{job.name} has no finished output in {volume}; run it first: '
+                             f'{job.name}')
         found.update((each.path, each) for each in beside)
     return [found[path] for path in sorted(found)]
 
@@ -100,7 +100,7 @@ def _all_outputs(volume: str) -> List[Found]:
         for parent in parents:
             found += _outputs_below(volume, parent)
     if not found:
-        raise InputError('%s holds no finished output; name the volume with --data' % volume)
+        raise InputError(f'{volume} holds no finished output; name the volume with --data')
     return found
 
 
@@ -144,7 +144,7 @@ def _read(found: List[Found], volume: str) -> Dict[str, List[str]]:
                          if name not in output.lost}
                 damaged = damaged_files(os.path.join(volume, path), files,
                                         lambda count: counter.add(count, progress))
-                texts += ['%s %s' % (name, damaged[name]) for name in sorted(damaged)]
+                texts += [f'{name} {damaged[name]}' for name in sorted(damaged)]
             faults[path] = _unless_replaced(os.path.join(volume, path), output, texts)
         progress.advance(max(progress.total - progress.done, 0))
     return faults
@@ -153,7 +153,7 @@ def _read(found: List[Found], volume: str) -> Dict[str, List[str]]:
 def _unless_replaced(folder: str, output: Output, texts: List[str]) -> List[str]:
     """The faults of an output, if a job has not given it a new one meanwhile."""
     if texts and output.manifest and look_at(folder).manifest not in (None, output.manifest):
-        return ['%s changed during verification; run verify again' % MANIFEST]
+        return [f'{MANIFEST} changed during verification; run verify again']
     return texts
 
 
@@ -177,17 +177,15 @@ class _Mebibytes:
 def _advice(path: str, output: Output) -> str:
     job = _maker(output)
     if path.endswith('.previous'):
-        return '%s is an earlier output of its job, kept beside the present one' % path
+        return f'{path} is an earlier output of its job, kept beside the present one'
     if not job:
-        return ('%s: which job made it is unknown; run that job again, or put %s back'
-                % (path, MANIFEST))
+        return (f'{path}: which job made it is unknown; run that job again, or put {MANIFEST} back')
     if job.startswith('train-'):
-        return '%s: %s --force resumes from its newest whole checkpoint' % (path, job)
-    return '%s: make it again with the options it was made with: %s --force' % (path, job)
+        return f'{path}: {job} --force resumes from its newest whole checkpoint'
+    return f'{path}: make it again with the options it was made with: {job} --force'
 
 
 def add_options(parser, names: Tuple[str, ...]) -> None:
     """Adds the jobs to a parser."""
     parser.add_argument('jobs', metavar='JOB', nargs='*', choices=names + ([],),
-                        help='a job whose outputs are read: %s (default: all on the volume)'
-                             % ', '.join(names))
+                        help='a job whose outputs are read: {} (default: all on the volume)'.format(', '.join(names)))

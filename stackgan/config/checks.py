@@ -18,7 +18,7 @@ def fill_nulls(config, path):
         return dataclasses.replace(stage, batch_size=batch)
     run = config.run.name or _name_of(path, 'run.name')
     name = config.data.name or _name_of(path, 'data.name')
-    raw = config.data.raw or 'raw/%s' % name
+    raw = config.data.raw or f'raw/{name}'
     return dataclasses.replace(
         config, run=dataclasses.replace(config.run, name=run),
         data=dataclasses.replace(config.data, name=name, raw=raw),
@@ -29,16 +29,16 @@ def values_of_nulls(config):
     """{dotted key: what its null stands for} in a configuration that is filled in."""
     batch = config.train.batch_size
     return {'run.name': config.run.name, 'data.name': config.data.name,
-            'data.raw': 'raw/%s' % config.data.name, 'stage1.batch_size': batch,
+            'data.raw': f'raw/{config.data.name}', 'stage1.batch_size': batch,
             'stage2.batch_size': batch}
 
 
 def _name_of(path, key):
     name = os.path.splitext(os.path.basename(path))[0]
     if not re.fullmatch(NAME, name):
-        raise ConfigError("%s: %s is not given, and the file's own name cannot stand for it: "
+        raise ConfigError(f"{path}: {key} is not given, and the file's own name cannot stand for it: "
                           'letters, digits, ".", "_" and "-", starting with a letter or digit; '
-                          'set %s' % (path, key, key))
+                          f'set {key}')
     return name
 
 
@@ -49,7 +49,7 @@ def check_config(config, origin):
         (config.make_dataset is None or data.layout == 'cub',
          'data.layout', 'make_dataset paints the cub layout, so it must be cub or make_dataset '
          'must be null'),
-        (config.make_dataset is None or data.raw == 'raw/%s' % data.name,
+        (config.make_dataset is None or data.raw == f'raw/{data.name}',
          'data.raw', 'make_dataset writes raw/<data.name>, so it must be null'),
         (data.crop != 'box' or data.layout == 'cub',
          'data.crop', 'box needs the bounding boxes of layout cub; use centre or stretch'),
@@ -82,4 +82,4 @@ def check_config(config, origin):
     ]
     for holds, key, text in rules:
         if not holds:
-            raise ConfigError('%s: %s: %s' % (origin, key, text))
+            raise ConfigError(f'{origin}: {key}: {text}')

@@ -49,11 +49,11 @@ def page() -> str:
     for field in dataclasses.fields(schema.Config):
         kind = strip_optional(typing.get_type_hints(schema.Config)[field.name])[0]
         help = field.metadata['help']
-        parts.append('\n## %s\n\n%s.\n\n| key | type | values | default | meaning |\n'
-                     '| --- | --- | --- | --- | --- |\n'
-                     % (field.name, help[0].upper() + help[1:]))
+        parts.append(f'\n## {field.name}\n\n{help[0].upper() + help[1:]}.\n\n| key | type | values '
+                     f'| default | meaning |\n'
+                     '| --- | --- | --- | --- | --- |\n')
         for name, hint, metadata in _keys(kind, field.name + '.'):
-            parts.append('| `%s` | %s | %s | `%s` | %s |\n' % (
+            parts.append('| `{}` | {} | {} | `{}` | {} |\n'.format(
                 name, _kind(hint), _values(metadata), in_one_line(defaults[name]),
                 metadata['help']))
     return ''.join(parts)
@@ -73,16 +73,16 @@ def _kind(hint: Any) -> str:
         return KINDS[hint]
     kinds = hint.__args__
     number = '' if Ellipsis in kinds else '%d ' % len(kinds)
-    return 'list of %s%ss' % (number, KINDS[kinds[0]])
+    return f'list of {number}{KINDS[kinds[0]]}s'
 
 
 def _values(metadata: Any) -> str:
     if metadata['choices']:
-        return ', '.join('`%s`' % choice for choice in metadata['choices'])
+        return ', '.join(f'`{choice}`' for choice in metadata['choices'])
     above, minimum, maximum = (metadata[name] for name in ('above', 'minimum', 'maximum'))
-    least = 'above %g' % above if above is not None else (
+    least = f'above {above:g}' if above is not None else (
         '' if minimum is None else 'from %d' % minimum if isinstance(minimum, int)
-        else 'from %g' % minimum)
+        else f'from {minimum:g}')
     most = '' if maximum is None else ('%d' if isinstance(maximum, int) else '%g') % maximum
     return ' to '.join(part for part in (least, most) if part)
 

@@ -77,11 +77,10 @@ def network_of(facts: dict, path: str) -> Tuple[int, schema.Model]:
     """(stage, `model` section) that a checkpoint's facts tell. Raises InputError for others."""
     try:
         if type(facts.get('stage')) is not int or facts['stage'] not in (1, 2):
-            raise ConfigError('%s: stage is %s, expected 1 or 2'
-                              % (path, str(facts.get('stage'))[:40]))
+            raise ConfigError('{}: stage is {}, expected 1 or 2'.format(path, str(facts.get('stage'))[:40]))
         return facts['stage'], _typed(schema.Model, facts.get('model'), path, 'model.')
     except ConfigError as error:
-        raise InputError('%s; what the checkpoint tells of itself is damaged' % error)
+        raise InputError(f'{error}; what the checkpoint tells of itself is damaged')
 
 
 def in_one_line(value):
@@ -111,13 +110,13 @@ def _with_base(path, before):
     if base is None:
         return tree
     if not isinstance(base, str):
-        raise ConfigError('%s: base: expected the name or path of a configuration file, found %s'
-                          % (path, _kind(base)))
+        raise ConfigError(f'{path}: base: expected the name or path of a configuration file, found '
+                          f'{_kind(base)}')
     before = before + (os.path.realpath(path),)
     try:
         below = find_config(base, os.path.dirname(os.path.abspath(path)))
     except ConfigError as error:
-        raise ConfigError('%s: base: %s' % (path, error))
+        raise ConfigError(f'{path}: base: {error}')
     if os.path.realpath(below) in before or len(before) > MAX_BASES:
         raise ConfigError('%s: base: %s builds on this file in turn, or more than %d files build '
                           'on each other' % (path, base, MAX_BASES))
@@ -139,15 +138,14 @@ def _read_yaml(path):
         if not text.is_whole:
             raise ValueError('bytes that are not UTF-8; save it as UTF-8')
     except (OSError, ValueError) as error:
-        raise ConfigError('%s: cannot be read: %s' % (path, getattr(error, 'strerror', None)
+        raise ConfigError('{}: cannot be read: {}'.format(path, getattr(error, 'strerror', None)
                                                       or error))
     try:
         tree = parse_yaml(text.text)
     except NotRead as error:
-        raise ConfigError('%s: not valid YAML: %s' % (path, error))
+        raise ConfigError(f'{path}: not valid YAML: {error}')
     if not isinstance(tree, dict):
-        raise ConfigError('%s: holds %s, not a mapping of sections (see configs/)'
-                          % (path, _kind(tree)))
+        raise ConfigError(f'{path}: holds {_kind(tree)}, not a mapping of sections (see configs/)')
     return tree
 
 
@@ -156,20 +154,20 @@ def _override(tree, text):
     text = shortened(text)
     parts = name.strip().split('.')
     if not separator or not all(parts):
-        raise ConfigError('--set %s: not of the form section.key=value' % text)
+        raise ConfigError(f'--set {text}: not of the form section.key=value')
     try:
         value = parse_yaml(value)
     except NotRead as error:
-        raise ConfigError('--set %s: not a valid value: %s' % (text, error.reason))
+        raise ConfigError(f'--set {text}: not a valid value: {error.reason}')
     name, value = renamed(name.strip(), value)
     parts = name.split('.')
-    _check_known(schema.Config, parts, '--set %s' % text)
+    _check_known(schema.Config, parts, f'--set {text}')
     for part in parts[:-1]:
         if tree.get(part) is None:
             tree[part] = {}
         tree = tree[part]
         if not isinstance(tree, dict):
-            raise ConfigError('--set %s: %s holds %s, not a section' % (text, part, _kind(tree)))
+            raise ConfigError(f'--set {text}: {part} holds {_kind(tree)}, not a section')
     tree[parts[-1]] = value
 
 
@@ -178,7 +176,7 @@ def _check_known(kind, parts, origin):
     seen = ''
     for part in parts:
         if not dataclasses.is_dataclass(kind):
-            raise ConfigError('%s: %s is a value and has no keys' % (origin, seen))
+            raise ConfigError(f'{origin}: {seen} is a value and has no keys')
         kinds = typing.get_type_hints(kind)
         if part not in kinds:
             raise ConfigError(_unknown(origin, seen, part, kinds))
@@ -188,8 +186,7 @@ def _check_known(kind, parts, origin):
 def _typed(kind, tree, origin, prefix):
     """Builds the dataclass `kind` from a dict; `prefix` is the dotted name of the section."""
     if not isinstance(tree, dict):
-        raise ConfigError('%s: %s: expected a section of keys, found %s'
-                          % (origin, prefix.rstrip('.'), _kind(tree)))
+        raise ConfigError('{}: {}: expected a section of keys, found {}'.format(origin, prefix.rstrip('.'), _kind(tree)))
     kinds = typing.get_type_hints(kind)
     for name in tree:
         if name not in kinds:
@@ -205,8 +202,8 @@ def _typed(kind, tree, origin, prefix):
 def _unknown(origin, section, name, known):
     name = shortened(str(name))
     near = difflib.get_close_matches(name, list(known), 1, 0.5)
-    hint = 'did you mean %s?' % near[0] if near else 'known keys: %s' % ', '.join(known)
-    return '%s: unknown key %s; %s' % (origin, ('%s.%s' % (section, name)).lstrip('.'), hint)
+    hint = f'did you mean {near[0]}?' if near else 'known keys: {}'.format(', '.join(known))
+    return '{}: unknown key {}; {}'.format(origin, (f'{section}.{name}').lstrip('.'), hint)
 
 
 def _value(kind, value, limits, origin, name):
@@ -246,7 +243,7 @@ def _scalar(kind, value, origin, name, optional):
         value = float(value)
     if type(value) is not kind or value != value or value in (float('inf'), float('-inf')):
         words = {int: 'a whole number', float: 'a number', bool: 'true or false', str: 'text'}
-        raise ConfigError('%s: %s: expected %s%s, found %s' % (
+        raise ConfigError('{}: {}: expected {}{}, found {}'.format(
             origin, name, words[kind], ' or null' if optional else '', _kind(value)))
     return value
 
@@ -257,13 +254,13 @@ def _check_limits(value, limits, origin, name):
     for rule, holds, words in rules:
         limit = limits[rule]
         if limit is not None and not holds(value, limit):
-            raise ConfigError('%s: %s: is %s, must be %s' % (origin, name, value, words % limit))
+            raise ConfigError(f'{origin}: {name}: is {value}, must be {words % limit}')
     if limits['choices'] and value not in limits['choices']:
-        raise ConfigError('%s: %s: is %s, must be one of %s'
-                          % (origin, name, _kind(value), ', '.join(limits['choices'])))
+        raise ConfigError('{}: {}: is {}, must be one of {}'.format(origin, name, _kind(value), ', '.join(limits['choices'])))
     if limits['pattern'] and not re.fullmatch(limits['pattern'], value):
-        raise ConfigError('%s: %s: %s may hold only letters, digits, ".", "_" and "-", and must '
-                          'start with a letter or digit' % (origin, name, _kind(value)))
+        raise ConfigError(f'{origin}: {name}: {_kind(value)} may hold only letters, digits, ".", '
+                          f'"_" and "-", and must '
+                          'start with a letter or digit')
 
 
 def _kind(value):
@@ -271,7 +268,7 @@ def _kind(value):
         return 'null'
     if isinstance(value, dict):
         return 'a section'
-    return shortened('%r' % (value,))
+    return shortened(f'{value!r}')
 
 
 def shortened(text):

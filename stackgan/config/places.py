@@ -37,5 +37,4 @@ def find_config(
             return path
     known = {file[:-5] for folder in folders if os.path.isdir(folder)
              for file in os.listdir(folder) if file.endswith('.yaml')}
-    raise ConfigError('%s: no such file, and configs/ has only %s'
-                      % (name, ', '.join(sorted(known))))
+    raise ConfigError('{}: no such file, and configs/ has only {}'.format(name, ', '.join(sorted(known))))

@@ -27,9 +27,9 @@ def rename_tree(tree: Dict[str, Any], prefix: str = '') -> Dict[str, Any]:
     found = {}
     for name, value in tree.items():
         if isinstance(value, dict):
-            found[name] = rename_tree(value, '%s%s.' % (prefix, name))
+            found[name] = rename_tree(value, f'{prefix}{name}.')
             continue
-        new, value = renamed('%s%s' % (prefix, name), value)
+        new, value = renamed(f'{prefix}{name}', value)
         short = new[len(prefix):] if new.startswith(prefix) else name
         found[name if short in tree else short] = value
     return found

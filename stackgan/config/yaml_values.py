@@ -97,18 +97,17 @@ def _mapping(events: Iterator[yaml.Event], depth: int) -> Dict[str, Any]:
         if not isinstance(key, yaml.ScalarEvent):
             raise NotRead('a key must be a word, not a list or a section', key.start_mark)
         if key.value in found:
-            raise NotRead('key %r is given twice' % _short(key.value), key.start_mark)
+            raise NotRead(f'key {_short(key.value)!r} is given twice', key.start_mark)
         found[key.value] = _node(events, next(events), depth + 1)
 
 
 def _check(event: yaml.Event) -> None:
     """Raises NotRead for what a node may not be or have."""
     if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-        raise NotRead('anchors and aliases (%s) are not read; write the value out'
-                      % _short('&*'[isinstance(event, yaml.AliasEvent)] + event.anchor),
+        raise NotRead('anchors and aliases ({}) are not read; write the value out'.format(_short('&*'[isinstance(event, yaml.AliasEvent)] + event.anchor)),
                       event.start_mark)
     if event.tag is not None:
-        raise NotRead('tags (%s) are not read; write the value without one' % _short(event.tag),
+        raise NotRead(f'tags ({_short(event.tag)}) are not read; write the value without one',
                       event.start_mark)
     if isinstance(event, yaml.ScalarEvent) and re.search('[\0\ud800-\udfff]', event.value):
         raise NotRead('text with an invalid character (NUL or unpaired surrogate)',
@@ -131,9 +130,9 @@ def _plain(event: yaml.ScalarEvent) -> Any:
                           event.start_mark)
         return int(text, 10 if is_whole else 16)
     if _OF_YAML_1_1.match(text):
-        raise NotRead('%s is %s in YAML 1.1 and %s in YAML 1.2; write a plain number, or %r for '
-                      'the text' % (_short(text), _reading(text), _newer_reading(text),
-                                    _short(text)), event.start_mark)
+        raise NotRead(f'{_short(text)} is {_reading(text)} in YAML 1.1 and {_newer_reading(text)} '
+                      f'in YAML 1.2; write a plain number, or {_short(text)!r} for '
+                      'the text', event.start_mark)
     return text
 
 

@@ -89,19 +89,21 @@ def _opener(path, stream):
     start = stream.read(512)
     stream.seek(0)
     if not start:
-        raise InputError('%s: is empty; %s' % (path, AGAIN))
+        raise InputError(f'{path}: is empty; {AGAIN}')
     if start.lstrip().lower().startswith(PAGE):
-        raise InputError('%s: is a web page, not an archive: the site gave its page (a warning, a '
+        raise InputError(f'{path}: is a web page, not an archive: the site gave its page (a '
+                         f'warning, a '
                          'sign-in, a quota) in the place of the file; open its address in a '
-                         'browser and fetch the file itself' % path)
+                         'browser and fetch the file itself')
     if start[:4] in (b'PK\x03\x04', b'PK\x05\x06'):
         return _zip_members
     if start[:2] == b'\x1f\x8b':
         return _packed_tar_members
     if start[257:262] == b'ustar':
         return _tar_members
-    raise InputError('%s: neither a zip nor a tar file, whatever its name says (it begins with '
-                     '%r); %s' % (path, start[:8], AGAIN))
+    raise InputError(f'{path}: neither a zip nor a tar file, whatever its name says (it begins '
+                     f'with '
+                     f'{start[:8]!r}); {AGAIN}')
 
 
 @contextmanager
@@ -112,8 +114,9 @@ def _complaints(path):
     except (StackganError, MemoryError):
         raise
     except NotImplementedError as error:
-        raise InputError('%s: packed in a way that Python does not read (%s); unpack it yourself '
-                         'and leave the folder in its place' % (path, error))
+        raise InputError(f'{path}: packed in a way that Python does not read ({error}); unpack it '
+                         f'yourself '
+                         'and leave the folder in its place')
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):         # the disk's, not the archive's
             raise
@@ -123,8 +126,7 @@ def _complaints(path):
 
 
 def _damaged(path, error):
-    return InputError('%s: damaged or cut off, as an interrupted download is (%s: %s); %s'
-                      % (path, type(error).__name__, ' '.join(str(error).split())[:200], AGAIN))
+    return InputError('{}: damaged or cut off, as an interrupted download is ({}: {}); {}'.format(path, type(error).__name__, ' '.join(str(error).split())[:200], AGAIN))
 
 
 def _zip_members(stream):
@@ -134,8 +136,9 @@ def _zip_members(stream):
             is_folder = info.filename.endswith('/')
             is_file = not is_folder and stat.S_IFMT(mode) in (0, stat.S_IFREG)
             if is_file and info.flag_bits & 1:
-                raise InputError('%s: is encrypted; unpack it yourself and leave the folder in '
-                                 'its place' % stream.name)
+                raise InputError(f'{stream.name}: is encrypted; unpack it yourself and leave the '
+                                 f'folder in '
+                                 'its place')
             yield Member(info.filename, info.file_size, is_file, is_folder,
                          lambda info=info: archive.open(info))
 
@@ -195,9 +198,9 @@ class _Take:
             inner,         # where an archive within this one goes; None: is not taken
     ):
         self.path, self.folder, self.inner = path, folder, inner
-        self.places = [(re.compile('(?:^|/)(%s)%s\\Z' % (
+        self.places = [(re.compile('(?:^|/)({}){}\\Z'.format(
             '|'.join(map(re.escape, piece.ends)),
-            '/(%s)' % piece.content if piece.content else '')), piece) for piece in pieces]
+            f'/({piece.content})' if piece.content else '')), piece) for piece in pieces]
         self.wants_captions = any(piece.path == 'text_c10' for piece in pieces)
         self.members = self.bytes = 0
         self.links = []                  # names of links and devices that are not taken
@@ -218,9 +221,9 @@ class _Take:
             self.links.append(member.name)
             return
         if target in self.origins:
-            raise InputError('%s: holds %s twice, as %s and as %s; unpack it yourself and keep one'
-                             % (self.path, os.path.relpath(target, self.folder),
-                                self.origins[target], member.name))
+            raise InputError(f'{self.path}: holds {os.path.relpath(target, self.folder)} twice, as '
+                             f'{self.origins[target]} and as {member.name}; unpack it yourself and '
+                             f'keep one')
         self.origins[target] = member.name
         self._check_room(member)
         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -234,8 +237,9 @@ class _Take:
         parts = [part for part in name.replace('\\', '/').split('/') if part not in ('', '.')]
         if (name[:1] in ('/', '\\') or re.match('[A-Za-z]:', name) or '..' in parts
                 or '\0' in name or any(len(os.fsencode(part)) > 255 for part in parts)):
-            raise InputError('%s: holds the name %r, which leads out of it or is none; not '
-                             'unpacked' % (self.path, name[:100]))
+            raise InputError(f'{self.path}: holds the name {name[:100]!r}, which leads out of it '
+                             f'or is none; not '
+                             'unpacked')
         return '/'.join(parts)
 
     def _target(self, name):
@@ -249,8 +253,9 @@ class _Take:
             if found:
                 end, *below = found.groups()
                 if self.ends.setdefault(piece.path, end) != end:
-                    raise InputError('%s: holds %s as %s/ and as %s/; unpack it yourself and keep '
-                                     'one' % (self.path, piece.what, self.ends[piece.path], end))
+                    raise InputError(f'{self.path}: holds {piece.what} as {self.ends[piece.path]}/ '
+                                     f'and as {end}/; unpack it yourself and keep '
+                                     'one')
                 return os.path.join(self.folder, piece.path, *below)
         return None
 

@@ -36,7 +36,7 @@ def write_contact_sheet(
     sheet = Image.new('RGB', (width, sum(heights) + GAP), PAPER)
     top = 0
     for (split, reader, chosen), height in zip(parts, heights):
-        _generate_split(sheet, top, '%s: %s' % (name, split), reader, chosen, classes)
+        _generate_split(sheet, top, f'{name}: {split}', reader, chosen, classes)
         top += height
     with atomic_write(path) as stream:
         sheet.save(stream, 'PNG', compress_level=3)

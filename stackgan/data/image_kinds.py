@@ -99,7 +99,7 @@ def unreadable_kind(kind: str) -> Optional[str]:
 
 
 def _not_read(kind: str) -> str:
-    return 'images of this kind (%s) are not read; convert it to PNG or JPEG' % kind
+    return f'images of this kind ({kind}) are not read; convert it to PNG or JPEG'
 
 
 def _extension(path: str) -> str:

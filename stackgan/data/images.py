@@ -80,7 +80,7 @@ def require_image(path: str) -> Image.Image:
     try:
         return read_image(path)
     except BadImage as error:
-        raise InputError('%s: %s' % (path, error))
+        raise InputError(f'{path}: {error}')
 
 
 def _with_image(path, use):
@@ -158,13 +158,13 @@ def _reason(error, kind):
     if isinstance(error, MemoryError):
         return 'there is not enough memory to decode it'
     if getattr(error, 'errno', None):
-        return 'it cannot be read (%s)' % error.strerror
+        return f'it cannot be read ({error.strerror})'
     if isinstance(error, Image.DecompressionBombError):
         return 'it has more than the %d million pixels that are accepted' % (MAX_PIXELS // 10 ** 6)
     if isinstance(error, UnidentifiedImageError):
-        return ('it is damaged, or of a kind of %s that is not read' % kind if kind else
-                'it is not an image (%s)' % ', '.join(FORMATS))
-    return 'it is damaged (%s)' % ' '.join(str(error).split())[:120]
+        return (f'it is damaged, or of a kind of {kind} that is not read' if kind else
+                'it is not an image ({})'.format(', '.join(FORMATS)))
+    return 'it is damaged ({})'.format(' '.join(str(error).split())[:120])
 
 
 def region_of(

@@ -35,8 +35,7 @@ def gather(raw, plan, path):
     starts, total = _starts(plan)
     by_key = {without_extension(key_of(item.name)): item
               for split in SPLITS for item in plan.splits[split]}
-    problems = {name: 'it has no embeddings in %s'
-                % ' and '.join(file for file, _ in plan.embedding_files) for name in starts}
+    problems = {name: 'it has no embeddings in {}'.format(' and '.join(file for file, _ in plan.embedding_files)) for name in starts}
     dim = None
     with open(path, 'wb') as stream:
         for file, names in plan.embedding_files:
@@ -74,7 +73,7 @@ def _load(path, count):
                          'it holds %s' % (path, count, len(arrays) if hasattr(arrays, '__len__')
                                           else 'a ' + type(arrays).__name__))
     if not count:
-        raise InputError('%s: holds no embeddings' % path)
+        raise InputError(f'{path}: holds no embeddings')
     return arrays
 
 
@@ -107,7 +106,7 @@ def _problem(rows, item, file):
     if item.row_count and len(rows) != item.row_count:
         return ('it has %d captions but %d embeddings in %s' % (item.row_count, len(rows), file))
     if not np.isfinite(rows).all():
-        return 'its embeddings in %s are not finite' % file
+        return f'its embeddings in {file} are not finite'
     return None
 
 

@@ -45,8 +45,8 @@ def open_dataset(folder):
         facts = read_json(path)
         return Dataset(folder, facts['name'], facts['classes'], facts['embedding_dim'])
     except (OSError, ValueError, KeyError) as error:
-        raise InputError('%s: not the description of a prepared dataset (%s); run preprocess'
-                         % (path, error))
+        raise InputError(f'{path}: not the description of a prepared dataset ({error}); run '
+                         f'preprocess')
 
 
 def shard_name(side, number):
@@ -61,8 +61,9 @@ class ArrayFile:
         try:
             self.array = np.load(path, mmap_mode='r', allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise InputError('%s: not a readable array (%s); run the job that makes it again '
-                             'with --force' % (path, error))
+            raise InputError(f'{path}: not a readable array ({error}); run the job that makes it '
+                             f'again '
+                             'with --force')
         self.shape, self.dtype = self.array.shape, self.array.dtype
         self.offset = self.array.offset
         self.row_bytes = self.array[0].nbytes if len(self.array) else 0
@@ -149,4 +150,4 @@ def load_array(path):
         check_file(path)
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise InputError('%s: not a readable array (%s)' % (path, error))
+        raise InputError(f'{path}: not a readable array ({error})')

@@ -220,7 +220,7 @@ def _judge(plan, good, bad, folder, settings, say):
     write_json_lines(path, [{'split': split, 'file': item.path, 'reason': item.problem}
                             for split, item in bad])
     total = sum(len(items) for items in plan.splits.values())
-    first = '; '.join('%s: %s' % (item.path, item.problem) for _, item in bad[:SHOWN])
+    first = '; '.join(f'{item.path}: {item.problem}' for _, item in bad[:SHOWN])
     first += '; and %d more' % (len(bad) - SHOWN) if len(bad) > SHOWN else ''
     if len(bad) == total:
         raise InputError('none of the %d images can be used (%s). All are listed in %s'

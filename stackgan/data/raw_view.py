@@ -46,7 +46,7 @@ def view_raw(
 ):
     """`View` of a raw folder. What is found nowhere is not in it. Raises InputError."""
     if not os.path.isdir(raw):
-        raise InputError('%s: must be a folder that holds the dataset, or its archives' % raw)
+        raise InputError(f'{raw}: must be a folder that holds the dataset, or its archives')
     found = {piece.path: _find(raw, piece) for piece in pieces}
     origins = {path: place for path, place in found.items() if place}
     deeper = [place for path, place in origins.items() if place != os.path.join(raw, path)]
@@ -79,11 +79,10 @@ def _add_unpacked(found, origins, archive, folder, missing, say):
     taken = [piece.path for piece in missing if os.path.exists(os.path.join(folder, piece.path))]
     for path in taken:
         if found[path]:
-            raise InputError('%s and %s both hold %s; remove the one that is not wanted'
-                             % (origins[path].split(': ')[0], archive, path))
+            raise InputError('{} and {} both hold {}; remove the one that is not wanted'.format(origins[path].split(': ')[0], archive, path))
         found[path] = os.path.join(folder, path)
-        origins[path] = '%s: %s' % (archive, path)
-    say('%s: %s' % (os.path.basename(archive), 'used for ' + ', '.join(taken) if taken else
+        origins[path] = f'{archive}: {path}'
+    say('{}: {}'.format(os.path.basename(archive), 'used for ' + ', '.join(taken) if taken else
                     'nothing in it is needed'))
 
 
@@ -96,8 +95,9 @@ def _find(raw, piece):
         there = [os.path.join(folder, end) for folder in _folders(raw)]
         there = [path for path in there if _is_piece(path, piece)]
         if len(there) > 1:
-            raise InputError('%s and %s could both be %s (%s); move the one that is not wanted out '
-                             'of %s' % (there[0], there[1], piece.path, piece.what, raw))
+            raise InputError(f'{there[0]} and {there[1]} could both be {piece.path} '
+                             f'({piece.what}); move the one that is not wanted out '
+                             f'of {raw}')
         if there:
             return there[0]
     return place if os.path.exists(place) and not _archives_of(raw) else None
@@ -133,4 +133,4 @@ def _names_below(folder, depth):
             yield name
         elif os.path.isdir(os.path.join(folder, name)):
             for deeper in _names_below(os.path.join(folder, name), depth - 1):
-                yield '%s/%s' % (name, deeper)
+                yield f'{name}/{deeper}'

@@ -54,13 +54,11 @@ def load_pickle(
                 raise _Refusal('%d bytes, more than %d' % (size, MAX_BYTES))
             return _plain(_Reader(stream, size, strings).load(), {}, 0)
     except _Refusal as refusal:
-        raise InputError('%s: refused to open this pickle: it holds %s; %s'
-                         % (path, refusal, ONLY))
+        raise InputError(f'{path}: refused to open this pickle: it holds {refusal}; {ONLY}')
     except OSError as error:
-        raise InputError('%s: cannot be read (%s)' % (path, error.strerror or error))
+        raise InputError(f'{path}: cannot be read ({error.strerror or error})')
     except Exception as error:       # a damaged pickle can raise nearly anything
-        raise InputError('%s: not a whole pickle of protocol 0 to 4 (%s: %s); fetch it again'
-                         % (path, type(error).__name__, ' '.join(str(error).split())[:200]))
+        raise InputError('{}: not a whole pickle of protocol 0 to 4 ({}: {}); fetch it again'.format(path, type(error).__name__, ' '.join(str(error).split())[:200]))
 
 
 class _Reader(pickle._Unpickler):
@@ -79,7 +77,7 @@ class _Reader(pickle._Unpickler):
         if module.startswith('numpy._core'):              # as NumPy 2 calls it
             module = 'numpy.core' + module[len('numpy._core'):]
         if (module, name) not in ADMITTED:
-            named = ('%s.%s' % (module, name)).encode('unicode_escape').decode('ascii')
+            named = (f'{module}.{name}').encode('unicode_escape').decode('ascii')
             raise _Refusal(named[:100])
         return _Admitted(functools.partial(ADMITTED[module, name], self))
 
@@ -117,7 +115,7 @@ class _Reader(pickle._Unpickler):
         for key, value in zip(items[::2], items[1::2]):
             if not isinstance(key, (str, bytes)) and not (
                     isinstance(key, int) and abs(key) <= MAX_KEY):
-                raise _Refusal('a key of type %s' % _kind(key) if not isinstance(key, int) else
+                raise _Refusal(f'a key of type {_kind(key)}' if not isinstance(key, int) else
                                'a key that is a number of more than 60 bits')
             target[key] = value
         return target
@@ -164,7 +162,7 @@ def _counted(load: Callable) -> Callable:
 
 class _Instructions(dict):
     def __missing__(self, code):
-        raise _Refusal('the instruction %r' % bytes([code]))
+        raise _Refusal(f'the instruction {bytes([code])!r}')
 
 
 def _instructions() -> Dict[int, Callable]:
@@ -306,7 +304,7 @@ def _plain(value, seen, depth):
     if value is None or isinstance(value, PLAIN_VALUES):
         return value
     if not isinstance(value, (list, tuple, dict)):
-        raise _Refusal('a value of type %s' % _kind(value))
+        raise _Refusal(f'a value of type {_kind(value)}')
     if depth > MAX_DEPTH:
         raise _Refusal('more than %d containers within each other' % MAX_DEPTH)
     if id(value) in seen:

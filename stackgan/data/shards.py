@@ -129,7 +129,7 @@ def _close(task):
 
 def npy_header(shape, kind):
     """The first HEADER_BYTES of a .npy file of version 1.0 in C order; the same for any NumPy."""
-    text = "{'descr': '%s', 'fortran_order': False, 'shape': %r, }" % (kind, tuple(shape))
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)!r}, }}"
     magic = b'\x93NUMPY\x01\x00'
     length = HEADER_BYTES - len(magic) - 2
     return magic + length.to_bytes(2, 'little') + text.ljust(length - 1).encode('ascii') + b'\n'

@@ -75,7 +75,7 @@ class _Walk:
             os.listdir(folder)
         except OSError as error:
             _raise_unless_the_files(error)
-            raise InputError('%s cannot be read (%s)' % (folder, error.strerror))
+            raise InputError(f'{folder} cannot be read ({error.strerror})')
         self.above = _folders_above(folder)
 
     def tree(self):
@@ -141,7 +141,7 @@ class _Walk:
     def _fault(self, path, error, is_folder):
         _raise_unless_the_files(error)
         reason = ('is a link that leads nowhere' if isinstance(error, FileNotFoundError)
-                  else 'cannot be read (%s)' % error.strerror)
+                  else f'cannot be read ({error.strerror})')
         self.faults.append(Fault(path, reason, is_folder))
 
 

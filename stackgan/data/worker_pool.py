@@ -98,9 +98,10 @@ class WorkerPool:
             process.join(STOP_SECONDS)
             code = process.exitcode
             died = ('was killed by signal %d' % -code if code is not None and code < 0 else
-                    'ended with exit code %s' % code)
-            raise StackganError('a worker process %s (out of memory?) while it worked on %s; the '
-                                'same command resumes where this one stopped' % (died, task))
+                    f'ended with exit code {code}')
+            raise StackganError(f'a worker process {died} (out of memory?) while it worked on '
+                                f'{task}; the '
+                                'same command resumes where this one stopped')
 
 
 def _unpacked(result):

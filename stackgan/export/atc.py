@@ -48,7 +48,7 @@ def arguments(
         '--output=' + output,
         '--soc_version=' + settings.soc_version,
         '--input_format=NHWC',
-        '--input_shape=' + ';'.join('%s:%s' % (each['name'], ','.join(map(str, each['shape'])))
+        '--input_shape=' + ';'.join('{}:{}'.format(each['name'], ','.join(map(str, each['shape'])))
                                     for each in entry['inputs']),
         '--out_nodes=' + ';'.join(each['name'] + ':0' for each in entry['outputs']),
         '--output_type=FP32',         # otherwise as the network computes, in float16
@@ -150,8 +150,8 @@ def convert(
         raise StackganError('ATC ended with exit code %d: %s; its log is %s'
                             % (code, explain(log), log))
     if not os.path.exists(om) or not os.path.getsize(om):
-        raise StackganError('ATC ended with exit code 0 but wrote no %s; its log is %s'
-                            % (os.path.basename(om), log))
+        raise StackganError(f'ATC ended with exit code 0 but wrote no {os.path.basename(om)}; its '
+                            f'log is {log}')
     return time.monotonic() - started
 
 
@@ -163,5 +163,5 @@ def explain(log):
         code = re.search(r'\bE\d{5}\b', line)
         if code:
             meaning = CODES.get(code.group())
-            return '%s%s ("%s")' % (code.group(), ', ' + meaning if meaning else '', line[:200])
-    return 'it said "%s"' % lines[-1][:200] if lines else 'it said nothing'
+            return '{}{} ("{}")'.format(code.group(), ', ' + meaning if meaning else '', line[:200])
+    return f'it said "{lines[-1][:200]}"' if lines else 'it said nothing'

@@ -34,7 +34,7 @@ class Finding(NamedTuple):
     remedy: str         # what to do
 
     def __str__(self):
-        return '%s: %s; %s' % (self.node or 'the graph', self.text, self.remedy)
+        return '{}: {}; {}'.format(self.node or 'the graph', self.text, self.remedy)
 
 
 def read_graph(path):
@@ -79,7 +79,7 @@ def require_passed(
     errors = errors_of(findings)
     if errors:
         more = ' (and %d more)' % (len(errors) - 1) if len(errors) > 1 else ''
-        raise InputError('%s: would not pass ATC: %s%s' % (path, errors[0], more))
+        raise InputError(f'{path}: would not pass ATC: {errors[0]}{more}')
 
 
 def _whole(graph_def):
@@ -88,8 +88,10 @@ def _whole(graph_def):
         findings.append(Finding(ERROR, '', '%d bytes, more than the 2 GiB of a protocol buffer'
                                 % graph_def.ByteSize(), 'export a smaller model'))
     if graph_def.library.function:
-        findings.append(Finding(ERROR, '', 'holds functions, such as %s, which need func2graph.py '
-                                '(E12029)' % graph_def.library.function[0].signature.name,
+        findings.append(Finding(ERROR, '', f'holds functions, such as '
+                                           f'{graph_def.library.function[0].signature.name}, which '
+                                           f'need func2graph.py '
+                                '(E12029)',
                                 'inline them when the graph is built'))
     if not any(node.op == 'Placeholder' for node in graph_def.node):
         findings.append(Finding(ERROR, '', 'has no placeholder (E12010)',
@@ -101,10 +103,10 @@ def _operation(node, known):
     findings = []
     if node.op in known['fails']:
         source, remedy = known['fails'][node.op]
-        findings.append(Finding(ERROR, node.name, '%s does not convert (%s)' % (node.op, source),
+        findings.append(Finding(ERROR, node.name, f'{node.op} does not convert ({source})',
                                 remedy))
     elif node.op not in known['converts']:
-        findings.append(Finding(WARNING, node.name, '%s is not known to convert' % node.op,
+        findings.append(Finding(WARNING, node.name, f'{node.op} is not known to convert',
                                 'try it, or build the graph of other operations'))
     if any(name.startswith('^') for name in node.input):
         findings.append(Finding(ERROR, node.name, 'has a control input, which orders what has no '
@@ -115,8 +117,8 @@ def _operation(node, known):
 def _types(node):
     for name, value in sorted(node.attr.items()):
         if value.type and tf.as_dtype(value.type).base_dtype not in TYPES:
-            return [Finding(ERROR, node.name, '%s is %s' % (name, tf.as_dtype(value.type).name),
-                            'ATC takes %s only' % ', '.join(sorted(t.name for t in TYPES)))]
+            return [Finding(ERROR, node.name, f'{name} is {tf.as_dtype(value.type).name}',
+                            'ATC takes {} only'.format(', '.join(sorted(t.name for t in TYPES))))]
     return []
 
 
@@ -127,22 +129,21 @@ def _shapes(graph_def):
     try:
         graph_files.require_operations(looked_at, LOOKED_AT, 'a graph for inference')
     except graph_files.Unfit as fault:
-        return [Finding(WARNING, '', 'shapes are not checked: %s' % fault,
+        return [Finding(WARNING, '', f'shapes are not checked: {fault}',
                         'see the other findings first')]
     with graph.as_default():
         try:
             tf.import_graph_def(looked_at, name='')
         except (ValueError, KeyError, tf.errors.OpError) as error:
-            return [Finding(ERROR, '', 'TensorFlow cannot read it: %s'
-                            % ' '.join(str(error).split())[:200], 'export it anew')]
+            return [Finding(ERROR, '', 'TensorFlow cannot read it: {}'.format(' '.join(str(error).split())[:200]), 'export it anew')]
     findings = []
     for operation in graph.get_operations():
         for tensor in operation.outputs:
             sides = tensor.shape.as_list() if tensor.shape.ndims is not None else None
             if sides is None or None in sides:
-                findings.append(Finding(ERROR, operation.name, 'its shape %s is not fixed (E10001)'
-                                        % tensor.shape, 'export with a fixed batch'))
+                findings.append(Finding(ERROR, operation.name, f'its shape {tensor.shape} is not '
+                                                               f'fixed (E10001)', 'export with a fixed batch'))
             elif 0 in sides:
-                findings.append(Finding(ERROR, operation.name, 'its shape %s has a side of 0'
-                                        % tensor.shape, 'every side must be at least 1'))
+                findings.append(Finding(ERROR, operation.name, f'its shape {tensor.shape} has a '
+                                                               f'side of 0', 'every side must be at least 1'))
     return findings

@@ -75,9 +75,9 @@ def export(
 
 def _check_can_be_frozen(live):
     if live.compat:
-        raise InputError('%s: was imported with --compat %s, whose batch norm by the statistics of '
-                         'the batch no fixed graph has; import it without to export it'
-                         % (live.checkpoint, live.compat))
+        raise InputError(f'{live.checkpoint}: was imported with --compat {live.compat}, whose '
+                         f'batch norm by the statistics of '
+                         'the batch no fixed graph has; import it without to export it')
 
 
 def _export_one(live, folder, settings, host):
@@ -141,9 +141,9 @@ def _described(path, arrays, expected, host):
         model.close()
     difference = max(float(np.abs(generated[side] - expected[side]).max()) for side in expected)
     if not difference <= LARGEST_DIFFERENCE:                       # also when it is no number
-        raise StackganError('%s: generates images that differ by %g from the checkpoint\'s, more '
-                            'than %g; please report this' % (path, difference,
-                                                             LARGEST_DIFFERENCE))
+        raise StackganError(f'{path}: generates images that differ by {difference:g} from the '
+                            f'checkpoint\'s, more '
+                            f'than {LARGEST_DIFFERENCE:g}; please report this')
     return {'file': os.path.basename(path), 'bytes': os.path.getsize(path),
             'sha256': digest_of_file(path), 'largest_difference': difference}
 

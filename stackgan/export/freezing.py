@@ -75,7 +75,7 @@ def folded(
     layer, _, leaf = name.rpartition('/')
     if layer + '/gamma' not in weights:
         return weights[name]
-    norm = {part: weights['%s/%s' % (layer, part)].astype(np.float64)
+    norm = {part: weights[f'{layer}/{part}'].astype(np.float64)
             for part in ('gamma', 'beta', 'moving_mean', 'moving_variance')}
     scale = norm['gamma'] / np.sqrt(norm['moving_variance'] + BATCH_NORM_EPSILON)
     if leaf == 'offset':

@@ -23,8 +23,9 @@ def open_frozen(
         with graph.as_default():
             import_checked(graph_def, given.union(placeholders))
     except Unfit as fault:
-        raise InputError('%s: not a frozen graph that export wrote: %s; run export again, or '
-                         'generate with the checkpoint' % (path, fault))
+        raise InputError(f'{path}: not a frozen graph that export wrote: {fault}; run export '
+                         f'again, or '
+                         'generate with the checkpoint')
 
     def shapes(names):
         return {name: graph.get_tensor_by_name(name + ':0').shape.as_list() for name in names}
@@ -37,7 +38,6 @@ def open_frozen(
         try:
             return session.run(tensors, {name + ':0': array for name, array in arrays.items()})
         except tf.errors.InvalidArgumentError as error:
-            raise InputError('%s: not a frozen graph that export wrote: %s'
-                             % (path, ' '.join(str(error).split())[:200]))
+            raise InputError('{}: not a frozen graph that export wrote: {}'.format(path, ' '.join(str(error).split())[:200]))
 
     return ModelFile(path, inputs, outputs, run, session.close)

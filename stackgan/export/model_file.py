@@ -28,14 +28,14 @@ def open_model(
 ):
     """`ModelFile`. Raises InputError where the file is none, with what was seen."""
     if not os.path.exists(path):
-        raise InputError('%s: no such file; name a .pb or .onnx that export wrote' % path)
+        raise InputError(f'{path}: no such file; name a .pb or .onnx that export wrote')
     kind = os.path.splitext(path)[1]
     if kind == '.pb':
         from stackgan.export.frozen_file import open_frozen as open_kind
     elif kind == '.onnx':
         open_kind = open_onnx
     else:
-        raise InputError('%s: neither a .pb nor an .onnx; name one that export wrote' % path)
+        raise InputError(f'{path}: neither a .pb nor an .onnx; name one that export wrote')
     model = open_kind(path, platform)
     try:
         check_file(path)                 # what cannot be opened at all was told as that

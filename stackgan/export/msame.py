@@ -46,7 +46,7 @@ def find_msame(
     if given is None:
         return shutil.which('msame')
     if not os.access(given, os.X_OK) or os.path.isdir(given):
-        raise InputError('--msame %s: not a program that can be run' % given)
+        raise InputError(f'--msame {given}: not a program that can be run')
     return os.path.abspath(given)
 
 
@@ -78,15 +78,15 @@ def verify(
         facts.update(compare(entry, os.path.join(results or folder + '/results', name),
                              os.path.join(folder, 'expected', name)))
         verdict['models'][name] = facts
-        say('%s: %s' % (name, _sentence(facts)))
+        say(f'{name}: {_sentence(facts)}')
     write_json(os.path.join(folder, VERDICT), verdict)
     if not (msame or results):
-        say('prepared, not run: no msame here; copy this folder to an Ascend host, run %s there, '
-            'bring results/ back and pass it with --results' % SCRIPT)
+        say(f'prepared, not run: no msame here; copy this folder to an Ascend host, run {SCRIPT} '
+            f'there, '
+            'bring results/ back and pass it with --results')
     failed = [name for name, facts in verdict['models'].items() if not facts['passed']]
     if failed:
-        raise StackganError('%s: farther from the frozen graph than float16 explains; see %s'
-                            % (', '.join(failed), os.path.join(folder, VERDICT)))
+        raise StackganError('{}: farther from the frozen graph than float16 explains; see {}'.format(', '.join(failed), os.path.join(folder, VERDICT)))
 
 
 def stem(entry):
@@ -110,8 +110,7 @@ def _prepare(entry, export_folder, om_folder, folder, platform):
         return
     made = read_json(os.path.join(om_folder, RECORD))['models'].get(name + '.om')
     if made is None or made['frozen_sha256'] != entry['frozen']['sha256']:
-        raise InputError('%s: was not made from the present %s; run convert-om'
-                         % (os.path.join(om_folder, name + '.om'), entry['frozen']['file']))
+        raise InputError('{}: was not made from the present {}; run convert-om'.format(os.path.join(om_folder, name + '.om'), entry['frozen']['file']))
     shutil.copyfile(os.path.join(om_folder, name + '.om'), os.path.join(folder, name + '.om'))
 
 
@@ -138,8 +137,8 @@ def _write_script(models, folder, settings, loops, device):
     for entry in models:
         name = stem(entry)
         words = arguments(entry, entry['frozen']['file'], name, settings)
-        lines += ['[ -f %s.om ] || %s' % (name, as_shell(['atc'] + words)),
-                  'rm -rf results/%s' % name, 'mkdir -p results',
+        lines += ['[ -f {}.om ] || {}'.format(name, as_shell(['atc'] + words)),
+                  f'rm -rf results/{name}', 'mkdir -p results',
                   as_shell(['msame'] + _command(entry, '.', loops, device))]
     path = os.path.join(folder, SCRIPT)
     with open(path, 'w') as stream:
@@ -205,7 +204,7 @@ def compare(
 
 def _sentence(facts):
     worst = max(each['mean_difference'] for each in facts['outputs'].values())
-    text = 'mean difference from the frozen graph %.2e' % worst
+    text = f'mean difference from the frozen graph {worst:.2e}'
     if facts.get('milliseconds_a_run'):
-        text += ', %.2f ms a run' % facts['milliseconds_a_run']
+        text += ', {:.2f} ms a run'.format(facts['milliseconds_a_run'])
     return text + ('' if facts['passed'] else ', which is too far')

@@ -28,7 +28,7 @@ def convert_all(
     if compiler is None:
         raise MissingRequirement(no_atc(export_folder, rows, settings))
     if settings.fusion_switch_file and not os.path.isfile(settings.fusion_switch_file):
-        raise InputError('export.fusion_switch_file: %s is not there' % settings.fusion_switch_file)
+        raise InputError(f'export.fusion_switch_file: {settings.fusion_switch_file} is not there')
     done = _record(folder)
     for number, (entry, words, om) in enumerate(rows):
         name = os.path.basename(om)
@@ -50,9 +50,8 @@ def no_atc(export_folder, rows, settings):
     here = [atc.as_shell(['atc'] + atc.arguments(
         entry, entry['frozen']['file'], os.path.splitext(entry['frozen']['file'])[0], settings))
         for entry, _, _ in rows]
-    return ('no ATC on this machine: looked on PATH and at %s; the frozen graph passed the check; '
-            'on an Ascend host run: cd %s && %s'
-            % (', '.join(atc.candidates(os.environ)), export_folder, ' && '.join(here)))
+    return ('no ATC on this machine: looked on PATH and at {}; the frozen graph passed the check; '
+            'on an Ascend host run: cd {} && {}'.format(', '.join(atc.candidates(os.environ)), export_folder, ' && '.join(here)))
 
 
 def _log(om):

@@ -31,11 +31,12 @@ def read_onnx(
             raise WireFault('it is of another format')
         _check_model(read_message(data, MODEL, Budget(MAX_FIELDS)))
     except WireFault as fault:
-        raise InputError('%s: not a readable ONNX model that export wrote: %s; run export again'
-                         % (path, fault))
+        raise InputError(f'{path}: not a readable ONNX model that export wrote: {fault}; run '
+                         f'export again')
     except Fault as fault:
-        raise InputError('%s: not a model that export wrote: %s; run export again, or generate '
-                         'with the checkpoint' % (path, fault))
+        raise InputError(f'{path}: not a model that export wrote: {fault}; run export again, or '
+                         f'generate '
+                         'with the checkpoint')
     return data
 
 
@@ -44,7 +45,7 @@ def _check_model(model):
                 model.get('opset_import', [])]
     if versions != [('', OPSET)]:
         raise Fault('its operations are of %s, expected version %d of ONNX alone'
-                    % (', '.join('%s %s' % (_shown(domain or 'ONNX'), version)
+                    % (', '.join('{} {}'.format(_shown(domain or 'ONNX'), version)
                                  for domain, version in versions[:3]) or 'no set', OPSET))
     graph = model.get('graph', {})
     _Shapes(graph).check(graph)
@@ -73,15 +74,15 @@ class _Shapes:
             try:
                 self._add_node(node)
             except Fault as fault:
-                raise Fault('operation %s: %s' % (_shown(node.get('op_type', '')), fault))
+                raise Fault('operation {}: {}'.format(_shown(node.get('op_type', '')), fault))
         for value in graph.get('output', []):
             name = value.get('name', '')
             if self.shapes.get(name) != _shape_of_value(value):
-                raise Fault('its output %s is not of the shape it tells' % _shown(name))
+                raise Fault(f'its output {_shown(name)} is not of the shape it tells')
 
     def _add(self, name, shape):
         if not name or name in self.shapes:
-            raise Fault('missing or duplicate name: %s' % _shown(name))
+            raise Fault(f'missing or duplicate name: {_shown(name)}')
         if len(shape) > HIGHEST_RANK or size_of(shape) > LARGEST_TENSOR:
             raise Fault('a tensor of %s numbers, more than %d'
                         % (' x '.join('%d' % side for side in shape[:HIGHEST_RANK]),
@@ -99,8 +100,7 @@ class _Shapes:
         attributes = {}
         for name, value in map(_attribute, node.get('attribute', [])):
             if name not in rule.attributes or name in attributes:
-                raise Fault('has an attribute that export does not write, or twice: %s'
-                            % _shown(name))
+                raise Fault(f'has an attribute that export does not write, or twice: {_shown(name)}')
             attributes[name] = value
         operation = Operation([self._input(name, node) for name in names], attributes,
                               lambda place: self._constant(names[place]), len(outputs))
@@ -109,20 +109,20 @@ class _Shapes:
             self._add(name, shape)
         self.work += sum(rule.work(operation, shape) for shape in shapes)
         if self.work > self.most_work:
-            raise Fault('takes more work than %.0e multiplications an image' % WORK_PER_IMAGE)
+            raise Fault(f'takes more work than {WORK_PER_IMAGE:.0e} multiplications an image')
 
     def _input(self, name, node):
         if not name and node['op_type'] == 'Resize':             # its region of interest: none
             return ()
         if name not in self.shapes:
-            raise Fault('reads %s, which is not there' % _shown(name))
+            raise Fault(f'reads {_shown(name)}, which is not there')
         return self.shapes[name]
 
     def _constant(self, name) -> List:
         """Numbers of a constant that tells a shape."""
         tensor = self.constants.get(name)
         if tensor is None or len(self.shapes[name]) != 1 or size_of(self.shapes[name]) > 64:
-            raise Fault('tells its shape by %s, which is no short constant' % _shown(name))
+            raise Fault(f'tells its shape by {_shown(name)}, which is no short constant')
         return np.frombuffer(tensor['raw_data'], TYPES[tensor['data_type']]).tolist()
 
 
@@ -144,8 +144,7 @@ def _attribute(attribute):
 def _shape_of_constant(tensor):
     shape, number = tuple(tensor.get('dims', [])), tensor.get('data_type')
     if number not in TYPES or min(shape + (1,)) < 1:
-        raise Fault('a constant of another type or without numbers: %s'
-                    % _shown(tensor.get('name', '')))
+        raise Fault('a constant of another type or without numbers: {}'.format(_shown(tensor.get('name', ''))))
     there = len(tensor.get('raw_data', b''))
     if len(shape) > HIGHEST_RANK or size_of(shape) * np.dtype(TYPES[number]).itemsize != there:
         raise Fault('a constant of %d bytes where its shape tells others: %s'
@@ -158,5 +157,5 @@ def _shape_of_value(value):
     tensor = value.get('type', {}).get('tensor_type', {})
     sides = [each.get('size', 0) for each in tensor.get('shape', {}).get('dim', [])]
     if tensor.get('elem_type') not in TYPES or not sides or min(sides) < 1:
-        raise Fault('the shape of %s is not fixed' % _shown(value.get('name', '')))
+        raise Fault('the shape of {} is not fixed'.format(_shown(value.get('name', ''))))
     return tuple(sides)

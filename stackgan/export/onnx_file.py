@@ -45,7 +45,7 @@ class OnnxTextEncoder:
                 or outputs[EMBEDDINGS][:-1] != [1]:
             raise InputError('%s: not a text encoder that export wrote: its inputs are %s, '
                              'expected %s [1, %d]'
-                             % (path, ', '.join('%s %s' % item for item in sorted(inputs.items())),
+                             % (path, ', '.join('{} {}'.format(*item) for item in sorted(inputs.items())),
                                 CODES, MAX_LENGTH))
 
     def __enter__(self):
@@ -71,10 +71,11 @@ def _open_session(path, platform):
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingRequirement('running %s needs the onnxruntime package (%s); install the extra '
-                                 '`export` of pyproject.toml' % (path, error))
+        raise MissingRequirement(f'running {path} needs the onnxruntime package ({error}); install '
+                                 f'the extra '
+                                 '`export` of pyproject.toml')
     if not os.path.exists(path):
-        raise InputError('%s: no such file; name an .onnx that export wrote' % path)
+        raise InputError(f'{path}: no such file; name an .onnx that export wrote')
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count(platform)
     options.add_session_config_entry('session.load_model_format', 'ONNX')
@@ -93,8 +94,7 @@ def _run(path, session, names, arrays):
 
 
 def _unusable(path, error):
-    return InputError('%s: not a readable ONNX model: %s'
-                      % (path, ' '.join(str(error).split())[:200]))
+    return InputError('{}: not a readable ONNX model: {}'.format(path, ' '.join(str(error).split())[:200]))
 
 
 def _shapes(values):

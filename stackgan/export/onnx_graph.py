@@ -54,8 +54,8 @@ def import_onnx():
         import onnx.helper
         import onnx.numpy_helper
     except ImportError as error:
-        raise MissingRequirement('ONNX files need the onnx package (%s); install the extra '
-                                 '`export` of pyproject.toml, or set export.onnx=false' % error)
+        raise MissingRequirement(f'ONNX files need the onnx package ({error}); install the extra '
+                                 '`export` of pyproject.toml, or set export.onnx=false')
     return onnx
 
 
@@ -84,8 +84,8 @@ class _Writer:
         elif node.op in WRITERS:
             WRITERS[node.op](self, node)
         else:
-            raise StackganError('%s: the operation %s is not among those that are written as ONNX'
-                                % (node.name, node.op))
+            raise StackganError(f'{node.name}: the operation {node.op} is not among those that are '
+                                f'written as ONNX')
 
     def emit(self, kind, inputs, outputs, **attributes):
         outputs = outputs if isinstance(outputs, list) else [outputs]
@@ -129,7 +129,7 @@ class _Writer:
 def _matmul(writer, node):
     x, kernel = node.input
     if node.attr['transpose_a'].b or node.attr['transpose_b'].b:
-        raise StackganError('%s: a transposed MatMul is not written as ONNX' % node.name)
+        raise StackganError(f'{node.name}: a transposed MatMul is not written as ONNX')
     writer.emit('MatMul', [writer.value(x), writer.constant(kernel, writer.constants[kernel])],
                 node.name)
 
@@ -187,7 +187,7 @@ def _strided_slice(writer, node):
     attr = node.attr
     if len(before) == 4 or len(before) != len(after) or attr['ellipsis_mask'].i or \
             any(writer.constants[strides] != 1):
-        raise StackganError('%s: only a plain slice of a matrix is written as ONNX' % node.name)
+        raise StackganError(f'{node.name}: only a plain slice of a matrix is written as ONNX')
     ranges = []
     for axis, (begin, end) in enumerate(zip(writer.constants[begins], writer.constants[ends])):
         begin = None if attr['begin_mask'].i >> axis & 1 else begin
@@ -216,8 +216,7 @@ def _one_hot(writer, node):
     indices, depth, on, off = node.input
     depth = int(writer.constants[depth])
     if node.attr['axis'].i != -1:
-        raise StackganError('%s: only a OneHot along a new last axis is written as ONNX'
-                            % node.name)
+        raise StackganError(f'{node.name}: only a OneHot along a new last axis is written as ONNX')
     table = np.full([depth + 1, depth], writer.constants[off])
     np.fill_diagonal(table, writer.constants[on])
     writer.emit('Gather', [writer.constant(node.name + '/table', table), writer.value(indices)],
@@ -226,7 +225,7 @@ def _one_hot(writer, node):
 
 def _max_pool(writer, node):
     if node.attr['padding'].s != b'VALID' or node.attr['data_format'].s not in (b'', b'NHWC'):
-        raise StackganError('%s: only VALID pooling of NHWC is written as ONNX' % node.name)
+        raise StackganError(f'{node.name}: only VALID pooling of NHWC is written as ONNX')
     writer.emit('MaxPool', [writer.value(node.input[0])], writer.value(node.name),
                 kernel_shape=list(node.attr['ksize'].list.i)[1:3],
                 strides=list(node.attr['strides'].list.i)[1:3])
@@ -247,8 +246,8 @@ def _conv(writer, node):
     strides = list(node.attr['strides'].list.i)[1:3]
     padding = {b'SAME': _same_padding, b'VALID': _no_padding}.get(node.attr['padding'].s)
     if padding is None or node.attr['data_format'].s not in (b'', b'NHWC'):
-        raise StackganError('%s: only SAME and VALID convolutions of NHWC are written as ONNX'
-                            % node.name)
+        raise StackganError(f'{node.name}: only SAME and VALID convolutions of NHWC are written as '
+                            f'ONNX')
     begins, ends = zip(*[padding(size, kernel_size, stride) for size, kernel_size, stride
                          in zip(writer.shape(x)[1:3], weights.shape[:2], strides)])
     writer.emit('Conv', [writer.value(x), writer.constant(kernel, weights.transpose(3, 2, 0, 1))],
@@ -268,7 +267,7 @@ def _no_padding(size, kernel, stride):
 
 def _resize_nearest(writer, node):
     if node.attr['align_corners'].b or node.attr['half_pixel_centers'].b:
-        raise StackganError('%s: only the plain nearest resizing is written as ONNX' % node.name)
+        raise StackganError(f'{node.name}: only the plain nearest resizing is written as ONNX')
     before, after = writer.shape(node.input[0]), writer.shape(node.name)
     scales = np.array([1.0, 1.0] + [after[i] / float(before[i]) for i in (1, 2)], np.float32)
     writer.emit('Resize', [writer.value(node.input[0]), '',

@@ -31,13 +31,13 @@ def ports(
     if set(shapes) != set(wanted) or not outputs or not fixed or \
             {len(shape) for shape in shapes.values()} != {2} or \
             len({shape[0] for shape in shapes.values()}) != 1:
-        raise InputError('%s: not a model that export wrote: its inputs are %s, expected %s of one '
-                         'fixed batch' % (path, ', '.join('%s %s' % item for item in
+        raise InputError('{}: not a model that export wrote: its inputs are {}, expected {} of one '
+                         'fixed batch'.format(path, ', '.join('{} {}'.format(*item) for item in
                                                           sorted(shapes.items())) or 'none',
                                           ', '.join(wanted)))
     for side, name in outputs.items():
         expected = [shapes[EMBEDDING][0], side, side, 3]
         if given[name] != expected:
-            raise InputError('%s: not a model that export wrote: its output %s is %s, expected %s'
-                             % (path, name, given[name], expected))
+            raise InputError(f'{path}: not a model that export wrote: its output {name} is '
+                             f'{given[name]}, expected {expected}')
     return {name: shapes[name] for name in wanted}, outputs

@@ -27,7 +27,7 @@ def read_export(folder):
         _check(facts, folder)
         return facts
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError('%s: not what export writes (%s); run export' % (path, error))
+        raise InputError(f'{path}: not what export writes ({error}); run export')
 
 
 def _check(facts, folder):
@@ -41,7 +41,7 @@ def _check(facts, folder):
             if kind == 'frozen' or kind in entry:
                 file_within(folder, require_plain(entry[kind]['file'], ending))
                 if not isinstance(entry[kind]['sha256'], str):
-                    raise ValueError('the digest of %s is odd' % entry[kind]['file'])
+                    raise ValueError('the digest of {} is odd'.format(entry[kind]['file']))
         for each in entry['inputs']:
             _require_counts(each['shape'], 2)
         for each in entry['outputs']:

@@ -34,7 +34,7 @@ def export_text_encoder(
     """Writes and checks the file; its entry of export.json, None for an encoder of another kind."""
     options = read_options(encoder_folder)
     if options['kind'] != CHAR_CNN_RNN:
-        say('the text encoder is a %s, which needs no ONNX' % options['kind'])
+        say('the text encoder is a {}, which needs no ONNX'.format(options['kind']))
         return None
     captions = CAPTIONS + _by_chance()
     with TextEncoder(encoder_folder, platform) as live:
@@ -45,9 +45,10 @@ def export_text_encoder(
     with OnnxTextEncoder(path, platform) as model:
         difference = _difference(model.embed(captions), expected)
     if not difference <= LARGEST_DIFFERENCE:                       # also when it is no number
-        raise StackganError('%s: embeds captions %g away from the checkpoint, more than %g; '
-                            'please report this' % (path, difference, LARGEST_DIFFERENCE))
-    say('the text encoder as %s; farthest from the checkpoint: %.2g' % (TEXT_ENCODER, difference))
+        raise StackganError(f'{path}: embeds captions {difference:g} away from the checkpoint, '
+                            f'more than {LARGEST_DIFFERENCE:g}; '
+                            'please report this')
+    say(f'the text encoder as {TEXT_ENCODER}; farthest from the checkpoint: {difference:.2g}')
     return {
         'file': TEXT_ENCODER, 'bytes': os.path.getsize(path), 'sha256': digest_of_file(path),
         'kind': CHAR_CNN_RNN, 'cell': options['cell'], 'opset': OPSET, 'ir_version': IR_VERSION,

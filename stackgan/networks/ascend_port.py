@@ -68,5 +68,5 @@ def port_name(
     layer, _, leaf = name.rpartition('/')
     theirs, norm = SCOPES[layer]
     if leaf in ('weights', 'biases'):
-        return '%s/%s' % (theirs, leaf)
-    return '%s/%s/%s' % (theirs.rpartition('/')[0], norm, leaf)
+        return f'{theirs}/{leaf}'
+    return '{}/{}/{}'.format(theirs.rpartition('/')[0], norm, leaf)

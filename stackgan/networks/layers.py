@@ -58,7 +58,7 @@ def check_shape(
     fits = actual is not None and len(actual) == len(expected) and all(
         want is None or got == want for got, want in zip(actual, expected))
     if not fits:
-        raise ValueError('%s: shape %s, expected %s' % (name, actual, list(expected)))
+        raise ValueError(f'{name}: shape {actual}, expected {list(expected)}')
 
 
 def variable(name, shape, initializer, trainable=True):

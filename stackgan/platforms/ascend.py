@@ -31,8 +31,9 @@ def require():
     """
     driver = os.path.join(ROOT, 'driver')
     if not os.path.isdir(driver):
-        raise MissingRequirement('platform.device: npu, but there is no Ascend driver at %s; in a '
-                                 'container mount it from the host' % driver)
+        raise MissingRequirement(f'platform.device: npu, but there is no Ascend driver at '
+                                 f'{driver}; in a '
+                                 'container mount it from the host')
     _require_operations()
     _require_adapter()
     _complete_environment()
@@ -47,9 +48,10 @@ def _require_operations():
         if not isinstance(known, dict) or not known:
             raise ValueError('it lists no operation')
     except (OSError, ValueError) as error:
-        raise MissingRequirement('platform.device: npu, but %s cannot be used (%s), without which '
+        raise MissingRequirement(f'platform.device: npu, but {path} cannot be used ({error}), '
+                                 f'without which '
                                  'the adapter would run everything on the CPU; set ASCEND_OPP_PATH '
-                                 'to the OPP package' % (path, error))
+                                 'to the OPP package')
 
 
 def _require_adapter():
@@ -61,9 +63,9 @@ def _require_adapter():
                                  '_tf_adapter.so; add the driver and fwkacllib to LD_LIBRARY_PATH '
                                  '(the image does so in a shell that is not cleared)')
     except ImportError as error:
-        raise MissingRequirement('platform.device: npu, but npu_bridge cannot be imported (%s); '
-                                 'use an Ascend TensorFlow 1.15 image, with tfplugin on PYTHONPATH'
-                                 % error)
+        raise MissingRequirement(f'platform.device: npu, but npu_bridge cannot be imported '
+                                 f'({error}); '
+                                 'use an Ascend TensorFlow 1.15 image, with tfplugin on PYTHONPATH')
     _adapter()
 
 
@@ -72,8 +74,9 @@ def _adapter():
     try:
         from npu_bridge import npu_init
     except (ImportError, NameError, AttributeError) as error:
-        raise MissingRequirement('platform.device: npu, but npu_bridge.npu_init fails (%s); it '
-                                 'needs the hccl package of fwkacllib on PYTHONPATH' % error)
+        raise MissingRequirement(f'platform.device: npu, but npu_bridge.npu_init fails ({error}); '
+                                 f'it '
+                                 'needs the hccl package of fwkacllib on PYTHONPATH')
     return npu_init
 
 
@@ -81,7 +84,7 @@ def _complete_environment():
     """Sets what the adapter reads for one card. Raises InputError for what it would abort at."""
     device = os.environ.get('ASCEND_DEVICE_ID') or os.environ.get('DEVICE_ID') or '0'
     if not device.isdigit():
-        raise InputError('ASCEND_DEVICE_ID is %r; must be the number of a card, such as 0' % device)
+        raise InputError(f'ASCEND_DEVICE_ID is {device!r}; must be the number of a card, such as 0')
     if os.environ.get('RANK_SIZE', '1') != '1' or os.environ.get('RANK_TABLE_FILE'):
         raise InputError('RANK_SIZE or RANK_TABLE_FILE asks for several cards; a training takes '
                          'one: unset both')

@@ -87,9 +87,10 @@ def load_tensorflow(
         with silenced_errors():
             import tensorflow.compat.v1  # noqa: F401
     except (Exception, SystemExit) as error:      # of NumPy, protobuf, a driver, another package
-        raise MissingRequirement('TensorFlow cannot be imported (%s); install one of the lanes of '
+        raise MissingRequirement(f'TensorFlow cannot be imported ({_reason(error)}); install one '
+                                 f'of the lanes of '
                                  'pyproject.toml, or use the environment that scripts/demo.sh '
-                                 'makes' % _reason(error))
+                                 'makes')
 
 
 def _reason(error):
@@ -99,4 +100,4 @@ def _reason(error):
         lines = [line for line in lines if re.match(r'[\w.]*(Error|Exception): ', line)] or lines
     name = type(error).__name__
     text = lines[0] if lines else 'no message'
-    return (text if isinstance(error, ImportError) else '%s: %s' % (name, text))[:300]
+    return (text if isinstance(error, ImportError) else f'{name}: {text}')[:300]

@@ -31,8 +31,9 @@ def resolve(
                         settings.loss_scale)
     gpus = [] if settings.device == 'cpu' else _gpus()
     if settings.device == 'gpu' and not gpus:
-        raise MissingRequirement('platform.device: gpu, but TensorFlow %s sees none; use auto or '
-                                 'install a build with CUDA' % tf.__version__)
+        raise MissingRequirement(f'platform.device: gpu, but TensorFlow {tf.__version__} sees '
+                                 f'none; use auto or '
+                                 'install a build with CUDA')
     device = 'gpu' if gpus and not settings.deterministic else 'cpu'
     bfloat16 = (device == 'cpu' and settings.mixed_precision == 'auto'
                 and not settings.deterministic and tf_version() >= (2, 4)

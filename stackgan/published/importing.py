@@ -92,14 +92,13 @@ def _report(published, compat, config, say):
         % (len(published.names), TITLES[published.layout], len(unread['optimiser']),
            len(unread['debiasing']), len(unread['step'])))
     for name in unread['unmatched']:
-        say('unmatched, not read: %s' % name)
+        say(f'unmatched, not read: {name}')
     for scope in published.absent:
-        say('has no variables of %s, which are needed to continue training' % scope)
+        say(f'has no variables of {scope}, which are needed to continue training')
     for text in () if compat else DIFFERENCES[published.layout]:
-        say('differs from %s: there is %s' % (TITLES[published.layout], text))
+        say(f'differs from {TITLES[published.layout]}: there is {text}')
     if DIFFERENCES[published.layout] and not compat:
         say('--compat ascend-port generates as it does; without, this can be trained on and '
             'exported')
     if published.dims != config.model:
-        say('its dimensions are not those of the configuration; with it use --set %s'
-            % describe(published.dims).replace(' ', ' --set '))
+        say('its dimensions are not those of the configuration; with it use --set {}'.format(describe(published.dims).replace(' ', ' --set ')))

@@ -30,8 +30,8 @@ def original_scopes():
         inner = 'Linear' if is_dense else name
         if norm:
             outer = 'fc_batch_norm' if is_dense else counted(network, 'conv_batch_norm')
-            norm = '%s/%s/%s' % (network, outer, 'batch_norm' if is_dense else outer)
-        scopes[layer] = '%s/%s/%s' % (network, name, inner), norm, is_dense
+            norm = '{}/{}/{}'.format(network, outer, 'batch_norm' if is_dense else outer)
+        scopes[layer] = f'{network}/{name}/{inner}', norm, is_dense
     return scopes
 
 
@@ -45,8 +45,8 @@ def original_name(
     layer, _, leaf = name.rpartition('/')
     theirs, norm, is_dense = ORIGINAL_SCOPES[layer]
     if leaf in ('weights', 'biases'):
-        return '%s/%s' % (theirs, ('Matrix' if is_dense else 'w') if leaf == 'weights' else 'bias')
-    return '%s/%s' % (norm, LEAVES[leaf])
+        return '{}/{}'.format(theirs, ('Matrix' if is_dense else 'w') if leaf == 'weights' else 'bias')
+    return f'{norm}/{LEAVES[leaf]}'
 
 
 NAMES = {ORIGINAL: original_name, PORT: port_name}

@@ -58,13 +58,14 @@ def values_of(
     for name, theirs in published.names.items():
         try:
             if not types[theirs].is_floating:
-                raise ValueError('%s holds %s' % (theirs, types[theirs].name))
+                raise ValueError(f'{theirs} holds {types[theirs].name}')
             value = np.asarray(published.reader.get_tensor(theirs), np.float32)
         except DAMAGE as error:
             raise _unreadable(published.path, error)
         if not np.isfinite(value).all():
-            raise InputError('%s: %s holds non-finite values (NaN or infinite); import a '
-                             'checkpoint from before training diverged' % (published.path, theirs))
+            raise InputError(f'{published.path}: {theirs} holds non-finite values (NaN or '
+                             f'infinite); import a '
+                             'checkpoint from before training diverged')
         yield name, value
 
 
@@ -91,25 +92,23 @@ def _reader(path):
     try:
         return open_checkpoint(place.enter_context(plain_path(path))), place
     except OSError as error:                         # its folder
-        raise InputError('%s: cannot be read: %s' % (path, error.strerror))
+        raise InputError(f'{path}: cannot be read: {error.strerror}')
     except DAMAGE as error:
         raise _unreadable(path, error)
 
 
 def _unreadable(path, error):
-    return InputError('%s: not a readable TensorFlow checkpoint (%s); name the path without '
-                      '.index, with .index and .data-... files beside each other'
-                      % (path, ' '.join(str(error).split())[:200]))
+    return InputError('{}: not a readable TensorFlow checkpoint ({}); name the path without '
+                      '.index, with .index and .data-... files beside each other'.format(path, ' '.join(str(error).split())[:200]))
 
 
 def _check_layout(path, stored, wanted):
     found = layout_of(stored)
     if found is None:
-        raise InputError('%s: has the names of neither %s; it begins with %s'
-                         % (path, ' nor '.join(sorted(TITLES.values())), _few(sorted(stored))))
+        raise InputError('{}: has the names of neither {}; it begins with {}'.format(path, ' nor '.join(sorted(TITLES.values())), _few(sorted(stored))))
     if wanted not in ('auto', found):
-        raise InputError('%s: --layout %s, but its names are those of %s; pass --layout %s or auto'
-                         % (path, wanted, TITLES[found], found))
+        raise InputError(f'{path}: --layout {wanted}, but its names are those of {TITLES[found]}; '
+                         f'pass --layout {found} or auto')
     return found
 
 
@@ -126,7 +125,7 @@ def _dimensions(path, stored, layout):
     def shape(name, rank):
         theirs = NAMES[layout](name)
         if theirs not in stored:
-            raise InputError('%s: %s is missing' % (path, theirs))
+            raise InputError(f'{path}: {theirs} is missing')
         if len(stored[theirs]) != rank:
             raise InputError('%s: %s has the shape %s, expected %d dimensions'
                              % (path, theirs, list(stored[theirs]), rank))
@@ -141,7 +140,7 @@ def _dimensions(path, stored, layout):
     dims = Model(embedding, both // 2, inputs - both // 2, filters, (found or [filters])[0])
     if min(dims.embedding_dim, dims.condition_dim, dims.noise_dim, dims.generator_filters,
            dims.discriminator_filters) < 1:
-        raise InputError('%s: dimensions that no StackGAN has: %s' % (path, describe(dims)))
+        raise InputError(f'{path}: dimensions that no StackGAN has: {describe(dims)}')
     return dims
 
 
@@ -166,10 +165,10 @@ def _check_shapes(path, stored, names, shapes):
     if missing:
         raise InputError('%s: %d of %d variables are missing: %s'
                          % (path, len(missing), len(names), _few(missing)))
-    wrong = ['%s has the shape %s, expected %s' % (theirs, list(stored[theirs]), shapes[ours])
+    wrong = [f'{theirs} has the shape {list(stored[theirs])}, expected {shapes[ours]}'
              for ours, theirs in sorted(names.items()) if list(stored[theirs]) != shapes[ours]]
     if wrong:
-        raise InputError('%s: %s' % (path, _few(wrong)))
+        raise InputError(f'{path}: {_few(wrong)}')
 
 
 def _unread(stored, read):

@@ -28,7 +28,7 @@ def write_published(
     store = Checkpoints(os.path.join(stage_folder, 'checkpoints'), None)
     path = store.best() if settings.checkpoint == 'best' else store.last()
     if path is None:
-        raise InputError('%s: no checkpoint there; train that stage first' % stage_folder)
+        raise InputError(f'{stage_folder}: no checkpoint there; train that stage first')
     facts, stored = read_facts(path), variables_of(path)
     stage, dims = network_of(facts, path)
     shapes = {name: shape for name, shape in network_shapes(stage, dims).items()
@@ -53,5 +53,4 @@ def write_published(
     say('checkpoint %s as %s under the names of %s: %s, %d variables' % (
         os.path.basename(path), NAME, TITLES[layout], ', '.join(networks), len(shapes)))
     if facts.get('compat') and layout == ORIGINAL:
-        say('it was imported with --compat %s; under these names it generates as without --compat'
-            % facts['compat'])
+        say('it was imported with --compat {}; under these names it generates as without --compat'.format(facts['compat']))

@@ -33,8 +33,8 @@ def line_chart(
         parts.append(_text(across(x), HEIGHT - BOTTOM + 16, _number(x), 'middle'))
     parts.append(_text(WIDTH - RIGHT, HEIGHT - 4, x_label, 'end'))
     for (_, points), colour in zip(series, COLOURS):
-        parts.append('<polyline fill="none" stroke="%s" stroke-width="1.6" points="%s"/>' % (
-            colour, ' '.join('%.1f,%.1f' % (across(x), up(y)) for x, y in points)))
+        parts.append('<polyline fill="none" stroke="{}" stroke-width="1.6" points="{}"/>'.format(
+            colour, ' '.join(f'{across(x):.1f},{up(y):.1f}' for x, y in points)))
     parts.append(_legend(series))
     return '\n'.join(parts + ['</svg>'])
 
@@ -50,8 +50,7 @@ def _legend(series):
 
 
 def _text(x, y, text, anchor):
-    return '<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>' % (x, y, anchor,
-                                                                   html.escape(text))
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
 
 
 def _scale(low, high, start, end):
@@ -70,7 +69,7 @@ def _ticks(low, high):
 
 
 def _number(value):
-    return '%g' % round(value, 6)
+    return f'{round(value, 6):g}'
 
 
 def _thinned(points):

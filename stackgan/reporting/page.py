@@ -37,17 +37,17 @@ def write_report(
         ('Stage-I training', _stage(folder, inputs.get('stage1'), 'stage1')),
         ('Stage-II training', _stage(folder, inputs['stage2'], 'stage2')),
         ('Time', _times(inputs)),
-        ('Configuration', '<details><summary>All keys</summary><pre>%s</pre></details>'
-         % html.escape(to_yaml(config))),
+        ('Configuration', f'<details><summary>All '
+                          f'keys</summary><pre>{html.escape(to_yaml(config))}</pre></details>'),
     ]
-    body = '\n'.join('<section><h2>%s</h2>\n%s</section>' % (title, content)
+    body = '\n'.join(f'<section><h2>{title}</h2>\n{content}</section>'
                      for title, content in sections if content)
     with open(TEMPLATE, encoding='utf-8') as stream:
         page = Template(stream.read()).substitute(title=html.escape(config.run.name), body=body)
     path = os.path.join(folder, 'index.html')
     with atomic_write(path, 'w') as stream:
         stream.write(page)
-    say('open %s' % path.replace('.partial', ''))
+    say('open {}'.format(path.replace('.partial', '')))
 
 
 def _image(folder, source, name, caption):
@@ -56,10 +56,10 @@ def _image(folder, source, name, caption):
         file_within(*os.path.split(source))               # a link would be shown to everyone
         copy_checked(source, os.path.join(folder, name), None)
     except (OSError, ValueError) as error:
-        raise InputError('%s: cannot be shown (%s); make that output again' % (source, error))
+        raise InputError(f'{source}: cannot be shown ({error}); make that output again')
     text = html.escape(caption)
-    return ('<figure><a href="%s"><img src="%s" alt="%s" loading="lazy"></a>'
-            '<figcaption>%s</figcaption></figure>' % (name, name, text, text))
+    return (f'<figure><a href="{name}"><img src="{name}" alt="{text}" loading="lazy"></a>'
+            f'<figcaption>{text}</figcaption></figure>')
 
 
 def _samples(folder, samples):
@@ -67,7 +67,7 @@ def _samples(folder, samples):
                   'Images generated from held-out captions, one caption per row')
     colours = os.path.join(samples, 'colours.json')
     if os.path.exists(colours):
-        text += '<p>%s.</p>' % html.escape(_sentence(describe(read_json(colours))))
+        text += f'<p>{html.escape(_sentence(describe(read_json(colours))))}.</p>'
     return text
 
 
@@ -103,9 +103,9 @@ def _stage(folder, stage, name):
         return '<p>Comes with the imported Stage-II.</p>'
     imported = read_json(os.path.join(stage, 'options.json')).get('imported')
     if imported:
-        return '<p>Imported from %s, a checkpoint of %s.%s</p>' % (
+        return '<p>Imported from {}, a checkpoint of {}.{}</p>'.format(
             html.escape(imported['from']), html.escape(imported['of']),
-            ''.join(' Differs: %s.' % html.escape(text) for text in imported['differs']))
+            ''.join(f' Differs: {html.escape(text)}.' for text in imported['differs']))
     stats = read_json_lines(os.path.join(stage, 'stats.jsonl'))
 
     def line(key):
@@ -114,16 +114,16 @@ def _stage(folder, stage, name):
     charts = [
         ('Losses', [('discriminator', line(name + '/discriminator')),
                     ('generator', line(name + '/generator_fake'))]),
-        ('Discriminator loss by kind of pair', [(kind, line('%s/discriminator_%s' % (name, kind)))
+        ('Discriminator loss by kind of pair', [(kind, line(f'{name}/discriminator_{kind}'))
                                                 for kind in ('real', 'wrong', 'fake')]),
         ('Conditioning loss (KL)', [('KL', line(name + '/kl'))]),
         ('Sliced Wasserstein distance to held-out images',
          [('distance', line('sliced_wasserstein'))]),
     ]
     generated = [(title, line_chart(series, 'step', title)) for title, series in charts]
-    text = '<div class="charts">%s</div>' % ''.join(
-        '<figure>%s<figcaption>%s</figcaption></figure>' % (chart, title)
-        for title, chart in generated if chart)
+    text = '<div class="charts">{}</div>'.format(''.join(
+        f'<figure>{chart}<figcaption>{title}</figcaption></figure>'
+        for title, chart in generated if chart))
     return text + ''.join(_grids(folder, stage, name))
 
 
@@ -134,7 +134,7 @@ def _grids(folder, stage, name):
     for i in reversed(chosen):
         step = int(grids[i].split('.')[0])
         yield _image(folder, os.path.join(stage, 'samples', grids[i]),
-                     '%s-%s' % (name, grids[i]), 'After %d steps' % step)
+                     f'{name}-{grids[i]}', 'After %d steps' % step)
 
 
 def _times(inputs):
@@ -144,6 +144,6 @@ def _times(inputs):
         versions = manifest['versions']
         rows.append((manifest['request']['job'], duration(manifest['seconds']),
                      manifest['finished'].replace('T', ' '),
-                     ', '.join('%s %s' % each for each in sorted(versions.items()))))
+                     ', '.join('{} {}'.format(*each) for each in sorted(versions.items()))))
     return html_table(('job', 'duration', 'finished', 'versions'),
                       sorted(rows, key=lambda row: row[2]))

@@ -20,13 +20,13 @@ def scores_section(
     if accuracy:
         text += ('<p>The scorer has an accuracy of %.1f %% on real images that were held out of '
                  'its training.</p>' % (100 * accuracy[0]))
-    text += ''.join('<p>Refused: %s for %s images: %s.</p>' % tuple(
-        html.escape(each[name]) for name in ('protocol', 'set', 'reason'))
+    text += ''.join('<p>Refused: {} for {} images: {}.</p>'.format(*tuple(
+        html.escape(each[name]) for name in ('protocol', 'set', 'reason')))
         for each in read_json(os.path.join(folder, 'refused.json')))
     charts = [(protocol, _chart(protocol, lines)) for protocol in protocols]
-    return text + '<div class="charts">%s</div>' % ''.join(
-        '<figure>%s<figcaption>%s</figcaption></figure>' % (chart, html.escape(protocol))
-        for protocol, chart in charts if chart)
+    return text + '<div class="charts">{}</div>'.format(''.join(
+        f'<figure>{chart}<figcaption>{html.escape(protocol)}</figcaption></figure>'
+        for protocol, chart in charts if chart))
 
 
 def _row(protocol, lines):
@@ -40,7 +40,7 @@ def _value(found):
     if not found:
         return 'none'
     line = found[0]
-    deviation = '' if line['deviation'] is None else ' ± %.2g' % line['deviation']
+    deviation = '' if line['deviation'] is None else ' ± {:.2g}'.format(line['deviation'])
     return '%.4g%s (%d images)' % (line['value'], deviation, line['images'])
 
 

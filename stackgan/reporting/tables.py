@@ -9,7 +9,7 @@ def html_table(
 ):
     """A <table> element as text."""
     def cells(tag, values):
-        return '<tr>%s</tr>' % ''.join('<%s>%s</%s>' % (tag, html.escape(value), tag)
-                                       for value in values)
-    return '<table>%s%s</table>' % (cells('th', header),
+        return '<tr>{}</tr>'.format(''.join(f'<{tag}>{html.escape(value)}</{tag}>'
+                                       for value in values))
+    return '<table>{}{}</table>'.format(cells('th', header),
                                     '\n'.join(cells('td', row) for row in rows))

@@ -42,7 +42,7 @@ def write_animations(
                                stage_names(index[0]))
             write_gif(os.path.join(folder, FOLDER, '%05d.gif' % number), frames)
             progress.advance()
-    return '%s/%s' % (FOLDER, ' (%d of %d rows)' % (len(rows), len(plan.rows))
+    return '{}/{}'.format(FOLDER, ' (%d of %d rows)' % (len(rows), len(plan.rows))
                       if len(rows) < len(plan.rows) else '')
 
 
@@ -100,7 +100,7 @@ def _texts_of(path, letters, width, place):
     seeds = ['seed %d' % seed for seed in path.seeds]
     texts = list(zip(path.captions, _shares(path.captions, place)))
     if len(seeds) == 2:
-        seeds = ['%s, %.0f %%' % (' to '.join(seeds), 100 * place)]
+        seeds = ['{}, {:.0f} %'.format(' to '.join(seeds), 100 * place)]
     texts += [(text, 0.5) for text in seeds]
     return [(wrap(text, letters, width, lines), _mixed(share)) for text, share in texts]
 

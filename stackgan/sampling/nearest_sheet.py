@@ -87,8 +87,7 @@ def _write_sheet(folder, lines, found, split, items, facts):
     step, height = SHOWN_SIDE + GAP, SHOWN_SIDE + GAP + LINES * LINE_HEIGHT + MARGIN
     width, letters = columns * step - GAP, font(LETTER_SIZE)
     note = wrap('Distance: RMS difference of pixel values at 64 px. Between a training image and '
-                'its nearest other one: median %(median).1f, least %(least).1f.'
-                % facts['training_to_nearest_other'], letters, width, LINES)
+                'its nearest other one: median {median:.1f}, least {least:.1f}.'.format(**facts['training_to_nearest_other']), letters, width, LINES)
     top = MARGIN + (len(note) + 1) * LINE_HEIGHT
     sheet = Image.new('RGB', (2 * MARGIN + width, top + len(lines) * height), PAPER)
     pen = ImageDraw.Draw(sheet)
@@ -104,7 +103,7 @@ def _write_sheet(folder, lines, found, split, items, facts):
         for i, (image, distance, turned) in enumerate(zip(*neighbours)):
             _write_cell(sheet, pen, (MARGIN + (i + 1) * step, y),
                         _training_shown(split, image, turned),
-                        '%.1f%s' % (distance, ', mirrored' if turned else ''),
+                        '{:.1f}{}'.format(distance, ', mirrored' if turned else ''),
                         _end_of(os.path.basename(items[image]['name'])),
                         items[image]['captions'][0])
     with atomic_write(os.path.join(folder, SHEET)) as stream:
@@ -121,7 +120,7 @@ def _training_shown(split, image, turned):
 
 def _caption_of(line):
     other = line.get('other_caption')
-    return line['caption'] + (' \u2192 %s' % other if other else '')
+    return line['caption'] + (f' \u2192 {other}' if other else '')
 
 
 def _noise_of(line):
@@ -129,7 +128,7 @@ def _noise_of(line):
     if 'other_seed' in line:
         seeds += ' to %d' % line['other_seed']
     if 'position' in line:
-        return '%s, %.0f %%' % (seeds, 100 * line['position'])
+        return '{}, {:.0f} %'.format(seeds, 100 * line['position'])
     return seeds + (', copy %d' % line['copy'] if line['copy'] else '')
 
 

@@ -92,7 +92,7 @@ def caption_path_plan(
                for seed in seeds for each in steps_of]
     rows = [(Path((first.caption, other.caption), (seed,)), _row(number, steps))
             for number, seed in enumerate(seeds)]
-    noise = 'seed%s %s' % ('s' if len(seeds) > 1 else '', ', '.join(map(str, seeds)))
+    noise = 'seed{} {}'.format('s' if len(seeds) > 1 else '', ', '.join(map(str, seeds)))
     return Plan(samples, rows, _percentages(places), True, noise)
 
 

@@ -35,7 +35,7 @@ class Sampler:
         store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
         self.checkpoint = {'last': store.last, 'best': store.best}.get(which, lambda: which)()
         if self.checkpoint is None:
-            raise InputError('%s: no checkpoint there; train that stage first' % folder)
+            raise InputError(f'{folder}: no checkpoint there; train that stage first')
         facts = read_facts(self.checkpoint)
         self.stage, self.dims = network_of(facts, self.checkpoint)
         self.compat = facts.get('compat')                  # of an imported one

@@ -26,7 +26,7 @@ def write_grid(
         sheet.save(stream, 'PNG')
     shows = ['%d of %d %s' % (count, of, what) for count, of, what in (
         (rows, len(plan.rows), 'rows'), (columns, len(plan.rows[0][1]), 'columns')) if count < of]
-    return GRID + (' (%s)' % ' and '.join(shows) if shows else '')
+    return GRID + (' ({})'.format(' and '.join(shows)) if shows else '')
 
 
 def _sheet(folder, plan, index):

@@ -61,7 +61,7 @@ def train_judge(
     labels = np.asarray(labels)
     missing = [name for index, name in enumerate(names) if not np.any(labels == index)]
     if missing:
-        raise StackganError('colour judge: no training image of %s' % ', '.join(missing))
+        raise StackganError('colour judge: no training image of {}'.format(', '.join(missing)))
     random = np.random.RandomState([seed, len(images)])
     squares, products, rows = 0.0, 0.0, 0
     for start in range(0, len(images), BATCH):
@@ -91,9 +91,9 @@ def colour_report(
     predicted, asked = np.asarray(predicted), np.asarray(asked)
     if real_accuracy < MIN_REAL_ACCURACY:
         raise StackganError(
-            'colour classifier: accuracy %.1f %% on real test images; at least %.0f %% is required '
-            'to judge generated ones; train it on more images'
-            % (100 * real_accuracy, 100 * MIN_REAL_ACCURACY))
+            f'colour classifier: accuracy {100 * real_accuracy:.1f} % on real test images; at '
+            f'least {100 * MIN_REAL_ACCURACY:.0f} % is required '
+            'to judge generated ones; train it on more images')
     if predicted.shape != asked.shape or len(asked) < 2:
         raise StackganError('colour report: %d images for %d captions; as many of each, and '
                             'two or more, are needed' % (len(predicted), len(asked)))
@@ -120,8 +120,8 @@ def read_body_colours(path):
     try:
         return {record['name']: record['body'] for record in read_json_lines(path)}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError('%s: not the attributes of a painted dataset (%s); run make-dataset'
-                         % (path, error))
+        raise InputError(f'{path}: not the attributes of a painted dataset ({error}); run '
+                         f'make-dataset')
 
 
 def _others(labels, random):
@@ -143,8 +143,9 @@ def _views(images, top=(STORED - VIEW) // 2, left=(STORED - VIEW) // 2):
                 blocks = images.reshape(-1, base, step, base, step, 3)
                 images = blocks.mean(axis=(2, 4), dtype=np.float32)
             return images if base == VIEW else images[:, top:top + VIEW, left:left + VIEW]
-    raise ValueError('images of shape %s; (n, side, side, 3) with a multiple of 64 or 76 as '
-                     'side is right' % (images.shape,))
+    raise ValueError(f'images of shape {images.shape}; (n, side, side, 3) with a multiple of 64 or '
+                     f'76 as '
+                     'side is right')
 
 
 def _varied(images, random):

@@ -98,7 +98,7 @@ def read_scorer(folder):
     try:
         return read_json(path)
     except (OSError, ValueError) as error:
-        raise InputError('%s: not the facts of a scorer (%s); run train-scorer' % (path, error))
+        raise InputError(f'{path}: not the facts of a scorer ({error}); run train-scorer')
 
 
 def check_learned(
@@ -110,10 +110,9 @@ def check_learned(
         raise StackganError(facts['reason'])
     if facts['accuracy'] < least:
         raise StackganError(
-            'the scorer has an accuracy of %.1f %% on held-out real images (chance %.1f %%); at '
-            'least %.0f %% is required (scorer.minimum_accuracy): train it longer (scorer.steps) '
-            'or wider (scorer.filters)'
-            % (100 * facts['accuracy'], 100 * facts['chance'], 100 * least))
+            'the scorer has an accuracy of {:.1f} % on held-out real images (chance {:.1f} %); at '
+            'least {:.0f} % is required (scorer.minimum_accuracy): train it longer (scorer.steps) '
+            'or wider (scorer.filters)'.format(100 * facts['accuracy'], 100 * facts['chance'], 100 * least))
 
 
 def open_match(folder, platform):
@@ -157,7 +156,7 @@ def _checkpoint(folder, variables):
     """((session): fills the variables, digest of the newest checkpoint in a folder)."""
     path = Checkpoints(folder, keep=None).last()
     if path is None:
-        raise InputError('%s: no checkpoint there; run the job that makes it again' % folder)
+        raise InputError(f'{folder}: no checkpoint there; run the job that makes it again')
     saver = tf.train.Saver(variables)
     files = [os.path.join(path, name) for name in files_below(path) if name.startswith('model.')]
     return (lambda session: restore(session, saver, variables, path, is_part=True),

@@ -102,9 +102,9 @@ class FolderImages:
             name for name in tree.files if is_image(os.path.join(folder, name))])
         self.count = len(self.paths)
         if self.count == len(faults):
-            raise InputError('%s: no image there (%s)%s' % (
+            raise InputError('{}: no image there ({}){}'.format(
                 folder, ', '.join(extension[1:] for extension in EXTENSIONS),
-                ''.join('; %s %s' % (fault.path, fault.reason) for fault in faults[:1])))
+                ''.join(f'; {fault.path} {fault.reason}' for fault in faults[:1])))
         self.facts = {'set': self.name, 'count': self.count, 'files': digest_of(
             [self._state(name) for name in self.paths])}
 

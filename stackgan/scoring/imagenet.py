@@ -34,16 +34,16 @@ def load(
     missing = {IMAGES, POOLED, PRODUCT} - {node.name for node in graph_def.node}
     try:
         if missing:
-            raise Unfit('it has no %s' % ', '.join(sorted(missing)))
+            raise Unfit('it has no {}'.format(', '.join(sorted(missing))))
         require_operations(graph_def, OF_CLASSIFIERS, 'an Inception')
         import_checked(graph_def, [POOLED, PRODUCT], {IMAGES: images}, BATCH, SCOPE)
-        pooled = graph.get_tensor_by_name('%s/%s:0' % (SCOPE, POOLED))
-        product = graph.get_operation_by_name('%s/%s' % (SCOPE, PRODUCT))
+        pooled = graph.get_tensor_by_name(f'{SCOPE}/{POOLED}:0')
+        product = graph.get_operation_by_name(f'{SCOPE}/{PRODUCT}')
         if product.type != 'MatMul' or pooled.shape.as_list()[1:] != \
                 [1, 1] + product.inputs[1].shape.as_list()[:1]:
-            raise Unfit('%s is not taken by %s' % (POOLED, PRODUCT))
+            raise Unfit(f'{POOLED} is not taken by {PRODUCT}')
     except Unfit as fault:
-        raise InputError('%s: not %s (%s); %s' % (path, TITLE, fault, REMEDY))
+        raise InputError(f'{path}: not {TITLE} ({fault}); {REMEDY}')
     weights = product.inputs[1]
     features = tf.reshape(pooled, [-1, weights.shape.as_list()[0]])
     return ClassifierOutputs(tf.matmul(features, weights), features)

@@ -72,7 +72,7 @@ def _conv(x, filters, scope, kernel, stride=1, padding='SAME'):
 
 
 def _conv_variables(scope, shape):
-    return [_variable('%s/%s' % (scope, name), size) for name, size in (
+    return [_variable(f'{scope}/{name}', size) for name, size in (
         ('weights', shape), ('BatchNorm/beta', shape[3:]), ('BatchNorm/moving_mean', shape[3:]),
         ('BatchNorm/moving_variance', shape[3:]))]
 
@@ -96,7 +96,7 @@ def _chain(x, scope, steps, last=None):
     `steps` are (filters, kernel).
     """
     for number, (filters, kernel) in enumerate(steps):
-        name = '%s/Conv%s' % (scope, '_%d' % number if number else '')
+        name = '{}/Conv{}'.format(scope, '_%d' % number if number else '')
         ends = last and number == len(steps) - 1
         x = _conv(x, filters, name, kernel, *(last if ends else ()))
     return x
@@ -172,7 +172,7 @@ def find_checkpoint(
                     or [name for name in names if name.startswith('model.ckpt')
                         and not name.endswith('.meta')])         # the older format: one file
         if len(prefixes) != 1:
-            raise _no_checkpoint(path, 'several checkpoints: %s' % ', '.join(prefixes)
+            raise _no_checkpoint(path, 'several checkpoints: {}'.format(', '.join(prefixes))
                                  if prefixes else 'no checkpoint there')
         return find_checkpoint(os.path.join(path, prefixes[0]))
     prefix = path[:-len('.index')] if path.endswith('.index') else path
@@ -184,9 +184,8 @@ def find_checkpoint(
 
 
 def _no_checkpoint(path, reason):
-    return InputError('%s: %s; score.stackgan_weights names the unpacked checkpoint of '
-                      'StackGAN-inception-model (model.ckpt, or model.ckpt.index with its data)'
-                      % (path, reason))
+    return InputError(f'{path}: {reason}; score.stackgan_weights names the unpacked checkpoint of '
+                      'StackGAN-inception-model (model.ckpt, or model.ckpt.index with its data)')
 
 
 def restorer(
@@ -229,10 +228,9 @@ def _check_fits(prefix, names, stored, classes):
                          % (prefix, len(missing), len(names), missing[0]))
     for name, variable in sorted(names.items()):
         if list(stored[name]) != variable.shape.as_list():
-            raise InputError('%s: %s has shape %s, expected %s' % (
-                prefix, name, list(stored[name]), variable.shape.as_list()))
+            raise InputError(f'{prefix}: {name} has shape {list(stored[name])}, expected '
+                             f'{variable.shape.as_list()}')
 
 
 def _unreadable(checkpoint, error):
-    return InputError('%s: not a readable checkpoint (%s); unpack it anew'
-                      % (checkpoint.prefix, ' '.join(str(error).split())[:200]))
+    return InputError('{}: not a readable checkpoint ({}); unpack it anew'.format(checkpoint.prefix, ' '.join(str(error).split())[:200]))

@@ -38,7 +38,7 @@ def describe(
     """One line for people."""
     sides = sorted(reports, key=int)
     first = reports[sides[0]]
-    shares = ', '.join('%s px %.1f %%' % (side, 100 * reports[side]['accuracy'])
+    shares = ', '.join('{} px {:.1f} %'.format(side, 100 * reports[side]['accuracy'])
                        for side in sides)
     return ('attribute accuracy, body colour: %s of %d held-out captions (chance %.1f %%, captions '
             'shuffled %.1f %%, judge on real test images %.1f %%)'

@@ -65,7 +65,7 @@ def protocols_of(
         if network == 'match':
             continue
         for kind in ('full', 'public') if network == 'stackgan' else ('full',):
-            found.append(Protocol('inception_score/%s/%s' % (network, kind), network,
+            found.append(Protocol(f'inception_score/{network}/{kind}', network,
                                   _inception(network, kind, splits, seed)))
         found.append(Protocol('fid/' + network, network, _frechet(network, seed)))
     if 'match' in networks and captions:

@@ -138,7 +138,7 @@ def _report_unreadable(images, scored, folder, splits, say):
     write_json(os.path.join(folder, UNREADABLE),
                [{'file': name, 'reason': reason} for name, reason in faults])
     for name, reason in faults[:3]:
-        say('warning: %s cannot be read: %s' % (name, reason))
+        say(f'warning: {name} cannot be read: {reason}')
     if len(faults) > 3:
         say('warning: %d more cannot be read; all are in %s' % (len(faults) - 3, UNREADABLE))
     _check_count(images, readable(features), splits)

@@ -109,12 +109,12 @@ class Scoring:
 
     def refuse_network(self, network, reason):
         """Records that there are no scores of a network."""
-        for kind in ('inception_score/%s/full' % network, 'fid/' + network):
+        for kind in (f'inception_score/{network}/full', 'fid/' + network):
             self._refuse(kind, 'all', reason)
 
     def _refuse(self, protocol, name, reason):
         self.refused.append({'protocol': protocol, 'set': name, 'reason': reason})
-        self.say('refused: %s of %s images: %s' % (protocol, name, reason))
+        self.say(f'refused: {protocol} of {name} images: {reason}')
 
     def see(self, images):
         """`ScoredSet`; each set is looked at once."""
@@ -205,7 +205,7 @@ def table(
 def _cell(line):
     if line is None:
         return '-'
-    deviation = '' if line['deviation'] is None else ' +- %.3g' % line['deviation']
+    deviation = '' if line['deviation'] is None else ' +- {:.3g}'.format(line['deviation'])
     return '%.4g%s (%d)' % (line['value'], deviation, line['images'])
 
 

@@ -24,8 +24,7 @@ def sliced_wasserstein(
     that a set of the wrong colours or contrast is not made to look right.
     """
     if generated.shape != real.shape:
-        raise ValueError('sets of shapes %s and %s; they must be alike'
-                         % (generated.shape, real.shape))
+        raise ValueError(f'sets of shapes {generated.shape} and {real.shape}; they must be alike')
     random = np.random.RandomState(seed)
     distances = []
     for levels in zip(_pyramid(generated), _pyramid(real)):

@@ -32,15 +32,13 @@ def from_json(
         raise Refusal(400, 'The body must be a JSON object with run, caption and seed')
     unknown = sorted(set(values) - set(TYPES))
     if unknown:
-        raise Refusal(400, 'There is no %s; a request has %s'
-                      % (_shown(unknown[0]), ', '.join(TYPES)))
+        raise Refusal(400, 'There is no {}; a request has {}'.format(_shown(unknown[0]), ', '.join(TYPES)))
     values = dict({'seed': 0, 'count': 1}, **values)
     for name, kind in TYPES.items():
         if name not in values:
-            raise Refusal(400, 'The %s is missing' % name)
+            raise Refusal(400, f'The {name} is missing')
         if type(values[name]) is not kind:                   # bool is an int of another kind
-            raise Refusal(400, 'The %s must be a %s'
-                          % (name, 'text' if kind is str else 'whole number'))
+            raise Refusal(400, 'The {} must be a {}'.format(name, 'text' if kind is str else 'whole number'))
     return checked(values['run'], values['caption'], values['seed'], values['count'], limits)
 
 

@@ -23,8 +23,9 @@ def allowed_hosts(
     for text in added:
         name = name_of(text)
         if name is None or _has_port(text):
-            raise InputError('--allow-host %s: not the name or address of a host; give it without '
-                             'http:// and port, as birds.example.org or 192.0.2.7' % ascii(text))
+            raise InputError(f'--allow-host {ascii(text)}: not the name or address of a host; give '
+                             f'it without '
+                             'http:// and port, as birds.example.org or 192.0.2.7')
         names.add(name)
     names.update(name for name in map(name_of, bound) if name and not _is_any_address(name))
     return frozenset(names)
@@ -60,7 +61,7 @@ def url_host(
         host,              # name or address
 ):
     """As it stands in a URL: an IPv6 address in brackets."""
-    return '[%s]' % host if ':' in host else host
+    return f'[{host}]' if ':' in host else host
 
 
 def _has_port(text):

@@ -65,10 +65,10 @@ class Models:
                                for copy in range(request.count)], notices)
         except Exception as error:        # its files change, are damaged, or anyone's
             self._forget(run)
-            self._say('run %s cannot generate images: %s'
-                      % (run.name, ' '.join(str(error).split()) or type(error).__name__))
-            raise Refusal(503, 'The run %s cannot generate images right now; see the log of '
-                          'the server' % run.name, 30)
+            self._say('run {} cannot generate images: {}'.format(run.name, ' '.join(str(error).split()) or type(error).__name__))
+            raise Refusal(503, f'The run {run.name} cannot generate images right now; see the log '
+                               f'of '
+                          'the server', 30)
 
     def _forget(self, run):
         models = self._loaded.pop(run.name, None)
@@ -84,7 +84,7 @@ class Models:
             while len(self._loaded) >= self._keep:
                 _close(self._loaded.popitem(last=False)[1])
             models = _open_models(run, self.platform)
-            self._say('loaded %s: %s' % (run.name, models.sampler.label))
+            self._say(f'loaded {run.name}: {models.sampler.label}')
         self._loaded[run.name] = models
         return models
 

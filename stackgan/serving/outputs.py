@@ -68,7 +68,7 @@ def _fault_of(manifest):
                               ('notes', manifest.get('notes') or {}, dict),
                               ('content', manifest.get('content', ''), str)):
         if not isinstance(value, kind):
-            return 'its %s are of another type' % name
+            return f'its {name} are of another type'
     return None
 
 
@@ -86,7 +86,7 @@ def open_report_file(
     folder = os.path.relpath(os.path.realpath(os.path.join(base, run, 'report')), base)
     steps = folder.split(os.sep) + name.split('/')
     if os.pardir in steps or '' in steps or os.curdir in steps:
-        raise PermissionError('not below %s' % base)
+        raise PermissionError(f'not below {base}')
     descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for step in steps[:-1]:

@@ -62,13 +62,12 @@ class Worker:
                 return self._generate(run, asked)
             except frames.Late:
                 self._end()
-                raise Ended('it took longer than %g seconds' % self._limits.drawing_seconds)
+                raise Ended(f'it took longer than {self._limits.drawing_seconds:g} seconds')
             except (frames.Gone, ValueError) as error:     # ValueError: its pipe is closed here
                 code = self._end(wait=1)
                 if not self._is_open:
                     raise stopping()
-                raise Ended('it was killed by %s, possibly out of memory'
-                            % signal.Signals(-code).name if code and code < 0 else str(error))
+                raise Ended(f'it was killed by {signal.Signals(-code).name}, possibly out of memory' if code and code < 0 else str(error))
             finally:
                 self._doing = None
 

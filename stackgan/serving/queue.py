@@ -41,8 +41,8 @@ class GenerationQueue:
             return future.result(self._limits.seconds)
         except TimeoutError:
             future.cancel()                          # without effect on one that is under way
-            raise Refusal(503, 'This took longer than %g seconds; try again later'
-                          % self._limits.seconds, 30)
+            raise Refusal(503, f'This took longer than {self._limits.seconds:g} seconds; try again '
+                               f'later', 30)
         except CancelledError:
             raise stopping()
 

@@ -107,8 +107,7 @@ class Runs:
         try:
             return self._read_whole(name, os.path.join(self._folder, name))
         except Exception as error:         # whatever is written there, it is of this run alone
-            return _bad(name, 'its outputs cannot be read (%s); delete them and make them again: %s'
-                        % (type(error).__name__, RUN % ('run', name)))
+            return _bad(name, 'its outputs cannot be read ({}); delete them and make them again: {}'.format(type(error).__name__, RUN % ('run', name)))
 
     def _read_whole(self, name, folder):
         made, faults = {}, {}
@@ -161,8 +160,8 @@ def _fault_of_training(name, trained):
         return 'it has no finished training and no export'
     compat = (trained.get('notes') or {}).get('compat')          # of an import
     if compat:
-        return ('it was imported with --compat %s, which generates whole batches alone; import it '
-                'without, or: %s' % (printable(str(compat))[:60], RUN % ('sample', name)))
+        return ('it was imported with --compat {}, which generates whole batches alone; import it '
+                'without, or: {}'.format(printable(str(compat))[:60], RUN % ('sample', name)))
     return None
 
 

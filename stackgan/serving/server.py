@@ -42,8 +42,9 @@ class Server:
             self._server.unlimited = proxy
             self.port = int(self._server.effective_port)
         except (OSError, ValueError) as error:
-            raise InputError('cannot listen at %s, port %s: %s; name others with --host and '
-                             '--port' % (host, port, error))
+            raise InputError(f'cannot listen at {host}, port {port}: {error}; name others with '
+                             f'--host and '
+                             '--port')
         self._thread = threading.Thread(target=self._server.run, daemon=True, name='server')
 
     def start(self):
@@ -99,5 +100,6 @@ def _address(text):
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise InputError('--behind-proxy %s: not an address; give that from which the proxy asks, '
-                         'as 127.0.0.1' % ascii(text))
+        raise InputError(f'--behind-proxy {ascii(text)}: not an address; give that from which the '
+                         f'proxy asks, '
+                         'as 127.0.0.1')

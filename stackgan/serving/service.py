@@ -44,8 +44,8 @@ def make_service(
             generated = worker.generate(run, request)
         except Ended as error:
             strikes.add(run.name, str(error))
-            say('run %s ended the worker: %s' % (run.name, error))
-            raise Refusal(503, 'The run %s failed: %s' % (run.name, error), 30)
+            say(f'run {run.name} ended the worker: {error}')
+            raise Refusal(503, f'The run {run.name} failed: {error}', 30)
         strikes.forgive(run.name)
         return generated
 
@@ -87,7 +87,7 @@ def _find_run(service, name):
 
 def _refuse_if_unable(run):
     if not run.stages:
-        raise Refusal(409, 'The run %s cannot generate images: %s' % (run.name, run.why_not))
+        raise Refusal(409, f'The run {run.name} cannot generate images: {run.why_not}')
 
 
 def _judged(run, strikes):

@@ -145,7 +145,7 @@ def _from_checkpoint(folder, checkpoint, variables):
     """(session): fills the variables from a checkpoint; None: the finished one."""
     path = checkpoint or Checkpoints(os.path.join(folder, ENCODER), keep=None).last()
     if path is None:
-        raise InputError('%s: not a finished text encoder; run train-text-encoder' % folder)
+        raise InputError(f'{folder}: not a finished text encoder; run train-text-encoder')
     saver = tf.train.Saver(variables)
     return lambda session: restore(session, saver, variables, path, is_part=True)
 
@@ -157,11 +157,11 @@ def _from_archive(folder, weights, variables):
     try:
         digest = digest_of_file(path)
     except OSError as error:
-        raise InputError('%s: cannot be read (%s); run train-text-encoder --force'
-                         % (path, error.strerror))
+        raise InputError(f'{path}: cannot be read ({error.strerror}); run train-text-encoder '
+                         f'--force')
     if digest != weights['sha256']:
-        raise InputError('%s: has changed since it was converted; run train-text-encoder --force'
-                         % path)
+        raise InputError(f'{path}: has changed since it was converted; run train-text-encoder '
+                         f'--force')
     with Archive(path) as archive:
         values = {v: archive.read(v.op.name[len(char_cnn_rnn.SCOPE) + 1:]) for v in variables}
 
@@ -238,8 +238,8 @@ def link_precomputed_embeddings(
         source = os.path.join(split.folder, 'embeddings.npy')
         shape, wanted = ArrayFile(source).shape, (split.caption_starts[-1], dataset.embedding_dim)
         if shape != wanted:
-            raise InputError('%s: shape %s, expected %s; run preprocess --force'
-                             % (source, shape, tuple(int(size) for size in wanted)))
+            raise InputError(f'{source}: shape {shape}, expected '
+                             f'{tuple(int(size) for size in wanted)}; run preprocess --force')
         target = os.path.join(out_folder, name + '.npy')
         if os.path.exists(target):                  # left by a job that was interrupted
             os.unlink(target)

@@ -46,8 +46,8 @@ def _standardised(encoder, features, rows):
     mean, deviation = features.mean(0, np.float64), features.std(0, np.float64)
     is_dead = deviation <= 1e-6 * np.abs(features).max()       # rounding of a constant
     if is_dead.all():
-        raise InputError('the text encoder gives all training %s the same features; train it '
-                         'longer (text.steps) or look at the data' % rows)
+        raise InputError(f'the text encoder gives all training {rows} the same features; train it '
+                         'longer (text.steps) or look at the data')
     deviation[is_dead] = 1.0
     values = encoder.variables()
     weights, biases = encoder.SCOPE + '/project/weights', encoder.SCOPE + '/project/biases'

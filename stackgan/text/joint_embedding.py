@@ -79,6 +79,6 @@ def standardised(
 def _scores(text, image):
     """[B, B]: <image i, text j>."""
     if text.shape.ndims != 2 or text.shape.as_list() != image.shape.as_list():
-        raise ValueError('text and image: shapes %s and %s, expected the same two dimensions'
-                         % (text.shape, image.shape))
+        raise ValueError(f'text and image: shapes {text.shape} and {image.shape}, expected the '
+                         f'same two dimensions')
     return tf.matmul(image, text, transpose_b=True)

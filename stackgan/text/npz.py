@@ -23,7 +23,7 @@ class Archive:
             self.sizes = {info.filename[:-len('.npy')]: info.file_size
                           for info in self.zip.infolist() if info.filename.endswith('.npy')}
         except Exception as error:       # a damaged file can raise nearly anything
-            raise InputError('%s: not a readable .npz archive (%s)' % (path, error))
+            raise InputError(f'{path}: not a readable .npz archive ({error})')
 
     def __enter__(self):
         return self
@@ -35,13 +35,12 @@ class Archive:
     def read(self, name):
         """An array of numbers as float32. Raises InputError for anything else."""
         if name not in self.sizes:
-            raise InputError('%s: the array %s is missing; it holds %s'
-                             % (self.path, name, ', '.join(sorted(self.sizes)[:12])))
+            raise InputError('{}: the array {} is missing; it holds {}'.format(self.path, name, ', '.join(sorted(self.sizes)[:12])))
         try:
             with self.zip.open(name + '.npy') as stream:
                 shape, is_fortran, dtype = read_header(stream)
                 if dtype.kind not in 'fiu':
-                    raise ValueError('it is of type %s, only numbers are read' % dtype)
+                    raise ValueError(f'it is of type {dtype}, only numbers are read')
                 count = functools.reduce(operator.mul, shape, 1)      # never overflows
                 if (not 0 <= count * dtype.itemsize <= self.sizes[name]
                         or count * max(dtype.itemsize, 4) > MAX_BYTES):
@@ -50,12 +49,11 @@ class Archive:
                 data = stream.read(count * dtype.itemsize)
                 array = np.frombuffer(data, dtype).reshape(shape, order='FC'[not is_fortran])
         except Exception as error:       # a damaged file can raise nearly anything
-            raise InputError('%s: the array %s cannot be read (%s)'
-                             % (self.path, name, ' '.join(str(error).split())[:200]))
+            raise InputError('{}: the array {} cannot be read ({})'.format(self.path, name, ' '.join(str(error).split())[:200]))
         array = array.astype(np.float32, order='C')
         if not np.isfinite(array).all():
-            raise InputError('%s: the array %s holds non-finite values (NaN or infinite)'
-                             % (self.path, name))
+            raise InputError(f'{self.path}: the array {name} holds non-finite values (NaN or '
+                             f'infinite)')
         return array
 
 

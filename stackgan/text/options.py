@@ -20,14 +20,14 @@ def read_options(folder):
         check_file(path)
         options = dict({'kind': CHAR_CNN_RNN}, **read_json(path))    # the first ones did not say
         if options['kind'] not in KINDS:
-            raise ValueError('kind %s, expected %s' % (options['kind'], ' or '.join(KINDS)))
+            raise ValueError('kind {}, expected {}'.format(options['kind'], ' or '.join(KINDS)))
         if options['kind'] == CHAR_CNN_RNN and options['max_length'] != MAX_LENGTH:
             raise ValueError('max_length %s, expected %d' % (options['max_length'], MAX_LENGTH))
         _check_values(options, folder)
         return options
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError('%s: not the options of a text encoder (%s); run train-text-encoder'
-                         % (path, error))
+        raise InputError(f'{path}: not the options of a text encoder ({error}); run '
+                         f'train-text-encoder')
 
 
 def _check_values(options, folder):
@@ -38,7 +38,7 @@ def _check_values(options, folder):
             raise ValueError('a size of %s, expected 1 to %d' % (str(value)[:40], LARGEST))
     for name in ('cell', 'files'):
         if not isinstance(options.get(name, ''), str):
-            raise ValueError('%s is no text' % name)
+            raise ValueError(f'{name} is no text')
     if 'weights' in options:
         file_within(folder, options['weights']['file'])
         if not isinstance(options['weights']['sha256'], str):

@@ -90,7 +90,7 @@ def read_published(path):
 
 
 def _unknown(path, seen):
-    return InputError('%s: not a char-CNN-RNN of reedscot/icml2016 or cvpr2016: %s' % (path, seen))
+    return InputError(f'{path}: not a char-CNN-RNN of reedscot/icml2016 or cvpr2016: {seen}')
 
 
 def _keys(table):
@@ -125,7 +125,7 @@ def _parts(path, network):
               if _of_type(stack, 'nn.TemporalConvolution')]
     graphs, lasts = _of_type(modules, 'nn.gModule'), _of_type(modules, 'nn.Linear')
     if (len(stacks), len(graphs), len(lasts)) != (1, 1, 1):
-        raise _unknown(path, 'it is a %s of %s' % (
+        raise _unknown(path, 'it is a {} of {}'.format(
             type_of(network), ', '.join(map(type_of, modules[:8])) or 'nothing'))
     return stacks[0], graphs[0], lasts[0]
 
@@ -143,10 +143,10 @@ def _check_constants(path, convolutions, pools, recurrent, form):
     """What is not in the shapes of weights: strides, and that states are averaged."""
     for module in convolutions:
         if _span(module) != (KERNEL, 1):
-            raise _unknown(path, 'a convolution over %s positions, %s apart' % _span(module))
+            raise _unknown(path, 'a convolution over {} positions, {} apart'.format(*_span(module)))
     for module, step in zip(pools, POOL_STEPS):
         if _span(module) != (3, step):
-            raise _unknown(path, 'a pooling over %s positions, %s apart' % _span(module))
+            raise _unknown(path, 'a pooling over {} positions, {} apart'.format(*_span(module)))
     scales = [field(module, 'constant_scalar')
               for module in _of_type(_modules(recurrent), 'nn.MulConstant')]
     if not any(isinstance(scale, float) and abs(scale * form.steps - 1.0) < 1e-3
@@ -180,7 +180,7 @@ def _convolution(path, module, name):
     """Torch keeps (out, position * in), we keep (1, position, in, out)."""
     weight, bias = _arrays(path, module, name)
     if weight.shape[1] % KERNEL:
-        raise _unknown(path, '%s has weights of shape %s' % (name, weight.shape))
+        raise _unknown(path, f'{name} has weights of shape {weight.shape}')
     kernel = weight.reshape(len(weight), KERNEL, -1).transpose(1, 2, 0)[np.newaxis]
     return {name + '/weights': np.ascontiguousarray(kernel), name + '/biases': bias}
 
@@ -195,11 +195,11 @@ def _arrays(path, module, name):
     arrays = [field(module, key) for key in ('weight', 'bias')]
     shapes = [value.shape if isinstance(value, np.ndarray) else None for value in arrays]
     if None in shapes or len(shapes[0]) != 2 or shapes[1] != shapes[0][:1]:
-        raise _unknown(path, '%s has weights of shape %s and biases of shape %s'
-                       % (name, shapes[0], shapes[1]))
+        raise _unknown(path, f'{name} has weights of shape {shapes[0]} and biases of shape '
+                             f'{shapes[1]}')
     weight, bias = [np.array(value, np.float32) for value in arrays]
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        raise InputError('%s: %s holds non-finite values (NaN or infinite)' % (path, name))
+        raise InputError(f'{path}: {name} holds non-finite values (NaN or infinite)')
     return weight, bias
 
 

@@ -48,9 +48,8 @@ def describe_skip_thought(
     missing = [name for name in (DICTIONARY,) + TABLES + WEIGHTS
                if not os.path.isfile(os.path.join(path, name))]
     if missing:
-        raise InputError('%s: %s missing; the skip-thought encoder is dictionary.txt, utable.npy, '
-                         'btable.npy, uni_skip.npz and bi_skip.npz of ryankiros/skip-thoughts'
-                         % (path, ', '.join(missing)))
+        raise InputError('{}: {} missing; the skip-thought encoder is dictionary.txt, utable.npy, '
+                         'btable.npy, uni_skip.npz and bi_skip.npz of ryankiros/skip-thoughts'.format(path, ', '.join(missing)))
     model = _Model(path)
     for name, gru in zip(WEIGHTS, (model.uni, model.forwards)):
         _check_options(os.path.join(path, name + '.pkl'), gru, say)
@@ -71,8 +70,9 @@ class SkipThought:
         self.options = read_options(folder)
         path = os.path.normpath(os.path.join(folder, self.options['files']))
         if _digests(path) != self.options['digests']:
-            raise InputError('%s: the files have changed since train-text-encoder looked at them; '
-                             'run it again with --force' % path)
+            raise InputError(f'{path}: the files have changed since train-text-encoder looked at '
+                             f'them; '
+                             'run it again with --force')
         self.model = _Model(path)
 
     def __enter__(self):
@@ -115,8 +115,8 @@ class SkipThought:
         rows = self.model.rows
         numbers = [rows.get(word, rows[UNKNOWN]) for word in words_of(caption)]
         if not numbers:
-            raise InputError('the caption %r has no word; the skip-thought encoder needs one'
-                             % caption)
+            raise InputError(f'the caption {caption!r} has no word; the skip-thought encoder needs '
+                             f'one')
         return numbers
 
 
@@ -156,7 +156,7 @@ class _Gru:
             prefix,            # of their names: 'encoder' or 'encoder_r'
             table,             # ArrayFile of the words it reads
     ):
-        weights = {name: archive.read('%s_%s' % (prefix, name))
+        weights = {name: archive.read(f'{prefix}_{name}')
                    for name in ('W', 'b', 'U', 'Wx', 'bx', 'Ux')}
         self.inputs, self.size = table.shape[1], len(weights['bx'])
         expected = {'W': (self.inputs, 2 * self.size), 'b': (2 * self.size,),
@@ -201,14 +201,14 @@ def _read_dictionary(path):
     try:
         found = read_text(path, MAX_DICTIONARY_BYTES)
     except UnreadableText as error:
-        raise InputError('%s: not a list of words (it %s)' % (path, error.reason))
+        raise InputError(f'{path}: not a list of words (it {error.reason})')
     if not found.is_whole:
-        raise InputError('%s: not a list of words in UTF-8' % path)
+        raise InputError(f'{path}: not a list of words in UTF-8')
     lines = found.text.split('\n')                      # a row of each table a line
     rows = _Rows([line.strip() for line in (lines if lines[-1] else lines[:-1])])
     if UNKNOWN not in rows:
-        raise InputError('%s: the word %s, which stands for all unknown ones, is missing'
-                         % (path, UNKNOWN))
+        raise InputError(f'{path}: the word {UNKNOWN}, which stands for all unknown ones, is '
+                         f'missing')
     return rows
 
 
@@ -222,11 +222,9 @@ def _open_table(path, words):
             array = np.load(path, mmap_mode='r', allow_pickle=False)
             file = ArrayFile(path)
     except Exception as error:           # a damaged file can raise nearly anything
-        raise InputError('%s: not a readable array (%s); fetch it again'
-                         % (path, ' '.join(str(error).split())[:200]))
+        raise InputError('{}: not a readable array ({}); fetch it again'.format(path, ' '.join(str(error).split())[:200]))
     if array.ndim != 2 or array.dtype.kind != 'f' or not array.flags.c_contiguous:
-        raise InputError('%s: %s of shape %s; expected rows of numbers'
-                         % (path, array.dtype, array.shape))
+        raise InputError(f'{path}: {array.dtype} of shape {array.shape}; expected rows of numbers')
     if len(array) != words:
         raise InputError('%s: %d rows for the %d words of dictionary.txt; the files are not of one '
                          'encoder' % (path, len(array), words))
@@ -238,7 +236,7 @@ def _check_options(path, gru, say):
     try:
         options = load_pickle(path)
     except InputError as error:
-        return say('%s. The sizes are read off the arrays' % error)
+        return say(f'{error}. The sizes are read off the arrays')
     for key, found in (('dim_word', gru.inputs), ('dim', gru.size)):
         told = options.get(key, found) if isinstance(options, dict) else found
         if not isinstance(told, (int, float, np.number)) or told != found:
@@ -254,9 +252,9 @@ def _digests(path):
                 else digest_of_file(os.path.join(path, name))
                 for name in (DICTIONARY,) + TABLES + WEIGHTS}
     except OSError as error:
-        raise InputError('%s: cannot be read (%s); put the files of the skip-thought encoder back, '
-                         'or name their folder with text.weights and run train-text-encoder'
-                         % (error.filename or path, error.strerror))
+        raise InputError(f'{error.filename or path}: cannot be read ({error.strerror}); put the '
+                         f'files of the skip-thought encoder back, '
+                         'or name their folder with text.weights and run train-text-encoder')
 
 
 def _sampled_digest(path):

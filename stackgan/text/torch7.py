@@ -26,8 +26,8 @@ TORCH_OBJECT = 4             # type tag of what has a class
 KINDS = {'Byte': 'u1', 'Char': 'i1', 'Short': '<i2', 'Int': '<i4', 'Long': '<i8', 'Float': '<f4',
          'Double': '<f8', 'Cuda': '<f4', 'CudaByte': 'u1', 'CudaChar': 'i1', 'CudaShort': '<i2',
          'CudaInt': '<i4', 'CudaLong': '<i8', 'CudaDouble': '<f8'}
-TENSORS = {('torch.%sTensor' % name).encode(): np.dtype(kind) for name, kind in KINDS.items()}
-STORAGES = {('torch.%sStorage' % name).encode(): np.dtype(kind) for name, kind in KINDS.items()}
+TENSORS = {(f'torch.{name}Tensor').encode(): np.dtype(kind) for name, kind in KINDS.items()}
+STORAGES = {(f'torch.{name}Storage').encode(): np.dtype(kind) for name, kind in KINDS.items()}
 
 
 class _Refusal(Exception):
@@ -48,12 +48,11 @@ def load_torch7(path):
                 raise _Refusal('it has %d bytes, at most %d are read' % (size, MAX_BYTES))
             return _reader_class(torchfile)(stream, size).read_obj()
     except _Refusal as refusal:
-        raise InputError('%s: refused to read this .t7 file: %s' % (path, refusal))
+        raise InputError(f'{path}: refused to read this .t7 file: {refusal}')
     except OSError as error:
-        raise InputError('%s: cannot be read (%s)' % (path, error.strerror or error))
+        raise InputError(f'{path}: cannot be read ({error.strerror or error})')
     except Exception as error:       # a damaged file can raise nearly anything
-        raise InputError('%s: not a whole binary .t7 file of Torch7 (%s: %s); fetch it again'
-                         % (path, type(error).__name__, ' '.join(str(error).split())[:200]))
+        raise InputError('{}: not a whole binary .t7 file of Torch7 ({}: {}); fetch it again'.format(path, type(error).__name__, ' '.join(str(error).split())[:200]))
 
 
 def type_of(value):
@@ -169,7 +168,7 @@ def _reader_class(torchfile):
             if not isinstance(storage, np.ndarray) or storage.dtype != dtype or storage.ndim != 1:
                 raise _Refusal('a tensor without a storage of its type')
             if min(sizes) < 1 or min(strides) < 0:
-                raise _Refusal('a tensor of size %s with strides %s' % (sizes, strides))
+                raise _Refusal(f'a tensor of size {sizes} with strides {strides}')
             last = offset + sum((n - 1) * step for n, step in zip(sizes, strides))
             total = np.prod(sizes, dtype=float)        # with strides of 0 a value could fill memory
             if offset < 0 or last >= len(storage) or total > len(storage):

@@ -68,8 +68,9 @@ def train_text_encoder(
 def _training_pairs(dataset, say):
     pairs = Pairs(Split(dataset, 'train'))
     if len(pairs.members) < 2:
-        raise InputError('%s: all training images are of one class; the text encoder learns from '
-                         'differences between at least 2' % dataset.folder)
+        raise InputError(f'{dataset.folder}: all training images are of one class; the text '
+                         f'encoder learns from '
+                         'differences between at least 2')
     for fault in faults_of_captions(pairs.captions):
         say(fault)
     return pairs

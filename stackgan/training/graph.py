@@ -66,7 +66,7 @@ def _discriminator_update(pair, learning_rate, train, wrap):
     update = _update(loss.total, pair.discriminator_scope, statistics,
                      learning_rate * pair.learning_rate_ratio, train, wrap)
     names = ('discriminator', 'discriminator_real', 'discriminator_wrong', 'discriminator_fake')
-    return update, {'%s/%s' % (pair.name, name): value for name, value in zip(names, loss)}
+    return update, {f'{pair.name}/{name}': value for name, value in zip(names, loss)}
 
 
 def _generator_loss(pair, train, losses):
@@ -78,7 +78,7 @@ def _generator_loss(pair, train, losses):
         total += pair.low_resolution_consistency
         losses[pair.name + '/low_resolution_consistency'] = pair.low_resolution_consistency
     for name, value in (('generator', total), ('generator_fake', fake), ('kl', kl)):
-        losses['%s/%s' % (pair.name, name)] = value
+        losses[f'{pair.name}/{name}'] = value
     return total
 
 
@@ -103,7 +103,7 @@ def _ema_of_generators(scopes):
     """{name: (variable, its moving average)} of generators, batch-norm statistics included."""
     pairs = {}
     for variable in [v for scope in scopes for v in scope_variables(scope, False)]:
-        average = tf.get_variable('%s/%s' % (EMA, variable.op.name),
+        average = tf.get_variable(f'{EMA}/{variable.op.name}',
                                   variable.shape.as_list(), tf.float32,
                                   tf.zeros_initializer(), trainable=False, use_resource=True)
         pairs[variable.op.name] = (variable, average)
@@ -132,8 +132,7 @@ def check_ownership(pairs):
     owned = collections.Counter(v.op.name for scope in scopes for v in scope_variables(scope))
     twice = sorted(name for name, times in owned.items() if times > 1)
     if twice:
-        raise ValueError('%s belongs to two networks of %s' % (twice[0], scopes))
+        raise ValueError(f'{twice[0]} belongs to two networks of {scopes}')
     lost = sorted({v.op.name for v in tf.trainable_variables()} - set(owned))
     if lost:
-        raise ValueError('%s belongs to no network of %s, so nothing trains it'
-                         % (lost[0], scopes))
+        raise ValueError(f'{lost[0]} belongs to no network of {scopes}, so nothing trains it')

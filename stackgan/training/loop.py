@@ -194,5 +194,5 @@ class _Stepper:
 
 def _note(values, stage):
     prefix = 'stage%d/' % stage
-    return 'D %.2f  G %.2f  KL %.3f' % (values[prefix + 'discriminator'],
+    return 'D {:.2f}  G {:.2f}  KL {:.3f}'.format(values[prefix + 'discriminator'],
                                         values[prefix + 'generator_fake'], values[prefix + 'kl'])

@@ -75,12 +75,13 @@ def _warm_start(config, stage1_folder):
     """
     path = Checkpoints(os.path.join(stage1_folder, 'checkpoints'), None).last()
     if path is None:
-        raise InputError('%s: no checkpoint of Stage-I there; run train-stage1 --force'
-                         % stage1_folder)
+        raise InputError(f'{stage1_folder}: no checkpoint of Stage-I there; run train-stage1 '
+                         f'--force')
     compat = checkpoints.read_facts(path).get('compat')
     if compat:
-        raise InputError('%s: was imported with --compat %s, which supports sampling only; import '
-                         'it without --compat to train on it' % (path, compat))
+        raise InputError(f'{path}: was imported with --compat {compat}, which supports sampling '
+                         f'only; import '
+                         'it without --compat to train on it')
     variables = scope_variables(stage1.GENERATOR, False)
     if config.stage2.finetune_stage1:
         variables += scope_variables(stage1.DISCRIMINATOR, False)

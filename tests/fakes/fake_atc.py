@@ -15,7 +15,7 @@ OFFLINE_ONLY_IN_TRAINING = ('VariableV2', 'VarHandleOp', 'ReadVariableOp', 'NoOp
 
 def fail(code, text):
     print('ATC start working now, please wait for a moment.')
-    print('[ERROR] GE(1,atc.bin):%s: %s' % (code, text) if code else text)
+    print(f'[ERROR] GE(1,atc.bin):{code}: {text}' if code else text)
     print('ATC run failed, Please check the detail log, Try \'atc --help\' for more information')
     sys.exit(1)
 
@@ -75,13 +75,13 @@ def parse(words):
     for word in words:
         name, separator, value = word.partition('=')
         if not name.startswith('--') or not separator or name[2:] not in FLAGS:
-            fail(None, 'ERROR: unknown command line flag \'%s\'' % word)
+            fail(None, f'ERROR: unknown command line flag \'{word}\'')
         if not value:
-            fail('E10004', 'Value for %s is empty.' % name)
+            fail('E10004', f'Value for {name} is empty.')
         given[name[2:]] = value
     for name in ('framework', 'model', 'output', 'soc_version'):
         if name not in given:
-            fail('E10007', '--%s is required.' % name)
+            fail('E10007', f'--{name} is required.')
     return given
 
 
@@ -91,11 +91,11 @@ def input_shapes(text, nodes):
     for part in text.split(';'):
         name, separator, dims = part.partition(':')
         if not separator or not all(each.isdigit() and int(each) for each in dims.split(',')):
-            fail('E10002', 'Value [%s] for parameter --input_shape is invalid.' % text)
+            fail('E10002', f'Value [{text}] for parameter --input_shape is invalid.')
         if name not in nodes:
-            fail('E10016', 'Opname [%s] specified in --input_shape is not found.' % name)
+            fail('E10016', f'Opname [{name}] specified in --input_shape is not found.')
         if nodes[name][0] != 'Placeholder':
-            fail('E10017', 'Input op [%s] specified in --input_shape is not Data.' % name)
+            fail('E10017', f'Input op [{name}] specified in --input_shape is not Data.')
         shapes[name] = [int(each) for each in dims.split(',')]
         if nodes[name][1] is not None and len(shapes[name]) != len(nodes[name][1]):
             fail('E10001', 'Value [%s] for parameter [%s] is invalid: rank %d of a placeholder of '
@@ -111,16 +111,16 @@ def main(words):
     if given['framework'] != '3' or given.get('input_format', 'NHWC') not in ('NHWC', 'ND', 'NCHW'):
         fail('E10014', 'Value for parameter --framework or --input_format is invalid.')
     if given['soc_version'] not in ('Ascend310', 'Ascend910'):
-        fail(None, 'Failed to initialise the platform of soc %s' % given['soc_version'])
+        fail(None, 'Failed to initialise the platform of soc {}'.format(given['soc_version']))
     if given['output'].endswith('.om') or given['output'].endswith('/'):
-        fail('E10022', 'Path [%s] for parameter --output is invalid.' % given['output'])
+        fail('E10022', 'Path [{}] for parameter --output is invalid.'.format(given['output']))
     try:
         nodes = nodes_of(given['model'])
     except (OSError, ValueError, IndexError, StopIteration):
-        fail(None, 'Parse model file [%s] failed' % given['model'])
+        fail(None, 'Parse model file [{}] failed'.format(given['model']))
     for name, (operation, _) in nodes.items():
         if operation in OFFLINE_ONLY_IN_TRAINING:
-            fail('E12011', 'op type [%s] of op [%s] is not registered.' % (operation, name))
+            fail('E12011', f'op type [{operation}] of op [{name}] is not registered.')
     if not any(operation == 'Placeholder' for operation, _ in nodes.values()):
         fail('E12010', 'The model has no placeholder.')
     shapes = input_shapes(given['input_shape'], nodes)
@@ -128,9 +128,9 @@ def main(words):
     for part in given['out_nodes'].split(';'):
         name, separator, index = part.rpartition(':')
         if not separator or not index.isdigit():
-            fail('E10001', 'Value [%s] for parameter [--out_nodes] is invalid.' % part)
+            fail('E10001', f'Value [{part}] for parameter [--out_nodes] is invalid.')
         if name not in nodes:
-            fail('E10016', 'Opname [%s] specified in --out_nodes is not found.' % name)
+            fail('E10016', f'Opname [{name}] specified in --out_nodes is not found.')
         outputs.append(name)
     if given.get('output_type') != 'FP32':
         fail(None, 'this project wants float32 outputs')

@@ -18,7 +18,7 @@ def main(words):
     given = {}
     for name, value in zip(words[::2], words[1::2]):
         if not name.startswith('--') or name[2:] not in FLAGS:
-            print('[ERROR] unrecognized option %s' % name)
+            print(f'[ERROR] unrecognized option {name}')
             return 0                                    # as the real one
         given[name[2:]] = value
     if not 1 <= int(given['loop']) <= 100 or not 0 <= int(given['device']) <= 255:

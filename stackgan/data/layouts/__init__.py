@@ -37,7 +37,7 @@ def read_plan(
     require_pieces(view or raw, PIECES[settings.layout](settings))
     dataset = read(view or raw, settings)
     if not dataset.items:
-        raise InputError('%s: holds no images in the layout %s' % (raw, settings.layout))
+        raise InputError(f'{raw}: holds no images in the layout {settings.layout}')
     splits, remarks = choose_splits(dataset, raw, settings.split, prefixes)
     used = {item.class_name for items in splits.values() for item in items}
     classes = [name for name in dataset.classes if name in used]

@@ -67,13 +67,13 @@ def with_captions(
     try:
         found = read_caption_file(os.path.join(raw, file), lone_cr)
     except UnreadableText as error:
-        return item.with_problem('it has no captions: %s %s' % (file, error.reason))
+        return item.with_problem(f'it has no captions: {file} {error.reason}')
     if not item.problem:
         notes.odd += [] if found.is_utf8 else [file]
         notes.silent += [(file, caption) for caption in found.silent]
     item = item._replace(captions=found.captions, caption_rows=found.rows,
                          row_count=found.row_count)
     if not found.captions:
-        item = item.with_problem('it has no captions: %s %s' % (
+        item = item.with_problem('it has no captions: {} {}'.format(
             file, 'holds none with a letter or digit' if found.silent else 'is empty'))
     return item

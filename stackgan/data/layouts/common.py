@@ -42,7 +42,7 @@ class Raw(NamedTuple):
 def require(path, where):
     """Raises InputError for a missing file or folder; `where` says what belongs there."""
     if not os.path.exists(path):
-        raise InputError('%s is missing: %s' % (path, where))
+        raise InputError(f'{path} is missing: {where}')
     return path
 
 
@@ -98,10 +98,10 @@ class NameIndex:
                 key = key[len(prefix):]
         index = self.found.get(key, self.found.get(without_extension(key)))
         if index is None:
-            raise InputError('%s: names %r, but the dataset has no such image' % (origin, name))
+            raise InputError(f'{origin}: names {name!r}, but the dataset has no such image')
         if index < 0:
-            raise InputError('%s: %r may be several images; write it with its extension'
-                             % (origin, name))
+            raise InputError(f'{origin}: {name!r} may be several images; write it with its '
+                             f'extension')
         return index
 
 

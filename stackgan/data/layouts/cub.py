@@ -44,12 +44,12 @@ def read_cub(raw, settings):
         if class_name is None:
             raise InputError('%s: image %d (%s) has %s' % (
                 (labels_path, number, file, 'no line') if number not in labels else
-                (classes_path, number, file, 'class %s, which is not there' % labels[number])))
-        item = Item(without_extension(file), '%s/images/%s' % (CUB_TOP, file), class_name,
+                (classes_path, number, file, f'class {labels[number]}, which is not there')))
+        item = Item(without_extension(file), f'{CUB_TOP}/images/{file}', class_name,
                     boxes.get(number), [])
         if settings.crop == 'box' and item.box is None:
             item = item.with_problem('it has no line in bounding_boxes.txt')
-        items.append(with_captions(item, raw, 'text_c10/%s.txt' % item.name, notes,
+        items.append(with_captions(item, raw, f'text_c10/{item.name}.txt', notes,
                                    lone_cr=not embedding_files))
     check_class_info(raw, lists, items, PREFIXES)
     return Raw(items, list(classes.values()), lists, embedding_files, remarks + notes.remarks())

@@ -29,7 +29,7 @@ def read_flowers(raw, settings):
         text = texts.get(stem, '')
         item = Item('jpg/' + stem, 'jpg/' + file, text.split('/')[0], None, [], problem=problem)
         if not text:
-            item = item.with_problem('it has no captions: text_c10 holds no class_*/%s.txt' % stem)
+            item = item.with_problem(f'it has no captions: text_c10 holds no class_*/{stem}.txt')
         else:
             item = with_captions(item, raw, 'text_c10/' + text, notes, lone_cr=not embedding_files)
         items.append(item)
@@ -58,12 +58,12 @@ def _read_texts(captions):
             continue
         other = texts.setdefault(stem, path).split('/')[0]
         if other != folder:
-            raise InputError('%s: captions of %s are in two classes, %s and %s'
-                             % (captions, stem, other, folder))
+            raise InputError(f'{captions}: captions of {stem} are in two classes, {other} and '
+                             f'{folder}')
     if not texts:
-        raise InputError('%s: holds no captions; must hold class_00001/image_00001.txt and so on'
-                         % captions)
-    closed = ['text_c10/%s: the folder %s' % (fault.path, fault.reason)
+        raise InputError(f'{captions}: holds no captions; must hold class_00001/image_00001.txt '
+                         f'and so on')
+    closed = [f'text_c10/{fault.path}: the folder {fault.reason}'
               for fault in tree.faults if fault.is_folder]
     return texts, sorted({path.split('/')[0] for path in texts.values()}), closed
 

@@ -30,15 +30,15 @@ def read_folder(raw, settings):
     base, tree = _read_tree(raw)
     items, others = _sort_out(raw, base, tree)
     if not any(item.name[-1] != '/' for item in items):
-        raise InputError('%s: holds no images (%s)%s' % (
+        raise InputError('{}: holds no images ({}){}'.format(
             os.path.join(raw, base).rstrip('/'), ', '.join(EXTENSIONS),
-            ''.join('; %s: %s' % (item.path, item.problem) for item in items[:1])))
+            ''.join(f'; {item.path}: {item.problem}' for item in items[:1])))
     remarks = []
     if others:
-        remarks.append('left out below %s, not images: %s' % (base or raw, some(others)))
+        remarks.append(f'left out below {base or raw}, not images: {some(others)}')
     if tree.again:
-        remarks.append('links that are not followed, to folders that are read in another place: %s'
-                       % some([_shown(path) for path in tree.again]))
+        remarks.append(f'links that are not followed, to folders that are read in another place: '
+                       f'{some([_shown(path) for path in tree.again])}')
     items, folder_splits, more = sort_by_folders(items, base)
     remarks += more
     table_file = _table_file(raw, settings.captions_file)
@@ -74,7 +74,7 @@ def _named(raw, name):
     try:
         found = sorted(each for each in os.listdir(raw) if each.lower() == name)
     except OSError as error:
-        raise InputError('%s cannot be read (%s)' % (raw, error.strerror))
+        raise InputError(f'{raw} cannot be read ({error.strerror})')
     return name if name in found else (found or [None])[0]
 
 
@@ -98,7 +98,7 @@ def _sort_out(raw, base, tree):
         elif extension in EXTENSIONS + OTHER_EXTENSIONS:
             items.append(_item(raw, base, fault.path, 'it ' + fault.reason))
         elif extension != '.txt':
-            others.append('%s (%s)' % (_shown(fault.path), fault.reason))
+            others.append(f'{_shown(fault.path)} ({fault.reason})')
     return sorted(items, key=lambda item: item.name), others
 
 
@@ -120,8 +120,7 @@ def _table_file(raw, wanted):
         return os.path.join(raw, wanted)
     there = sorted(name for name in os.listdir(raw) if name.lower() in TABLES)
     if len(there) > 1:
-        raise InputError('%s: holds %s; remove one or name one with data.captions_file'
-                         % (raw, ' and '.join(there)))
+        raise InputError('{}: holds {}; remove one or name one with data.captions_file'.format(raw, ' and '.join(there)))
     return os.path.join(raw, there[0]) if there else None
 
 
@@ -135,7 +134,7 @@ def _with_table(items, raw, base, path):
         key = key_of(item.name)
         entry = entries.pop(key, None) or entries.pop((base or 'images/') + key, None)
         if entry is None or not entry.captions:
-            found.append(item.with_problem('it has no captions: %s holds none for it' % short))
+            found.append(item.with_problem(f'it has no captions: {short} holds none for it'))
             continue
         found.append(item._replace(captions=entry.captions,
                                    class_name=entry.class_name or item.class_name))
@@ -143,8 +142,7 @@ def _with_table(items, raw, base, path):
             lists[entry.split].append(item.name)
     for file, entry in entries.items():
         missing = Item(file, base + file, entry.class_name or file.split('/')[0], None, [])
-        found.append(missing.with_problem('%s names it, but it is not below %s'
-                                          % (short, base or 'the raw folder')))
+        found.append(missing.with_problem('{} names it, but it is not below {}'.format(short, base or 'the raw folder')))
         if entry.split:
             lists[entry.split].append(file)
     notes = Notes()
@@ -166,16 +164,16 @@ def _with_caption_files(items, raw, base, tree):
     for item in items:
         stem = os.path.splitext(item.path)[0]
         others = [name for name in sharing[stem] if name != item.name]
-        files = texts.get(stem) or ['%s/%s.txt' % (place, stem[len(base):]) if place
+        files = texts.get(stem) or [f'{place}/{stem[len(base):]}.txt' if place
                                     else stem + '.txt']
         if others:
-            item = item.with_problem('its name is that of %s but for the extension, so that the '
-                                     'captions could be of either' % ', '.join(others))
+            item = item.with_problem('its name is that of {} but for the extension, so that the '
+                                     'captions could be of either'.format(', '.join(others)))
         if len(files) > 1:
-            item = item.with_problem('it has two files of captions: %s' % ' and '.join(files))
+            item = item.with_problem('it has two files of captions: {}'.format(' and '.join(files)))
         found.append(with_captions(item, raw, files[0], notes))
     if not texts:
-        raise InputError('%s: holds no captions; %s' % (raw, HOW))
+        raise InputError(f'{raw}: holds no captions; {HOW}')
     return found, notes.remarks()
 
 

@@ -20,8 +20,8 @@ def read_own_lists(raw, settings):
     brought = [split for split in SPLITS if os.path.exists(os.path.join(raw, split, wanted))]
     _check_both(raw, brought, wanted)
     if brought and not there:
-        raise InputError('%s is missing: %s beside it holds embeddings in its order'
-                         % (os.path.join(raw, brought[0], NAMES), wanted))
+        raise InputError(f'{os.path.join(raw, brought[0], NAMES)} is missing: {wanted} beside it '
+                         f'holds embeddings in its order')
     remarks = [] if brought else _remarks_on_others(raw, wanted)
     return lists, [(os.path.join(split, wanted), lists[split]) for split in brought], remarks
 
@@ -29,8 +29,9 @@ def read_own_lists(raw, settings):
 def _check_both(raw, there, name):
     if len(there) == 1:
         missing = [split for split in SPLITS if split not in there][0]
-        raise InputError('%s is missing, but %s is there; add the one or remove the other'
-                         % (os.path.join(raw, missing, name), os.path.join(raw, there[0], name)))
+        raise InputError(f'{os.path.join(raw, missing, name)} is missing, but '
+                         f'{os.path.join(raw, there[0], name)} is there; add the one or remove the '
+                         f'other')
 
 
 def _remarks_on_others(raw, wanted):
@@ -38,8 +39,7 @@ def _remarks_on_others(raw, wanted):
     ending = EMBEDDINGS % ''
     others = sorted({name for split in SPLITS if os.path.isdir(os.path.join(raw, split))
                      for name in os.listdir(os.path.join(raw, split)) if name.endswith(ending)})
-    return ['%s is not there; left out: %s (data.precomputed_embeddings names the kind to use)'
-            % (wanted, ', '.join(others))] if others else []
+    return ['{} is not there; left out: {} (data.precomputed_embeddings names the kind to use)'.format(wanted, ', '.join(others))] if others else []
 
 
 def read_names(path):
@@ -66,7 +66,7 @@ def read_class_numbers(raw, split, count):
     try:
         return [_whole_number(number) for number in numbers]
     except (TypeError, ValueError, OverflowError):
-        raise InputError('%s: must hold whole numbers only' % path)
+        raise InputError(f'{path}: must hold whole numbers only')
 
 
 def _whole_number(number: Any) -> int:
@@ -79,8 +79,7 @@ def _read_list(path, what):
     value = load_pickle(path)
     values = value.tolist() if hasattr(value, 'tolist') else value
     if not isinstance(values, (list, tuple)):
-        raise InputError('%s: holds a %s; must be a list of %s'
-                         % (path, type(value).__name__, what))
+        raise InputError(f'{path}: holds a {type(value).__name__}; must be a list of {what}')
     return values
 
 

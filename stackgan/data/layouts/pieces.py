@@ -15,7 +15,7 @@ CUB_TOP = 'CUB_200_2011'
 NAMES = 'filenames.pickle'
 CLASSES = 'class_info.pickle'
 EMBEDDINGS = '%s-embeddings.pickle'          # of the kind that data.precomputed_embeddings names
-IMAGE = r'[^/]+\.(?i:%s)' % '|'.join(extension[1:] for extension in EXTENSIONS)
+IMAGE = r'[^/]+\.(?i:{})'.format('|'.join(extension[1:] for extension in EXTENSIONS))
 CAPTIONS = ('text_c10', 'text')
 
 
@@ -36,7 +36,7 @@ def cub_pieces(settings):
     archive = 'CUB_200_2011.tgz'
 
     def table(name, what, is_needed=True):
-        return Piece('%s/%s' % (CUB_TOP, name), what, archive, (name,), is_needed=is_needed)
+        return Piece(f'{CUB_TOP}/{name}', what, archive, (name,), is_needed=is_needed)
 
     return (
         Piece(CUB_TOP + '/images', 'the photographs', archive, ('images',), '[^/]+/' + IMAGE, 2),
@@ -63,7 +63,7 @@ def _stackgan_pieces(settings, archive):
                 (NAMES, 'its images; else data.split.by: class', lists),
                 (CLASSES, 'their classes', False),
                 (EMBEDDINGS % settings.precomputed_embeddings, 'the embeddings', False)):
-            path = '%s/%s' % (split, name)
+            path = f'{split}/{name}'
             pieces.append(Piece(path, what, archive, (path,), is_needed=is_needed))
     return tuple(pieces)
 
@@ -73,10 +73,9 @@ def require_pieces(raw, pieces):
     missing = {}                     # archive -> what of it is missing
     for piece in pieces:
         if piece.is_needed and not os.path.exists(os.path.join(raw, piece.path)):
-            missing.setdefault(piece.archive, []).append('%s%s (%s)' % (
+            missing.setdefault(piece.archive, []).append('{}{} ({})'.format(
                 piece.path, '/' if piece.content else '', piece.what))
     if missing:
-        said = ['of %s: %s' % (archive, ', '.join(lines)) for archive, lines in missing.items()]
-        raise InputError('%s: missing, %s. Put the files there, or the archives as they were '
-                         'downloaded; docs/datasets.md tells where they come from'
-                         % (raw, '; '.join(said)))
+        said = ['of {}: {}'.format(archive, ', '.join(lines)) for archive, lines in missing.items()]
+        raise InputError('{}: missing, {}. Put the files there, or the archives as they were '
+                         'downloaded; docs/datasets.md tells where they come from'.format(raw, '; '.join(said)))

@@ -37,7 +37,7 @@ def sort_by_folders(
              for role in ('train', 'val', 'test')}
     items = [_with_class(item) for item in items]
     has_classes = any(item.name.count('/') > 1 for item in items)
-    remarks = ['%s by the name: no class, but a split; %s' % (
+    remarks = ['{} by the name: no class, but a split; {}'.format(
         ', '.join(filter(None, shown.values())), 'the folders in it are the classes' if has_classes
         else 'each image in it is a class of its own')]
     test = 'test' if shown['test'] else 'val'
@@ -47,7 +47,7 @@ def sort_by_folders(
     for item in items:
         if '/' in item.name:
             names[role_of(item.name.split('/')[0])].append(item.name)
-    text = '%s for training, %s for testing' % (shown['train'], shown[test])
+    text = '{} for training, {} for testing'.format(shown['train'], shown[test])
     left = names['val'] if test == 'test' else []
     if left:
         text += ', %s for nothing (%d images)' % (shown['val'], len(left))

@@ -27,9 +27,10 @@ def choose_splits(
     else:
         splits, remarks = _by_ratio(dataset, settings), []
     if named and not _uses_folders(dataset, settings):
-        remarks = ['not used: the splits that the names of folders give (%s); data.split.by: %s '
-                   'splits anew' % (named.text, settings.by)] + remarks
-    check_splits(splits, 'data.split.by: %s' % settings.by)
+        remarks = [f'not used: the splits that the names of folders give ({named.text}); '
+                   f'data.split.by: {settings.by} '
+                   'splits anew'] + remarks
+    check_splits(splits, f'data.split.by: {settings.by}')
     return splits, remarks
 
 
@@ -41,7 +42,7 @@ def _uses_folders(dataset, settings):
 
 def _by_folders(dataset, settings):
     names = {split: set(found) for split, found in dataset.folder_splits.names.items()}
-    remarks = ['splits by the names of the folders: %s%s' % (
+    remarks = ['splits by the names of the folders: {}{}'.format(
         dataset.folder_splits.text,
         '; data.split.by: ratio is not used' if settings.by == 'ratio' else '')]
     loose = len(dataset.items) - sum(map(len, dataset.folder_splits.names.values()))
@@ -55,7 +56,7 @@ def check_splits(splits, origin):
     """Raises InputError unless both splits hold images and training has two classes."""
     for split in SPLITS:
         if not splits[split]:
-            raise InputError('%s: no images for the %s split' % (origin, split))
+            raise InputError(f'{origin}: no images for the {split} split')
     _check_classes(splits['train'], origin)
 
 
@@ -63,9 +64,10 @@ def _check_classes(items, origin):
     classes = sorted({item.class_name for item in items if item.class_name})
     if len(classes) == 1:
         raise InputError(
-            '%s: one class only in training (%s); two are needed, because the discriminator is '
+            f'{origin}: one class only in training ({classes[0]}); two are needed, because the '
+            f'discriminator is '
             'shown images of another class as wrong ones. In layout folder, images in images/ '
-            'itself, without sub-folders, each count as a class' % (origin, classes[0]))
+            'itself, without sub-folders, each count as a class')
 
 
 def _shuffled(names, seed):
@@ -106,14 +108,13 @@ def _by_lists(dataset, raw, settings, prefixes):
         origins[split] = origin
         positions[split] = [index.position(name, origin) for name in names]
         if not names:
-            raise InputError('%s: names no images for the %s split' % (origin, split))
+            raise InputError(f'{origin}: names no images for the {split} split')
         twice = _first_twice(positions[split])
         if twice is not None:
-            raise InputError('%s: names %s twice' % (origin, dataset.items[twice].name))
+            raise InputError(f'{origin}: names {dataset.items[twice].name} twice')
     both = sorted(set(positions['train']) & set(positions['test']))
     if both:
-        raise InputError('%s and %s both name %s%s; an image is for training or for testing'
-                         % (origins['train'], origins['test'], dataset.items[both[0]].name,
+        raise InputError('{} and {} both name {}{}; an image is for training or for testing'.format(origins['train'], origins['test'], dataset.items[both[0]].name,
                             ' and %d more' % (len(both) - 1) if len(both) > 1 else ''))
     left = len(dataset.items) - len(positions['train']) - len(positions['test'])
     remarks = ['left out, in neither list: %d images' % left] if left else []
@@ -124,14 +125,14 @@ def _by_lists(dataset, raw, settings, prefixes):
 def _listed(dataset, raw, split, file):
     """(names, where they stand) of one split's list."""
     if file:
-        path = require(os.path.join(raw, file), 'data.split.%s_list names it, below the raw folder'
-                       % split)
+        path = require(os.path.join(raw, file), f'data.split.{split}_list names it, below the raw '
+                                                f'folder')
         return [line.strip() for line in read_lines(path) if line.strip()], path
     if dataset.lists is None:
-        raise InputError('%s: has no split lists (train/filenames.pickle or a column '
+        raise InputError(f'{raw}: has no split lists (train/filenames.pickle or a column '
                          'split); name files with data.split.train_list and test_list, or use '
-                         'data.split.by: class or ratio' % raw)
-    return dataset.lists[split], '%s: %s list' % (raw, split)
+                         'data.split.by: class or ratio')
+    return dataset.lists[split], f'{raw}: {split} list'
 
 
 def _first_twice(positions):

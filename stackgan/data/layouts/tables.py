@@ -45,11 +45,11 @@ class Table(NamedTuple):
 def read_table(path: str) -> Table:
     """`Table` of a .csv, .tsv or .jsonl file. Raises InputError naming the line that is wrong."""
     if not os.path.exists(path):
-        raise InputError('%s is missing: data.captions_file names it, below the raw folder' % path)
+        raise InputError(f'{path} is missing: data.captions_file names it, below the raw folder')
     read = {'.csv': _csv_rows, '.tsv': _csv_rows, '.jsonl': _jsonl_rows}.get(
         os.path.splitext(path)[1].lower())
     if read is None:
-        raise InputError('%s: a captions file must end in .csv or .jsonl (or .tsv)' % path)
+        raise InputError(f'{path}: a captions file must end in .csv or .jsonl (or .tsv)')
     text, is_utf8 = read_text(path, MAX_TABLE_BYTES)
     entries: Dict[str, Any] = {}
     silent: List[tuple] = []
@@ -57,7 +57,7 @@ def read_table(path: str) -> Table:
         origin = '%s: line %d' % (path, line)
         if not is_utf8:
             for name in ('file',) + OPTIONAL:
-                require_whole(str(row.get(name)), '%s: %s' % (origin, name))
+                require_whole(str(row.get(name)), f'{origin}: {name}')
         _add_row(entries, silent, origin, row)
     has_splits = any(entry.split for entry in entries.values())
     return Table(entries, has_splits, is_utf8, silent)
@@ -128,11 +128,12 @@ def _jsonl_rows(path: str, text: str) -> Iterator[Tuple[int, dict]]:
         except json.JSONDecodeError as error:
             raise InputError('%s: not JSON (%s at column %d)' % (origin, error.msg, error.colno))
         except ValueError as error:
-            raise InputError('%s: not JSON that is read (%s)' % (origin, error))
+            raise InputError(f'{origin}: not JSON that is read ({error})')
         fault = _fault_of(row)
         if fault:
-            raise InputError('%s: must hold "file" (a text) and "caption" (a text) or "captions" '
-                             '(a list of texts); %s' % (origin, fault))
+            raise InputError(f'{origin}: must hold "file" (a text) and "caption" (a text) or '
+                             f'"captions" '
+                             f'(a list of texts); {fault}')
         captions = row.get('captions', row.get('caption'))
         row['captions'] = [captions] if isinstance(captions, str) else captions
         yield number, row
@@ -141,7 +142,7 @@ def _jsonl_rows(path: str, text: str) -> Iterator[Tuple[int, dict]]:
 def _fault_of(row):
     """What is wrong with the types in a row of JSON, or None."""
     if not isinstance(row, dict):
-        return 'it is %s' % _kind(row)
+        return f'it is {_kind(row)}'
     if not isinstance(row.get('file'), str):
         return '"file" is %s' % (_kind(row['file']) if 'file' in row else 'missing')
     name = 'captions' if 'captions' in row else 'caption'
@@ -150,8 +151,8 @@ def _fault_of(row):
         return 'both captions are missing'
     if isinstance(captions, list):
         wrong = [caption for caption in captions if not isinstance(caption, str)]
-        return '"%s" holds %s' % (name, _kind(wrong[0])) if wrong else None
-    return None if isinstance(captions, str) else '"%s" is %s' % (name, _kind(captions))
+        return f'"{name}" holds {_kind(wrong[0])}' if wrong else None
+    return None if isinstance(captions, str) else f'"{name}" is {_kind(captions)}'
 
 
 def _kind(value):
@@ -162,11 +163,10 @@ def _add_row(entries, silent, origin, row):
     """Adds a row to the entry of its image; several rows of an image must agree."""
     key = key_of(row['file'])
     if not is_plain_name(key):
-        raise InputError('%s: file is %r; must be a path below images/'
-                         % (origin, row['file'][:200]))
+        raise InputError('{}: file is {!r}; must be a path below images/'.format(origin, row['file'][:200]))
     class_name, split = _text(row, 'class', origin), _text(row, 'split', origin)
     if split is not None and split.lower() not in SPLITS:
-        raise InputError('%s: split is %r; must be train or test' % (origin, split[:60]))
+        raise InputError(f'{origin}: split is {split[:60]!r}; must be train or test')
     entry = entries.get(key, TableEntry([], None, None))
     entries[key] = TableEntry(entry.captions,
                               _agreed(entry.class_name, class_name, 'class', origin),
@@ -180,8 +180,8 @@ def _add_row(entries, silent, origin, row):
 
 def _agreed(earlier, value, column, origin):
     if earlier and value and earlier != value:
-        raise InputError('%s: %s is %r, but an earlier line of this image says %r'
-                         % (origin, column, value, earlier))
+        raise InputError(f'{origin}: {column} is {value!r}, but an earlier line of this image says '
+                         f'{earlier!r}')
     return earlier or value
 
 
@@ -190,5 +190,5 @@ def _text(row, name, origin):
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise InputError('%s: %s is %s; must be a text' % (origin, name, _kind(value)))
+        raise InputError(f'{origin}: {name} is {_kind(value)}; must be a text')
     return clean_caption(str(value)) or None

@@ -87,11 +87,11 @@ def _words(scene, random):
         body=tone, a_body=with_article(tone),
         plain=species.body, a_plain=with_article(species.body),
         build=build, a_build=with_article(build),
-        wing=species.wing, wing_words=wing_words, wings='%s %s' % (species.wing, wing_words),
+        wing=species.wing, wing_words=wing_words, wings=f'{species.wing} {wing_words}',
         head=species.head, crown_word=crown,
-        a_crown=with_article('%s %s' % (species.head, crown)),
+        a_crown=with_article(f'{species.head} {crown}'),
         beak=species.beak, beak_word=beak,
-        a_beak=with_article('%s%s %s' % (one_of(BEAK_SHAPES), species.beak, beak)),
+        a_beak=with_article(f'{one_of(BEAK_SHAPES)}{species.beak} {beak}'),
         doing=one_of(DOING[scene.pose]), doing_alone=DOING_ALONE[scene.pose],
         place=one_of(PLACE_WORDS[scene.background]))
 

@@ -40,7 +40,7 @@ def check_config(config):
     values = {}
     for name, value in optimizers[0].parameter_map.items():
         kind = value.WhichOneof('value')
-        assert name in PARAMETERS[kind], '%s is no %s parameter of CANN 20.2' % (name, kind)
+        assert name in PARAMETERS[kind], f'{name} is no {kind} parameter of CANN 20.2'
         values[name] = value.s.decode() if kind == 's' else getattr(value, kind)
     assert values['precision_mode'] in PRECISION_MODES
     assert values['graph_run_mode'] in (0, 1)

@@ -35,7 +35,7 @@ def _preview(config, volume):
 
 def _run(work):
     from stackgan.export.om import convert_all
-    convert_all(work.inputs['export'], work.folder, work.config.export, work.say)
+    convert_all(work.inputs['export'], work.folder, work.config.export)
 
 
 JOB = Job(

@@ -8,7 +8,7 @@ def _run(work):
     from stackgan.text.encoder import embed_dataset, link_precomputed_embeddings
     if 'text-encoder' in work.inputs:
         embed_dataset(work.inputs['prepared'], work.inputs['text-encoder'], work.folder,
-                      work.config.platform, work.say)
+                      work.config.platform)
     else:
         link_precomputed_embeddings(work.inputs['prepared'], work.folder,
                                     work.config.model.embedding_dim)

@@ -1,5 +1,6 @@
 """Frozen graphs and ONNX of the trained generators and the text encoder, checked for ATC."""
 
+import logging
 import os
 
 from stackgan.config.loading import to_dict
@@ -8,6 +9,8 @@ from stackgan.files import digest_of_file, user_path, write_json
 
 from .engine.contract import Input, Job
 from .engine.outputs import run_folder, text_encoder_of_own_captions, uses_precomputed_embeddings
+
+logger = logging.getLogger(__name__)
 
 
 def _add_options(parser):
@@ -44,7 +47,7 @@ def _names_job(job, layout):
 
     def run(work):
         from stackgan.published.writing import write_published
-        write_published(work.inputs['stage'], work.folder, work.config.export, layout, work.say)
+        write_published(work.inputs['stage'], work.folder, work.config.export, layout)
 
     return job._replace(
         output=lambda config: run_folder(config, 'export-%s-stage%d' % (layout,
@@ -57,10 +60,10 @@ def _check(work, path):
     graph_def = check.read_graph(path)
     findings = check.check_graph(graph_def)
     for finding in findings:
-        work.say(f'{finding.level}: {finding}')
+        logger.info(f'{finding.level}: {finding}')
     write_json(os.path.join(work.folder, 'check.json'), check.report_of(graph_def, findings))
     check.require_passed(path, findings)
-    work.say('%s would pass: %d nodes, %d warnings' % (path, len(graph_def.node), len(findings)))
+    logger.info('%s would pass: %d nodes, %d warnings' % (path, len(graph_def.node), len(findings)))
 
 
 def _stage_input(config):
@@ -84,7 +87,7 @@ def _inputs(config, volume):
 
 def _run(work):
     from stackgan.export.exporting import export
-    export(work.inputs['stage'], work.folder, work.config.export, work.config.platform, work.say,
+    export(work.inputs['stage'], work.folder, work.config.export, work.config.platform,
            work.inputs.get('text-encoder'))
 
 

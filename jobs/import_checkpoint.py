@@ -52,8 +52,7 @@ def _variant(job, options):
         from stackgan.published.importing import import_checkpoint
         try:
             work.notes.update(import_checkpoint(path, options.stage, options.layout,
-                                                options.compat, work.config, work.folder,
-                                                work.say))
+                                                options.compat, work.config, work.folder))
         except InputError:
             shutil.rmtree(work.folder)         # or a training would meet it as unfinished work
             raise

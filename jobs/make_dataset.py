@@ -12,7 +12,7 @@ def _not_needed(config, volume):
 def _run(work):
     from stackgan.data.painted import make_dataset
     settings = work.config.make_dataset
-    make_dataset(work.folder, settings.images, settings.image_size, settings.seed, work.say)
+    make_dataset(work.folder, settings.images, settings.image_size, settings.seed)
 
 
 JOB = Job(

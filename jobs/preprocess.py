@@ -1,11 +1,14 @@
 """Raw images and captions to fixed-size arrays."""
 
+import logging
 import os
 
 from stackgan.config.loading import to_dict
 from stackgan.files import read_json
 
 from .engine.contract import Input, Job
+
+logger = logging.getLogger(__name__)
 
 
 def _inputs(config, volume):
@@ -25,12 +28,12 @@ def _settings(config):
 def _run(work):
     from stackgan.data.preprocessing import preprocess
     from stackgan.data.report import remark_on_counts
-    preprocess(work.inputs['raw'], work.folder, work.config.data, work.say)
+    preprocess(work.inputs['raw'], work.folder, work.config.data)
     if not work.config.make_dataset:              # the synthetic dataset is none of the published
         remark = remark_on_counts(read_json(os.path.join(work.folder, 'report.json')),
                                   work.config.data.layout)
         if remark:
-            work.say(remark)
+            logger.info(remark)
 
 
 JOB = Job(

@@ -7,7 +7,7 @@ from .engine.outputs import embeddings_input, prepared_input, run_folder, text_e
 
 def _run(work):
     from stackgan.reporting.page import write_report
-    write_report(work.folder, work.inputs, work.config, work.say)
+    write_report(work.folder, work.inputs, work.config)
 
 
 def _inputs(config, volume):

@@ -1,5 +1,6 @@
 """Images of held-out captions, or of captions of your own; of seeds, and on ways between two."""
 
+import logging
 import os
 
 from stackgan.config.loading import to_dict
@@ -15,6 +16,8 @@ from .engine.outputs import (
     uses_precomputed_embeddings,
 )
 from .engine.sample_options import NOTHING, add_options, sample_options_of
+
+logger = logging.getLogger(__name__)
 
 
 def _variant(job, options):
@@ -92,7 +95,7 @@ def _run(work, options_given=NOTHING, model=None):
     wanted = _own(work) if work.settings['captions'] else _held_out(work)
     plan = _plan(options_given, wanted, work.config.sample.seed)
     with _sampler(work, model) as sampler:
-        index = write_samples(sampler, plan, work.folder, work.say)
+        index = write_samples(sampler, plan, work.folder)
     if 'raw' in work.inputs:
         _judge(work, index)
     if options_given.nearest:
@@ -129,14 +132,14 @@ def _judge(work, index):
     reports = judge_samples(work.folder, index, work.inputs['prepared'],
                             os.path.join(work.inputs['raw'], 'attributes.jsonl'))
     write_json(os.path.join(work.folder, 'colours.json'), reports)
-    work.say(describe(reports))
+    logger.info(describe(reports))
 
 
 def _show_nearest(work, index, count):
     from stackgan.data.prepared import Split, open_dataset
     from stackgan.sampling.nearest_sheet import add_nearest
     split = Split(open_dataset(work.inputs['prepared']), 'train')
-    add_nearest(work.folder, index, split, count, work.say)
+    add_nearest(work.folder, index, split, count)
 
 
 def _own(work):
@@ -145,7 +148,7 @@ def _own(work):
     captions = work.settings['captions']
     with open_text_encoder(work.inputs['text-encoder'], work.config.platform) as encoder:
         for fault in encoder.faults(captions):
-            work.say(fault)
+            logger.info(fault)
         embeddings = encoder.embed(captions)
     return [SampleRequest(caption, embedding, copy, {})
             for caption, embedding in zip(captions, embeddings)

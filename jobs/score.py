@@ -1,5 +1,6 @@
 """Inception score, FID and R-precision of generated images, beside those of real ones."""
 
+import logging
 import os
 
 from stackgan.config.loading import to_dict
@@ -16,6 +17,8 @@ from .engine.outputs import (
     scorer_folder,
 )
 from .engine.training_settings import precision
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS = {'stackgan-weights': 'stackgan_weights', 'imagenet-weights': 'imagenet_weights'}
 
@@ -111,7 +114,7 @@ def _score_checkpoints(work, stage, every, afresh=False):
     digests, training = _digests_of_checkpoints(folder), _training(folder, stage)
     for path in list(store.halves()) + store.all():
         if os.path.basename(path) not in digests:
-            work.say(f'{path} is not a complete checkpoint of this training and is not scored')
+            logger.info(f'{path} is not a complete checkpoint of this training and is not scored')
     to_score = [CheckpointToScore(
         path, os.path.relpath(path, work.volume), read_facts(path)['step'], stage,
         {'checkpoint': digests[os.path.basename(path)], 'training': training,
@@ -120,7 +123,7 @@ def _score_checkpoints(work, stage, every, afresh=False):
     if not to_score:
         raise InputError(f'{chosen[0]} is not a checkpoint of this training; train that stage again')
     score_checkpoints(to_score, work.inputs, work.folder, _earlier(work, afresh), work.config,
-                      _digests(work), work.say)
+                      _digests(work))
 
 
 def _score_folder(work, afresh):
@@ -128,7 +131,7 @@ def _score_folder(work, afresh):
     main = os.path.join(work.volume, run_folder(work.config, 'scores'))
     earlier = [] if afresh else [main] + _earlier(work, afresh)
     score_folder(work.inputs['pictures'], work.inputs, work.folder, earlier, work.config,
-                 _digests(work), work.say)
+                 _digests(work))
 
 
 def _digests(work):
@@ -143,7 +146,7 @@ def _earlier(work, afresh):
     if afresh or not read_manifest(finished):
         return []
     if not is_undamaged(os.path.join(finished, 'scores.jsonl')):
-        work.say(f'{finished}/scores.jsonl is damaged, so nothing is taken from there')
+        logger.info(f'{finished}/scores.jsonl is damaged, so nothing is taken from there')
         return []
     return [finished]
 

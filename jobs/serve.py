@@ -1,14 +1,17 @@
 """`serve`: a page and an API over the runs of a volume, which it only reads."""
 
+import logging
 import os
 import signal
 
-from stackgan import printing
 from stackgan.errors import InputError, Interrupted, MissingRequirement
 
 from .engine.contract import read_manifest
 from .engine.execution import versions
+from .engine.logs import Log, attached
 from .engine.signals import heeded
+
+logger = logging.getLogger(__name__)
 
 MAX_PORT = 65535
 GRACE_SECONDS = 10            # for the request in progress, once a signal has come
@@ -63,28 +66,25 @@ def serve(
     signals = heeded()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)     # all threads: sigwait has them
     try:
-        service = make_service(Runs(volume, read_manifest), config.platform,
-                               Limits(rate=options.rate, queue=options.queue,
-                                      drawing_seconds=options.seconds,
-                                      seconds=max(60, 2 * options.seconds)),
-                               versions(), config.run.name, say)
-        added = options.allow_host + os.environ.get(ALLOW_HOSTS, '').replace(',', ' ').split()
-        hosts = allowed_hosts(names_of(options.host), added)
-        server = Server(create_app(service, hosts), service, options.host, options.port,
-                        options.behind_proxy)
-        server.start()
-        say('http://%s:%d shows the runs of %s' % (url_host(options.host), server.port, volume))
-        number = signal.sigwait(signals)
-        say(f'stopping after {signal.Signals(number).name}; finishing the request in progress')
-        server.stop(GRACE_SECONDS)
-        say('stopped')
+        with attached(Log('serve')):
+            service = make_service(Runs(volume, read_manifest), config.platform,
+                                   Limits(rate=options.rate, queue=options.queue,
+                                          drawing_seconds=options.seconds,
+                                          seconds=max(60, 2 * options.seconds)),
+                                   versions(), config.run.name)
+            added = options.allow_host + os.environ.get(ALLOW_HOSTS, '').replace(',', ' ').split()
+            hosts = allowed_hosts(names_of(options.host), added)
+            server = Server(create_app(service, hosts), service, options.host, options.port,
+                            options.behind_proxy)
+            server.start()
+            logger.info(f'http://{url_host(options.host)}:{server.port} shows the runs of {volume}')
+            number = signal.sigwait(signals)
+            logger.info(f'stopping after {signal.Signals(number).name}; finishing the request in '
+                        f'progress')
+            server.stop(GRACE_SECONDS)
+            logger.info('stopped')
     finally:
         while signal.sigtimedwait(signals, 0):       # more of them, sent while it was stopping
             pass
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Interrupted.exit_code if number == signal.SIGINT else 0
-
-
-def say(text):
-    for line in text.splitlines():
-        printing.say('serve: ' + line)

@@ -16,8 +16,7 @@ def _settings(config):
 
 def _run(work):
     from stackgan.scoring.scorer_training import train_scorer
-    train_scorer(work.inputs['prepared'], work.folder, work.config.scorer, work.config.platform,
-                 work.say, work.stop)
+    train_scorer(work.inputs['prepared'], work.folder, work.config.scorer, work.config.platform, work.stop)
 
 
 JOB = Job(

@@ -8,8 +8,7 @@ from .engine.training_settings import STAGE_RECORDS, training_settings
 
 def _run(work):
     from stackgan.training.stages import train_stage
-    train_stage(2, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
-                work.say, work.stop, work.inputs['stage1'])
+    train_stage(2, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder, work.stop, work.inputs['stage1'])
 
 
 JOB = Job(

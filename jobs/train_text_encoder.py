@@ -45,7 +45,7 @@ def _run(work):
         return _take_published(work)
     from stackgan.text.training import train_text_encoder
     train_text_encoder(work.inputs['prepared'], work.folder, config.text,
-                       config.model.embedding_dim, config.run.seed, config.platform, work.say,
+                       config.model.embedding_dim, config.run.seed, config.platform,
                        work.stop)
 
 
@@ -54,10 +54,10 @@ def _take_published(work):
     from stackgan.text.skip_thought import describe_skip_thought
     path, embedding_dim = work.inputs['published'], work.config.model.embedding_dim
     if is_torch7(work.config.text.weights):
-        return convert_published(path, work.folder, embedding_dim, work.say)
+        return convert_published(path, work.folder, embedding_dim)
     # What lies on the volume is named from here, for the volume may be mounted elsewhere.
     place = path if os.path.isabs(work.config.text.weights) else os.path.relpath(path, work.folder)
-    describe_skip_thought(path, place, work.folder, embedding_dim, work.say)
+    describe_skip_thought(path, place, work.folder, embedding_dim)
 
 
 JOB = Job(

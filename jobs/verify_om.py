@@ -56,7 +56,7 @@ def _job(loops=LOOPS, device=0, msame=None, results=None):
         if program and om is None:
             raise InputError('verify-om: {} is not there yet; run convert-om first'.format(run_folder(work.config, 'om')))
         verify(work.inputs['export'], om, work.folder, work.config.export,
-               work.config.platform, program, results, loops, device, work.say)
+               work.config.platform, program, results, loops, device)
 
     return Job(
         name='verify-om',

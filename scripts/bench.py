@@ -59,7 +59,7 @@ def lane():
 
 
 def row(what, value, unit, note=''):
-    printing.complain(f'  {what}: {value} {unit} {note}')
+    printing.echo_error(f'  {what}: {value} {unit} {note}')
     return {'lane': lane(), 'what': what, 'value': value, 'unit': unit, 'note': note}
 
 
@@ -120,13 +120,13 @@ def preprocess_row(folder, images):
         raw, source = images, 'photographs of ' + os.path.basename(images)
     else:
         os.makedirs(raw)
-        make_dataset(raw, 240, 500, 0, lambda text: None)
+        make_dataset(raw, 240, 500, 0)
     settings = load_config(os.path.join(ROOT, 'configs', 'painted-birds.yaml'), overrides).data
     rates = []
     for attempt in range(2):
         out = os.path.join(folder, 'prepared%d' % attempt)
         os.makedirs(out)
-        seconds = timed(lambda: preprocess(raw, out, settings, lambda text: None))  # noqa: B023
+        seconds = timed(lambda: preprocess(raw, out, settings))  # noqa: B023
         with open(os.path.join(out, 'report.json')) as stream:
             report = json.load(stream)
         rates.append((report['train']['images'] + report['test']['images']) / seconds)
@@ -282,7 +282,7 @@ def print_table(rows):
     for line in cells:
         printing.show('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
     for fault in faults(rows):
-        printing.complain('error: ' + fault)
+        printing.echo_error('error: ' + fault)
     return 1 if faults(rows) else 0
 
 

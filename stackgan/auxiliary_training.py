@@ -6,6 +6,7 @@ that was interrupted resumes exactly.
 """
 
 import json
+import logging
 import math
 import os
 from contextlib import closing
@@ -22,6 +23,8 @@ from stackgan.networks.layers import BATCH_NORM_DECAY
 from stackgan.platforms.session import on_host, open_session
 from stackgan.prefetch import prefetch
 from stackgan.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 STATS = 'stats.jsonl'
 LOG_EVERY_STEPS = 10
@@ -84,7 +87,6 @@ def fit(
         checkpoints,         # Checkpoints; may hold those of an interrupted fitting
         folder,              # gets stats.jsonl
         platform,            # the `platform` section
-        say,                 # prints a line
         stop,                # `deferred()` and `requested`, as jobs.engine.signals.Stop
 ):
     """Makes the steps that are left.
@@ -92,9 +94,9 @@ def fit(
     Raises Interrupted, with everything saved, when a stop is requested; StackganError when the
     loss or a variable is NaN or infinite.
     """
-    checkpoints.clean(say)
+    checkpoints.clean()
     with open_session(on_host(platform), network.graph) as session:
-        first = _start(session, network, checkpoints, say)
+        first = _start(session, network, checkpoints)
         if first == plan.steps:
             return
         _forget_after(first, os.path.join(folder, STATS))
@@ -129,7 +131,7 @@ def _steps(session, network, plan, folder, checkpoints, first, stop):
                 raise Interrupted('a signal after step %d' % done)
 
 
-def _start(session, network, checkpoints, say):
+def _start(session, network, checkpoints):
     """Fills the variables and returns the number of steps they have seen."""
     path = checkpoints.last()
     if path is None:
@@ -138,7 +140,7 @@ def _start(session, network, checkpoints, say):
         return 0
     restore(session, network.saver, network.variables, path)
     step = read_facts(path)['step']
-    say('resuming after step %d' % step)
+    logger.info('resuming after step %d' % step)
     return step
 
 

@@ -9,6 +9,7 @@ the checkpoint.
 The variables are a TensorFlow V2 checkpoint, readable in every lane.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -20,6 +21,8 @@ from stackgan.errors import InputError
 from stackgan.files import BLOCK_BYTES, read_json, write_json
 from stackgan.integrity import check_file
 from stackgan.tensorflow_paths import plain_path
+
+logger = logging.getLogger(__name__)
 
 FACTS = 'checkpoint.json'
 DATA = 'model.data-'
@@ -60,10 +63,7 @@ class Checkpoints:
         return min(reversed(rated), key=lambda path: read_facts(path)['distance'],
                    default=self.last())
 
-    def clean(
-            self,
-            say=None,          # prints a line; None: nothing is said
-    ):
+    def clean(self) -> None:
         """Removes what a killed process left: to be called by a training, at its start and end.
 
         Half a checkpoint that is newer than all whole ones is told and left: no removal of old
@@ -73,8 +73,8 @@ class Checkpoints:
         last = self.last()
         for path, lacks in self.halves().items():
             is_old = last is not None and _step(path) < _step(last)
-            if say:
-                say('{} is not a complete checkpoint (without {}) and is {}'.format(path, ', '.join(lacks), 'removed' if is_old else 'not used'))
+            fate, files = 'removed' if is_old else 'not used', ', '.join(lacks)
+            logger.warning(f'{path} is not a complete checkpoint (without {files}) and is {fate}')
             if is_old:
                 self._remove(path)
 

@@ -57,12 +57,12 @@ def typed(text: str) -> str:
         return os.fsencode(text).decode(encoding())
 
 
-def say(text: object) -> None:
+def echo(text: object) -> None:
     """Shows a line on standard output."""
     _write(sys.stdout, printable(text) + '\n')
 
 
-def complain(text: object) -> None:
+def echo_error(text: object) -> None:
     """Shows a line on standard error."""
     _write(sys.stderr, printable(text) + '\n')
 
@@ -70,7 +70,7 @@ def complain(text: object) -> None:
 def show(text: object, end: str = '\n') -> bool:
     """Shows what was asked for, of one line or several, on standard output.
 
-    Unlike `say` it waits for a reader that is slow, such as a pager: here showing is the work.
+    Unlike `echo` it waits for a reader that is slow, such as a pager: here showing is the work.
     Returns whether there is still a reader.
     """
     text = printable(text, '\n\t') + end
@@ -87,7 +87,7 @@ def relay(text: str) -> None:
     _write(sys.stdout, printable(text, '\n\t\r'))
 
 
-def complain_of_failure() -> None:
+def echo_traceback() -> None:
     """Shows the traceback of the exception that is being handled on standard error."""
     _write(sys.stderr, printable(traceback.format_exc(), '\n\t'))
 

@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 
 import numpy as np
+from logged import logged
 from PIL import Image
 
 from stackgan.config.schema import Data, Split
@@ -130,8 +131,8 @@ def make_folder(raw, images=8, classes=2):
 
 def run(raw, folder, chosen):
     """Prepares a dataset; returns the lines that were said."""
-    lines = []
-    preprocess(str(raw), str(folder), chosen, lines.append)
+    with logged() as lines:
+        preprocess(str(raw), str(folder), chosen)
     return lines
 
 

@@ -254,7 +254,7 @@ def request(reader, words):
     path = next(word for word in words if word.startswith('http')).split(':8080', 1)[1]
     config = load_config(os.path.join('configs', 'painted-birds.yaml'), [])
     service = make_service(Runs(os.path.abspath('data'), read_manifest), config.platform, Limits(),
-                           {}, config.run.name, print)
+                           {}, config.run.name)
     client = create_app(service).test_client()
     if '-d' in options:
         name, value = options['-H'].split(': ')

@@ -63,7 +63,7 @@ def state(folder):
 
 
 def view(raw, tmp_path, **changes):
-    return view_raw(str(raw), cub_pieces(settings(**changes)), str(tmp_path / 'scratch'), print)
+    return view_raw(str(raw), cub_pieces(settings(**changes)), str(tmp_path / 'scratch'))
 
 
 def assert_same(raw, tmp_path, cub):
@@ -82,7 +82,7 @@ def refused(archive, words, tmp_path):
     """Unpacking fails with one line that names the archive, and leaves nothing outside."""
     folder = tmp_path / 'scratch' / 'a'
     with pytest.raises(InputError, match=os.path.basename(str(archive)) + '.*' + words) as caught:
-        unpack(str(archive), cub_pieces(settings()), str(folder), print)
+        unpack(str(archive), cub_pieces(settings()), str(folder))
     assert '\n' not in str(caught.value) and not folder.exists()
     outside = [name for name in files_below(str(tmp_path)) if 'evil' in name]
     assert not outside
@@ -156,7 +156,7 @@ def test_archives_beside_what_was_unpacked_are_left_alone(cub, published, tmp_pa
     for split in ('train', 'test'):
         write(os.path.join(published, split, 'class_info.pickle'), 'all pieces are there')
     write(os.path.join(published, 'birds.zip'), 'never opened')
-    found = view_raw(published, cub_pieces(settings()), str(tmp_path / 'scratch'), print)
+    found = view_raw(published, cub_pieces(settings()), str(tmp_path / 'scratch'))
     assert found.folder == published and not (tmp_path / 'scratch').exists()
 
 
@@ -174,7 +174,7 @@ def test_flowers_as_published(tmp_path):
     folder, raw = make_flowers(tmp_path / 'all', 9), str(tmp_path / 'raw')
     pack(os.path.join(raw, '102flowers.tgz'), folder, but=('text_c10', 'train', 'test'))
     pack(os.path.join(raw, 'flowers.zip'), folder, 'flowers/', but=('jpg',))
-    found = view_raw(raw, flowers_pieces(flowers_settings()), str(tmp_path / 'scratch'), print)
+    found = view_raw(raw, flowers_pieces(flowers_settings()), str(tmp_path / 'scratch'))
     assert read_plan(raw, flowers_settings(), found.folder) == read_plan(folder, flowers_settings())
     assert len(os.listdir(os.path.join(found.folder, 'jpg'))) == 9
 
@@ -254,7 +254,7 @@ def test_tar_files_are_read_and_bounded_where_tarfile_does_not_call_frombuf(
         return info._proc_member(archive)
     monkeypatch.setattr(tarfile.TarInfo, 'fromtarfile', classmethod(fromtarfile))
     path = pack(tmp_path / 'a.tar', cub)
-    unpack(path, cub_pieces(settings()), str(tmp_path / 'x'), print)
+    unpack(path, cub_pieces(settings()), str(tmp_path / 'x'))
     assert (tmp_path / 'x' / 'CUB_200_2011' / 'images.txt').exists()
     with tarfile.open(path) as stream:
         fifth = stream.getmembers()[5].offset
@@ -285,7 +285,7 @@ def test_what_is_no_archive(tmp_path, start, words):
 
 def test_what_an_archive_is_shows_in_its_bytes_not_in_its_name(cub, tmp_path):
     os.rename(pack(tmp_path / 'a.tgz', cub), str(tmp_path / 'a.zip'))
-    unpack(str(tmp_path / 'a.zip'), cub_pieces(settings()), str(tmp_path / 'x'), print)
+    unpack(str(tmp_path / 'a.zip'), cub_pieces(settings()), str(tmp_path / 'x'))
     assert (tmp_path / 'x' / 'CUB_200_2011' / 'images.txt').exists()
 
 
@@ -352,14 +352,14 @@ def test_links_and_devices_are_not_made_or_followed(tmp_path, capsys):
                   ('text_c10/a/d.txt', tarfile.LNKTYPE, 'text_c10/a/b.txt'),
                   ('train/filenames.pickle', tarfile.FIFOTYPE, None),
                   ('test/filenames.pickle', tarfile.CHRTYPE, None))
-    unpack(path, cub_pieces(settings()), str(tmp_path / 'x'), print)
+    unpack(path, cub_pieces(settings()), str(tmp_path / 'x'))
     assert files_below(str(tmp_path / 'x')) == ['text_c10/a/b.txt']
     assert not os.path.islink(str(tmp_path / 'x' / 'text_c10'))
     assert 'a.tgz: 4 links and devices in it were left out' in capsys.readouterr().out
     link = zipfile.ZipInfo('text_c10/a/c.txt')
     link.external_attr = 0o120777 << 16
     unpack(zip_of(tmp_path / 'a.zip', (link, secret), ('text_c10/a/b.txt', 'x')),
-           cub_pieces(settings()), str(tmp_path / 'y'), print)
+           cub_pieces(settings()), str(tmp_path / 'y'))
     assert files_below(str(tmp_path / 'y')) == ['text_c10/a/b.txt']
 
 
@@ -383,7 +383,7 @@ def test_numbers_and_sizes_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, 'MAX_BYTES', 1199)
     refused(path, 'more than 12 files or', tmp_path)
     monkeypatch.setattr(archives, 'MAX_BYTES', 1200)
-    unpack(path, cub_pieces(settings()), str(tmp_path / 'x'), print)
+    unpack(path, cub_pieces(settings()), str(tmp_path / 'x'))
 
 
 def test_what_nobody_reads_counts_too(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from logged import logged
 from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
 
 from stackgan.checkpoints import Checkpoints, variables_of
@@ -163,8 +164,7 @@ def data(tmp_path_factory):
 
 def train(stage, data, folder, settings, *more):
     os.makedirs(str(folder))
-    path = train_stage(stage, tiny_config(*(STEPS + settings)), data[0], data[1], str(folder),
-                       print, NeverStop(), *more)
+    path = train_stage(stage, tiny_config(*(STEPS + settings)), data[0], data[1], str(folder), NeverStop(), *more)
     reader = tf.train.load_checkpoint(path + '/model')
     return {name: reader.get_tensor(name) for name in variables_of(path)}
 
@@ -212,9 +212,9 @@ def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path,
 
 def goes_on_on_the_cpu(data, folder):
     """A checkpoint of one machine is one of every machine."""
-    said = []
-    train_stage(1, tiny_config(*(STEPS + ['stage1.epochs=2'])), data[0], data[1], str(folder),
-                said.append, NeverStop())
+    with logged() as said:
+        train_stage(1, tiny_config(*(STEPS + ['stage1.epochs=2'])), data[0], data[1], str(folder),
+                    NeverStop())
     assert any('resuming from step 2 of 3' in line for line in said)
     assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000003')
 

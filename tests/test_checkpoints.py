@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from logged import logged
 from toy import ROOT
 
 from stackgan.checkpoints import Checkpoints, ema_of, read_facts, restore, variables_of
@@ -111,6 +112,7 @@ def test_averages_stand_in_for_their_variables(tmp_path):
 DIES_WHILE_IT_REMOVES = '''
 import os, shutil, signal, sys
 from stackgan import checkpoints
+from logged import logged
 def remove_one_file_and_die(path, ignore_errors=False):
     if os.path.isdir(path):
         os.unlink(os.path.join(path, sorted(os.listdir(path))[int(sys.argv[2])]))
@@ -132,8 +134,8 @@ def test_a_kill_while_old_ones_are_removed_leaves_no_half_one(saved, file):
     store = Checkpoints(folder, None)                       # to read
     assert store.halves() == {} and [len(os.listdir(path)) for path in store.all()] == [3, 3]
     assert files_below(folder) == before
-    lines = []
-    store.clean(lines.append)
+    with logged() as lines:
+        store.clean()
     assert lines == [] and sorted(os.listdir(folder)) == ['00000002', '00000003']
 
 
@@ -149,8 +151,8 @@ def test_half_ones_are_told_and_never_used(saved, file):
     store = Checkpoints(folder, 2)
     assert store.all() == [paths[1]] and store.last() == store.best() == paths[1]
     assert sorted(store.halves()) == [paths[0], paths[2]]
-    lines = []
-    store.clean(lines.append)
+    with logged() as lines:
+        store.clean()
     assert f'without {file[:11]}' in lines[0] and 'removed' in lines[0] and len(lines) == 2
     assert not os.path.exists(paths[0]) and os.path.exists(paths[2])      # no removal left that
     save(30)

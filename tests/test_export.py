@@ -46,7 +46,7 @@ def exported(stages, tmp_path_factory):
 
 def export_to(folder, stage, *overrides):
     config = tiny_config(BATCHES, *overrides)
-    export(stage, str(folder), config.export, config.platform, print)
+    export(stage, str(folder), config.export, config.platform)
     return str(folder)
 
 

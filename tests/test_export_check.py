@@ -59,7 +59,7 @@ def test_the_check_as_a_command(tmp_path, capsys):
     stage = make_stage(tmp_path / 'stage1', 1, config.model)
     (tmp_path / 'out').mkdir()
     settings = tiny_config('export.batch_sizes=[1]', 'export.onnx=false').export
-    export(stage, str(tmp_path / 'out'), settings, config.platform, print)
+    export(stage, str(tmp_path / 'out'), settings, config.platform)
     good = str(tmp_path / 'out' / 'stackgan-stage1-b1.pb')
     assert run(export_job.JOB, tmp_path, check=good) == 0
     assert 'would pass' in capsys.readouterr().out

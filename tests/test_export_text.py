@@ -28,7 +28,7 @@ PLATFORM = tiny_config().platform
 def test_the_file_embeds_as_the_checkpoint(tmp_path, cell):
     import onnx
     folder = make_text_encoder(tmp_path / 'encoder', cell=cell)
-    entry = export_text_encoder(folder, str(tmp_path), PLATFORM, print)
+    entry = export_text_encoder(folder, str(tmp_path), PLATFORM)
     path = str(tmp_path / 'text-encoder.onnx')
     with TextEncoder(folder, PLATFORM) as live, OnnxTextEncoder(path, PLATFORM) as model:
         expected, ours = live.embed(CAPTIONS), model.embed(CAPTIONS)
@@ -47,7 +47,7 @@ def test_a_file_that_embeds_otherwise_is_refused(tmp_path, monkeypatch):
     folder = make_text_encoder(tmp_path / 'encoder')
     monkeypatch.setattr(text_encoder, 'LARGEST_DIFFERENCE', 0.0)
     with pytest.raises(StackganError, match='text-encoder.onnx: embeds captions .* away from the'):
-        export_text_encoder(folder, str(tmp_path), PLATFORM, print)
+        export_text_encoder(folder, str(tmp_path), PLATFORM)
 
 
 def test_other_files_are_named(tmp_path):

@@ -34,7 +34,7 @@ def stage(tmp_path_factory):
 @pytest.fixture(scope='module')
 def exported(stage, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp('export'))
-    export(stage, folder, CONFIG.export, CONFIG.platform, print)
+    export(stage, folder, CONFIG.export, CONFIG.platform)
     return folder
 
 
@@ -93,8 +93,7 @@ def test_an_odd_export_is_one_line(copy, edit):
 def test_the_script_for_an_ascend_host_runs_nothing_that_a_record_says(copy, tmp_path):
     folder = copy(lambda facts: facts['models'][0]['atc'].update(command='touch harm'))
     (tmp_path / 'out').mkdir()
-    verify(folder, None, str(tmp_path / 'out'), CONFIG.export, CONFIG.platform, None, None, 1, 0,
-           print)
+    verify(folder, None, str(tmp_path / 'out'), CONFIG.export, CONFIG.platform, None, None, 1, 0)
     script = (tmp_path / 'out' / SCRIPT).read_text()
     assert 'harm' not in script and '|| atc --framework=3 --model=stackgan-stage1-b1.pb' in script
 
@@ -102,8 +101,7 @@ def test_the_script_for_an_ascend_host_runs_nothing_that_a_record_says(copy, tmp
 def test_sizes_come_from_the_model_and_not_from_its_record(copy, tmp_path):
     folder = copy(lambda facts: facts['models'][0]['inputs'][0].update(shape=[1 << 20, 1 << 20]))
     (tmp_path / 'out').mkdir()
-    verify(folder, None, str(tmp_path / 'out'), CONFIG.export, CONFIG.platform, None, None, 1, 0,
-           print)
+    verify(folder, None, str(tmp_path / 'out'), CONFIG.export, CONFIG.platform, None, None, 1, 0)
     path = tmp_path / 'out' / 'inputs' / 'stackgan-stage1-b1' / 'embedding.bin'
     assert path.stat().st_size == 4 * CONFIG.model.embedding_dim
 

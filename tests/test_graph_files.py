@@ -28,7 +28,7 @@ def ours(tmp_path_factory):
     folder = tmp_path_factory.mktemp('ours')
     config = tiny_config('export.batch_sizes=[2]', 'export.onnx=false')
     export(make_stage(folder / 'stage1', 1, config.model), str(folder), config.export,
-           config.platform, print)
+           config.platform)
     return (folder / 'stackgan-stage1-b2.pb').read_bytes()
 
 

@@ -47,8 +47,8 @@ def test_the_other_lane_draws_the_same_images_and_trains_on(tmp_path, other_pyth
     for folder in folders:
         os.makedirs(folder)
     settings = ['stage1.epochs=2', 'stage2.epochs=0.5', 'train.ema_decay=0.9']
-    train_stage(1, tiny_config(*settings), prepared, embeddings, folders[0], print, NeverStop())
-    train_stage(2, tiny_config(*settings), prepared, embeddings, folders[1], print, NeverStop(),
+    train_stage(1, tiny_config(*settings), prepared, embeddings, folders[0], NeverStop())
+    train_stage(2, tiny_config(*settings), prepared, embeddings, folders[1], NeverStop(),
                 folders[0])
     ours = generate(sys.executable, folders[1], str(tmp_path / 'ours.npz'))
     theirs = generate(other_python, folders[1], str(tmp_path / 'theirs.npz'))

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from logged import logged
 from PIL import Image
 from toy import make_prepared
 
@@ -127,8 +128,8 @@ def test_what_is_written(prepared, split, tmp_path, stage):
     index = write_samples(tmp_path, images, stage)
     before = {name: digest_of_file(str(tmp_path / name)) for name in files_below(str(tmp_path))
               if name.endswith('.png')}
-    said = []
-    add_nearest(str(tmp_path), index, split, 3, said.append)
+    with logged() as said:
+        add_nearest(str(tmp_path), index, split, 3)
     after = {name: digest_of_file(str(tmp_path / name)) for name in files_below(str(tmp_path))
              if name.endswith('.png') and name != 'nearest.png'}
     assert before == after
@@ -160,7 +161,7 @@ def test_what_is_written(prepared, split, tmp_path, stage):
 def test_the_sheet_shows_the_images_that_were_compared(prepared, split, tmp_path):
     """The sample, and right of it the middle of the 304 px image, mirrored where that is nearer."""
     index = write_samples(tmp_path, [stored(prepared)[9][6:70, 6:70][:, ::-1]], 1)
-    add_nearest(str(tmp_path), index, split, 1, print)
+    add_nearest(str(tmp_path), index, split, 1)
     with Image.open(str(tmp_path / 'nearest.png')) as image:
         sheet = np.asarray(image).astype(int)
     middle = stored(prepared, 304)[9][24:280, 24:280][:, ::-1]

@@ -30,7 +30,7 @@ def ours(tmp_path_factory):
     folder = tmp_path_factory.mktemp('ours')
     config = tiny_config('export.batch_sizes=[2]')
     export(make_stage(folder / 'stage1', 1, config.model), str(folder), config.export,
-           config.platform, print)
+           config.platform)
     return folder, onnx.load(str(folder / 'stackgan-stage1-b2.onnx'))
 
 
@@ -234,7 +234,7 @@ def test_damage_anywhere_is_one_line(ours, tmp_path):
 def test_shapes_are_those_that_onnx_infers(ours, tmp_path, cell):
     """Our rules against the rules of the onnx package, on all that export writes."""
     encoder = make_text_encoder(tmp_path / 'encoder', cell=cell)
-    export_text_encoder(encoder, str(tmp_path), PLATFORM, print)
+    export_text_encoder(encoder, str(tmp_path), PLATFORM)
     for path in (ours[0] / 'stackgan-stage1-b2.onnx', tmp_path / 'text-encoder.onnx'):
         model = onnx.load(str(path))
         data = onnx_check.read_message(model.SerializeToString(), onnx_check.MODEL,

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from logged import logged
 from PIL import Image
 
 from stackgan.data.painted import make_dataset
@@ -26,8 +27,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 @pytest.fixture(scope='module')
 def dataset(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp('painted'))
-    lines = []
-    make_dataset(folder, IMAGES, SIDE, SEED, lines.append, workers=1)
+    with logged() as lines:
+        make_dataset(folder, IMAGES, SIDE, SEED, workers=1)
     assert len(lines) == 1 and '104 pictures of 96 species' in lines[0]
     return folder
 
@@ -105,7 +106,7 @@ def test_another_seed_draws_other_pictures():
 
 def test_fewer_pictures_than_species_are_refused(tmp_path):
     with pytest.raises(InputError, match='95 pictures for 96 species'):
-        make_dataset(str(tmp_path), 95, SIDE, SEED, print)
+        make_dataset(str(tmp_path), 95, SIDE, SEED)
     assert not os.listdir(str(tmp_path))
 
 

@@ -22,8 +22,8 @@ from stackgan.progress import Progress
 try:
     with Progress('work', %(lines)d, 'lines') as progress:
         for i in range(%(lines)d):
-            printing.say('line %%d ' %% i + 60 * 'x')
-            printing.complain('caption \\u65e5\\u672c')
+            printing.echo('line %%d ' %% i + 60 * 'x')
+            printing.echo_error('caption \\u65e5\\u672c')
             progress.advance(note='\\u65e5')
     print('\\u65e5\\u672c')
     warnings.warn('odd')
@@ -163,8 +163,8 @@ def test_an_answer_waits_for_its_reader():
     (ValueError('a\tb'), r'a\tb')])
 def test_no_character_is_shown_that_a_terminal_obeys(text, shown, capsys):
     assert printing.printable(text) == shown
-    printing.say(text)
-    printing.complain(text)
+    printing.echo(text)
+    printing.echo_error(text)
     assert capsys.readouterr() == (shown + '\n', shown + '\n')
 
 
@@ -184,8 +184,8 @@ def test_a_stream_that_fails_is_no_failure(monkeypatch):
     for stream in (Broken(), None, open(os.devnull)):
         monkeypatch.setattr(sys, 'stdout', stream)
         monkeypatch.setattr(sys, 'stderr', stream)
-        printing.say('x')
-        printing.complain('x')
+        printing.echo('x')
+        printing.echo_error('x')
         printing.show('x')
         with printing.silenced_errors():
             pass

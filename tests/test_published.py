@@ -185,14 +185,14 @@ def test_compat_draws_the_port_s_batches_of_different_captions(tmp_path):
     wanted = [SampleRequest('caption %d' % number, embedding, 0, {})
               for number, embedding in enumerate(embeddings)]
     with Sampler(folder_of(tmp_path, 1), 'last', 1, tiny_config().platform) as sampler:
-        write_samples(sampler, copies_plan(wanted, 5), str(tmp_path), print)
+        write_samples(sampler, copies_plan(wanted, 5), str(tmp_path))
         generated = np.concatenate([sampler.generate(wanted[:64], 5)[64],
                                     sampler.generate(wanted[64:] + wanted[:58], 5)[64][:6]])
         for few in (wanted[:63], wanted[:7] * 64, [wanted[0]]):
             with pytest.raises(InputError, match='64 images at once by their common statistics'):
                 sampler.generate(few, 5)
         with pytest.raises(InputError, match='here are 4 of 4 different captions'):
-            write_samples(sampler, copies_plan(wanted[:4], 5), str(tmp_path / 'few'), print)
+            write_samples(sampler, copies_plan(wanted[:4], 5), str(tmp_path / 'few'))
     written = [np.asarray(Image.open(str(tmp_path / '64' / ('%05d.png' % number))))
                for number in range(70)]
     assert np.array_equal(written, generated) and len(os.listdir(str(tmp_path / '64'))) == 70
@@ -204,12 +204,12 @@ def test_what_compat_cannot_do_is_refused(tmp_path, capsys):
     assert bring(tmp_path, 1, path, '--compat', 'ascend-port') == 0
     config = tiny_config(*DIMS)
     with pytest.raises(InputError, match='--compat ascend-port, whose batch norm'):
-        export(folder_of(tmp_path, 1), str(tmp_path), config.export, config.platform, print)
+        export(folder_of(tmp_path, 1), str(tmp_path), config.export, config.platform)
     prepared = make_prepared(tmp_path / 'prepared')
     embeddings = make_embeddings(tmp_path / 'embeddings', prepared, 64)
     os.makedirs(str(tmp_path / 'out'))
     with pytest.raises(InputError, match='supports sampling only; import it without'):
-        train_stage(2, config, prepared, embeddings, str(tmp_path / 'out'), print, NeverStop(),
+        train_stage(2, config, prepared, embeddings, str(tmp_path / 'out'), NeverStop(),
                     folder_of(tmp_path, 1))
 
 
@@ -234,7 +234,7 @@ def test_stage2_trains_an_imported_stage1_along(tmp_path):
     embeddings = make_embeddings(tmp_path / 'embeddings', prepared, 64)
     config = tiny_config(*DIMS + ['stage2.epochs=0.1', 'stage2.finetune_stage1=true'])
     os.makedirs(str(tmp_path / 'out'))
-    path = train_stage(2, config, prepared, embeddings, str(tmp_path / 'out'), print, NeverStop(),
+    path = train_stage(2, config, prepared, embeddings, str(tmp_path / 'out'), NeverStop(),
                        folder_of(tmp_path, 1))
     reader, differences = tf.train.load_checkpoint(os.path.join(path, 'model')), []
     for name in network_shapes(1, config.model):
@@ -259,7 +259,7 @@ def test_averages_are_what_is_exported(tmp_path):
         settings = tiny_config('export.weights=' + weights).export
         folder = tmp_path / weights
         folder.mkdir()
-        write_published(stage, str(folder), settings, 'original', print)
+        write_published(stage, str(folder), settings, 'original')
         theirs = tf.train.load_checkpoint(str(folder / 'model.ckpt'))
         ours = tf.train.load_checkpoint(os.path.join(stage, 'checkpoints/00000012/model'))
         name = 'stage1/generator/up2/moving_variance'

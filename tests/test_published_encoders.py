@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from char_cnn_rnn_oracle import Oracle
+from logged import logged
 from torch7_toy import Network, Storage, Tensor, Torch, Writer, save
 from toy import tiny_config
 
@@ -40,9 +41,9 @@ def in_our_layout(weights):
 
 
 def convert(path, folder, dim=7):
-    lines = []
     os.makedirs(str(folder))
-    convert_published(str(path), str(folder), dim, lines.append)
+    with logged() as lines:
+        convert_published(str(path), str(folder), dim)
     return lines
 
 

@@ -35,7 +35,7 @@ def trained(tmp_path_factory):
     stages = [str(folder / name) for name in ('stage1', 'stage2')]
     for stage in (1, 2):
         os.makedirs(stages[stage - 1])
-        train_stage(stage, tiny_config(*CONFIG), prepared, embeddings, stages[stage - 1], print,
+        train_stage(stage, tiny_config(*CONFIG), prepared, embeddings, stages[stage - 1],
                     NeverStop(), *([stages[0]] if stage == 2 else []))
     return [prepared, embeddings] + stages
 
@@ -80,7 +80,7 @@ def test_noise_depends_on_caption_copy_and_seed_alone():
 def test_files_and_index(trained, tmp_path):
     captions = [('a red bird', 0), ('a red bird', 1), ('a blue one', 0), ('a blue one', 1)]
     with sampler(trained) as one:
-        index = write_samples(one, copies_plan(wanted(*captions), 7), str(tmp_path), print)
+        index = write_samples(one, copies_plan(wanted(*captions), 7), str(tmp_path))
         generated = one.generate(wanted(*captions), 7)
     with open(str(tmp_path / 'samples.jsonl')) as stream:
         assert [json.loads(line) for line in stream] == index

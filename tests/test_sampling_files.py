@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from logged import logged
 from PIL import Image, ImageSequence
 
 from stackgan.files import files_below
@@ -55,8 +56,8 @@ def wanted(*captions):
 
 def write(folder, plan, **options):
     os.makedirs(str(folder), exist_ok=True)
-    said = []
-    write_samples(FakeSampler(**options), plan, str(folder), said.append)
+    with logged() as said:
+        write_samples(FakeSampler(**options), plan, str(folder))
     return said
 
 
@@ -181,7 +182,7 @@ def test_what_an_interrupted_process_drew_is_not_drawn_again(tmp_path):
         write(tmp_path / 'resumed', plan, dies_after=6)
     os.unlink(str(tmp_path / 'resumed' / '256' / '00004.png'))           # of the second batch
     sampler = FakeSampler()
-    write_samples(sampler, plan, str(tmp_path / 'resumed'), print)
+    write_samples(sampler, plan, str(tmp_path / 'resumed'))
     filling = [('a', 1)] * 2                                             # of the last batch
     assert sampler.generated == [('a', 1), ('a', 1), ('b', 1)] + [('b', 1)] * 4 + filling
     assert files_below(str(tmp_path / 'resumed')) == files_below(str(tmp_path / 'straight'))

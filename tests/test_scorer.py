@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from logged import logged
 from test_text_training import wait_for_checkpoint
 from toy import COLOURS, ROOT, NeverStop, make_prepared, tiny_config
 
@@ -30,9 +31,9 @@ SCORER = ['scorer.split=train', 'scorer.side=32', 'scorer.filters=4', 'scorer.bl
 def train(folder, prepared, *settings, **more):
     config = tiny_config(*(SCORER + list(settings)))
     os.makedirs(folder, exist_ok=True)
-    lines = []
-    train_scorer(prepared, folder, config.scorer, config.platform, lines.append,
-                 more.get('stop', NeverStop()))
+    with logged() as lines:
+        train_scorer(prepared, folder, config.scorer, config.platform,
+                     more.get('stop', NeverStop()))
     return lines
 
 

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from logged import logged
 from PIL import Image
 from test_scorer import SCORER, train
 from toy import COLOURS, NeverStop, draw_image, make_embeddings, make_prepared, tiny_config
@@ -41,7 +42,7 @@ def run(tmp_path_factory):
         os.makedirs(found[name])
     train(found['scorer'], found['prepared'], 'scorer.steps=100')
     train_stage(1, tiny_config(*SETTINGS), found['prepared'], found['embeddings'],
-                found['stage1'], print, NeverStop())
+                found['stage1'], NeverStop())
     return found
 
 
@@ -73,9 +74,9 @@ def good_images(count, colours=ALL_COLOURS, seed=9):
 
 def score(images, run, folder, *settings):
     os.makedirs(str(folder))
-    lines = []
-    score_folder(images, run, str(folder), [], tiny_config(*(SETTINGS + list(settings))), DIGESTS,
-                 lines.append)
+    with logged() as lines:
+        score_folder(images, run, str(folder), [], tiny_config(*(SETTINGS + list(settings))),
+                     DIGESTS)
     return lines_of(folder), lines
 
 
@@ -143,9 +144,8 @@ def checkpoints(run, *names):
 
 def score_steps(run, folder, *names, **more):
     os.makedirs(str(folder), exist_ok=True)
-    lines = []
     score_checkpoints(checkpoints(run, *names), run, str(folder), more.get('earlier', []),
-                      tiny_config(*(SETTINGS + more.get('settings', []))), DIGESTS, lines.append)
+                      tiny_config(*(SETTINGS + more.get('settings', []))), DIGESTS)
     return lines_of(folder)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import skip_thought_toy
 from export_toy import finished_stage, run
+from logged import attach
 from PIL import Image
 from serve_toy import RUN, SETTINGS, finish, make_volume
 from toy import ROOT, TINY, tiny_config
@@ -56,10 +57,11 @@ def volume(tmp_path_factory):
 def client_of(volume, has_tensorflow=True, **limits):
     """A client of the application; `lines` has what it says."""
     lines = []
+    attach(lines)
     runs = Runs(str(volume), read_manifest)
     runs._has_tensorflow = has_tensorflow
     service = make_service(runs, tiny_config().platform, Limits(**dict({'rate': 10000}, **limits)),
-                           {'stackgan': '0'}, RUN, lines.append)
+                           {'stackgan': '0'}, RUN)
     SERVICES.append(service)
     app = create_app(service)
     client = app.test_client()
@@ -446,7 +448,7 @@ def test_a_run_with_the_skip_thought_encoder_needs_no_tensorflow(tmp_path):
     files = skip_thought_toy.make(tmp_path / 'weights', uni=8, bi=4)
     finished_stage(tmp_path, 2)
     finish(tmp_path, 'train-text-encoder', lambda config: run_folder(config, 'text-encoder'),
-           lambda work: describe_skip_thought(files, files, work.folder, 16, print))
+           lambda work: describe_skip_thought(files, files, work.folder, 16))
     assert run(export.JOB, tmp_path, tiny_config(*SETTINGS[len(TINY):])) == 0
     client = client_of(tmp_path, has_tensorflow=False)
     assert client.get('/api/runs').get_json()['runs'][0]['encoder'] == 'skip-thought'
@@ -542,7 +544,7 @@ def test_a_model_that_cannot_be_opened_keeps_no_encoder(tmp_path, volume, monkey
     monkeypatch.setattr(models, 'open_encoder', opened)
     run = Runs(str(tmp_path / 'volume'), read_manifest).get(RUN)
     with pytest.raises(Refusal) as refused:
-        models.Models(tiny_config().platform, 3, print).generate(
+        models.Models(tiny_config().platform, 3).generate(
             run, GenerateRequest(RUN, 'a', 0, 1))
     assert refused.value.status == 503 and len(closed) == 1
 

@@ -164,7 +164,7 @@ def impatient(tmp_path, monkeypatch):
     for name in ('READ_SECONDS', 'IDLE_SECONDS', 'SEND_SECONDS'):
         monkeypatch.setattr(connections, name, 0.5)
     service = make_service(Runs(str(tmp_path), lambda folder: None), tiny_config().platform,
-                           Limits(), {}, RUN, print)
+                           Limits(), {}, RUN)
     server = Server(create_app(service), service, '127.0.0.1', 0)
     server.start()
     yield server

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from logged import attach
 from serve_toy import RUN, Served, make_volume
 from toy import tiny_config
 
@@ -217,7 +218,8 @@ def test_a_worker_that_is_killed_or_stands_still_is_replaced(whole):
 def run_of(program, **limits):
     limits = Limits(**dict({'drawing_seconds': 0.5}, **limits))
     said = []
-    worker = Worker(tiny_config().platform, limits, said.append, (sys.executable, '-c', program))
+    attach(said)
+    worker = Worker(tiny_config().platform, limits, (sys.executable, '-c', program))
     worker.said = said
     return worker
 
@@ -266,7 +268,7 @@ def test_a_worker_that_cannot_be_started_is_no_fault_of_a_run():
 
 def test_what_a_worker_says_is_short_and_printable():
     worker = run_of(BEGINS + 'frames.write(1, frames.packed({"refused": [503, "a\\x1b[1m" * 999, '
-                    '30],"said": ["\\x1b]0;x\\x07\\nserve: ok" * 99, 7]})); time.sleep(1000)')
+                    '30],"log": ["\\x1b]0;x\\x07\\nserve: ok" * 99, 7]})); time.sleep(1000)')
     with pytest.raises(Refusal) as refused:
         worker.generate(RUNNING, ASKED)
     assert str(refused.value).isprintable() and len(str(refused.value)) <= 400
@@ -316,8 +318,9 @@ def test_a_run_that_rests_holds_nobody_up(whole, tmp_path):
     for name in (RUN, HOSTILE):
         shutil.copytree(str(whole / 'runs' / RUN), str(tmp_path / 'runs' / name))
     lines = []
+    attach(lines)
     service = make_service(Runs(str(tmp_path), read_manifest), tiny_config().platform, Limits(), {},
-                           RUN, lines.append)
+                           RUN)
     client, generate = create_app(service).test_client(), service.worker.generate
 
     def ended(run, asked):

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from logged import logged
 from nltk.tokenize import TreebankWordTokenizer
 from nltk.tokenize.punkt import PunktSentenceTokenizer
 from onnx import TensorProto, helper
@@ -27,9 +28,8 @@ DIM = 8 + 5 + 5
 
 def describe(files, folder, dim=DIM):
     os.makedirs(str(folder), exist_ok=True)
-    lines = []
-    describe_skip_thought(files, os.path.relpath(files, str(folder)), str(folder), dim,
-                          lines.append)
+    with logged() as lines:
+        describe_skip_thought(files, os.path.relpath(files, str(folder)), str(folder), dim)
     return lines
 
 

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from logged import logged
 from toy import ROOT, NeverStop, make_prepared, tiny_config
 
 from stackgan.auxiliary_training import learning_rate
@@ -28,9 +29,9 @@ TEXT = ['text.filters=[12, 12, 16]', 'text.image_filters=4', 'text.batch_size=4'
 
 def train(folder, prepared, *settings, **more):
     config = tiny_config(*(TEXT + list(settings)))
-    lines = []
-    train_text_encoder(prepared, folder, config.text, config.model.embedding_dim, 0,
-                       config.platform, lines.append, more.get('stop', NeverStop()))
+    with logged() as lines:
+        train_text_encoder(prepared, folder, config.text, config.model.embedding_dim, 0,
+                           config.platform, more.get('stop', NeverStop()))
     return lines
 
 
@@ -96,7 +97,7 @@ def test_records(encoder_folder):
 
 
 def test_embeddings_are_standardised_over_the_training_captions(prepared, encoder_folder, tmp_path):
-    embed_dataset(prepared, encoder_folder, str(tmp_path), tiny_config().platform, print)
+    embed_dataset(prepared, encoder_folder, str(tmp_path), tiny_config().platform)
     rows = {name: np.load(str(tmp_path / (name + '.npy'))) for name in ('train', 'test')}
     assert rows['train'].shape == (72, 16) and rows['train'].dtype == np.float32
     assert np.abs(rows['train'].mean(0)).max() < 1e-3

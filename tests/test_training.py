@@ -39,7 +39,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope='module')
 def stage1_folder(data, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp('stage1'))
-    train_stage(1, tiny_config(*STEPS), data[0], data[1], folder, print, NeverStop())
+    train_stage(1, tiny_config(*STEPS), data[0], data[1], folder, NeverStop())
     return folder
 
 
@@ -322,18 +322,18 @@ def test_finished_training_can_be_extended(data, tmp_path):
     longer, straight = str(tmp_path / 'longer'), str(tmp_path / 'straight')
     for folder, epochs in ((longer, 2), (longer, 4), (straight, 4)):
         os.makedirs(folder, exist_ok=True)
-        train_stage(1, tiny_config('stage1.epochs=%d' % epochs), data[0], data[1], folder, print,
+        train_stage(1, tiny_config('stage1.epochs=%d' % epochs), data[0], data[1], folder,
                     NeverStop())
     assert outcome(longer)[0] == outcome(straight)[0]
     with pytest.raises(InputError, match='trained for 12 steps, more than the 6 .*stage1.epochs'):
-        train_stage(1, tiny_config('stage1.epochs=2'), data[0], data[1], longer, print,
+        train_stage(1, tiny_config('stage1.epochs=2'), data[0], data[1], longer,
                     NeverStop())
 
 
 def test_keeps_the_newest_and_the_best(data, tmp_path):
     config = tiny_config('stage1.epochs=4', 'train.checkpoint_every_steps=1',
                          'train.keep_checkpoints=2')
-    train_stage(1, config, data[0], data[1], str(tmp_path), print, NeverStop())
+    train_stage(1, config, data[0], data[1], str(tmp_path), NeverStop())
     store = Checkpoints(str(tmp_path / 'checkpoints'), 2)
     steps = [read_facts(path)['step'] for path in store.all()]
     with open(str(tmp_path / 'stats.jsonl')) as stream:
@@ -346,7 +346,7 @@ def test_keeps_the_newest_and_the_best(data, tmp_path):
 
 def test_stage2_starts_from_stage1_with_its_statistics(data, stage1_folder, tmp_path):
     config = tiny_config(*STEPS2)
-    train_stage(2, config, data[0], data[1], str(tmp_path), print, NeverStop(), stage1_folder)
+    train_stage(2, config, data[0], data[1], str(tmp_path), NeverStop(), stage1_folder)
     path = Checkpoints(stage1_folder + '/checkpoints', None).last() + '/model'
     theirs = tf.train.load_checkpoint(path)
     ours = tf.train.load_checkpoint(
@@ -361,7 +361,7 @@ def test_stage2_starts_from_stage1_with_its_statistics(data, stage1_folder, tmp_
 def test_a_checkpoint_of_other_dimensions_is_refused(data, stage1_folder, tmp_path):
     config = tiny_config('model.generator_filters=12', *STEPS2)
     with pytest.raises(InputError, match=r'other dimensions: .*stage1/generator/\S+ \[.*wanted'):
-        train_stage(2, config, data[0], data[1], str(tmp_path), print, NeverStop(), stage1_folder)
+        train_stage(2, config, data[0], data[1], str(tmp_path), NeverStop(), stage1_folder)
 
 
 def test_divergence_names_the_step_and_the_last_good_checkpoint(data, tmp_path):
@@ -377,7 +377,7 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(data, tmp_path):
     np.save(str(tmp_path / 'embeddings' / 'test.npy'), np.load(data[1] + '/test.npy'))
     with pytest.raises(StackganError, match=r'is (nan|inf) at step 3, the training has diverged; '
                                             r'the last good checkpoint is \S+/00000002'):
-        train_stage(1, config, data[0], str(tmp_path / 'embeddings'), folder, print, NeverStop())
+        train_stage(1, config, data[0], str(tmp_path / 'embeddings'), folder, NeverStop())
     last = Checkpoints(folder + '/checkpoints', None).last()
     reader = tf.train.load_checkpoint(last + '/model')
     assert all(np.isfinite(reader.get_tensor(name)).all() for name in variables_of(last))

@@ -144,7 +144,7 @@ def test_what_systems_leave_in_archives_is_not_unpacked(tmp_path):
     raw = make_cub(tmp_path / 'raw', 8)
     before = files_below(raw)
     archive = pack(tmp_path / 'birds.zip', spoilt(raw), 'birds/')
-    unpack(archive, cub_pieces(settings()), str(tmp_path / 'out'), print)
+    unpack(archive, cub_pieces(settings()), str(tmp_path / 'out'))
     assert files_below(str(tmp_path / 'out')) == before
 
 
@@ -153,7 +153,7 @@ def test_a_raw_folder_with_loops_and_junk_still_finds_what_lies_deeper(tmp_path)
     os.symlink('../..', os.path.join(raw, 'loop'))
     os.symlink('Data', str(tmp_path / 'raw' / 'again'))
     spoilt(str(tmp_path / 'raw'))
-    view = view_raw(str(tmp_path / 'raw'), cub_pieces(settings()), str(tmp_path / 'scratch'), print)
+    view = view_raw(str(tmp_path / 'raw'), cub_pieces(settings()), str(tmp_path / 'scratch'))
     assert len(read_plan(str(tmp_path / 'raw'), settings(), view.folder).splits['train']) == 6
 
 

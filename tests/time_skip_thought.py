@@ -22,7 +22,7 @@ def main(folder):
     words = ['w%d' % number for number in range(WORDS - 1)] + ['UNK']
     if not os.path.exists(os.path.join(folder, 'bi_skip.npz.pkl')):
         make(folder, words, inputs=620, uni=2400, bi=1200)
-    describe_skip_thought(folder, '.', folder, 4800, print)
+    describe_skip_thought(folder, '.', folder, 4800)
     random = np.random.RandomState(0)
     captions = [' '.join(words[i] for i in random.randint(0, WORDS, random.randint(8, 23)))
                 for _ in range(CAPTIONS)]

@@ -22,7 +22,7 @@ def main(arguments):
     remove_unfinished(folder)                               # as the job contract does
     try:
         with handled() as stop:
-            train_stage(int(stage), config, prepared, embeddings, folder, print, stop, *rest)
+            train_stage(int(stage), config, prepared, embeddings, folder, stop, *rest)
     except Interrupted as signal:
         print('interrupted', signal)
         return 130

@@ -18,7 +18,7 @@ def main(folder, prepared, *settings):
     from stackgan.scoring.scorer_training import train_scorer  # loads TensorFlow
     try:
         with handled() as stop:
-            train_scorer(prepared, folder, config.scorer, config.platform, print, stop)
+            train_scorer(prepared, folder, config.scorer, config.platform, stop)
     except Interrupted as signal:
         print('interrupted', signal)
         return 130

@@ -19,7 +19,7 @@ def main(folder, prepared, *settings):
     try:
         with handled() as stop:
             train_text_encoder(prepared, folder, config.text, config.model.embedding_dim,
-                               config.run.seed, config.platform, print, stop)
+                               config.run.seed, config.platform, stop)
     except Interrupted as signal:
         print('interrupted', signal)
         return 130

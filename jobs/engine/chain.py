@@ -7,7 +7,7 @@ import sys
 import time
 
 from stackgan.errors import InputError, Interrupted
-from stackgan.printing import complain, printable, say, show
+from stackgan.printing import echo, echo_error, printable, show
 from stackgan.progress import duration
 
 from .. import (
@@ -115,7 +115,7 @@ def run_jobs(
             continue
         code = run_one(job)
         if code:
-            complain('run: %s ended with exit code %d, the rest was not run%s'
+            echo_error('run: %s ended with exit code %d, the rest was not run%s'
                      % (job.name, code, hint(job)))
             return code
         ran.append(job.name)
@@ -125,16 +125,16 @@ def run_jobs(
 
 def say_not_run(job, state):
     """Says why a job is passed over."""
-    say('{}: {}'.format(job.name, 'up to date' if state.word == 'done' else
+    echo('{}: {}'.format(job.name, 'up to date' if state.word == 'done' else
                     'not needed: ' + state.reason))
 
 
 def say_done(ran, seconds):
     """Says what a chain did."""
     if ran:
-        say('run: {} done in {}'.format(', '.join(ran), duration(seconds)))
+        echo('run: {} done in {}'.format(', '.join(ran), duration(seconds)))
     else:
-        say('run: all is up to date')
+        echo('run: all is up to date')
 
 
 def _run_process(name, arguments):

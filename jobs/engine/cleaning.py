@@ -4,7 +4,7 @@ import os
 
 from stackgan.errors import MissingRequirement, StackganError
 from stackgan.file_systems import empty, remove
-from stackgan.printing import complain, say
+from stackgan.printing import echo, echo_error
 
 from .compose import Project
 from .contract import folder_of
@@ -23,12 +23,12 @@ def clean_containers(environment):
     try:
         Project(environment).call('--profile', '*', 'down', '--remove-orphans')
     except MissingRequirement as error:
-        say(f'clean: no containers: {error}')
+        echo(f'clean: no containers: {error}')
     except StackganError as error:
-        complain(f'clean: error: the containers are not removed: {error}')
+        echo_error(f'clean: error: the containers are not removed: {error}')
         return error.exit_code
     else:
-        say('clean: the containers of the project are removed; its data is kept')
+        echo('clean: the containers of the project are removed; its data is kept')
     return 0
 
 
@@ -42,17 +42,17 @@ def clean_output(job, config, volume):
     folder = folder_of(job, config, volume)
     found = _found(named, folder)
     if not found:
-        say(f'clean: {job.name} has no output in {volume}')
+        echo(f'clean: {job.name} has no output in {volume}')
         return
     check_place(named)
     with locked(folder, 'clean'):
         for path in _found(named, folder):
             if path == folder and os.path.islink(named):
                 empty(path)
-                say(f'clean: removed what is in {path}; the link {named} stays')
+                echo(f'clean: removed what is in {path}; the link {named} stays')
             else:
                 remove(path)
-                say(f'clean: removed {path}')
+                echo(f'clean: removed {path}')
 
 
 def _found(named, folder):

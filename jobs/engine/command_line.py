@@ -11,7 +11,7 @@ from stackgan.config.loading import marked_yaml
 from stackgan.config.places import SHIPPED, find_config
 from stackgan.errors import ConfigError, Interrupted, StackganError
 from stackgan.files import user_path
-from stackgan.printing import complain, printable, say, show
+from stackgan.printing import echo, echo_error, printable, show
 from stackgan.progress import duration
 
 from .. import serve
@@ -43,10 +43,10 @@ def main(arguments=None):
         volume = _volume(options.data)
         return options.act(options, config, volume)
     except StackganError as error:
-        complain(f'{options.command}: error: {error}')
+        echo_error(f'{options.command}: error: {error}')
         return error.exit_code
     except OSError as error:
-        complain(f'{options.command}: error: {explain(error, options.data, None)}')
+        echo_error(f'{options.command}: error: {explain(error, options.data, None)}')
         return exit_code_of(error, options.data)
     except KeyboardInterrupt:
         return Interrupted.exit_code
@@ -182,7 +182,7 @@ def _run(options, config, volume):
         return _dry_run(config, volume, chain.until(options.until, config, volume))
     environment = compose.variables(find_config(options.config), options.set, volume)
     where, why = _choose(options, environment, config, volume)
-    say('run: {}{}'.format(where, ', because ' + why if why else ''))
+    echo('run: {}{}'.format(where, ', because ' + why if why else ''))
     if where == 'docker':
         return docker_runner.run_chain(config, volume, options.until, environment,
                                       options.restart)

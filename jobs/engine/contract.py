@@ -40,7 +40,6 @@ class Work(NamedTuple):
     folder: str                     # absolute path of the folder to write; may hold earlier work
     inputs: Dict[str, str]          # absolute path of each input, by name
     settings: dict                  # what the job's `settings` gave
-    say: Callable[[str], None]      # prints a line and logs it
     stop: Any                       # jobs.signals.Stop
     notes: dict                     # of the manifest: what else a reader of the output must know
 

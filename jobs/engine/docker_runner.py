@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 
 from stackgan.errors import ConfigError, Interrupted, MissingRequirement, StackganError
-from stackgan.printing import complain, relay, say
+from stackgan.printing import echo, echo_error, relay
 from stackgan.progress import duration
 
 from . import chain
@@ -110,7 +110,7 @@ def check(client, project, jobs, config, volume):
     with engine_errors('the check before the chain'):
         missing = missing_images(client, project, services)
     if missing:
-        say('run: building {}'.format(', '.join(missing)))
+        echo('run: building {}'.format(', '.join(missing)))
         project.build(missing)
 
 
@@ -182,7 +182,7 @@ def run_service(client, project, name):
             return _follow(container, name)
         except Interrupted:
             grace = _seconds(project.services[name].get('stop_grace_period', '10s'))
-            complain(f'run: stopping {name}, which saves what it has (up to {duration(grace)})')
+            echo_error(f'run: stopping {name}, which saves what it has (up to {duration(grace)})')
             container.stop(timeout=grace)
             raise
         finally:
@@ -220,10 +220,10 @@ def _follow(container, name):
     printer.join(timeout=10)
     container.reload()
     if container.attrs['State']['OOMKilled']:
-        complain(f'{name}: error: out of memory (killed); raise STACKGAN_MEMORY or lower '
+        echo_error(f'{name}: error: out of memory (killed); raise STACKGAN_MEMORY or lower '
                  'train.batch_size')
     elif code > 128 and code != Interrupted.exit_code:
-        complain('%s: error: killed by signal %d; what is done is kept' % (name, code - 128))
+        echo_error('%s: error: killed by signal %d; what is done is kept' % (name, code - 128))
     return code if code in (0, 1, 2, 3, Interrupted.exit_code) else 1
 
 

@@ -1,6 +1,7 @@
 """Running one job: check, lock, work in a sibling folder, manifest, name."""
 
 import errno
+import logging
 import os
 import platform as machine
 import sys
@@ -16,39 +17,21 @@ from stackgan.files import atomic_write, digest_of_file, files_below, remove_unf
 from stackgan.integrity import forget, settle
 from stackgan.manifests import MANIFEST, look_at
 from stackgan.platforms.cores import load_tensorflow
-from stackgan.printing import complain, complain_of_failure, printable, say
+from stackgan.printing import echo_traceback
 
 from .content import content_of
 from .contract import REQUEST, Work, differences, folder_of, request_of
 from .locks import locked
+from .logs import Log, attached
 from .places import check_place
 from .replacing import asked_to_restart, check_replacing
 from .resuming import request_in, resume_from
 from .signals import handled
 from .verify import check_inputs
 
+logger = logging.getLogger(__name__)
+
 UNRECORDED = (MANIFEST, REQUEST, 'log.txt')
-
-
-class Log:
-    """Prints lines and appends them to a file; a log that cannot be written stops nothing."""
-
-    def __init__(self, name):
-        self.name = name
-        self.path = None
-
-    def say(self, text):
-        say(f'{self.name}: {text}')
-        self.write(printable(text))
-
-    def write(self, text):
-        if self.path:
-            try:
-                with open(self.path, 'a', encoding='utf-8', errors='backslashreplace') as stream:
-                    stamp = datetime.now().strftime('%Y-%m-%d %H:%M:%S')
-                    stream.write('{}  {}\n'.format(stamp, text.rstrip('\n')))
-            except OSError:
-                pass
 
 
 def execute(
@@ -59,6 +42,11 @@ def execute(
 ):
     """Brings a job's output up to date and returns the exit code. Prints every outcome."""
     log = Log(job.name)
+    with attached(log):
+        return _exit_code(job, config, volume, options, log)
+
+
+def _exit_code(job, config, volume, options, log):
     try:
         with handled() as stop:
             job = job.variant(job, options)
@@ -66,24 +54,17 @@ def execute(
             _execute(job, config, volume, options, log, stop)
         return 0
     except Interrupted as signal:
-        log.say(f'interrupted by {signal}; what is done is kept, run the same command to resume')
+        logger.info(f'interrupted by {signal}; what is done is kept, run the same command to resume')
         return Interrupted.exit_code
     except StackganError as error:
-        _complain(log, str(error))
+        logger.error(str(error))
         return error.exit_code
     except Exception as error:                 # a failure of the job itself
         log.write(traceback.format_exc())
-        _complain(log, explain(error, volume, log.path))
+        logger.error(explain(error, volume, log.path))
         if log.path is None and not isinstance(error, OSError):
-            complain_of_failure()
+            echo_traceback()
         return exit_code_of(error, volume)
-
-
-def _complain(log, text):
-    prefix = log.name + ': '
-    text = text[len(prefix):] if text.startswith(prefix) else text
-    complain(f'{log.name}: error: {text}')
-    log.write('error: ' + printable(text))
 
 
 def explain(error, volume, log_path):
@@ -122,7 +103,8 @@ def exit_code_of(error, volume):
 def _execute(job, config, volume, options, log, stop):
     reason = job.not_needed(config, volume)
     if reason:
-        return log.say('not needed: ' + reason)
+        logger.info(f'not needed: {reason}')
+        return
     check_place(os.path.join(volume, job.output(config)))
     folder = folder_of(job, config, volume)
     check_place(folder + '.partial')
@@ -135,11 +117,13 @@ def _execute(job, config, volume, options, log, stop):
                 and job.is_complete(folder, config, volume))
 
     if is_done():
-        return log.say(f'up to date: {folder}')
+        logger.info(f'up to date: {folder}')
+        return
     with locked(folder, job.name):
         _finish_interrupted_commit(job, folder)
         if is_done():                                      # by whoever held the lock
-            return log.say(f'up to date: {folder}')
+            logger.info(f'up to date: {folder}')
+            return
         forget()
         check_inputs(job, config, volume)
         partial = _prepare_partial(job, folder, request, options, log)
@@ -149,12 +133,12 @@ def _execute(job, config, volume, options, log, stop):
         started, notes = time.monotonic(), {}
         before = request_in(partial)['seconds']
         job.run(Work(config, volume, partial, _input_paths(job, config, volume),
-                     job.settings(config), log.say, stop, notes))
+                     job.settings(config), stop, notes))
         settle(stop)
         with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:
             stream.write(to_yaml(config))
         seconds = time.monotonic() - started
-        log.say(f'done in {seconds:.1f} s: {folder}')
+        logger.info(f'done in {seconds:.1f} s: {folder}')
         _write_manifest(job, folder, request, notes, before + seconds)
         _commit(job, folder, keep_previous=job.precious or (job.resumes and options.restart))
         log.path = os.path.join(folder, 'log.txt')
@@ -183,7 +167,7 @@ def _prepare_partial(job, folder, request, options, log):
         os.makedirs(partial)
     else:
         check_replacing(job, folder, request)
-        if resume_from(job, folder, request, options.force, log.say):
+        if resume_from(job, folder, request, options.force):
             seconds = (look_at(folder).manifest or {}).get('seconds', 0.0)
         else:
             os.makedirs(partial)

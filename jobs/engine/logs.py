@@ -1,15 +1,65 @@
-"""The log of a job, wherever it runs or ran: it lies in the job's output."""
+"""The log of a job: what the library logs, on the terminal and in a file of the output."""
 
+import logging
 import os
 import time
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Iterator, Optional
 
 from stackgan import printing
 from stackgan.errors import InputError
+from stackgan.printing import echo, echo_error, printable
 
 from .contract import folder_of
 from .locks import is_locked
 
 POLL_SECONDS = 0.5
+
+
+class Log(logging.Handler):
+    """Shows messages and appends them to a file; a log that cannot be written stops nothing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.prefix = name + ': '                # of the job
+        self.path: Optional[str] = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text, prefix = record.getMessage(), self.prefix
+        text = text[len(prefix):] if text.startswith(prefix) else text
+        if record.levelno >= logging.WARNING:
+            text = f'{record.levelname.lower()}: {text}'
+        show = echo_error if record.levelno >= logging.ERROR else echo
+        show(prefix + text)
+        self.write(printable(text))
+
+    def write(self, text: str) -> None:
+        if self.path:
+            try:
+                with open(self.path, 'a', encoding='utf-8', errors='backslashreplace') as stream:
+                    stamp = datetime.now().strftime('%Y-%m-%d %H:%M:%S')
+                    stream.write('{}  {}\n'.format(stamp, text.rstrip('\n')))
+            except OSError:
+                pass
+
+
+@contextmanager
+def attached(handler: logging.Handler) -> Iterator[None]:
+    """Within, `handler` and no other gets what the library and the jobs log."""
+    loggers = [logging.getLogger(name) for name in ('stackgan', __name__.split('.')[0])]
+    before = [(each, each.level, each.propagate) for each in loggers]
+    for each in set(loggers):
+        each.addHandler(handler)
+        each.setLevel(logging.INFO)
+        each.propagate = False                   # other libraries put handlers of theirs on the root
+    try:
+        yield
+    finally:
+        for each, level, propagate in before:
+            each.removeHandler(handler)
+            each.setLevel(level)
+            each.propagate = propagate
 
 
 def show(job, config, volume, follow):

@@ -1,7 +1,8 @@
 """Going on from a finished output: a longer training, or one that lost some of its files."""
 
+import logging
 import os
-from typing import Callable, Dict, Optional
+from typing import Dict, Optional
 
 from stackgan.errors import InputError
 from stackgan.file_systems import remove
@@ -10,6 +11,8 @@ from stackgan.integrity import OTHER_BYTES, copy_checked, damaged_files
 from stackgan.manifests import MANIFEST, Output, is_request, look_at
 
 from .contract import REQUEST, differences
+
+logger = logging.getLogger(__name__)
 
 CHECKPOINTS = 'checkpoints/'
 ANEW = 'pass --restart to train it anew (it is kept as %s.previous)'
@@ -29,7 +32,6 @@ def resume_from(
         folder: str,                     # of the output
         request: dict,                   # what the job is asked now
         force: bool,                     # it was asked to run although it is done
-        say: Callable[[str], None],
 ) -> bool:
     """Makes <folder>.partial from what is whole of a finished output; False: there is nothing.
 
@@ -51,10 +53,10 @@ def resume_from(
         return False                                      # stale
     grows = bool(differences(old, request))
     if not job.resumes:
-        return output.is_whole and grows and not force and _copy(job, folder, output, say)
+        return output.is_whole and grows and not force and _copy(job, folder, output)
     if output.is_whole and not grows and not _is_damaged(job, folder, output.manifest):
         return False                                      # asked to make it again
-    return _copy(job, folder, output, say)
+    return _copy(job, folder, output)
 
 
 def _is_damaged(job, folder, manifest):
@@ -67,7 +69,7 @@ def _is_damaged(job, folder, manifest):
     return False
 
 
-def _copy(job, folder: str, output: Output, say) -> bool:
+def _copy(job, folder: str, output: Output) -> bool:
     """Copies what is whole, under the name only when all of it is there."""
     building, partial = folder + '.partial.copy', folder + '.partial'
     remove(building)
@@ -81,14 +83,14 @@ def _copy(job, folder: str, output: Output, say) -> bool:
             raise InputError(f'{folder}: {_few(texts)}, and no whole checkpoint is left to resume '
                              f'from; put back '
                              f'what is missing, choose another run.name, or {ANEW % folder}')
-        say(f'{folder}: {_few(texts)}; it will be made again')
+        logger.warning(f'{folder}: {_few(texts)}; it will be made again')
         return False
     if texts:
-        say(f'{folder}: {_few(texts)}; resumes from its newest whole checkpoint; lost records of '
+        logger.warning(f'{folder}: {_few(texts)}; resumes from its newest whole checkpoint; lost records of '
             f'steps between are '
             'not made again')
     else:
-        say(f'extends the finished output in {folder}')
+        logger.info(f'extends the finished output in {folder}')
     os.rename(building, partial)
     return True
 

@@ -13,7 +13,7 @@ from typing import Dict, List, NamedTuple, Tuple
 from stackgan.errors import InputError, Interrupted
 from stackgan.integrity import damage, damaged_files
 from stackgan.manifests import MANIFEST, Output, look_at
-from stackgan.printing import complain, say
+from stackgan.printing import echo, echo_error
 from stackgan.progress import Progress
 
 from .chain import BY_NAME
@@ -60,18 +60,18 @@ def verify(
         with handled():
             faults = _read(found, volume)
     except Interrupted as signal:
-        say(f'verify: interrupted by {signal}; nothing was changed')
+        echo(f'verify: interrupted by {signal}; nothing was changed')
         return Interrupted.exit_code
     for path, output in found:
         if not faults[path]:
-            say('verify: %s is whole: %d files, %.1f MiB'
+            echo('verify: %s is whole: %d files, %.1f MiB'
                 % (path, len(_files(output)), _bytes(output) / MEBIBYTE))
     damaged = [each for each in found if faults[each.path]]
     for path, output in damaged:
         for text in faults[path]:
-            complain(f'verify: error: {path}/{text}')
-        complain(f'verify: error: {_advice(path, output)}')
-    say('verify: %d of %d outputs are whole' % (len(found) - len(damaged), len(found)))
+            echo_error(f'verify: error: {path}/{text}')
+        echo_error(f'verify: error: {_advice(path, output)}')
+    echo('verify: %d of %d outputs are whole' % (len(found) - len(damaged), len(found)))
     return 1 if damaged else 0
 
 

@@ -6,6 +6,7 @@ names that this module makes, and numbers and sizes are bounded.
 
 import errno
 import gzip
+import logging
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ from stackgan.data.layouts.common import is_plain_name, some
 from stackgan.data.walking import is_junk
 from stackgan.errors import InputError, StackganError
 from stackgan.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = ('.zip', '.tgz', '.tar.gz', '.tar')
 MAX_MEMBERS = 500000                # CUB-200-2011 has 12,005
@@ -47,7 +50,6 @@ def unpack(
         path,          # the archive
         pieces,        # layouts.pieces.Piece that are wanted of it
         folder,        # made here; takes its name when all is in it, so it is whole or absent
-        say,           # prints a line
 ):
     """Unpacks the pieces that an archive has to their places below `folder`.
 
@@ -65,7 +67,8 @@ def unpack(
             _unpack_file(inner, take)
             os.unlink(inner)
     if take.links:
-        say('%s: %d links and devices in it were left out (%s); unpack it yourself to have them'
+        logger.info('%s: %d links and devices in it were left out (%s); unpack it yourself to have '
+                    'them'
             % (os.path.basename(path), len(take.links), some(take.links)))
     os.rename(temporary, folder)
 

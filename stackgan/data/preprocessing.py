@@ -5,6 +5,7 @@ starts with the first shard that has none, and its output is that of a job that 
 file written is dataset.json.
 """
 
+import logging
 import os
 import shutil
 import time
@@ -29,6 +30,8 @@ from stackgan.files import atomic_write, digest_of, read_json, write_json, write
 from stackgan.platforms.cores import available_cores
 from stackgan.progress import Progress
 
+logger = logging.getLogger(__name__)
+
 BLOCK_IMAGES = 32            # images in one task of a worker
 UNFINISHED = 'unfinished'    # folder of the records of finished shards, until all is done
 
@@ -47,23 +50,22 @@ def preprocess(
         folder,        # folder to write; may hold what an interrupted call with the same arguments
                        # left
         settings,      # config Data
-        say,           # prints a line
 ):
     """Prepares a dataset. Raises InputError where the raw dataset or too much of it is bad."""
     scratch = os.path.join(folder, UNFINISHED)
     os.makedirs(scratch, exist_ok=True)
-    view = view_raw(raw, PIECES[settings.layout](settings), scratch, say)
+    view = view_raw(raw, PIECES[settings.layout](settings), scratch)
     with view.named():
         plan = read_plan(raw, settings, view.folder)
         for remark in plan.remarks:
-            say(remark)
+            logger.info(remark)
         plan, brought = gather(view.folder, plan, os.path.join(scratch, 'embeddings'))
     digest = _digest(plan, settings)
     if not _is_finished(folder, digest):
         shards = _plan_shards(plan, settings)
-        records = _make_shards(shards, view.folder, folder, settings, say)
+        records = _make_shards(shards, view.folder, folder, settings)
         good, bad = _sort_out(plan, shards, records)
-        _judge(plan, good, bad, folder, settings, say)
+        _judge(plan, good, bad, folder, settings)
         _write_tables(folder, plan, good, brought)
         write_report(os.path.join(folder, 'report.json'), plan, good, records, bad, digest)
         write_contact_sheet(os.path.join(folder, 'contact-sheet.png'), folder, settings.name,
@@ -71,7 +73,7 @@ def preprocess(
         _write_description(folder, plan, settings, good, shards, records, brought)
     shutil.rmtree(scratch)
     for line in report_lines(read_json(os.path.join(folder, 'report.json'))):
-        say(line)
+        logger.info(line)
 
 
 def _crop_of(settings):
@@ -130,7 +132,7 @@ def _finished_record(folder, shard):
     return record if whole else None
 
 
-def _make_shards(shards, raw, folder, settings, say):
+def _make_shards(shards, raw, folder, settings):
     """Writes the shards that are not there yet; returns the record of each."""
     started = time.monotonic()
     records = [_finished_record(folder, shard) for shard in shards]
@@ -139,7 +141,7 @@ def _make_shards(shards, raw, folder, settings, say):
     total = sum(len(shard.items) for shard in shards)
     left = sum(len(shards[index].items) for index in missing)
     if left < total:
-        say('resuming: %d of %d images are done' % (total - left, total))
+        logger.info('resuming: %d of %d images are done' % (total - left, total))
     blocks = [block for index in missing
               for block in _blocks(index, shards[index], raw, folder, settings)]
     workers = min(settings.workers or available_cores(), len(blocks))
@@ -149,7 +151,7 @@ def _make_shards(shards, raw, folder, settings, say):
             Progress('preprocess', total, 'images', done=total - left) as progress:
         _collect(pool, deque(blocks), shards, records, folder, progress)
     seconds = time.monotonic() - started
-    say('%d images in %.1f s: %.0f images/s with %d process%s'
+    logger.info('%d images in %.1f s: %.0f images/s with %d process%s'
         % (left, seconds, left / max(seconds, 1e-9), workers, 'es' if workers > 1 else ''))
     return records
 
@@ -214,7 +216,7 @@ def _sort_out(plan, shards, records):
     return good, [(split, item) for split, item in bad if item.problem]
 
 
-def _judge(plan, good, bad, folder, settings, say):
+def _judge(plan, good, bad, folder, settings):
     """Writes the list of unusable images and raises InputError where they are too many."""
     path = os.path.join(folder, BAD_IMAGES)
     write_json_lines(path, [{'split': split, 'file': item.path, 'reason': item.problem}
@@ -234,7 +236,7 @@ def _judge(plan, good, bad, folder, settings, say):
                          '(%s). All are listed in %s'
                          % (len(bad), total, settings.max_bad_share, first, path))
     if bad:
-        say('left out: %d of %d images (%s)' % (len(bad), total, first))
+        logger.info('left out: %d of %d images (%s)' % (len(bad), total, first))
     check_splits(good, 'without the images that cannot be used')
 
 

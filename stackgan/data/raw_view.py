@@ -5,6 +5,7 @@ birds.zip was unpacked with its own folders; an archive in the raw folder. When 
 places, the raw folder is read itself; otherwise a folder of links to the pieces.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from stackgan.data.archives import SUFFIXES, unpack
 from stackgan.data.walking import names_in, subfolders
 from stackgan.errors import InputError
 from stackgan.file_systems import symlink_or_copy
+
+logger = logging.getLogger(__name__)
 
 DEPTH = 3                    # folders between the raw folder and a piece, at most
 
@@ -42,7 +45,6 @@ def view_raw(
         raw,           # raw folder; nothing is written there
         pieces,        # layouts.pieces.Piece
         scratch,       # folder for what is unpacked; may hold what an interrupted call left
-        say,           # prints a line
 ):
     """`View` of a raw folder. What is found nowhere is not in it. Raises InputError."""
     if not os.path.isdir(raw):
@@ -51,13 +53,13 @@ def view_raw(
     origins = {path: place for path, place in found.items() if place}
     deeper = [place for path, place in origins.items() if place != os.path.join(raw, path)]
     if deeper:
-        say('used in place: ' + ', '.join(deeper))
+        logger.info('used in place: ' + ', '.join(deeper))
     missing = [piece for piece in pieces if not found[piece.path]]
     for name in _archives_of(raw) if missing else ():
         folder = os.path.join(scratch, 'archives', name)
         if not os.path.isdir(folder):
-            unpack(os.path.join(raw, name), missing, folder, say)
-        _add_unpacked(found, origins, os.path.join(raw, name), folder, missing, say)
+            unpack(os.path.join(raw, name), missing, folder)
+        _add_unpacked(found, origins, os.path.join(raw, name), folder, missing)
     if all(place in (None, os.path.join(raw, path)) for path, place in found.items()):
         return View(raw, raw, {})
     folder = os.path.join(scratch, 'raw')
@@ -74,7 +76,7 @@ def _archives_of(raw):
             if name.lower().endswith(SUFFIXES) and os.path.isfile(os.path.join(raw, name))]
 
 
-def _add_unpacked(found, origins, archive, folder, missing, say):
+def _add_unpacked(found, origins, archive, folder, missing):
     """Notes which of the missing pieces came from an archive."""
     taken = [piece.path for piece in missing if os.path.exists(os.path.join(folder, piece.path))]
     for path in taken:
@@ -82,7 +84,7 @@ def _add_unpacked(found, origins, archive, folder, missing, say):
             raise InputError('{} and {} both hold {}; remove the one that is not wanted'.format(origins[path].split(': ')[0], archive, path))
         found[path] = os.path.join(folder, path)
         origins[path] = f'{archive}: {path}'
-    say('{}: {}'.format(os.path.basename(archive), 'used for ' + ', '.join(taken) if taken else
+    logger.info('{}: {}'.format(os.path.basename(archive), 'used for ' + ', '.join(taken) if taken else
                     'nothing in it is needed'))
 
 

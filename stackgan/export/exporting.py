@@ -8,6 +8,7 @@
     text-encoder.onnx             captions to embeddings, where the run has a char-CNN-RNN
 """
 
+import logging
 import os
 
 import numpy as np
@@ -31,6 +32,8 @@ from stackgan.platforms.session import exact
 from stackgan.progress import Progress
 from stackgan.sampling.sampler import Sampler
 
+logger = logging.getLogger(__name__)
+
 LARGEST_DIFFERENCE = 1e-4     # of a file's images in [-1, 1] from those of the checkpoint
 MEANINGS = {
     EMBEDDING: 'embeddings of captions, by the text encoder of the run',
@@ -45,7 +48,6 @@ def export(
         folder,            # gets the files
         settings,          # the `export` section
         platform,          # the `platform` section
-        say,               # prints a line
         text_encoder=None,    # folder of the finished text encoder, where the run has one
 ):
     """Writes and checks every file. Raises where one would not pass ATC or generates otherwise."""
@@ -65,10 +67,11 @@ def export(
             write_json(os.path.join(folder, CHECK), reports)
             progress.advance(1, entry['frozen']['file'])
     if settings.onnx and text_encoder:
-        facts['text_encoder'] = export_text_encoder(text_encoder, folder, host, say)
+        facts['text_encoder'] = export_text_encoder(text_encoder, folder, host)
     write_json(os.path.join(folder, FACTS), dict(facts, models=models))
     findings = sum(len(report['findings']) for report in reports.values())
-    say('checkpoint %s, weights of %s; %d models, the check before ATC found %s; farthest from the '
+    logger.info('checkpoint %s, weights of %s; %d models, the check before ATC found %s; farthest '
+                'from the '
         'checkpoint: %.1e' % (facts['checkpoint']['name'], facts['weights'], len(models),
                               findings or 'nothing', max(_differences(models))))
 

@@ -11,6 +11,7 @@ and may leave with exit code 0 after a failure: what counts is the files it leav
 """
 
 import glob
+import logging
 import os
 import re
 import shutil
@@ -28,6 +29,8 @@ from stackgan.export.record import read_export
 from stackgan.file_systems import set_mode
 from stackgan.files import read_json, write_json
 from stackgan.platforms.session import exact
+
+logger = logging.getLogger(__name__)
 
 # An .om computes in float16 (ATC's default, and the only precision of convolutions on a 310), the
 # frozen graph in float32. Rounding every tensor of a trained painted-birds model to float16 moved
@@ -60,7 +63,6 @@ def verify(
         results,          # results/ that was made elsewhere, or None
         loops,            # runs of each model, 1 to 100
         device,           # number of the NPU
-        say,              # prints a line
 ):
     """Prepares, runs where it can, and compares. Raises StackganError for a model that fails."""
     models = read_export(export_folder)['models']
@@ -78,10 +80,11 @@ def verify(
         facts.update(compare(entry, os.path.join(results or folder + '/results', name),
                              os.path.join(folder, 'expected', name)))
         verdict['models'][name] = facts
-        say(f'{name}: {_sentence(facts)}')
+        logger.info(f'{name}: {_sentence(facts)}')
     write_json(os.path.join(folder, VERDICT), verdict)
     if not (msame or results):
-        say(f'prepared, not run: no msame here; copy this folder to an Ascend host, run {SCRIPT} '
+        logger.info(f'prepared, not run: no msame here; copy this folder to an Ascend host, run '
+                    f'{SCRIPT} '
             f'there, '
             'bring results/ back and pass it with --results')
     failed = [name for name, facts in verdict['models'].items() if not facts['passed']]

@@ -1,5 +1,6 @@
 """Conversion of the frozen graphs of an export to .om files, one after the other."""
 
+import logging
 import os
 import shutil
 
@@ -9,6 +10,8 @@ from stackgan.export.record import read_export
 from stackgan.files import digest_of_file, read_json, write_json
 from stackgan.integrity import check_file
 
+logger = logging.getLogger(__name__)
+
 RECORD = 'convert.json'
 
 
@@ -16,7 +19,6 @@ def convert_all(
         export_folder,
         folder,           # gets the .om files, their logs and convert.json
         settings,         # the `export` section
-        say,              # prints a line
 ):
     """Checks and converts every model; those that an interrupted job converted are kept."""
     rows = atc.commands(read_export(export_folder), export_folder, folder, settings)
@@ -34,7 +36,7 @@ def convert_all(
         name = os.path.basename(om)
         if name in done and os.path.exists(om) and digest_of_file(om) == done[name]['sha256']:
             continue
-        say('converting %d of %d, %s, for %s; minutes; its log is %s'
+        logger.info('converting %d of %d, %s, for %s; minutes; its log is %s'
             % (number + 1, len(rows), name, settings.soc_version, _log(om)))
         seconds = atc.convert(compiler, words, om, _log(om))
         done[name] = {'batch_size': entry['batch_size'], 'frozen_sha256': entry['frozen']['sha256'],
@@ -42,7 +44,7 @@ def convert_all(
                       'seconds': round(seconds, 1), 'command': atc.as_shell([compiler] + words)}
         write_json(os.path.join(folder, RECORD), {
             'atc': compiler, 'soc_version': settings.soc_version, 'models': done})
-    say('%d models for %s by %s' % (len(done), settings.soc_version, compiler))
+    logger.info('%d models for %s by %s' % (len(done), settings.soc_version, compiler))
 
 
 def no_atc(export_folder, rows, settings):

@@ -3,6 +3,7 @@
 Embedding captions then needs no TensorFlow (`onnx_file.OnnxTextEncoder`).
 """
 
+import logging
 import os
 
 import numpy as np
@@ -20,6 +21,8 @@ from stackgan.text.alphabet import ALPHABET, MAX_LENGTH
 from stackgan.text.encoder import TextEncoder
 from stackgan.text.options import CHAR_CNN_RNN, read_options
 
+logger = logging.getLogger(__name__)
+
 LARGEST_DIFFERENCE = 1e-4      # of an embedding, in units of the largest number, or of 1
 CAPTIONS = ['a small red bird with black wings and a short pointed beak', 'bird', '',
             'A 2nd one -- with "signs", and \u00e9: ' + 'long ' * 50]
@@ -29,12 +32,11 @@ def export_text_encoder(
         encoder_folder,   # a finished text encoder
         folder,           # gets text-encoder.onnx
         platform,         # the `platform` section
-        say,              # prints a line
 ):
     """Writes and checks the file; its entry of export.json, None for an encoder of another kind."""
     options = read_options(encoder_folder)
     if options['kind'] != CHAR_CNN_RNN:
-        say('the text encoder is a {}, which needs no ONNX'.format(options['kind']))
+        logger.info('the text encoder is a {}, which needs no ONNX'.format(options['kind']))
         return None
     captions = CAPTIONS + _by_chance()
     with TextEncoder(encoder_folder, platform) as live:
@@ -48,7 +50,8 @@ def export_text_encoder(
         raise StackganError(f'{path}: embeds captions {difference:g} away from the checkpoint, '
                             f'more than {LARGEST_DIFFERENCE:g}; '
                             'please report this')
-    say(f'the text encoder as {TEXT_ENCODER}; farthest from the checkpoint: {difference:.2g}')
+    logger.info(f'the text encoder as {TEXT_ENCODER}; farthest from the checkpoint: '
+                f'{difference:.2g}')
     return {
         'file': TEXT_ENCODER, 'bytes': os.path.getsize(path), 'sha256': digest_of_file(path),
         'kind': CHAR_CNN_RNN, 'cell': options['cell'], 'opset': OPSET, 'ir_version': IR_VERSION,

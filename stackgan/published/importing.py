@@ -6,6 +6,7 @@
 """
 
 import dataclasses
+import logging
 import os
 
 import tensorflow.compat.v1 as tf
@@ -16,6 +17,8 @@ from stackgan.config.loading import to_dict
 from stackgan.files import write_json, write_json_lines
 from stackgan.published.names import ORIGINAL, PORT, TITLES
 from stackgan.published.reading import describe, open_published, values_of
+
+logger = logging.getLogger(__name__)
 
 DIFFERENCES = {       # of what the public codes generate, from what our networks generate
     ORIGINAL: (),
@@ -32,7 +35,6 @@ def import_checkpoint(
         compat,            # networks.layers.ASCEND_PORT, or None
         config,            # Config
         folder,            # where to write
-        say,               # prints a line
 ):
     """Fills our networks; returns what options.json tells of it.
 
@@ -46,7 +48,7 @@ def import_checkpoint(
     imported = _describe(published, compat)
     _write_options(published, config, folder, imported)
     write_json_lines(os.path.join(folder, 'stats.jsonl'), [])
-    _report(published, compat, config, say)
+    _report(published, compat, config)
     return imported
 
 
@@ -85,20 +87,21 @@ def _write_options(published, config, folder, imported):
     })
 
 
-def _report(published, compat, config, say):
+def _report(published, compat, config):
     """Says what was read and every name that was not, but for what trainings keep besides."""
     unread = published.unread
-    say('%d variables of %s; not read: %d of optimisers, %d of zero-debiasing, %d counters'
+    logger.info('%d variables of %s; not read: %d of optimisers, %d of zero-debiasing, %d counters'
         % (len(published.names), TITLES[published.layout], len(unread['optimiser']),
            len(unread['debiasing']), len(unread['step'])))
     for name in unread['unmatched']:
-        say(f'unmatched, not read: {name}')
+        logger.info(f'unmatched, not read: {name}')
     for scope in published.absent:
-        say(f'has no variables of {scope}, which are needed to continue training')
+        logger.info(f'has no variables of {scope}, which are needed to continue training')
     for text in () if compat else DIFFERENCES[published.layout]:
-        say(f'differs from {TITLES[published.layout]}: there is {text}')
+        logger.info(f'differs from {TITLES[published.layout]}: there is {text}')
     if DIFFERENCES[published.layout] and not compat:
-        say('--compat ascend-port generates as it does; without, this can be trained on and '
+        logger.info('--compat ascend-port generates as it does; without, this can be trained on '
+                    'and '
             'exported')
     if published.dims != config.model:
-        say('its dimensions are not those of the configuration; with it use --set {}'.format(describe(published.dims).replace(' ', ' --set ')))
+        logger.info('its dimensions are not those of the configuration; with it use --set {}'.format(describe(published.dims).replace(' ', ' --set ')))

@@ -1,5 +1,6 @@
 """A checkpoint of ours under the names of a public code."""
 
+import logging
 import os
 
 import tensorflow.compat.v1 as tf
@@ -13,6 +14,8 @@ from stackgan.published.names import NAMES, NETWORKS, ORIGINAL, TITLES
 from stackgan.published.reading import network_shapes
 from stackgan.tensorflow_paths import plain_path
 
+logger = logging.getLogger(__name__)
+
 NAME = 'model.ckpt'
 FACTS = 'published.json'
 
@@ -22,7 +25,6 @@ def write_published(
         folder,            # gets model.ckpt.* and published.json
         settings,          # the `export` section
         layout,            # 'original' or 'port'
-        say,               # prints a line
 ):
     """Writes the networks that the checkpoint holds, with moving statistics, without optimisers."""
     store = Checkpoints(os.path.join(stage_folder, 'checkpoints'), None)
@@ -50,7 +52,8 @@ def write_published(
         'compat': facts.get('compat'),
         'weights': 'the EMA' if set(sources) != set(shapes) else 'the training itself',
         'versions': {'stackgan': stackgan.__version__, 'tensorflow': tf.__version__}})
-    say('checkpoint %s as %s under the names of %s: %s, %d variables' % (
+    logger.info('checkpoint %s as %s under the names of %s: %s, %d variables' % (
         os.path.basename(path), NAME, TITLES[layout], ', '.join(networks), len(shapes)))
     if facts.get('compat') and layout == ORIGINAL:
-        say('it was imported with --compat {}; under these names it generates as without --compat'.format(facts['compat']))
+        logger.info('it was imported with --compat {}; under these names it generates as without '
+                    '--compat'.format(facts['compat']))

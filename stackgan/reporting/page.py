@@ -1,6 +1,7 @@
 """Collects what a run has made and writes index.html with the images beside it."""
 
 import html
+import logging
 import os
 import re
 from string import Template
@@ -16,6 +17,8 @@ from stackgan.reporting.scores import scores_section
 from stackgan.reporting.tables import html_table
 from stackgan.scoring.painted import describe
 
+logger = logging.getLogger(__name__)
+
 GRID = re.compile(r'[0-9]{1,12}\.png\Z')             # of a training, named by its step
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
 
@@ -26,7 +29,6 @@ def write_report(
                           # scores, and text-encoder where there is one; no stage1 where an
                           # imported Stage-II brings it
         config,           # Config
-        say,              # prints a line
 ):
     """Writes the page; it stands alone with the images in its folder."""
     sections = [
@@ -47,7 +49,7 @@ def write_report(
     path = os.path.join(folder, 'index.html')
     with atomic_write(path, 'w') as stream:
         stream.write(page)
-    say('open {}'.format(path.replace('.partial', '')))
+    logger.info('open {}'.format(path.replace('.partial', '')))
 
 
 def _image(folder, source, name, caption):

@@ -3,6 +3,7 @@
 The real images are in nearest.png alone: 64/ and 256/ hold generated ones only.
 """
 
+import logging
 import os
 
 import numpy as np
@@ -17,6 +18,8 @@ from stackgan.sampling.nearest import DISTANCE, GROUP, SIDE, nearest, training_i
 from stackgan.sampling.sheets import read_images, stage_names
 from stackgan.text_rendering import font, wrap
 
+logger = logging.getLogger(__name__)
+
 SHEET, FACTS = 'nearest.png', 'nearest.json'
 ROWS = 12                          # of the sheet, at most
 SHOWN_SIDE = 160
@@ -29,7 +32,6 @@ def add_nearest(
         index,            # lines of samples.jsonl
         split,            # data.prepared.Split, the training part
         count,            # neighbours of each sample
-        say,              # prints a line
 ):
     """Finds, writes and reports; returns the lines of the index with `nearest` in each."""
     items, found = split.items(), []
@@ -49,7 +51,7 @@ def add_nearest(
     facts = _facts(index, split, others)
     write_json(os.path.join(folder, FACTS), facts)
     _write_sheet(folder, index[:ROWS], found[:ROWS], split, items, facts)
-    say(_describe(facts, len(index)))
+    logger.info(_describe(facts, len(index)))
     return index
 
 

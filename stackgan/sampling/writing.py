@@ -1,5 +1,6 @@
 """A plan to files: a PNG for each image, an index, grids, animations. Never a real image."""
 
+import logging
 import os
 
 import numpy as np
@@ -11,6 +12,8 @@ from stackgan.sampling.animation import write_animations
 from stackgan.sampling.plans import facts_of
 from stackgan.sampling.sheets import write_grid
 
+logger = logging.getLogger(__name__)
+
 INDEX = 'samples.jsonl'
 
 
@@ -18,7 +21,6 @@ def write_samples(
         sampler,           # Sampler, or export.model_file.ModelSampler
         plan,              # Plan
         folder,            # gets 64/, 256/, samples.jsonl, grid.png and, of a path, animations/
-        say,               # prints a line
 ):
     """Generates what is not there yet and writes; returns the lines of the index."""
     index = _generate(sampler, plan.samples, folder)
@@ -26,7 +28,7 @@ def write_samples(
     shown = [write_grid(folder, plan, index)]
     if plan.is_path:
         shown.append(write_animations(folder, plan, index))
-    say('%d images of %s, %s; listed in %s, shown in %s'
+    logger.info('%d images of %s, %s; listed in %s, shown in %s'
         % (len(index), sampler.label, plan.noise, INDEX, ', '.join(shown)))
     return index
 

@@ -1,5 +1,6 @@
 """Scores of a run: its checkpoints, or a folder of images, beside the real test images."""
 
+import logging
 import os
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from stackgan.scoring.extractors import (
 from stackgan.scoring.image_sets import FolderImages, GeneratedImages, RealImages
 from stackgan.scoring.protocols import Captions, minimum_images, readable
 from stackgan.scoring.scores import Origin, Rules, Scoring
+
+logger = logging.getLogger(__name__)
 
 UNREADABLE = 'unreadable.json'
 
@@ -49,14 +52,13 @@ def score_checkpoints(
         earlier,           # folders of finished records
         config,            # Config
         digests,           # Digests
-        say,               # prints a line
 ):
     """Scores generated images of each checkpoint. See `scores` for what is written."""
     settings = config.score
     test = Split(open_dataset(inputs['prepared']), 'test')
     embeddings = ArrayFile(os.path.join(inputs['embeddings'], 'test.npy'))
     with ExitStack() as opened:
-        scoring = _open(opened, inputs, folder, earlier, config, digests, test, embeddings, say)
+        scoring = _open(opened, inputs, folder, earlier, config, digests, test, embeddings)
         scoring.score(scoring.real, Origin())
         for each in checkpoints:
             def open_sampler(path=each.path):
@@ -77,23 +79,22 @@ def score_folder(
         earlier,           # folders of finished records
         config,            # Config
         digests,           # Digests
-        say,               # prints a line
 ):
     """Scores the images in a folder. Raises InputError when they are too few to be scored."""
     images = FolderImages(image_folder)
     _check_count(images, images.count, config.score.splits)
     test = Split(open_dataset(inputs['prepared']), 'test')
     with ExitStack() as opened:
-        scoring = _open(opened, inputs, folder, earlier, config, digests, test, None, say)
+        scoring = _open(opened, inputs, folder, earlier, config, digests, test, None)
         if not scoring.protocols:
             raise StackganError(scoring.refused[0]['reason'])
-        _report_unreadable(images, scoring.see(images), folder, config.score.splits, say)
+        _report_unreadable(images, scoring.see(images), folder, config.score.splits)
         scoring.score(scoring.real, Origin())
         scoring.score(images, Origin())
         scoring.finish()
 
 
-def _open(opened, inputs, folder, earlier, config, digests, test, embeddings, say):
+def _open(opened, inputs, folder, earlier, config, digests, test, embeddings):
     """`Scoring` with every network that this configuration and run have."""
     settings, scorer = config.score, read_scorer(inputs['scorer'])
     extractors, not_learned = [], None
@@ -116,7 +117,7 @@ def _open(opened, inputs, folder, earlier, config, digests, test, embeddings, sa
     rules = Rules(settings.splits, settings.seed, captions, digests.embeddings,
                   scorer['accuracy'])
     scoring = Scoring(folder, earlier, extractors, rules,
-                      RealImages(test, digests.prepared, settings.seed), say)
+                      RealImages(test, digests.prepared, settings.seed))
     if not_learned:
         scoring.refuse_network('scorer', not_learned)
     return scoring
@@ -130,7 +131,7 @@ def _check_count(images, count, splits):
                             count < images.count else '', splits, minimum_images(splits)))
 
 
-def _report_unreadable(images, scored, folder, splits, say):
+def _report_unreadable(images, scored, folder, splits):
     """Writes and says which files cannot be read; refuses a set with too few others."""
     features = next(iter(scored.features.values()))
     good = np.concatenate([rows['elongation'] > 0 for rows in features.blocks()])
@@ -138,7 +139,7 @@ def _report_unreadable(images, scored, folder, splits, say):
     write_json(os.path.join(folder, UNREADABLE),
                [{'file': name, 'reason': reason} for name, reason in faults])
     for name, reason in faults[:3]:
-        say(f'warning: {name} cannot be read: {reason}')
+        logger.warning(f'{name} cannot be read: {reason}')
     if len(faults) > 3:
-        say('warning: %d more cannot be read; all are in %s' % (len(faults) - 3, UNREADABLE))
+        logger.warning('%d more cannot be read; all are in %s' % (len(faults) - 3, UNREADABLE))
     _check_count(images, readable(features), splits)

@@ -12,6 +12,7 @@ scorer says of an image is what the inception score is made of.
     checkpoints/        of the training
 """
 
+import logging
 import os
 
 import numpy as np
@@ -28,6 +29,8 @@ from stackgan.scoring.extractors import SCORER, open_scorer
 from stackgan.scoring.scorer_network import scorer
 from stackgan.scoring.views import SEEN, real_image, resized
 
+logger = logging.getLogger(__name__)
+
 LABEL = 'train-scorer'
 KEPT_CHECKPOINTS = 2
 EVALUATED = 64             # images at once
@@ -38,7 +41,6 @@ def train_scorer(
         folder,              # to write to; may hold the checkpoints of an interrupted training
         settings,            # the `scorer` section
         platform,            # the `platform` section
-        say,                 # prints a line
         stop,                # `deferred()` and `requested`, as jobs.engine.signals.Stop
 ):
     """Trains and measures. Raises Interrupted, with everything saved, when a stop is requested.
@@ -51,15 +53,15 @@ def train_scorer(
     classes, labels = np.unique(split.class_ids, return_inverse=True)
     held_out = hold_out(labels, settings.held_out_share, settings.seed)
     if len(classes) < 2 or not held_out.any():
-        return _give_up(folder, len(classes), say)
-    say('%d classes, %d images to learn from, %d held out'
+        return _give_up(folder, len(classes))
+    logger.info('%d classes, %d images to learn from, %d held out'
         % (len(classes), (~held_out).sum(), held_out.sum()))
     checkpoints = Checkpoints(os.path.join(folder, 'checkpoints'), KEPT_CHECKPOINTS)
     network, variables, feed = _network(split, labels, np.flatnonzero(~held_out), len(classes),
                                         settings)
     plan = Plan(LABEL, 'images', 'scorer', settings.batch_size, settings.steps,
                 settings.learning_rate, settings.checkpoint_every_steps, feed)
-    fit(network, plan, checkpoints, folder, platform, say, stop)
+    fit(network, plan, checkpoints, folder, platform, stop)
     _keep(network.graph, variables, checkpoints.last(), folder, platform)
     facts = {
         'split': settings.split, 'classes': len(classes), 'side': settings.side,
@@ -71,16 +73,16 @@ def train_scorer(
     write_json(os.path.join(folder, SCORER), facts)
     facts['accuracy'] = accuracy(folder, split, labels, np.flatnonzero(held_out), platform)
     write_json(os.path.join(folder, SCORER), facts)
-    say(describe(facts, settings.minimum_accuracy))
+    logger.info(describe(facts, settings.minimum_accuracy))
 
 
-def _give_up(folder, classes, say):
+def _give_up(folder, classes):
     """Writes scorer.json of a dataset that has no scorer: the chain goes on without its scores."""
     reason = ('a scorer needs two classes of images or more, and one with two images '
               'of which one can be held out; there are %d classes%s'
               % (classes, ', each of one image' if classes > 1 else ''))
     write_json(os.path.join(folder, SCORER), {'accuracy': None, 'reason': reason})
-    say('no scorer is trained: ' + reason)
+    logger.info('no scorer is trained: ' + reason)
 
 
 def hold_out(

@@ -9,6 +9,7 @@ A line's `key` is a digest of all that changes its value. Lines whose `comparabl
 differ by the checkpoint alone; those of earlier checkpoints stay in the record.
 """
 
+import logging
 import os
 import time
 from typing import Any, NamedTuple, Optional
@@ -20,6 +21,8 @@ from stackgan.files import digest_of, read_json_lines, write_json, write_json_li
 from stackgan.scoring.features import extract, keep
 from stackgan.scoring.protocols import ScoredSet, protocols_of, try_score
 from stackgan.tensorflow_paths import plain_path
+
+logger = logging.getLogger(__name__)
 
 SCORES, REFUSED, FEATURES, EVENTS = 'scores.jsonl', 'refused.json', 'features', 'events'
 ELONGATED = 1.5            # composites that hold several images are longer than this
@@ -53,11 +56,10 @@ class Scoring:
             extractors,        # [Extractor]
             rules,             # Rules
             real,              # image_sets.RealImages
-            say,               # prints a line
     ):
         self.folder, self.earlier = folder, earlier
         self.extractors = {each.name: each for each in extractors}
-        self.rules, self.real, self.say = rules, real, say
+        self.rules, self.real = rules, real
         self.protocols = protocols_of([each.name for each in extractors], rules.splits, rules.seed,
                                       rules.captions)
         self.known = {line['key']: line for path in list(earlier) + [folder]
@@ -114,7 +116,7 @@ class Scoring:
 
     def _refuse(self, protocol, name, reason):
         self.refused.append({'protocol': protocol, 'set': name, 'reason': reason})
-        self.say(f'refused: {protocol} of {name} images: {reason}')
+        logger.info(f'refused: {protocol} of {name} images: {reason}')
 
     def see(self, images):
         """`ScoredSet`; each set is looked at once."""
@@ -125,7 +127,7 @@ class Scoring:
                                self._earlier_features())
             self.seen[images.name] = ScoredSet(images, features, time.monotonic() - started)
             for warning in warnings_of(next(iter(features.values())), images.name):
-                self.say('warning: ' + warning)
+                logger.warning(warning)
         return self.seen[images.name]
 
     def _is_seen(self, images):
@@ -159,7 +161,7 @@ class Scoring:
         write_events(os.path.join(self.folder, EVENTS),
                      _read_lines(os.path.join(self.folder, SCORES)))
         for text in table(self.lines):
-            self.say(text)
+            logger.info(text)
 
 
 def warnings_of(

@@ -1,5 +1,6 @@
 """The web application: page and API with the headers of every answer and the form of errors."""
 
+import logging
 import traceback
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ from stackgan.serving.api import api
 from stackgan.serving.hosts import allowed_hosts, name_of
 from stackgan.serving.pages import pages
 from stackgan.serving.refusals import Refusal
+
+logger = logging.getLogger(__name__)
 
 POLICY = ("default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
           "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
@@ -70,7 +73,7 @@ def create_app(
 
     @app.errorhandler(Exception)
     def fail(error):
-        service.say('error: ' + ''.join(traceback.format_exception(
+        service.logger.info('error: ' + ''.join(traceback.format_exception(
             type(error), error, error.__traceback__)).rstrip())
         return _error(500, 'Something went wrong here; its owner finds it in the log')
 

@@ -1,6 +1,7 @@
 """The server's side of the worker: starts it, asks it, and ends it when it takes too much."""
 
 import dataclasses
+import logging
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from stackgan.printing import printable
 from stackgan.serving import frames
 from stackgan.serving.gallery import GeneratedImage
 from stackgan.serving.refusals import Refusal, stopping
+
+logger = logging.getLogger(__name__)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COMMAND = (sys.executable, '-m', 'stackgan.serving.worker')
@@ -39,13 +42,12 @@ class Worker:
             self,
             platform,          # the `platform` section
             limits,            # Limits
-            say,               # prints a line
             command=COMMAND,
     ):
         self._settings = {'platform': dataclasses.asdict(platform), 'runs': limits.runs,
                           'memory': limits.worker_bytes,
                           'seconds': limits.start_seconds + limits.drawing_seconds}
-        self._limits, self._say, self._command = limits, say, command
+        self._limits, self._command = limits, command
         self._asking = threading.Lock()        # one conversation at a time
         self._guard = threading.Lock()         # of the two below
         self._process, self._is_open, self._doing = None, True, None
@@ -79,8 +81,8 @@ class Worker:
                                       time.monotonic() + self._limits.drawing_seconds)
         if not isinstance(answer, dict):
             raise frames.Gone('it sent something else than an answer')
-        for text in _texts(answer.get('said')):
-            self._say(text)
+        for text in _texts(answer.get('log')):
+            logger.info(text)
         if 'refused' in answer:
             raise _refusal(answer['refused'])
         return Generated(_images(run, asked, answer.get('sizes'), content),
@@ -98,7 +100,7 @@ class Worker:
             self._end()
             if tries > 1 and self._is_open:
                 return self._begun(frame, tries - 1)
-            self._say('the worker cannot be started: %s' % (str(error) or 'it does not answer'))
+            logger.info('the worker cannot be started: %s' % (str(error) or 'it does not answer'))
             raise Refusal(503, 'The worker process cannot be started; see the log of the server',
                           30)
 

@@ -1,6 +1,7 @@
 """What the page and the API share: a request to generate, from the limits to the gallery."""
 
-from typing import Any, NamedTuple
+import logging
+from typing import NamedTuple
 
 from stackgan.serving.gallery import Gallery
 from stackgan.serving.limits import Limits, Rates, Strikes
@@ -8,6 +9,8 @@ from stackgan.serving.process import Ended, Worker
 from stackgan.serving.queue import GenerationQueue
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Runs
+
+logger = logging.getLogger(__name__)
 
 
 class Service(NamedTuple):
@@ -22,7 +25,6 @@ class Service(NamedTuple):
     gallery: Gallery
     versions: dict          # of what takes part
     preferred: str          # the run that is chosen before the visitor chooses
-    say: Any                # prints a line
 
 
 def make_service(
@@ -31,10 +33,9 @@ def make_service(
         limits,            # Limits
         versions,          # {name: version} of what takes part
         preferred,         # name of the run of the configuration
-        say,               # prints a line
 ):
     """`Service` with nothing loaded yet."""
-    worker, strikes = Worker(platform, limits, say), Strikes(limits)
+    worker, strikes = Worker(platform, limits), Strikes(limits)
 
     def draw_next(wanted):
         """In the thread of the queue."""
@@ -44,13 +45,13 @@ def make_service(
             generated = worker.generate(run, request)
         except Ended as error:
             strikes.add(run.name, str(error))
-            say(f'run {run.name} ended the worker: {error}')
+            logger.info(f'run {run.name} ended the worker: {error}')
             raise Refusal(503, f'The run {run.name} failed: {error}', 30)
         strikes.forgive(run.name)
         return generated
 
     return Service(runs, limits, Rates(limits), strikes, worker, GenerationQueue(draw_next, limits),
-                   Gallery(limits.gallery), versions, preferred, say)
+                   Gallery(limits.gallery), versions, preferred)
 
 
 def all_runs(

@@ -6,11 +6,13 @@ A model is anyone's: it may compute for ever, take all memory or end the process
 it does to this one, the server tells, and starts another.
 """
 
+import logging
 import os
 import queue
 import resource
 import signal
 import threading
+from typing import List
 
 from stackgan.platforms.cores import available_cores
 from stackgan.serving import frames
@@ -49,33 +51,35 @@ def main():
             os._exit(0)                          # whatever a model is doing
 
     threading.Thread(target=listen, daemon=True).start()
-    drawer = _Drawer(settings, send)
+    generating = _Generating(settings, send)
     while True:
         value = waiting.get()
         signal.alarm(int(settings['seconds']) + SPARE_SECONDS)
-        drawer.generate(Run(**value['run']), GenerateRequest(**value['asked']))
+        generating.generate(Run(**value['run']), GenerateRequest(**value['asked']))
         signal.alarm(0)
 
 
-class _Drawer:
+class _Generating:
     """Generates with models that stay loaded."""
 
     def __init__(self, settings, send):
         self._settings, self._send = settings, send
-        self._models, self._said = None, []
+        self._models, self._log = None, _Messages()
+        logging.getLogger('stackgan').addHandler(self._log)
+        logging.getLogger('stackgan').setLevel(logging.INFO)
 
     def generate(self, run, asked):
         """Sends that it begins, and what came of it."""
-        self._said.clear()
+        self._log.texts.clear()
         models = self._prepared(run)
         self._send({'began': True})
         try:
             generated = models.generate(run, asked)
         except Refusal as refusal:
             return self._send({'refused': [refusal.status, str(refusal), refusal.retry_after],
-                               'said': self._said})
+                               'log': self._log.texts})
         self._send({'sizes': [[len(png) for png in pngs] for pngs in generated.images],
-                    'notices': generated.notices, 'said': self._said},
+                    'notices': generated.notices, 'log': self._log.texts},
                    b''.join(png for pngs in generated.images for png in pngs))
 
     def _prepared(self, run):
@@ -83,10 +87,20 @@ class _Drawer:
         from stackgan.config.schema import Platform
         from stackgan.serving.models import Models, load_libraries
         if self._models is None:
-            self._models = Models(Platform(**self._settings['platform']), self._settings['runs'],
-                                  self._said.append)
+            self._models = Models(Platform(**self._settings['platform']), self._settings['runs'])
         load_libraries(run, self._models.platform)
         return self._models
+
+
+class _Messages(logging.Handler):
+    """Keeps what is logged, for the server's log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: List[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
 
 
 def _limit_memory(size):

@@ -15,6 +15,7 @@ size whatever the training came to. Published encoders give what they gave when 
 
 import dataclasses
 import json
+import logging
 import os
 
 import numpy as np
@@ -34,6 +35,8 @@ from stackgan.text.image_encoder import SIZE, as_floats
 from stackgan.text.npz import Archive
 from stackgan.text.options import SKIP_THOUGHT, read_options
 from stackgan.text.skip_thought import SkipThought
+
+logger = logging.getLogger(__name__)
 
 ENCODER = 'encoder'
 BATCH = 64                 # rows a run, always: a row's bits then do not depend on the others
@@ -176,7 +179,6 @@ def embed_dataset(
         encoder_folder,    # a finished text encoder
         out_folder,        # gets train.npy and test.npy, (captions, D) float32, and embed.json
         platform,          # the `platform` section
-        say,               # prints a line
 ):
     """Embeds every caption, in the order of `Split.caption_starts`. Memory stays bounded."""
     dataset = open_dataset(prepared_folder)
@@ -189,7 +191,7 @@ def embed_dataset(
                 _embed_split(split, encoder, os.path.join(out_folder, name + '.npy'), dim,
                              progress)
     _describe(out_folder, dim, encoder.options['kind'])
-    say('%d captions as embeddings of %d numbers' % (total, dim))
+    logger.info('%d captions as embeddings of %d numbers' % (total, dim))
 
 
 def _embed_split(split, encoder, path, dim, progress):

@@ -5,6 +5,7 @@ its linear layers at each step, and a linear layer. Which form it is, and all wi
 the network; a file name tells nothing here.
 """
 
+import logging
 import os
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from stackgan.files import atomic_write, digest_of_file, write_json
 from stackgan.text.alphabet import ALPHABET, MAX_LENGTH
 from stackgan.text.options import CHAR_CNN_RNN, OPTIONS
 from stackgan.text.torch7 import MAX_NAME, field, items, load_torch7, type_of
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS = 'weights.npz'
 KERNEL = 4                       # positions that a convolution spans
@@ -40,7 +43,6 @@ def convert_published(
         path,              # the .t7 file
         folder,            # gets options.json and weights.npz
         embedding_dim,     # that the configuration asks for
-        say,               # prints a line
 ):
     """Reads a published encoder into a folder of `TextEncoder`. Raises InputError."""
     cell, weights = read_published(path)
@@ -55,7 +57,7 @@ def convert_published(
         'source': {'file': os.path.basename(path), 'bytes': os.path.getsize(path),
                    'sha256': digest_of_file(path)},
     })
-    say('nothing is trained: converted the published encoder %s (%s, %d steps, widths %s, '
+    logger.info('nothing is trained: converted the published encoder %s (%s, %d steps, widths %s, '
         'embeddings of %d numbers)' % (os.path.basename(path), cell, FORMS[cell].steps,
                                        ', '.join(map(str, filters)), embedding_dim))
 

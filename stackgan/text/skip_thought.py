@@ -11,6 +11,7 @@ says where they are and what they were.
 """
 
 import hashlib
+import logging
 import os
 import warnings
 
@@ -25,6 +26,8 @@ from stackgan.text.options import OPTIONS, SKIP_THOUGHT, read_options
 from stackgan.text.published import check_embedding_dim
 from stackgan.text.words import words_of
 from stackgan.text_files import UnreadableText, read_text
+
+logger = logging.getLogger(__name__)
 
 TABLES = ('utable.npy', 'btable.npy')
 WEIGHTS = ('uni_skip.npz', 'bi_skip.npz')
@@ -42,7 +45,6 @@ def describe_skip_thought(
         place,             # how options.json names it: absolute, or relative to `folder`
         folder,            # gets options.json
         embedding_dim,     # that the configuration asks for
-        say,               # prints a line
 ):
     """Checks the published files and notes them down for `SkipThought`. Raises InputError."""
     missing = [name for name in (DICTIONARY,) + TABLES + WEIGHTS
@@ -52,12 +54,13 @@ def describe_skip_thought(
                          'btable.npy, uni_skip.npz and bi_skip.npz of ryankiros/skip-thoughts'.format(path, ', '.join(missing)))
     model = _Model(path)
     for name, gru in zip(WEIGHTS, (model.uni, model.forwards)):
-        _check_options(os.path.join(path, name + '.pkl'), gru, say)
+        _check_options(os.path.join(path, name + '.pkl'), gru)
     check_embedding_dim(path, model.embedding_dim, embedding_dim)
     write_json(os.path.join(folder, OPTIONS), {
         'kind': SKIP_THOUGHT, 'files': place, 'embedding_dim': embedding_dim,
         'words': len(model.rows), 'digests': _digests(path)})
-    say('nothing is trained: the skip-thought encoder in %s, %d words, embeddings of %d numbers'
+    logger.info('nothing is trained: the skip-thought encoder in %s, %d words, embeddings of %d '
+                'numbers'
         % (path, len(model.rows), embedding_dim))
 
 
@@ -231,12 +234,12 @@ def _open_table(path, words):
     return file
 
 
-def _check_options(path, gru, say):
+def _check_options(path, gru):
     """Compares what the options say with the sizes of the arrays."""
     try:
         options = load_pickle(path)
     except InputError as error:
-        return say(f'{error}. The sizes are read off the arrays')
+        return logger.info(f'{error}. The sizes are read off the arrays')
     for key, found in (('dim_word', gru.inputs), ('dim', gru.size)):
         told = options.get(key, found) if isinstance(options, dict) else found
         if not isinstance(told, (int, float, np.number)) or told != found:

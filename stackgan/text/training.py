@@ -5,6 +5,7 @@ the image encoder learning along, and so another form of the loss (see `joint_em
 along a half cosine instead of RMSprop with lr * 0.98.
 """
 
+import logging
 import os
 
 import tensorflow.compat.v1 as tf
@@ -25,6 +26,8 @@ from stackgan.text.options import CHAR_CNN_RNN, OPTIONS
 from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import evaluate
 
+logger = logging.getLogger(__name__)
+
 LABEL = 'train-text-encoder'
 CHECKPOINTS = 'checkpoints'
 KEPT_CHECKPOINTS = 2
@@ -37,7 +40,6 @@ def train_text_encoder(
         embedding_dim,
         seed,
         platform,            # the `platform` section
-        say,                 # prints a line
         stop,                # `deferred()` and `requested`, as jobs.engine.signals.Stop
 ):
     """Trains, then scores retrieval on the test split.
@@ -47,7 +49,7 @@ def train_text_encoder(
     Raises Interrupted, with everything saved, when a stop is requested.
     """
     dataset = open_dataset(prepared_folder)
-    pairs = _training_pairs(dataset, say)
+    pairs = _training_pairs(dataset)
     batch_size = min(settings.batch_size, len(pairs.members))
     options = {
         'kind': CHAR_CNN_RNN, 'cell': settings.cell, 'filters': list(settings.filters),
@@ -57,38 +59,38 @@ def train_text_encoder(
     }
     write_json(os.path.join(folder, OPTIONS), options)
     checkpoints = Checkpoints(os.path.join(folder, CHECKPOINTS), KEPT_CHECKPOINTS)
-    _train(pairs, checkpoints, folder, settings, options, platform, say, stop)
+    _train(pairs, checkpoints, folder, settings, options, platform, stop)
     finish(pairs, checkpoints.last(), folder, platform)
     with TextEncoder(folder, platform) as text, ImageEncoder(folder, platform) as image:
         score = evaluate(Pairs(Split(dataset, 'test')), text, image)
     write_json(os.path.join(folder, 'retrieval.json'), score)
-    say(_sentence(score))
+    logger.info(_sentence(score))
 
 
-def _training_pairs(dataset, say):
+def _training_pairs(dataset):
     pairs = Pairs(Split(dataset, 'train'))
     if len(pairs.members) < 2:
         raise InputError(f'{dataset.folder}: all training images are of one class; the text '
                          f'encoder learns from '
                          'differences between at least 2')
     for fault in faults_of_captions(pairs.captions):
-        say(fault)
+        logger.info(fault)
     return pairs
 
 
-def _train(pairs, checkpoints, folder, settings, options, platform, say, stop):
+def _train(pairs, checkpoints, folder, settings, options, platform, stop):
     batch_size = options['batch_size']
     network, codes, images = build(options)
 
     def feed(step):
         return dict(zip((codes, images), pairs.batch(batch_size, options['seed'], step)))
 
-    say('%s, %d steps of %d pairs%s' % (
+    logger.info('%s, %d steps of %d pairs%s' % (
         settings.cell, settings.steps, batch_size,
         ' (as many as there are classes)' if batch_size < settings.batch_size else ''))
     fit(network, Plan(LABEL, 'pairs', 'text', batch_size, settings.steps, settings.learning_rate,
                       settings.checkpoint_every_steps, feed),
-        checkpoints, folder, platform, say, stop)
+        checkpoints, folder, platform, stop)
 
 
 def build(

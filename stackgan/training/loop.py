@@ -1,5 +1,6 @@
 """The training loop of both stages: batches, steps, records, checkpoints, exact resume."""
 
+import logging
 import math
 import os
 import time
@@ -14,6 +15,8 @@ from stackgan.integrity import settle
 from stackgan.progress import Progress
 from stackgan.training.records import Records, sample_path
 from stackgan.training.schedule import ema_decay, learning_rate, total_steps
+
+logger = logging.getLogger(__name__)
 
 DIVERGED = ('%s is %s at step %d, the training has diverged; the last good checkpoint is %s. '
             'Lower the learning rates (train.*_learning_rate) or raise the batch size')
@@ -37,7 +40,6 @@ def run(
         training,         # Training
         folder,           # where records and checkpoints go; may hold an unfinished training
         session,          # tf.Session on the graph of `training`
-        say,              # prints a line
         stop,             # jobs.engine.signals.Stop or alike: `deferred()`, `requested`
 ):
     """Trains to the end and returns the path of the last checkpoint.
@@ -51,8 +53,8 @@ def run(
     saver = tf.train.Saver(variables, max_to_keep=None)
     finite = _all_finite(variables)
     store = Checkpoints(folder + '/checkpoints', training.train.keep_checkpoints)
-    store.clean(say)
-    step, unlogged = _start(training, folder, session, saver, variables, store, steps, say)
+    store.clean()
+    step, unlogged = _start(training, folder, session, saver, variables, store, steps)
     records, first = Records(folder, step), step
     stepper = _Stepper(training, session, images, batch_size, unlogged)
 
@@ -91,7 +93,8 @@ def run(
             stepper.start_clock()
     records.close()
     store.clean()
-    say('trained %d steps of %d images; last checkpoint %s, best by sliced Wasserstein distance %s'
+    logger.info('trained %d steps of %d images; last checkpoint %s, best by sliced Wasserstein '
+                'distance %s'
         % (steps, batch_size, _name(store.last()), _name(store.best())))
     return store.last()
 
@@ -112,7 +115,7 @@ def _all_finite(variables):
                           if v.dtype.base_dtype.is_floating])
 
 
-def _start(training, folder, session, saver, variables, store, steps, say):
+def _start(training, folder, session, saver, variables, store, steps):
     """Fills the variables, from the newest checkpoint if there is one; returns (step, unlogged).
 
     Leaves the grid of before the first step where there is none: it is new, or was lost.
@@ -134,7 +137,7 @@ def _start(training, folder, session, saver, variables, store, steps, say):
         raise InputError('%s: trained for %d steps, more than the %d that %.6g epochs make; raise '
                          'stage%d.epochs, or pass --restart to train anew'
                          % (last, step, steps, training.settings.epochs, training.stage))
-    say('resuming from step %d of %d' % (step, steps))
+    logger.info('resuming from step %d of %d' % (step, steps))
     return step, facts['unlogged']
 
 

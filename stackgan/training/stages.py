@@ -1,5 +1,6 @@
 """Puts a training of Stage-I or Stage-II together and runs it."""
 
+import logging
 import os
 
 import tensorflow.compat.v1 as tf
@@ -19,6 +20,8 @@ from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2
 from stackgan.training.graph import build_step, scope_variables
 from stackgan.training.observer import Observer
 
+logger = logging.getLogger(__name__)
+
 
 def train_stage(
         stage,               # 1 or 2
@@ -26,7 +29,6 @@ def train_stage(
         prepared,            # folder of the prepared dataset
         embeddings,          # folder with train.npy and test.npy
         folder,              # where to write; may hold an unfinished training
-        say,                 # prints a line
         stop,                # jobs.engine.signals.Stop or alike
         stage1_folder=None,  # finished Stage-I; only for stage 2
 ):
@@ -39,7 +41,7 @@ def train_stage(
                       config.run.seed)
     resolved = resolve(config.platform)
     _write_options(folder, config, dataset, resolved, len(train))
-    say('%d training images, %d test images; %s, %d threads%s' % (
+    logger.info('%d training images, %d test images; %s, %d threads%s' % (
         len(train), len(test), resolved.device, resolved.threads,
         ', bfloat16' if resolved.bfloat16 else ', float16' if resolved.float16 else ''))
     with tf.Graph().as_default():
@@ -52,7 +54,7 @@ def train_stage(
             {'stage': stage, 'model': to_dict(config.model)},
             _warm_start(config, stage1_folder) if stage == 2 else None, observer)
         with training_session(resolved) as session:
-            return loop.run(training, folder, session, say, stop)
+            return loop.run(training, folder, session, stop)
 
 
 def _step_graph(stage, config, wrap):

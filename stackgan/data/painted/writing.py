@@ -14,6 +14,7 @@ Everything of image i depends on the seed, the image size and i: the lines of a 
 are the first lines of a larger one, and their files are the same.
 """
 
+import logging
 import os
 import pickle
 import time
@@ -29,6 +30,8 @@ from stackgan.files import write_json_lines
 from stackgan.platforms.cores import available_cores
 from stackgan.progress import Progress
 
+logger = logging.getLogger(__name__)
+
 JPEG_QUALITY = 93
 PICKLE_PROTOCOL = 2      # readable by every Python there is
 
@@ -38,7 +41,6 @@ def make_dataset(
         images,          # images to draw, at least one for each species
         image_size,      # longer side in pixels
         seed,            # the same seed gives the same files
-        say,             # prints a line
         workers=None,    # processes; None: one per core
 ):
     """Draws `images` painted birds and writes them with boxes, captions and attributes."""
@@ -58,7 +60,7 @@ def make_dataset(
             progress.advance()
     _write_lists(folder, species, records)
     test = sum(record['split'] == 'test' for record in records)
-    say('%d pictures of %d species: %d for training, %d of %d held-out species for testing; '
+    logger.info('%d pictures of %d species: %d for training, %d of %d held-out species for testing; '
         '%.1f pictures/s' % (
             images, len(species), images - test, test,
             sum(each.split == 'test' for each in species),

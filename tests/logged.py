@@ -15,10 +15,11 @@ class _Lines(logging.Handler):
 
 def attach(lines):
     """`lines` gets every message of the library from now on; returns what ends that."""
-    handler, logger = _Lines(lines), logging.getLogger('stackgan')
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    return lambda: logger.removeHandler(handler)
+    handler, loggers = _Lines(lines), [logging.getLogger(name) for name in ('stackgan', 'jobs')]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    return lambda: [logger.removeHandler(handler) for logger in loggers]
 
 
 @contextmanager

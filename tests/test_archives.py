@@ -1,6 +1,7 @@
 """Published archives are read like the folders they hold; what is wrong is said by name."""
 
 import io
+import logging
 import os
 import shutil
 import subprocess
@@ -125,7 +126,8 @@ def test_any_archive_with_any_top_folder(cub, tmp_path, form, top):
     [('CUB_200_2011', 'Data/birds/CUB_200_2011')],
     [('CUB_200_2011/images', 'images'), ('text_c10', 'text')],
 ])
-def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves, capsys):
+def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves, caplog):
+    caplog.set_level(logging.INFO, 'stackgan')
     raw = tmp_path / 'raw'
     shutil.copytree(cub, str(raw))
     for old, new in moves:
@@ -135,8 +137,8 @@ def test_unpacked_folders_may_lie_deeper(cub, tmp_path, moves, capsys):
     write(raw / 'cvpr2016_cub' / 'images' / '001.Red.t7', 'x')
     before = state(str(raw))
     assert_same(raw, tmp_path, cub)
-    said = capsys.readouterr().out
-    assert said.startswith(f'used in place: {raw}') and str(raw / moves[0][1]) in said
+    said = caplog.text
+    assert caplog.messages[0].startswith(f'used in place: {raw}') and str(raw / moves[0][1]) in said
     shutil.rmtree(str(tmp_path / 'scratch'))                 # of links: what they lead to stays
     assert state(str(raw)) == before
 
@@ -210,10 +212,11 @@ def test_two_of_a_kind_are_an_error(cub, published, tmp_path):
         view(published, tmp_path)
 
 
-def test_an_archive_of_no_use_is_told(published, tmp_path, capsys):
+def test_an_archive_of_no_use_is_told(published, tmp_path, caplog):
+    caplog.set_level(logging.INFO, 'stackgan')
     pack(os.path.join(published, 'segmentations.tgz'), os.path.join(published))
     view(published, tmp_path)
-    assert 'segmentations.tgz: nothing in it is needed' in capsys.readouterr().out
+    assert 'segmentations.tgz: nothing in it is needed' in caplog.text
 
 
 def test_a_file_instead_of_a_folder_is_an_error(published, tmp_path):
@@ -343,7 +346,8 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
     refused(tar_of(tmp_path / 'a.tgz', (name, tarfile.REGTYPE, b'x')), 'holds the name', tmp_path)
 
 
-def test_links_and_devices_are_not_made_or_followed(tmp_path, capsys):
+def test_links_and_devices_are_not_made_or_followed(tmp_path, caplog):
+    caplog.set_level(logging.INFO, 'stackgan')
     secret = write(tmp_path / 'secret' / 'evil.txt', 'secret')
     path = tar_of(tmp_path / 'a.tgz',
                   ('text_c10', tarfile.SYMTYPE, os.path.dirname(secret)),
@@ -355,7 +359,7 @@ def test_links_and_devices_are_not_made_or_followed(tmp_path, capsys):
     unpack(path, cub_pieces(settings()), str(tmp_path / 'x'))
     assert files_below(str(tmp_path / 'x')) == ['text_c10/a/b.txt']
     assert not os.path.islink(str(tmp_path / 'x' / 'text_c10'))
-    assert 'a.tgz: 4 links and devices in it were left out' in capsys.readouterr().out
+    assert 'a.tgz: 4 links and devices in it were left out' in caplog.text
     link = zipfile.ZipInfo('text_c10/a/c.txt')
     link.external_attr = 0o120777 << 16
     unpack(zip_of(tmp_path / 'a.zip', (link, secret), ('text_c10/a/b.txt', 'x')),
@@ -423,7 +427,7 @@ def slowly(self, member, show):
     if self.path.endswith('birds.zip'):
         time.sleep(600)                              # until the kill
 archives._Take.take = slowly
-raw_view.view_raw(sys.argv[1], cub_pieces(settings()), sys.argv[2], print)
+raw_view.view_raw(sys.argv[1], cub_pieces(settings()), sys.argv[2])
 """
 
 

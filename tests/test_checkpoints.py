@@ -112,7 +112,6 @@ def test_averages_stand_in_for_their_variables(tmp_path):
 DIES_WHILE_IT_REMOVES = '''
 import os, shutil, signal, sys
 from stackgan import checkpoints
-from logged import logged
 def remove_one_file_and_die(path, ignore_errors=False):
     if os.path.isdir(path):
         os.unlink(os.path.join(path, sorted(os.listdir(path))[int(sys.argv[2])]))

@@ -70,12 +70,18 @@ def test_no_unfinished_places(name):
     assert not re.search(r'\b[A-Z]{3,}_[A-Z]{3,}\b|@[A-Z]+@', text)
 
 
+def _text(node):
+    """Of a string or f-string, with `...` for what it fills in; None for another node."""
+    if isinstance(node, ast.JoinedStr):
+        return ''.join(_text(part) or '...' for part in node.values)
+    text = getattr(node, 'value', getattr(node, 's', None))               # 3.7: s
+    return text if isinstance(text, str) else None
+
+
 def test_messages_that_are_explained_are_those_of_the_code():
     """Code spans in a first column under "it says", with `...` for what a message fills in."""
     nodes = [node for path in SOURCES for node in ast.walk(ast.parse(read(path)))]
-    texts = [node.value if hasattr(node, 'value') else getattr(node, 's', None)    # 3.7: s
-             for node in nodes]
-    texts = [text for text in texts if isinstance(text, str)]
+    texts = [text for text in map(_text, nodes) if text is not None]
     tables = (read('docs/troubleshooting.md')
               + read('docs/containers.md').split('| what it says |')[1])
     rows = re.findall(r'^\| (`[^|]*) \|', tables, re.M)

@@ -86,7 +86,7 @@ def test_every_picture_and_its_captions_are_there_and_nothing_else(dataset):
 def test_a_smaller_dataset_of_the_same_seed_is_the_beginning(dataset, tmp_path):
     """In another process, with several workers and without TensorFlow."""
     code = ('import sys; from stackgan.data.painted import make_dataset; '
-            'make_dataset(sys.argv[1], 96, %d, %d, print, workers=2); '
+            'make_dataset(sys.argv[1], 96, %d, %d, workers=2); '
             'assert "tensorflow" not in sys.modules' % (SIDE, SEED))
     subprocess.run([sys.executable, '-c', code, str(tmp_path)], cwd=ROOT, check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)

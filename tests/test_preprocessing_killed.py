@@ -27,12 +27,17 @@ SCRIPT = f"""
 import sys
 sys.path[:0] = [{HERE!r}, {os.path.dirname(HERE)!r}]
 from raw_toy import settings
+from logged import attach
 from stackgan.data.preprocessing import preprocess
 from toy import pause_where_told
 
+class Shown:
+    append = staticmethod(print)
+
 def main():
     pause_where_told()
-    preprocess(sys.argv[1], sys.argv[2], settings(shard_images=4, workers=int(sys.argv[3])), print)
+    attach(Shown())
+    preprocess(sys.argv[1], sys.argv[2], settings(shard_images=4, workers=int(sys.argv[3])))
 
 main()
 """

@@ -1,6 +1,7 @@
 """A finished training that lost a file resumes from its whole checkpoints; nothing starts anew."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 from glob import glob
 
 import pytest
+from logged import logged
 from toy import ROOT
 from volume_toy import ARGUMENTS, damage_manifest, flip, make_volume, run_job, toy_config
 
@@ -24,7 +26,7 @@ def pretend(work):
     found = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     done = int(found[-1]) if found else 0
     if done:
-        work.say('resuming from step %d of %d' % (done, steps))
+        logging.getLogger('stackgan').info(f'resuming from step {done} of {steps}')
     os.makedirs(os.path.join(work.folder, 'samples'), exist_ok=True)
     for step in range(done + 3 if done else 0, steps + 1, 3):
         for name in ('samples/%08d.png' % step, 'stats.jsonl', 'options.json') + tuple(
@@ -275,13 +277,14 @@ def test_half_a_checkpoint_in_a_finished_output_is_not_scored(volume, monkeypatc
              if os.path.exists(os.path.join(stage(volume), name))}
     damage_manifest(stage(volume), json.dumps(dict(manifest, files=files)))
     assert read_manifest(stage(volume))
-    scored, lines = [], []
+    scored = []
     monkeypatch.setattr(running, 'score_checkpoints', lambda found, *rest: scored.extend(found))
     inputs = {'stage': stage(volume), 'prepared': os.path.join(volume, 'prepared', 'toy'),
               'embeddings': os.path.join(volume, 'runs', 'toy', 'embeddings')}
     work = Work(toy_config(), volume, os.path.join(volume, 'runs/toy/scores-stage1.partial'),
-                inputs, {}, lines.append, None, {})
-    score._score_checkpoints(work, 1, every=True)
+                inputs, {}, None, {})
+    with logged() as lines:
+        score._score_checkpoints(work, 1, every=True)
     assert [os.path.basename(each.path) for each in scored] == ['00000006']
     assert '00000003 is not a complete checkpoint' in lines[0] and len(lines) == 1
     with open(os.path.join(volume, 'scores.jsonl'), 'w') as stream:

@@ -380,7 +380,7 @@ def test_a_foreign_folder(run, foreign, tmp_path):
     unreadable = json.load(open(str(tmp_path / 'scores' / 'unreadable.json')))
     assert [each['file'] for each in unreadable] == ['broken.png']
     text = '\n'.join(said)
-    for words in ('warning: broken.png cannot be read: it is', '1 of 21 folder images are exact '
+    for words in ('broken.png cannot be read: it is', '1 of 21 folder images are exact '
                   'copies of others', '1 of 21 folder images are at least 1.5 times as long'):
         assert words in text, text
 

@@ -73,7 +73,7 @@ def create_app(
 
     @app.errorhandler(Exception)
     def fail(error):
-        service.logger.info('error: ' + ''.join(traceback.format_exception(
+        logger.error(''.join(traceback.format_exception(
             type(error), error, error.__traceback__)).rstrip())
         return _error(500, 'Something went wrong here; its owner finds it in the log')
 

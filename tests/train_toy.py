@@ -3,6 +3,7 @@
     train_toy.py STAGE FOLDER PREPARED EMBEDDINGS [STAGE1_FOLDER] -- [key=value ...]
 """
 
+import logging
 import sys
 
 from toy import pause_where_told, tiny_config
@@ -33,5 +34,6 @@ def main(arguments):
 
 
 if __name__ == '__main__':
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format='%(message)s')
     pause_where_told()
     sys.exit(main(sys.argv[1:]))

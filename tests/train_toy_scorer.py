@@ -3,6 +3,7 @@
     train_toy_scorer.py FOLDER PREPARED [key=value ...]
 """
 
+import logging
 import sys
 
 from toy import pause_where_told, tiny_config
@@ -29,5 +30,6 @@ def main(folder, prepared, *settings):
 
 
 if __name__ == '__main__':
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format='%(message)s')
     pause_where_told()
     sys.exit(main(*sys.argv[1:]))

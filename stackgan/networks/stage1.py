@@ -4,12 +4,13 @@ As hanzhanggit/StackGAN `stageI/model.py`, network type "default". With the pape
 the generator has 14,264,192 parameters and the discriminator 4,029,824.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from stackgan.networks.conditioning import Condition, augmented_condition
 from stackgan.networks.layers import (
+    ForwardMode,
     always_training,
     batch_norm,
     check_shape,
@@ -34,12 +35,12 @@ class Generated(NamedTuple):
 
 
 def generator(
-        embeddings,       # [N, embedding_dim] float32
-        noise,            # [N, condition_dim] float32, for the conditioning augmentation
-        z,                # [N, noise_dim] float32 from a unit normal
-        dims,             # the `model` section of the configuration
-        mode,             # ForwardMode
-):
+        embeddings: tf.Tensor,    # [N, embedding_dim] float32
+        noise: tf.Tensor,         # [N, condition_dim] float32, for the conditioning augmentation
+        z: tf.Tensor,             # [N, noise_dim] float32 from a unit normal
+        dims: Any,                # the `model` section of the configuration
+        mode: ForwardMode,
+) -> Generated:
     """`Generated` 64x64 images.
 
     `mode.ascend_port` reproduces the port: one ReLU more at the end of the first residual
@@ -65,11 +66,11 @@ def generator(
 
 
 def discriminator(
-        images,           # [N, 64, 64, 3] float32 in [-1, 1]
-        embeddings,       # [N, embedding_dim] float32
-        dims,             # the `model` section of the configuration
-        mode,             # ForwardMode
-):
+        images: tf.Tensor,        # [N, 64, 64, 3] float32 in [-1, 1]
+        embeddings: tf.Tensor,    # [N, embedding_dim] float32
+        dims: Any,                # the `model` section of the configuration
+        mode: ForwardMode,
+) -> tf.Tensor:
     """Logits [N]: is this a real image, and of this caption?"""
     check_shape(images, [None, SIZE, SIZE, 3], 'images')
     check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
@@ -84,11 +85,11 @@ def discriminator(
 
 
 def match_logits(
-        features,         # [N, 4, 4, C] of the images
-        embeddings,       # [N, embedding_dim]
-        text_dim,         # size the embeddings are reduced to
-        mode,             # ForwardMode
-):
+        features: tf.Tensor,      # [N, 4, 4, C] of the images
+        embeddings: tf.Tensor,    # [N, embedding_dim]
+        text_dim: int,            # size the embeddings are reduced to
+        mode: ForwardMode,
+) -> tf.Tensor:
     """Logits [N] of images and captions seen together, the end of both discriminators."""
     text = leaky_relu(dense(embeddings, text_dim, 'text'))
     x = tf.concat([features, spread(text, 4)], 3)                            # [N, 4, 4, C + text]
@@ -97,13 +98,14 @@ def match_logits(
 
 
 def bottleneck(
-        x,                # [N, H, W, C]
-        width,            # channels within
-        name,
-        mode,             # ForwardMode
-        activation,
-        last=None,        # activation at the end of the branch, before the sum
-):
+        x: tf.Tensor,             # [N, H, W, C]
+        width: int,               # channels within
+        name: str,
+        mode: ForwardMode,
+        activation: Callable[[tf.Tensor], tf.Tensor],
+        last: Optional[Callable[[tf.Tensor], tf.Tensor]] = None,
+        # activation at the end of the branch, before the sum
+) -> tf.Tensor:
     """Residual block of a 1x1 and two 3x3 convolutions: [N, H, W, C]."""
     with tf.variable_scope(name):
         branch = conv_norm(x, width, 'conv1', mode, activation, kernel=1)

@@ -4,10 +4,13 @@ As hanzhanggit/StackGAN `stageII/model.py`. With the paper's dimensions the gene
 26,290,080 parameters and the discriminator 48,603,520.
 """
 
+from typing import Any
+
 import tensorflow.compat.v1 as tf
 
 from stackgan.networks.conditioning import augmented_condition
 from stackgan.networks.layers import (
+    ForwardMode,
     always_training,
     check_shape,
     conv,
@@ -25,12 +28,12 @@ RESIDUAL_BLOCKS = 4
 
 
 def generator(
-        images,           # [N, 64, 64, 3] float32 in [-1, 1], of Stage-I
-        embeddings,       # [N, embedding_dim] float32
-        noise,            # [N, condition_dim] float32, for a conditioning augmentation of its own
-        dims,             # the `model` section of the configuration
-        mode,             # ForwardMode
-):
+        images: tf.Tensor,        # [N, 64, 64, 3] float32 in [-1, 1], of Stage-I
+        embeddings: tf.Tensor,    # [N, embedding_dim] float32
+        noise: tf.Tensor,         # [N, condition_dim] float32, for an augmentation of its own
+        dims: Any,                # the `model` section of the configuration
+        mode: ForwardMode,
+) -> Generated:
     """`Generated` 256x256 images.
 
     `mode.ascend_port` reproduces the port: the batch norm of `join` always with the statistics of
@@ -57,11 +60,11 @@ def generator(
 
 
 def discriminator(
-        images,           # [N, 256, 256, 3] float32 in [-1, 1]
-        embeddings,       # [N, embedding_dim] float32
-        dims,             # the `model` section of the configuration
-        mode,             # ForwardMode
-):
+        images: tf.Tensor,        # [N, 256, 256, 3] float32 in [-1, 1]
+        embeddings: tf.Tensor,    # [N, embedding_dim] float32
+        dims: Any,                # the `model` section of the configuration
+        mode: ForwardMode,
+) -> tf.Tensor:
     """Logits [N]: is this a real image, and of this caption?"""
     check_shape(images, [None, SIZE, SIZE, 3], 'images')
     check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
@@ -76,7 +79,7 @@ def discriminator(
         return match_logits(x, embeddings, dims.condition_dim, mode)
 
 
-def _residual(x, name, mode):
+def _residual(x: tf.Tensor, name: str, mode: ForwardMode) -> tf.Tensor:
     """Residual block of two 3x3 convolutions: as `x`, [N, H, W, C]."""
     channels = x.shape.as_list()[3]
     with tf.variable_scope(name):

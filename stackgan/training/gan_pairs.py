@@ -1,5 +1,7 @@
 """Which networks each stage trains, as `GanPair` pairs over one batch."""
 
+from typing import Any, List, Optional, Tuple
+
 import tensorflow.compat.v1 as tf
 
 from stackgan.losses import downsample, low_resolution_consistency
@@ -9,14 +11,14 @@ from stackgan.types import Batch, GanPair
 
 
 def batch_placeholders(
-        size,             # number of images
-        stage,            # 1 or 2
-        dims,             # the `model` section
-):
+        size: int,        # number of images
+        stage: int,       # 1 or 2
+        dims: Any,        # the `model` section
+) -> Batch:
     """`Batch` of placeholders of fixed shape."""
     side = stage1.SIZE if stage == 1 else stage2.SIZE
 
-    def floats(width, name):
+    def floats(width: int, name: str) -> tf.Tensor:
         return tf.placeholder(tf.float32, [size, width], name)
 
     return Batch(
@@ -29,26 +31,26 @@ def batch_placeholders(
 
 
 def to_unit_range(
-        images,           # uint8
-):
+        images: tf.Tensor,        # uint8
+) -> tf.Tensor:
     """Images as float32 in [-1, 1]."""
     return tf.cast(images, tf.float32) * (2.0 / 255.0) - 1.0
 
 
 def stage1_pairs(
-        batch,            # Batch of placeholders for Stage-I
-        dims,             # the `model` section
-):
+        batch: Batch,     # of placeholders for Stage-I
+        dims: Any,        # the `model` section
+) -> List[GanPair]:
     """[GanPair] of Stage-I."""
     return [_stage1_pair(batch, dims, to_unit_range(batch.images),
                          to_unit_range(batch.wrong_images), 1.0)[0]]
 
 
 def stage2_pairs(
-        batch,            # Batch of placeholders for Stage-II
-        dims,             # the `model` section
-        settings,         # the `stage2` section
-):
+        batch: Batch,     # of placeholders for Stage-II
+        dims: Any,        # the `model` section
+        settings: Any,    # the `stage2` section
+) -> List[GanPair]:
     """[GanPair] of Stage-II, and of Stage-I behind it where that is trained along."""
     real, wrong = to_unit_range(batch.images), to_unit_range(batch.wrong_images)
     first = []
@@ -60,7 +62,7 @@ def stage2_pairs(
         pair, low = _stage1_pair(batch, dims, downsample(real), downsample(wrong),
                                  settings.finetune_learning_rate_ratio)
         first = [pair]
-    statistics = []
+    statistics: List[tuple] = []
     generated = stage2.generator(low, batch.embeddings, batch.noise2, dims,
                                  ForwardMode(True, statistics))
     return [GanPair(
@@ -71,16 +73,18 @@ def stage2_pairs(
         statistics, 1.0, _low_resolution_consistency(generated.images, low, settings))] + first
 
 
-def _low_resolution_consistency(images, low, settings):
+def _low_resolution_consistency(images: tf.Tensor, low: tf.Tensor,
+                                settings: Any) -> Optional[tf.Tensor]:
     """The weighted low-resolution consistency of the stages' images; None where it is unwanted."""
     if not settings.low_resolution_consistency:
         return None
     return settings.low_resolution_consistency * low_resolution_consistency(images, low)
 
 
-def _stage1_pair(batch, dims, real, wrong, ratio):
+def _stage1_pair(batch: Batch, dims: Any, real: tf.Tensor, wrong: tf.Tensor,
+                 ratio: float) -> Tuple[GanPair, tf.Tensor]:
     """(GanPair, generated images) of Stage-I."""
-    statistics = []
+    statistics: List[tuple] = []
     generated = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims,
                                  ForwardMode(True, statistics))
     return GanPair(
@@ -91,6 +95,6 @@ def _stage1_pair(batch, dims, real, wrong, ratio):
         statistics, ratio, None), generated.images
 
 
-def _times(embeddings, mode):
+def _times(embeddings: tf.Tensor, mode: ForwardMode) -> tf.Tensor:
     """The embeddings once for each group of a grouped batch."""
     return tf.tile(embeddings, [mode.groups, 1]) if mode.groups > 1 else embeddings

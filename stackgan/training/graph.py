@@ -5,6 +5,7 @@ because a second one costs a generator's forward pass and gives another generate
 """
 
 import collections
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -12,22 +13,23 @@ from stackgan.checkpoints import EMA
 from stackgan.losses import generator_loss, kl_to_unit_gaussian, matching_aware_discriminator_loss
 from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import BATCH_NORM_DECAY, ForwardMode
-from stackgan.types import TrainingGraph
+from stackgan.types import Batch, GanPair, TrainingGraph
 
 NETWORKS = {stage1.GENERATOR, stage1.DISCRIMINATOR, stage2.GENERATOR, stage2.DISCRIMINATOR}
 
 
 def build_step(
-        pairs,            # [GanPair]
-        batch,            # Batch of placeholders
-        train,            # the `train` section of the configuration
-        wrap=lambda optimizer: optimizer,     # of the platform (platforms.session)
-):
+        pairs: List[GanPair],
+        batch: Batch,     # of placeholders
+        train: Any,       # the `train` section of the configuration
+        wrap: Callable[[Any], Any] = lambda optimizer: optimizer,     # of the platform
+) -> TrainingGraph:
     """`TrainingGraph` of one alternating update of all adversaries."""
     rates = [tf.placeholder(tf.float32, [], name + '_learning_rate')
              for name in ('generator', 'discriminator')]
     decay = tf.placeholder(tf.float32, [], 'ema_decay')
-    losses, discriminator_updates = {}, []
+    losses: Dict[str, tf.Tensor] = {}
+    discriminator_updates = []
     for each in pairs:
         update, parts = _discriminator_update(each, rates[1], train, wrap)
         discriminator_updates.append(update)
@@ -37,7 +39,8 @@ def build_step(
     updates = [_update(sum(generator_losses), each.generator_scope, each.statistics,
                        rates[0] * each.learning_rate_ratio, train, wrap)
                for each in pairs]
-    step, averages = tf.group(*updates), {}
+    step = tf.group(*updates)
+    averages: Dict[str, Tuple[Any, Any]] = {}
     if train.ema_decay is not None:
         averages = _ema_of_generators([each.generator_scope for each in pairs])
         with tf.control_dependencies([step]):
@@ -50,16 +53,17 @@ def build_step(
                          _getter(averages))
 
 
-def scope_variables(scope, trainable_only=True):
+def scope_variables(scope: str, trainable_only: bool = True) -> List[Any]:
     """The variables of a network, by its scope and a separator."""
     collection = (tf.GraphKeys.TRAINABLE_VARIABLES if trainable_only
                   else tf.GraphKeys.GLOBAL_VARIABLES)
     return [v for v in tf.get_collection(collection) if v.op.name.startswith(scope + '/')]
 
 
-def _discriminator_update(pair, learning_rate, train, wrap):
+def _discriminator_update(pair: GanPair, learning_rate: tf.Tensor, train: Any,
+                          wrap: Callable[[Any], Any]) -> Tuple[tf.Operation, Dict[str, tf.Tensor]]:
     """(operation, losses) that train a discriminator on real, wrong and fake images."""
-    statistics = []
+    statistics: List[tuple] = []
     images = tf.concat([pair.real, pair.wrong, tf.stop_gradient(pair.fake)], 0)
     logits = tf.split(pair.discriminate(images, ForwardMode(True, statistics, groups=3)), 3)
     loss = matching_aware_discriminator_loss(*logits)
@@ -69,7 +73,7 @@ def _discriminator_update(pair, learning_rate, train, wrap):
     return update, {f'{pair.name}/{name}': value for name, value in zip(names, loss)}
 
 
-def _generator_loss(pair, train, losses):
+def _generator_loss(pair: GanPair, train: Any, losses: Dict[str, tf.Tensor]) -> tf.Tensor:
     """Adversarial and conditioning loss of a generator; adds its parts to `losses`."""
     fake = generator_loss(pair.discriminate(pair.fake, ForwardMode(True)))
     kl = kl_to_unit_gaussian(pair.condition.mean, pair.condition.log_sigma)
@@ -82,7 +86,8 @@ def _generator_loss(pair, train, losses):
     return total
 
 
-def _update(loss, scope, statistics, learning_rate, train, wrap):
+def _update(loss: tf.Tensor, scope: str, statistics: List[tuple], learning_rate: tf.Tensor,
+            train: Any, wrap: Callable[[Any], Any]) -> tf.Operation:
     """Adam on one network, and its batch-norm statistics: once, and by no other step."""
     variables = scope_variables(scope)
     if train.weight_decay:
@@ -99,7 +104,7 @@ def _update(loss, scope, statistics, learning_rate, train, wrap):
     return tf.group(update, *moves)
 
 
-def _ema_of_generators(scopes):
+def _ema_of_generators(scopes: Sequence[str]) -> Dict[str, Tuple[Any, Any]]:
     """{name: (variable, its moving average)} of generators, batch-norm statistics included."""
     pairs = {}
     for variable in [v for scope in scopes for v in scope_variables(scope, False)]:
@@ -110,9 +115,9 @@ def _ema_of_generators(scopes):
     return pairs
 
 
-def _getter(averages):
+def _getter(averages: Dict[str, Tuple[Any, Any]]) -> Callable[..., Any]:
     """A getter for tf.variable_scope that puts the averages in place of their variables."""
-    def averaged(getter, name, *arguments, **options):
+    def averaged(getter: Callable[..., Any], name: str, *arguments: Any, **options: Any) -> Any:
         if name in averages:
             return averages[name][1]
         return getter(name, *arguments, **options)
@@ -120,7 +125,7 @@ def _getter(averages):
     return averaged
 
 
-def check_ownership(pairs):
+def check_ownership(pairs: Sequence[GanPair]) -> None:
     """Raises ValueError unless each trainable variable belongs to exactly one network.
 
     One of two networks would be trained twice a step, one of none never. Networks that are in the

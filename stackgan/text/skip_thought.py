@@ -14,6 +14,7 @@ import hashlib
 import logging
 import os
 import warnings
+from typing import Sequence
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from stackgan.data.prepared import ArrayFile
 from stackgan.data.safe_pickle import load_pickle
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file, open_regular, write_json
+from stackgan.text.gru import Gru, schedule
 from stackgan.text.npz import Archive, read_header
 from stackgan.text.options import OPTIONS, SKIP_THOUGHT, read_options
 from stackgan.text.published import check_embedding_dim
@@ -33,9 +35,6 @@ TABLES = ('utable.npy', 'btable.npy')
 WEIGHTS = ('uni_skip.npz', 'bi_skip.npz')
 DICTIONARY = 'dictionary.txt'
 UNKNOWN = 'UNK'                  # the word that stands for all others
-BATCH = 32                       # captions a product, always: the bits of one then do not depend
-                                 # on the others
-STEPS = 16                       # words whose inputs are computed at once
 MAX_DICTIONARY_BYTES = 256 << 20
 SAMPLES, SAMPLE_BYTES = 64, 1 << 16    # parts of a table that its digest reads
 
@@ -67,7 +66,7 @@ def describe_skip_thought(
 class SkipThought:
     """Captions to embeddings, as `TextEncoder`."""
 
-    AT_ONCE = 1024             # captions that `embed_dataset` hands over at once
+    AT_ONCE = 2048             # captions that `embed_dataset` hands over at once
 
     def __init__(self, folder):
         self.options = read_options(folder)
@@ -92,17 +91,11 @@ class SkipThought:
             captions,          # list of N str
     ):
         """Embeddings: [N, embedding_dim] float32, a caption's independent of the others."""
-        words = [self._words(caption) for caption in captions]
-        lengths = np.array([len(each) for each in words], int)
-        embeddings = np.empty((len(captions), self.model.embedding_dim), np.float32)
-        for length in np.unique(lengths):              # no caption is padded to another's length
-            members = np.flatnonzero(lengths == length)
-            for start in range(0, len(members), BATCH):
-                part = members[start:start + BATCH]
-                numbers = np.array([words[i] for i in part] + [words[part[0]]]
-                                   * (BATCH - len(part)))
-                embeddings[part] = self.model.encode(numbers)[:len(part)]
-        return embeddings
+        words = [tuple(self._words(caption)) for caption in captions]
+        different = {each: row for row, each in enumerate(dict.fromkeys(words))}
+        if not different:
+            return np.empty((0, self.model.embedding_dim), np.float32)
+        return self.model.encode(list(different))[[different[each] for each in words]]
 
     def faults(self, captions):
         """One line for each thing that keeps the encoder from reading all of all captions."""
@@ -131,65 +124,25 @@ class _Model:
         self.tables = [_open_table(os.path.join(path, name), len(self.rows.all))
                        for name in TABLES]
         with Archive(os.path.join(path, WEIGHTS[0])) as archive:
-            self.uni = _Gru(archive, 'encoder', self.tables[0])
+            self.uni = Gru(archive, 'encoder', self.tables[0])
         with Archive(os.path.join(path, WEIGHTS[1])) as archive:
-            self.forwards, self.backwards = [_Gru(archive, prefix, self.tables[1])
+            self.forwards, self.backwards = [Gru(archive, prefix, self.tables[1])
                                              for prefix in ('encoder', 'encoder_r')]
         self.embedding_dim = self.uni.size + self.forwards.size + self.backwards.size
 
     def encode(
             self,
-            numbers,           # [BATCH, T] rows of words; T is any number but 0
-    ):
-        """[BATCH, embedding_dim] float32."""
-        words, places = np.unique(numbers, return_inverse=True)
-        places = places.reshape(numbers.shape).T
-        u, b = [np.stack([table.read(int(word)) for word in words]).astype(np.float32)[places]
-                for table in self.tables]                            # [T, BATCH, 620]
-        both = np.concatenate([self.forwards.last_state(b), self.backwards.last_state(b[::-1])], 1)
-        return np.concatenate([_unit(self.uni.last_state(u)), _unit(both)], 1)
-
-
-class _Gru:
-    """r, u = sigmoid(x W + b + h U);  h' = u h + (1 - u) tanh(x Wx + bx + r (h Ux));  h0 = 0."""
-
-    def __init__(
-            self,
-            archive,           # Archive of the weights
-            prefix,            # of their names: 'encoder' or 'encoder_r'
-            table,             # ArrayFile of the words it reads
-    ):
-        weights = {name: archive.read(f'{prefix}_{name}')
-                   for name in ('W', 'b', 'U', 'Wx', 'bx', 'Ux')}
-        self.inputs, self.size = table.shape[1], len(weights['bx'])
-        expected = {'W': (self.inputs, 2 * self.size), 'b': (2 * self.size,),
-                    'U': (self.size, 2 * self.size), 'Wx': (self.inputs, self.size),
-                    'bx': (self.size,), 'Ux': (self.size, self.size)}
-        for name, shape in expected.items():
-            if weights[name].shape != shape:
-                raise InputError('%s: %s_%s has the shape %s, expected %s as %s has %d columns'
-                                 % (archive.path, prefix, name, weights[name].shape, shape,
-                                    os.path.basename(table.path), self.inputs))
-        self.input_weights = np.concatenate([weights['W'], weights['Wx']], 1)
-        self.input_biases = np.concatenate([weights['b'], weights['bx']])
-        self.state_weights = np.concatenate([weights['U'], weights['Ux']], 1)
-
-    def last_state(
-            self,
-            words,             # [T, N, inputs] float32
-    ):
-        """[N, size] float32, after the last word."""
-        count, size = words.shape[1], self.size
-        h = np.zeros((count, size), np.float32)
-        for start in range(0, len(words), STEPS):
-            part = words[start:start + STEPS].reshape(-1, self.inputs)
-            inputs = part.dot(self.input_weights) + self.input_biases
-            for a in inputs.reshape(-1, count, 3 * size):
-                b = h.dot(self.state_weights)
-                gates = _sigmoid(a[:, :2 * size] + b[:, :2 * size])
-                r, u = gates[:, :size], gates[:, size:]
-                h = u * h + (1 - u) * np.tanh(a[:, 2 * size:] + r * b[:, 2 * size:])
-        return h
+            captions: Sequence[Sequence[int]],     # rows of words, one or more each; all different
+    ) -> np.ndarray:
+        """[N, embedding_dim] float32."""
+        order = schedule(captions)
+        used = np.unique(order.words)
+        u, b = [np.stack([table.read(int(row)) for row in used]).astype(np.float32)
+                for table in self.tables]
+        words, reverse = [np.searchsorted(used, each) for each in (order.words, order.backwards)]
+        both = np.concatenate([self.forwards.last_states(words, b, order),
+                               self.backwards.last_states(reverse, b, order)], 1)
+        return np.concatenate([_unit(self.uni.last_states(words, u, order)), _unit(both)], 1)
 
 
 class _Rows(dict):
@@ -272,7 +225,3 @@ def _sampled_digest(path):
 
 def _unit(rows):
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
-def _sigmoid(x):
-    return 0.5 * np.tanh(0.5 * x) + 0.5

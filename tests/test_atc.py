@@ -180,7 +180,7 @@ def test_a_graph_that_does_not_pass_the_check_is_not_converted(tools, capsys):
 
 def test_a_missing_switch_file_is_named(tools, capsys, tmp_path):
     assert convert(tools, 'export.fusion_switch_file=nowhere.cfg') == 2
-    assert 'export.fusion_switch_file: nowhere.cfg is not there' in capsys.readouterr().err
+    assert 'export.fusion_switch_file: nowhere.cfg: no such file' in capsys.readouterr().err
     (tmp_path / 'switch.cfg').write_text('{}')
     assert convert(tools, 'export.fusion_switch_file=%s' % (tmp_path / 'switch.cfg')) == 0
     command = read(folder_of(tools, 'om'), 'convert.json')['models']['stackgan-stage2-b1.om']
@@ -254,7 +254,7 @@ def test_verification(tools, capsys):
     inputs = np.fromfile(os.path.join(folder, 'inputs', 'stackgan-stage2-b2', 'embedding.bin'),
                          '<f4')
     assert inputs.size == 2 * 16 and 0.5 < inputs.std() < 1.5
-    assert '6.50 ms a run' in capsys.readouterr().out
+    assert '6.50 ms per run' in capsys.readouterr().out
     assert verify(tools) == 0
     assert 'up to date' in capsys.readouterr().out
 
@@ -311,7 +311,7 @@ def test_a_model_of_another_export_is_refused(tools, capsys):
     ({'loops': 101}, '--loops 101: must be from 1 to 100'),
     ({'device': -1}, '--device -1: must be from 0 to 255'),
     ({'results': 'nowhere'}, '--results nowhere: no such folder'),
-    ({'msame': '/nowhere/msame'}, '--msame /nowhere/msame: not a program that can be run')])
+    ({'msame': '/nowhere/msame'}, '--msame /nowhere/msame: not an executable file')])
 def test_bad_options(tools, capsys, options, text):
     assert verify(tools, **options) == 2
     assert text in capsys.readouterr().err

@@ -214,7 +214,7 @@ def test_folding_by_hand():
 
 def test_a_file_that_draws_otherwise_is_refused(stages, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, 'LARGEST_DIFFERENCE', 0.0)
-    with pytest.raises(StackganError, match=r'stackgan-stage2-b1.pb: generates images that differ'):
+    with pytest.raises(StackganError, match=r'stackgan-stage2-b1.pb: its images differ'):
         export_to(tmp_path, stages[1])
 
 
@@ -291,7 +291,7 @@ def test_unusable_files_are_named(exported, tmp_path):
         with pytest.raises(InputError, match=f'{name}: {text}'):
             open_model(str(tmp_path / name), platform)
     with ModelSampler(os.path.join(exported, 'stackgan-stage2-b1.pb'), platform) as file:
-        with pytest.raises(InputError, match='takes embeddings of 16 numbers, those .* have 20'):
+        with pytest.raises(InputError, match='takes embeddings of size 16, .* have size 20'):
             file.generate([SampleRequest('a', np.zeros(20, np.float32), 0, {})], 1)
 
 

@@ -131,10 +131,11 @@ def whole(name, *numbers):
                        constants=[images(), whole('n', 1, 1000, 1000, 1)]),
      "operation 'Tile': a tensor of 1 x 64000 x 64000 x 3 numbers, more than 1073741824"),
     (lambda: generator(helper.make_node('Tile', ['images', 'z'], ['many']), identity(),
-                       constants=[images()]), "tells its shape by 'z', which is no short constant"),
+                       constants=[images()]),
+     "takes its shape from 'z', which is not a short constant"),
     (lambda: generator(helper.make_node('Add', ['row', 'column'], ['many']), identity(),
                        constants=[images(), numpy_helper.from_array(np.zeros([50000, 1]), 'row')]),
-     "a constant of another type or without numbers: 'row'"),
+     "an empty constant or one of an unexpected type: 'row'"),
     (lambda: generator(helper.make_node('Add', ['row', 'column'], ['many']), identity(), constants=[
         images(), numpy_helper.from_array(np.zeros([50000, 1], np.float32), 'row'),
         numpy_helper.from_array(np.zeros([1, 50000], np.float32), 'column')]),
@@ -143,17 +144,17 @@ def whole(name, *numbers):
                        constants=[images()]), "operation 'Identity': is not among"),
     (lambda: generator(identity(), constants=[images()], opsets=[
         helper.make_opsetid('', 13), helper.make_opsetid('com.microsoft', 1)]),
-     "its operations are of 'ONNX' 13, 'com.microsoft' 1, expected"),
-    (lambda: generator(identity('nothing')), "reads 'nothing', which is not there"),
+     "its operator sets are 'ONNX' 13, 'com.microsoft' 1, expected"),
+    (lambda: generator(identity('nothing')), "reads 'nothing', which does not exist"),
     (lambda: generator(identity(), constants=[images(), images()]), 'missing or duplicate name'),
     (lambda: generator(identity(), constants=[
         TensorProto(name='images', data_type=1, dims=[1, 64, 64, 3], raw_data=b'\0' * 8)]),
-     'a constant of 8 bytes where its shape tells others'),
+     'a constant of 8 bytes, which does not match its shape'),
     (lambda: generator(identity(), constants=[
         TensorProto(name='images', data_type=1, dims=[1 << 62] * 5, raw_data=b'\0' * 8)]),
-     'a constant of 8 bytes where its shape tells others'),
+     'a constant of 8 bytes, which does not match its shape'),
     (lambda: generator(identity(), constants=[images('a\n\x1b[2J')]), "reads 'images'"),
-    (lambda: generator(identity('\x1b[2J\n')), r"reads '\x1b[2J\n', which is not there"),
+    (lambda: generator(identity('\x1b[2J\n')), r"reads '\x1b[2J\n', which does not exist"),
 ])
 def test_other_operations_and_sizes_are_refused(tmp_path, model, words):
     refused(tmp_path, model(), words)
@@ -165,7 +166,7 @@ def test_work_without_end_is_refused(tmp_path):
     nodes = [helper.make_node('MatMul', ['m' if i == 0 else 'm%d' % i, 'm'], ['m%d' % (i + 1)])
              for i in range(2000)]
     refused(tmp_path, generator(*nodes + [identity()], constants=[images(), square]),
-            "operation 'MatMul': takes more work than 2e+12 multiplications an image")
+            "operation 'MatMul': takes more than 2e+12 multiplications per image")
 
 
 def test_another_format_of_onnx_runtime_in_disguise_is_refused(tmp_path):
@@ -175,7 +176,7 @@ def test_another_format_of_onnx_runtime_in_disguise_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize('data, words', [
-    (b'', 'its operations are of no set'),
+    (b'', 'its operator sets are none'),
     (b'\x3a\x05abc', 'the file is cut off'),
     (b'\x08' + b'\xff' * 11, 'a number of more than 64 bits'),
     (b'\x0b\x0b\x0b', 'ir_version in the file is of another wire type'),

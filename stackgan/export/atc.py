@@ -1,4 +1,4 @@
-"""The Ascend tensor compiler, ATC: where it is, its command, its run, what its errors mean.
+"""The Ascend Tensor Compiler (ATC): finding it, its command line, running it, its error codes.
 
 The rules are those of CANN 20.x (graphengine r1.1, ge/offline/main.cc): a flag and its value are
 one word, --output has no suffix, each of --out_nodes is name:index, and the rank of each
@@ -12,9 +12,13 @@ import shutil
 import signal
 import subprocess
 import time
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from stackgan.config.schema import Export
 from stackgan.errors import StackganError
+from stackgan.export.record import Entry
 
+Conversion = Tuple[Entry, List[str], str]     # model, words after `atc`, path of the .om
 ROOT = '/usr/local/Ascend'
 TENSORFLOW = 3                   # --framework
 CODES = {
@@ -22,13 +26,13 @@ CODES = {
     'E10002': '--input_shape is not of the form name:1,2;name:1,2',
     'E10004': 'a flag has no value',
     'E10007': 'a flag that ATC needs is missing',
-    'E10011': '--input_shape holds something else than positive numbers',
+    'E10011': '--input_shape holds something other than positive numbers',
     'E10013': 'the value of a flag is out of range',
     'E10014': 'the value of a flag is not valid',
     'E10016': 'the command names a node that is not in the graph',
-    'E10017': 'the command names a node as input that is no placeholder',
-    'E10022': '--output names a folder and no file',
-    'E12009': 'a node of the graph reads something that is not there',
+    'E10017': 'the command names a node as input that is not a placeholder',
+    'E10022': '--output names a folder, not a file',
+    'E12009': 'a node of the graph reads something that does not exist',
     'E12010': 'the graph has no placeholder',
     'E12011': 'this ATC has no converter for an operation of the graph',
     'E12029': 'the graph holds functions, which need func2graph.py',
@@ -36,36 +40,36 @@ CODES = {
 
 
 def arguments(
-        entry,            # of export.json's models
-        model,            # path of the .pb
-        output,           # path of the .om, without its suffix
-        settings,         # the `export` section
-):
-    """The words of the command behind `atc`."""
+        entry: Entry,       # of export.json's models
+        model: str,         # path of the .pb
+        output: str,        # path of the .om, without its suffix
+        settings: Export,   # the `export` section
+) -> List[str]:
+    """The words of the command after `atc`."""
+    shapes = [f'{each["name"]}:{",".join(map(str, each["shape"]))}' for each in entry['inputs']]
     words = [
-        '--framework=%d' % TENSORFLOW,
-        '--model=' + model,
-        '--output=' + output,
-        '--soc_version=' + settings.soc_version,
+        f'--framework={TENSORFLOW}',
+        f'--model={model}',
+        f'--output={output}',
+        f'--soc_version={settings.soc_version}',
         '--input_format=NHWC',
-        '--input_shape=' + ';'.join('{}:{}'.format(each['name'], ','.join(map(str, each['shape'])))
-                                    for each in entry['inputs']),
-        '--out_nodes=' + ';'.join(each['name'] + ':0' for each in entry['outputs']),
-        '--output_type=FP32',         # otherwise as the network computes, in float16
+        f'--input_shape={";".join(shapes)}',
+        '--out_nodes=' + ';'.join(f'{each["name"]}:0' for each in entry['outputs']),
+        '--output_type=FP32',         # otherwise that of the computation, float16
         '--log=error',
     ]
     if settings.fusion_switch_file:
-        words.append('--fusion_switch_file=' + os.path.abspath(settings.fusion_switch_file))
+        words.append(f'--fusion_switch_file={os.path.abspath(settings.fusion_switch_file)}')
     return words
 
 
 def commands(
-        facts,            # export.json
-        export_folder,
-        om_folder,
-        settings,         # the `export` section
-):
-    """[(entry, words after `atc`, path of the .om)] of every model."""
+        facts: Dict[str, Any],  # export.json
+        export_folder: str,
+        om_folder: str,
+        settings: Export,       # the `export` section
+) -> List[Conversion]:
+    """A `Conversion` for every model."""
     rows = []
     for entry in facts['models']:
         name = entry['frozen']['file']
@@ -75,22 +79,22 @@ def commands(
     return rows
 
 
-def as_shell(words):
+def as_shell(words: List[str]) -> str:
     return ' '.join(shlex.quote(word) for word in words)
 
 
 def candidates(
-        environ,          # as os.environ
-        root=ROOT,        # where CANN is installed
-):
-    """Paths of ATC outside PATH, in the order of search."""
+        environ: Mapping[str, str],     # as os.environ
+        root: str = ROOT,               # where CANN is installed
+) -> List[str]:
+    """Paths where ATC may be besides PATH, in search order."""
     nnae = environ.get('NNAE') or os.path.join(root, 'nnae', 'latest')
     return [os.path.join(nnae, 'fwkacllib', 'bin', 'atc'),
             os.path.join(root, 'ascend-toolkit', 'latest', 'atc', 'bin', 'atc'),
             os.path.join(root, 'atc', 'bin', 'atc')]
 
 
-def find_atc(environ, root=ROOT):
+def find_atc(environ: Mapping[str, str], root: str = ROOT) -> Optional[str]:
     """Path of ATC, or None."""
     found = shutil.which('atc', path=environ.get('PATH', ''))
     if found:
@@ -99,17 +103,17 @@ def find_atc(environ, root=ROOT):
 
 
 def environment_for(
-        atc,              # path of ATC
-        environ,          # as os.environ
-):
-    """The environment that ATC needs when it is taken from a toolkit that is not set up."""
+        atc: str,                       # path of ATC
+        environ: Mapping[str, str],     # as os.environ
+) -> Dict[str, str]:
+    """The environment that ATC needs when its toolkit's setup script has not been sourced."""
     environment = dict(environ)
     base = os.path.dirname(os.path.dirname(os.path.realpath(atc)))      # .../atc
     if os.path.basename(base) != 'atc':
         return environment
     install = os.path.dirname(base)
 
-    def put_before(name, *paths):
+    def put_before(name: str, *paths: str) -> None:
         there = [environment[name]] if environment.get(name) else []
         environment[name] = os.pathsep.join(list(paths) + there)
 
@@ -122,16 +126,16 @@ def environment_for(
 
 
 def convert(
-        atc,              # path of ATC
-        words,            # its arguments
-        om,               # path of the .om that must come out
-        log,              # path of a file for what ATC says
-):
-    """Runs ATC; returns the seconds it took. Raises StackganError where no new .om comes out."""
+        atc: str,           # path of ATC
+        words: List[str],   # its arguments
+        om: str,            # path of the .om it must write
+        log: str,           # path of a file for what ATC says
+) -> float:
+    """Runs ATC; returns the seconds it took. Raises StackganError if it writes no new .om."""
     for old in (om, log):
         if os.path.exists(old):
             os.unlink(old)
-    scratch = om + '.work'                 # kernel_meta/ and more are written where ATC runs
+    scratch = om + '.work'                 # ATC writes kernel_meta/ and more into its folder
     shutil.rmtree(scratch, ignore_errors=True)
     os.makedirs(scratch)
     started = time.monotonic()
@@ -147,15 +151,14 @@ def convert(
             raise
     shutil.rmtree(scratch, ignore_errors=True)
     if code:
-        raise StackganError('ATC ended with exit code %d: %s; its log is %s'
-                            % (code, explain(log), log))
+        raise StackganError(f'ATC ended with exit code {code}: {explain(log)}; its log is {log}')
     if not os.path.exists(om) or not os.path.getsize(om):
         raise StackganError(f'ATC ended with exit code 0 but wrote no {os.path.basename(om)}; its '
                             f'log is {log}')
     return time.monotonic() - started
 
 
-def explain(log):
+def explain(log: str) -> str:
     """The first error code in a log as a sentence, with what ATC said of it."""
     with open(log, errors='replace') as stream:
         lines = [' '.join(line.split()) for line in stream if line.strip()]
@@ -163,5 +166,5 @@ def explain(log):
         code = re.search(r'\bE\d{5}\b', line)
         if code:
             meaning = CODES.get(code.group())
-            return '{}{} ("{}")'.format(code.group(), ', ' + meaning if meaning else '', line[:200])
+            return f'{code.group()}{f", {meaning}" if meaning else ""} ("{line[:200]}")'
     return f'it said "{lines[-1][:200]}"' if lines else 'it said nothing'

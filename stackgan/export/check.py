@@ -1,11 +1,11 @@
-"""Looks a frozen graph over before ATC does: each finding names the node and what to do.
+"""Checks a frozen graph before ATC does: each finding names the node and what to do.
 
-ATC stops at the first fault, minutes into a conversion, often on another machine.
+ATC stops at the first error, minutes into a conversion, often on another machine.
 """
 
 import os
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, Dict, List, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -17,8 +17,8 @@ OPERATIONS = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'ascend_op
 TYPES = {tf.float16, tf.float32, tf.uint8, tf.int32, tf.int64, tf.bool}
 MAX_BYTES = 2 ** 31 - 1               # of one protocol buffer
 ERROR, WARNING = 'error', 'warning'
-# Operations that do nothing while a graph is imported, which is how shapes are looked at.
-LOOKED_AT = graph_files.OF_GENERATORS | graph_files.OF_CLASSIFIERS | frozenset('''
+# Operations that are safe to import, which is how shapes are checked.
+IMPORTABLE = graph_files.OF_GENERATORS | graph_files.OF_CLASSIFIERS | frozenset('''
     Abs AddN Cos Elu Floor FloorDiv Greater GreaterEqual Less LessEqual Log Log1p Neg OneHot Pow
     RandomStandardNormal RandomUniform Reciprocal ReadVariableOp Select SelectV2 Sigmoid Sign Sin
     Sinh Softplus Square SquaredDifference TruncatedNormal Unpack VarHandleOp VariableV2
@@ -30,22 +30,22 @@ class Finding(NamedTuple):
 
     level: str          # ERROR or WARNING
     node: str           # its name; '' for the graph as a whole
-    text: str           # what was seen
+    text: str           # what was found
     remedy: str         # what to do
 
-    def __str__(self):
-        return '{}: {}; {}'.format(self.node or 'the graph', self.text, self.remedy)
+    def __str__(self) -> str:
+        return f'{self.node or "the graph"}: {self.text}; {self.remedy}'
 
 
-def read_graph(path):
-    """The tf.GraphDef of a .pb file. Raises InputError where it is none."""
+def read_graph(path: str) -> tf.GraphDef:
+    """The tf.GraphDef of a .pb file. Raises InputError if it is not one."""
     return graph_files.read_graph(path, 'a frozen TensorFlow graph', 'name a .pb that export wrote')
 
 
 def check_graph(
-        graph_def,        # tf.GraphDef
-):
-    """[Finding], errors first."""
+        graph_def: tf.GraphDef,     # tf.GraphDef
+) -> List[Finding]:
+    """Everything found, errors first."""
     known = read_json(OPERATIONS)
     findings = _whole(graph_def)
     for node in graph_def.node:
@@ -55,10 +55,10 @@ def check_graph(
 
 
 def report_of(
-        graph_def,        # tf.GraphDef
-        findings,         # [Finding]
-):
-    """What a check says, as a dict for JSON."""
+        graph_def: tf.GraphDef,     # tf.GraphDef
+        findings: List[Finding],    # [Finding]
+) -> Dict[str, Any]:
+    """The result of a check, as a dict for JSON."""
     return {
         'passed': not errors_of(findings),
         'findings': [finding._asdict() for finding in findings],
@@ -67,83 +67,85 @@ def report_of(
     }
 
 
-def errors_of(findings):
+def errors_of(findings: List[Finding]) -> List[Finding]:
     return [finding for finding in findings if finding.level == ERROR]
 
 
 def require_passed(
-        path,             # what the message calls the graph
-        findings,         # [Finding]
-):
+        path: str,                  # what the message calls the graph
+        findings: List[Finding],    # [Finding]
+) -> None:
     """Raises InputError with the first error, if there is one."""
     errors = errors_of(findings)
     if errors:
-        more = ' (and %d more)' % (len(errors) - 1) if len(errors) > 1 else ''
+        more = f' (and {len(errors) - 1} more)' if len(errors) > 1 else ''
         raise InputError(f'{path}: would not pass ATC: {errors[0]}{more}')
 
 
-def _whole(graph_def):
+def _whole(graph_def: tf.GraphDef) -> List[Finding]:
     findings = []
     if graph_def.ByteSize() > MAX_BYTES:
-        findings.append(Finding(ERROR, '', '%d bytes, more than the 2 GiB of a protocol buffer'
-                                % graph_def.ByteSize(), 'export a smaller model'))
+        findings.append(Finding(ERROR, '', f'{graph_def.ByteSize()} bytes, more than the 2 GiB of '
+                                'a protocol buffer', 'export a smaller model'))
     if graph_def.library.function:
-        findings.append(Finding(ERROR, '', f'holds functions, such as '
-                                           f'{graph_def.library.function[0].signature.name}, which '
-                                           f'need func2graph.py '
-                                '(E12029)',
-                                'inline them when the graph is built'))
+        example = graph_def.library.function[0].signature.name
+        findings.append(Finding(ERROR, '', f'holds functions, such as {example}, which need '
+                                'func2graph.py (E12029)', 'inline them when the graph is built'))
     if not any(node.op == 'Placeholder' for node in graph_def.node):
         findings.append(Finding(ERROR, '', 'has no placeholder (E12010)',
                                 'make embedding and noise inputs of the graph'))
     return findings
 
 
-def _operation(node, known):
+def _operation(node: tf.NodeDef, known: Dict[str, Any]) -> List[Finding]:
     findings = []
     if node.op in known['fails']:
         source, remedy = known['fails'][node.op]
-        findings.append(Finding(ERROR, node.name, f'{node.op} does not convert ({source})',
-                                remedy))
+        findings.append(Finding(ERROR, node.name, f'{node.op} does not convert ({source})', remedy))
     elif node.op not in known['converts']:
         findings.append(Finding(WARNING, node.name, f'{node.op} is not known to convert',
-                                'try it, or build the graph of other operations'))
+                                'try it, or build the graph from other operations'))
     if any(name.startswith('^') for name in node.input):
-        findings.append(Finding(ERROR, node.name, 'has a control input, which orders what has no '
-                                'side effects', 'build the graph without control dependencies'))
+        findings.append(Finding(ERROR, node.name, 'has a control input, although nothing in the '
+                                'graph has side effects',
+                                'build the graph without control dependencies'))
     return findings
 
 
-def _types(node):
+def _types(node: tf.NodeDef) -> List[Finding]:
     for name, value in sorted(node.attr.items()):
         if value.type and tf.as_dtype(value.type).base_dtype not in TYPES:
+            taken = ', '.join(sorted(each.name for each in TYPES))
             return [Finding(ERROR, node.name, f'{name} is {tf.as_dtype(value.type).name}',
-                            'ATC takes {} only'.format(', '.join(sorted(t.name for t in TYPES))))]
+                            f'ATC takes {taken} only')]
     return []
 
 
-def _shapes(graph_def):
-    looked_at, graph = tf.GraphDef(), tf.Graph()
-    looked_at.CopyFrom(graph_def)
-    looked_at.ClearField('library')
+def _shapes(graph_def: tf.GraphDef) -> List[Finding]:
+    checked, graph = tf.GraphDef(), tf.Graph()
+    checked.CopyFrom(graph_def)
+    checked.ClearField('library')
     try:
-        graph_files.require_operations(looked_at, LOOKED_AT, 'a graph for inference')
+        graph_files.require_operations(checked, IMPORTABLE, 'a graph for inference')
     except graph_files.Unfit as fault:
         return [Finding(WARNING, '', f'shapes are not checked: {fault}',
                         'see the other findings first')]
     with graph.as_default():
         try:
-            tf.import_graph_def(looked_at, name='')
+            tf.import_graph_def(checked, name='')
         except (ValueError, KeyError, tf.errors.OpError) as error:
-            return [Finding(ERROR, '', 'TensorFlow cannot read it: {}'.format(' '.join(str(error).split())[:200]), 'export it anew')]
+            reason = ' '.join(str(error).split())[:200]
+            return [Finding(ERROR, '', f'TensorFlow cannot read it: {reason}', 'export it again')]
     findings = []
     for operation in graph.get_operations():
         for tensor in operation.outputs:
             sides = tensor.shape.as_list() if tensor.shape.ndims is not None else None
             if sides is None or None in sides:
-                findings.append(Finding(ERROR, operation.name, f'its shape {tensor.shape} is not '
-                                                               f'fixed (E10001)', 'export with a fixed batch'))
+                findings.append(Finding(
+                    ERROR, operation.name, f'its shape {tensor.shape} is not fixed (E10001)',
+                    'export with a fixed batch'))
             elif 0 in sides:
-                findings.append(Finding(ERROR, operation.name, f'its shape {tensor.shape} has a '
-                                                               f'side of 0', 'every side must be at least 1'))
+                findings.append(Finding(
+                    ERROR, operation.name, f'its shape {tensor.shape} has a side of 0',
+                    'every side must be at least 1'))
     return findings

@@ -1,42 +1,43 @@
-"""A trained generator as one graph of constants: fixed batch, no variable, no random op.
+"""A trained generator as one graph of constants: fixed batch, no variable, no random operation.
 
-The graph is not cut out of a training's but built anew, with a constant wherever the networks
-ask for a variable. Batch norm in inference mode multiplies and shifts each channel, which the
-weights before it can do as well:
+The graph is not extracted from a training's but built again, with a constant wherever the networks
+ask for a variable. Batch norm in inference mode scales and shifts each channel, which can be
+folded into the weights before it:
 
     scale = gamma / sqrt(moving_variance + epsilon)
     norm(x * weights + biases) = x * (weights * scale) + biases * scale + (beta - mean * scale)
 """
 
-from typing import Any, Dict, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from stackgan.export.ports import EMBEDDING, NOISE1, NOISE2, Z
+from stackgan.config.schema import Model
+from stackgan.export.ports import EMBEDDING, NOISE1, NOISE2, Arrays, Z
 from stackgan.networks.layers import BATCH_NORM_EPSILON, TESTING
 from stackgan.sampling.generation import build_generators
 from stackgan.sampling.sample_request import Noise
 
-FORMAT_OF_1_15 = 134               # GraphDef version of TensorFlow 1.15, which ATC was made for
-NEWER_ATTRIBUTES = {'grad_a', 'grad_b'}   # of MatMul; without a meaning for inference
+FORMAT_OF_1_15 = 134               # GraphDef version of TensorFlow 1.15, which ATC expects
+NEWER_ATTRIBUTES = {'grad_a', 'grad_b'}   # of MatMul; without meaning for inference
 
 
 class Frozen(NamedTuple):
     """A graph of constants."""
 
-    graph_def: Any                 # tf.GraphDef
-    inputs: Dict[str, list]        # name of a placeholder -> shape, in the order of the file
+    graph_def: tf.GraphDef
+    inputs: Dict[str, List[int]]   # name of a placeholder -> shape, in the order of the file
     outputs: Dict[Any, str]        # side of the images -> node [batch, side, side, 3] float32;
-                                   # of a text encoder its one output
+                                   # of a text encoder: name of its one output -> node
 
 
 def freeze(
-        stage,            # 1 or 2
-        batch_size,
-        dims,             # the `model` section of the checkpoint
-        weights,          # {name of a variable: array}, of the generators
-):
+        stage: int,         # 1 or 2
+        batch_size: int,
+        dims: Model,        # the `model` section of the checkpoint
+        weights: Arrays,    # {name of a variable: array}, of the generators
+) -> Frozen:
     """`Frozen` generators."""
     widths = {EMBEDDING: dims.embedding_dim, Z: dims.noise_dim, NOISE1: dims.condition_dim}
     if stage == 2:
@@ -53,12 +54,13 @@ def freeze(
 
 
 def constants(
-        weights,          # {name of a variable: array}
-):
-    """A variable getter that gives constants, one for each name."""
+        weights: Arrays,    # {name of a variable: array}
+) -> Callable[..., tf.Tensor]:
+    """A variable getter that returns constants, one for each name."""
     made = {}
 
-    def constant(getter, name, *arguments, **options):
+    def constant(getter: Callable[..., tf.Tensor], name: str, *arguments: Any,
+                 **options: Any) -> tf.Tensor:
         if name not in made:
             made[name] = tf.constant(folded(name, weights), tf.float32,
                                      name=name.rpartition('/')[2])
@@ -68,10 +70,10 @@ def constants(
 
 
 def folded(
-        name,             # of a variable, or of the `offset` that stands for a batch norm
-        weights,          # {name: array}
-):
-    """Its value with the batch norm of its layer, if there is one, multiplied in: float32."""
+        name: str,          # of a variable, or of the `offset` that stands for a batch norm
+        weights: Arrays,    # {name: array}
+) -> np.ndarray:
+    """Its value with the batch norm of its layer, if any, folded in: float32."""
     layer, _, leaf = name.rpartition('/')
     if layer + '/gamma' not in weights:
         return weights[name]
@@ -83,7 +85,7 @@ def folded(
     return (weights[name] * scale).astype(np.float32)     # outputs are the last axis of all
 
 
-def as_in_1_15(graph_def):
+def as_in_1_15(graph_def: tf.GraphDef) -> tf.GraphDef:
     """The same graph, readable by TensorFlow 1.15 and what was built with it."""
     for node in graph_def.node:
         for name in [n for n in node.attr if n in NEWER_ATTRIBUTES or n.startswith('_')]:

@@ -3,9 +3,12 @@
 import logging
 import os
 import shutil
+from typing import Any, Dict, List
 
+from stackgan.config.schema import Export
 from stackgan.errors import InputError, MissingRequirement
 from stackgan.export import atc, check
+from stackgan.export.atc import Conversion
 from stackgan.export.record import read_export
 from stackgan.files import digest_of_file, read_json, write_json
 from stackgan.integrity import check_file
@@ -16,11 +19,14 @@ RECORD = 'convert.json'
 
 
 def convert_all(
-        export_folder,
-        folder,           # gets the .om files, their logs and convert.json
-        settings,         # the `export` section
-):
-    """Checks and converts every model; those that an interrupted job converted are kept."""
+        export_folder: str,
+        folder: str,        # gets the .om files, their logs and convert.json
+        settings: Export,   # the `export` section
+) -> None:
+    """Checks and converts every model; models that an interrupted job converted are kept.
+
+    Raises MissingRequirement without ATC, InputError for a graph that it would refuse.
+    """
     rows = atc.commands(read_export(export_folder), export_folder, folder, settings)
     for entry, _, _ in rows:
         path = os.path.join(export_folder, entry['frozen']['file'])
@@ -30,38 +36,39 @@ def convert_all(
     if compiler is None:
         raise MissingRequirement(no_atc(export_folder, rows, settings))
     if settings.fusion_switch_file and not os.path.isfile(settings.fusion_switch_file):
-        raise InputError(f'export.fusion_switch_file: {settings.fusion_switch_file} is not there')
+        raise InputError(f'export.fusion_switch_file: {settings.fusion_switch_file}: no such file')
     done = _record(folder)
     for number, (entry, words, om) in enumerate(rows):
         name = os.path.basename(om)
         if name in done and os.path.exists(om) and digest_of_file(om) == done[name]['sha256']:
             continue
-        logger.info('converting %d of %d, %s, for %s; minutes; its log is %s'
-            % (number + 1, len(rows), name, settings.soc_version, _log(om)))
+        logger.info(f'converting model {number + 1} of {len(rows)}, {name}, for '
+                    f'{settings.soc_version}; takes minutes; its log is {_log(om)}')
         seconds = atc.convert(compiler, words, om, _log(om))
         done[name] = {'batch_size': entry['batch_size'], 'frozen_sha256': entry['frozen']['sha256'],
                       'bytes': os.path.getsize(om), 'sha256': digest_of_file(om),
                       'seconds': round(seconds, 1), 'command': atc.as_shell([compiler] + words)}
         write_json(os.path.join(folder, RECORD), {
             'atc': compiler, 'soc_version': settings.soc_version, 'models': done})
-    logger.info('%d models for %s by %s' % (len(done), settings.soc_version, compiler))
+    logger.info(f'{len(done)} models converted for {settings.soc_version} by {compiler}')
 
 
-def no_atc(export_folder, rows, settings):
-    """The line for a machine without ATC."""
+def no_atc(export_folder: str, rows: List[Conversion], settings: Export) -> str:
+    """The message for a machine without ATC."""
     here = [atc.as_shell(['atc'] + atc.arguments(
         entry, entry['frozen']['file'], os.path.splitext(entry['frozen']['file'])[0], settings))
         for entry, _, _ in rows]
-    return ('no ATC on this machine: looked on PATH and at {}; the frozen graph passed the check; '
-            'on an Ascend host run: cd {} && {}'.format(', '.join(atc.candidates(os.environ)), export_folder, ' && '.join(here)))
+    return (f'no ATC on this machine: looked on PATH and at {", ".join(atc.candidates(os.environ))}'
+            '; the frozen graph passed the check; on an Ascend host run: '
+            f'cd {export_folder} && {" && ".join(here)}')
 
 
-def _log(om):
+def _log(om: str) -> str:
     return os.path.splitext(om)[0] + '.atc.log'
 
 
-def _record(folder):
-    """What an interrupted job has converted: {name of the .om: its line of convert.json}."""
+def _record(folder: str) -> Dict[str, Dict[str, Any]]:
+    """What an interrupted job has converted: {name of the .om: its entry of convert.json}."""
     for name in os.listdir(folder):
         if name.endswith('.work'):
             shutil.rmtree(os.path.join(folder, name), ignore_errors=True)

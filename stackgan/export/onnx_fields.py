@@ -1,18 +1,18 @@
-"""The fields of the ONNX files that export writes (onnx.proto): a file with others is not opened.
+"""The fields of the ONNX files that export writes (onnx.proto); files with others are not opened.
 
-So it holds no data outside of itself, no graph within an operation (as Loop, If and Scan have),
-no function, no tensor as an attribute, no sparse tensor.
+That rules out external data, graphs inside operations (as Loop, If and Scan have), functions,
+tensors as attributes and sparse tensors.
 """
 
 from stackgan.wire import BYTES, FLOAT, INT, INTS, REFUSED, TEXT, Field
 
 OPSET = 13              # read by ONNX Runtime 1.4 and later
 IR_VERSION = 7          # the format that goes with it
-MAX_FIELDS = 200000     # of a file; ours have some thousand
-NAME_BYTES = 4096       # of a name, at most
+MAX_FIELDS = 200000     # in a file; ours have a few thousand
+NAME_BYTES = 4096       # longest name
 
 
-def _name(name, repeated=False):
+def _name(name: str, repeated: bool = False) -> Field:
     return Field(name, TEXT, repeated, NAME_BYTES)
 
 

@@ -1,14 +1,18 @@
-"""A frozen generator or text encoder as ONNX, node by node.
+"""Converts a frozen generator or text encoder to ONNX, node by node.
 
-TensorFlow keeps images as [N, H, W, C], ONNX as [N, C, H, W]: every tensor of four dimensions
-is turned once, where it begins or leaves, and stays turned between.
+TensorFlow keeps images as [N, H, W, C], ONNX as [N, C, H, W]: tensors of four dimensions are
+transposed where they enter and leave the convolutions, and stay transposed in between.
 """
+
+from typing import Any, Iterable, List, Tuple, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import MissingRequirement, StackganError
+from stackgan.export.freezing import Frozen
 from stackgan.export.onnx_fields import IR_VERSION, OPSET
+from stackgan.export.ports import Arrays
 
 PRODUCER = 'stackgan'
 TURNED = (0, 3, 1, 2)   # axes of [N, H, W, C] as [N, C, H, W]
@@ -20,8 +24,8 @@ SAME_IN_BOTH = {'Relu': 'Relu', 'Tanh': 'Tanh', 'Sigmoid': 'Sigmoid', 'Exp': 'Ex
 
 
 def to_onnx(
-        frozen,           # freezing.Frozen
-):
+        frozen: Frozen,
+) -> Any:
     """An onnx.ModelProto with the same inputs and outputs, names, shapes and axes."""
     onnx = import_onnx()
     writer = _Writer(frozen.graph_def, onnx.helper)
@@ -31,7 +35,7 @@ def to_onnx(
         if writer.value(name) != name:
             writer.emit('Transpose', [writer.value(name)], name, perm=TURNED_BACK)
 
-    def described(names):
+    def described(names: Iterable[str]) -> List[Any]:
         return [onnx.helper.make_tensor_value_info(name, writer.type(name), writer.shape(name))
                 for name in names]
 
@@ -46,7 +50,7 @@ def to_onnx(
     return model
 
 
-def import_onnx():
+def import_onnx() -> Any:
     """The onnx package. Raises MissingRequirement where it is not installed."""
     try:
         import onnx
@@ -62,9 +66,10 @@ def import_onnx():
 class _Writer:
     """Collects the ONNX nodes and constants of a graph."""
 
-    def __init__(self, graph_def, helper):
+    def __init__(self, graph_def: tf.GraphDef, helper: Any) -> None:
         self.helper = helper
-        self.nodes, self.initializers = [], {}
+        self.nodes: List[Any] = []
+        self.initializers: Arrays = {}
         self.constants = {node.name: tf.make_ndarray(node.attr['value'].tensor)
                           for node in graph_def.node if node.op == 'Const'}
         with tf.Graph().as_default() as self.graph:
@@ -74,7 +79,7 @@ class _Writer:
                 self.constants[node.name] = np.full(self.shape(node.name),
                                                     self.constants[node.input[1]])
 
-    def write(self, node):
+    def write(self, node: tf.NodeDef) -> None:
         if node.op in ('Placeholder', 'Const', 'Fill'):
             return
         if node.op in SAME_IN_BOTH:
@@ -84,57 +89,57 @@ class _Writer:
         elif node.op in WRITERS:
             WRITERS[node.op](self, node)
         else:
-            raise StackganError(f'{node.name}: the operation {node.op} is not among those that are '
-                                f'written as ONNX')
+            raise StackganError(f'{node.name}: the operation {node.op} cannot be written as ONNX')
 
-    def emit(self, kind, inputs, outputs, **attributes):
+    def emit(self, kind: str, inputs: List[str], outputs: Union[str, List[str]],
+             **attributes: Any) -> None:
         outputs = outputs if isinstance(outputs, list) else [outputs]
         self.nodes.append(self.helper.make_node(kind, inputs, outputs, outputs[0] + '/' + kind,
                                                 **attributes))
 
-    def shape(self, name):
+    def shape(self, name: str) -> List[int]:
         """Static shape of a TensorFlow tensor."""
         full = name if ':' in name else name + ':0'
         return self.graph.get_tensor_by_name(full).shape.as_list()
 
-    def type(self, name):
-        """ONNX number of the type of a TensorFlow tensor."""
+    def type(self, name: str) -> int:
+        """ONNX's number for the type of a TensorFlow tensor."""
         return self.number_of(self.graph.get_tensor_by_name(name + ':0').dtype)
 
-    def number_of(self, dtype):
-        """ONNX number of a tf.DType."""
+    def number_of(self, dtype: tf.DType) -> int:
+        """ONNX's number for a TensorFlow type."""
         return self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype.as_numpy_dtype))
 
-    def value(self, name):
-        """The ONNX name of a TensorFlow tensor: of images that of the turned one."""
+    def value(self, name: str) -> str:
+        """The ONNX name of a TensorFlow tensor; for images, of the transposed one."""
         turned = len(self.shape(name)) == 4
         if name in self.constants:
             array = self.constants[name]
             return self.constant(name, array.transpose(TURNED) if turned else array)
         return name + '/turned' if turned else name
 
-    def operand(self, name, rank):
-        """The same of what takes part in an element-wise operation of a rank."""
+    def operand(self, name: str, rank: int) -> str:
+        """The same for an operand of an element-wise operation whose result has that rank."""
         own = len(self.shape(name))
         if rank == 4 and own not in (0, 4):
-            raise StackganError('%s: %d axes beside the 4 of images are not written as ONNX'
-                                % (name, own))
+            raise StackganError(f'{name}: an operand of rank {own} beside images of rank 4 cannot '
+                                'be written as ONNX')
         return self.value(name)
 
-    def constant(self, name, array):
+    def constant(self, name: str, array: np.ndarray) -> str:
         self.initializers[name] = np.asarray(array, order='C')
         return name
 
 
-def _matmul(writer, node):
+def _matmul(writer: _Writer, node: tf.NodeDef) -> None:
     x, kernel = node.input
     if node.attr['transpose_a'].b or node.attr['transpose_b'].b:
-        raise StackganError(f'{node.name}: a transposed MatMul is not written as ONNX')
+        raise StackganError(f'{node.name}: a transposed MatMul cannot be written as ONNX')
     writer.emit('MatMul', [writer.value(x), writer.constant(kernel, writer.constants[kernel])],
                 node.name)
 
 
-def _bias_add(writer, node):
+def _bias_add(writer: _Writer, node: tf.NodeDef) -> None:
     x, biases = node.input
     values = writer.constants[biases]
     if len(writer.shape(x)) == 4:
@@ -143,30 +148,33 @@ def _bias_add(writer, node):
                 writer.value(node.name))
 
 
-def _leaky_relu(writer, node):
+def _leaky_relu(writer: _Writer, node: tf.NodeDef) -> None:
     writer.emit('LeakyRelu', [writer.value(node.input[0])], writer.value(node.name),
                 alpha=node.attr['alpha'].f)
 
 
-def _split(writer, node):
+def _split(writer: _Writer, node: tf.NodeDef) -> None:
     axis, x = node.input
     axis = int(writer.constants[axis]) % len(writer.shape(x))
     if len(writer.shape(x)) == 4:
         axis = AXIS[axis]
-    names = [node.name if i == 0 else '%s:%d' % (node.name, i)
-             for i in range(node.attr['num_split'].i)]
+    names = [_output_name(node, i) for i in range(node.attr['num_split'].i)]
     writer.emit('Split', [writer.value(x)], [writer.value(name) for name in names], axis=axis)
 
 
-def _concat(writer, node):
+def _output_name(node: tf.NodeDef, number: int) -> str:
+    return f'{node.name}:{number}' if number else node.name
+
+
+def _concat(writer: _Writer, node: tf.NodeDef) -> None:
     parts, axis = list(node.input[:-1]), int(writer.constants[node.input[-1]])
     rank = len(writer.shape(node.name))
     writer.emit('Concat', [writer.value(name) for name in parts], writer.value(node.name),
                 axis=AXIS[axis % rank] if rank == 4 else axis % rank)
 
 
-def _reshape(writer, node):
-    """Of anything that keeps the numbers and their order, as an axis of 1 more or less does."""
+def _reshape(writer: _Writer, node: tf.NodeDef) -> None:
+    """For anything that keeps the numbers and their order, such as adding an axis of size 1."""
     x, shape = node.input[0], writer.shape(node.name)
     source = writer.value(x)
     if len(writer.shape(x)) == 4:
@@ -174,20 +182,22 @@ def _reshape(writer, node):
         source = node.name + '/source'
     wanted = writer.constant(node.name + '/shape', np.array(shape, np.int64))
     if len(shape) != 4:
-        return writer.emit('Reshape', [source, wanted], node.name)
+        writer.emit('Reshape', [source, wanted], node.name)
+        return
     writer.emit('Reshape', [source, wanted], node.name + '/reshaped')
     writer.emit('Transpose', [node.name + '/reshaped'], writer.value(node.name), perm=TURNED)
 
 
-def _strided_slice(writer, node):
+def _strided_slice(writer: _Writer, node: tf.NodeDef) -> None:
     x, begins, ends, strides = node.input
     before, after = writer.shape(x), writer.shape(node.name)
     if np.prod(before) == np.prod(after):
-        return _reshape(writer, node)
+        _reshape(writer, node)
+        return
     attr = node.attr
     if len(before) == 4 or len(before) != len(after) or attr['ellipsis_mask'].i or \
             any(writer.constants[strides] != 1):
-        raise StackganError(f'{node.name}: only a plain slice of a matrix is written as ONNX')
+        raise StackganError(f'{node.name}: only a plain slice of a matrix can be written as ONNX')
     ranges = []
     for axis, (begin, end) in enumerate(zip(writer.constants[begins], writer.constants[ends])):
         begin = None if attr['begin_mask'].i >> axis & 1 else begin
@@ -198,40 +208,40 @@ def _strided_slice(writer, node):
                           writer.constant(node.name + '/ends', stops)], node.name)
 
 
-def _unpack(writer, node):
+def _unpack(writer: _Writer, node: tf.NodeDef) -> None:
     x, axis = writer.value(node.input[0]), node.attr['axis'].i
     for i in range(node.attr['num'].i):
-        name = node.name if i == 0 else '%s:%d' % (node.name, i)
-        index = writer.constant('%s/index/%d' % (node.name, i), np.array(i, np.int64))
-        writer.emit('Gather', [x, index], writer.value(name), axis=axis)
+        index = writer.constant(f'{node.name}/index/{i}', np.array(i, np.int64))
+        writer.emit('Gather', [x, index], writer.value(_output_name(node, i)), axis=axis)
 
 
-def _cast(writer, node):
+def _cast(writer: _Writer, node: tf.NodeDef) -> None:
     writer.emit('Cast', [writer.value(node.input[0])], writer.value(node.name),
                 to=writer.number_of(tf.as_dtype(node.attr['DstT'].type)))
 
 
-def _one_hot(writer, node):
-    """Rows of a table. Its last row, which ONNX takes for the index -1, is that of no class."""
+def _one_hot(writer: _Writer, node: tf.NodeDef) -> None:
+    """A look-up in a table. ONNX takes the index -1 for the last row, which stands for no class."""
     indices, depth, on, off = node.input
     depth = int(writer.constants[depth])
     if node.attr['axis'].i != -1:
-        raise StackganError(f'{node.name}: only a OneHot along a new last axis is written as ONNX')
+        raise StackganError(f'{node.name}: only a OneHot along a new last axis can be written as '
+                            'ONNX')
     table = np.full([depth + 1, depth], writer.constants[off])
     np.fill_diagonal(table, writer.constants[on])
     writer.emit('Gather', [writer.constant(node.name + '/table', table), writer.value(indices)],
                 writer.value(node.name), axis=0)
 
 
-def _max_pool(writer, node):
+def _max_pool(writer: _Writer, node: tf.NodeDef) -> None:
     if node.attr['padding'].s != b'VALID' or node.attr['data_format'].s not in (b'', b'NHWC'):
-        raise StackganError(f'{node.name}: only VALID pooling of NHWC is written as ONNX')
+        raise StackganError(f'{node.name}: only VALID pooling of NHWC can be written as ONNX')
     writer.emit('MaxPool', [writer.value(node.input[0])], writer.value(node.name),
                 kernel_shape=list(node.attr['ksize'].list.i)[1:3],
                 strides=list(node.attr['strides'].list.i)[1:3])
 
 
-def _tile(writer, node):
+def _tile(writer: _Writer, node: tf.NodeDef) -> None:
     multiples = writer.constants[node.input[1]].astype(np.int64)
     if len(multiples) == 4:
         multiples = multiples[list(TURNED)]
@@ -240,14 +250,14 @@ def _tile(writer, node):
                 writer.value(node.name))
 
 
-def _conv(writer, node):
+def _conv(writer: _Writer, node: tf.NodeDef) -> None:
     x, kernel = node.input
     weights = writer.constants[kernel]                                  # [kh, kw, in, out]
     strides = list(node.attr['strides'].list.i)[1:3]
     padding = {b'SAME': _same_padding, b'VALID': _no_padding}.get(node.attr['padding'].s)
     if padding is None or node.attr['data_format'].s not in (b'', b'NHWC'):
-        raise StackganError(f'{node.name}: only SAME and VALID convolutions of NHWC are written as '
-                            f'ONNX')
+        raise StackganError(f'{node.name}: only SAME and VALID convolutions of NHWC can be written '
+                            'as ONNX')
     begins, ends = zip(*[padding(size, kernel_size, stride) for size, kernel_size, stride
                          in zip(writer.shape(x)[1:3], weights.shape[:2], strides)])
     writer.emit('Conv', [writer.value(x), writer.constant(kernel, weights.transpose(3, 2, 0, 1))],
@@ -255,19 +265,20 @@ def _conv(writer, node):
                 pads=list(begins + ends))
 
 
-def _same_padding(size, kernel, stride):
+def _same_padding(size: int, kernel: int, stride: int) -> Tuple[int, int]:
     """(before, after) of TensorFlow's padding SAME along one axis."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
-def _no_padding(size, kernel, stride):
+def _no_padding(size: int, kernel: int, stride: int) -> Tuple[int, int]:
     return 0, 0
 
 
-def _resize_nearest(writer, node):
+def _resize_nearest(writer: _Writer, node: tf.NodeDef) -> None:
     if node.attr['align_corners'].b or node.attr['half_pixel_centers'].b:
-        raise StackganError(f'{node.name}: only the plain nearest resizing is written as ONNX')
+        raise StackganError(f'{node.name}: only nearest resizing without align_corners and '
+                            'half_pixel_centers can be written as ONNX')
     before, after = writer.shape(node.input[0]), writer.shape(node.name)
     scales = np.array([1.0, 1.0] + [after[i] / float(before[i]) for i in (1, 2)], np.float32)
     writer.emit('Resize', [writer.value(node.input[0]), '',

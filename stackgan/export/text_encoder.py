@@ -1,19 +1,22 @@
-"""A trained text encoder as ONNX, compared with the checkpoint: a caption at a time.
+"""Exports a trained text encoder to ONNX, one caption at a time, compared with the checkpoint.
 
 Embedding captions then needs no TensorFlow (`onnx_file.OnnxTextEncoder`).
 """
 
 import logging
 import os
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from stackgan.config.schema import Platform
 from stackgan.data.noise import random_state
 from stackgan.errors import StackganError
 from stackgan.export.freezing import Frozen, as_in_1_15, constants
 from stackgan.export.onnx_file import CODES, EMBEDDINGS, OnnxTextEncoder
 from stackgan.export.onnx_graph import IR_VERSION, OPSET, to_onnx
+from stackgan.export.ports import Arrays
 from stackgan.export.record import TEXT_ENCODER
 from stackgan.files import atomic_write, digest_of_file
 from stackgan.text import char_cnn_rnn
@@ -23,22 +26,25 @@ from stackgan.text.options import CHAR_CNN_RNN, read_options
 
 logger = logging.getLogger(__name__)
 
-LARGEST_DIFFERENCE = 1e-4      # of an embedding, in units of the largest number, or of 1
+LARGEST_DIFFERENCE = 1e-4      # of an embedding, relative to its largest number or 1
 CAPTIONS = ['a small red bird with black wings and a short pointed beak', 'bird', '',
             'A 2nd one -- with "signs", and \u00e9: ' + 'long ' * 50]
 
 
 def export_text_encoder(
-        encoder_folder,   # a finished text encoder
-        folder,           # gets text-encoder.onnx
-        platform,         # the `platform` section
-):
-    """Writes and checks the file; its entry of export.json, None for an encoder of another kind."""
+        encoder_folder: str,    # a finished text encoder
+        folder: str,            # gets text-encoder.onnx
+        platform: Platform,     # the `platform` section
+) -> Optional[Dict[str, Any]]:
+    """Writes and checks the file; returns its entry of export.json, None for other encoders.
+
+    Raises StackganError if the file embeds captions differently from the checkpoint.
+    """
     options = read_options(encoder_folder)
     if options['kind'] != CHAR_CNN_RNN:
-        logger.info('the text encoder is a {}, which needs no ONNX'.format(options['kind']))
+        logger.info(f'the text encoder is a {options["kind"]}, which needs no ONNX file')
         return None
-    captions = CAPTIONS + _by_chance()
+    captions = CAPTIONS + _random_texts()
     with TextEncoder(encoder_folder, platform) as live:
         weights, expected = live.variables(), live.embed(captions)
     path = os.path.join(folder, TEXT_ENCODER)
@@ -46,28 +52,26 @@ def export_text_encoder(
         stream.write(to_onnx(freeze_text_encoder(options, weights)).SerializeToString())
     with OnnxTextEncoder(path, platform) as model:
         difference = _difference(model.embed(captions), expected)
-    if not difference <= LARGEST_DIFFERENCE:                       # also when it is no number
-        raise StackganError(f'{path}: embeds captions {difference:g} away from the checkpoint, '
-                            f'more than {LARGEST_DIFFERENCE:g}; '
-                            'please report this')
-    logger.info(f'the text encoder as {TEXT_ENCODER}; farthest from the checkpoint: '
-                f'{difference:.2g}')
+    if not difference <= LARGEST_DIFFERENCE:                       # also for NaN
+        raise StackganError(f"{path}: its embeddings differ from the checkpoint's by "
+                            f'{difference:g}, more than {LARGEST_DIFFERENCE:g}; please report this')
+    logger.info(f'wrote {TEXT_ENCODER}; largest difference from the checkpoint: {difference:.2g}')
     return {
         'file': TEXT_ENCODER, 'bytes': os.path.getsize(path), 'sha256': digest_of_file(path),
         'kind': CHAR_CNN_RNN, 'cell': options['cell'], 'opset': OPSET, 'ir_version': IR_VERSION,
         'largest_difference': difference,
         'inputs': [{'name': CODES, 'shape': [1, MAX_LENGTH], 'type': 'uint8',
-                    'values': 'places in the alphabet, 1 to %d; 0: none' % len(ALPHABET)}],
+                    'values': f'indices into the alphabet, 1 to {len(ALPHABET)}; 0: none'}],
         'outputs': [{'name': EMBEDDINGS, 'shape': [1, options['embedding_dim']],
                      'type': 'float32', 'values': 'embedding of the caption'}],
     }
 
 
 def freeze_text_encoder(
-        options,          # of the encoder: cell, filters, embedding_dim
-        weights,          # {name of a variable: array}
-):
-    """`freezing.Frozen` encoder of one caption."""
+        options: Dict[str, Any],    # of the encoder: cell, filters, embedding_dim
+        weights: Arrays,            # {name of a variable: array}
+) -> Frozen:
+    """The encoder of one caption."""
     with tf.Graph().as_default() as graph:
         codes = tf.placeholder(tf.uint8, [1, MAX_LENGTH], CODES)
         with tf.variable_scope(tf.get_variable_scope(), custom_getter=constants(weights)):
@@ -78,12 +82,12 @@ def freeze_text_encoder(
     return Frozen(as_in_1_15(graph_def), {CODES: [1, MAX_LENGTH]}, {EMBEDDINGS: EMBEDDINGS})
 
 
-def _by_chance():
-    """Texts of characters generated from the alphabet."""
+def _random_texts() -> List[str]:
+    """Random characters of the alphabet, of several lengths."""
     random = random_state(0, 'export of the text encoder')
     return [''.join(random.choice(list(ALPHABET), length)) for length in (3, 40, 120, MAX_LENGTH)]
 
 
-def _difference(embeddings, expected):
+def _difference(embeddings: np.ndarray, expected: np.ndarray) -> float:
     scale = max(1.0, float(np.abs(expected).max()))
     return float(np.abs(embeddings - expected).max()) / scale

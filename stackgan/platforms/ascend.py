@@ -8,6 +8,7 @@ change after that, and training and inference are separate processes.
 
 import json
 import os
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -24,22 +25,21 @@ FIRST_SCALE, GOOD_STEPS, OVERFLOWS, SHRINKS = 2.0 ** 32, 1000, 2, 0.5
 _first_options: dict = {}              # of this process; what its later sessions must ask for too
 
 
-def require():
+def require() -> None:
     """Checks that this machine can train on an NPU and completes the environment for one card.
 
     Raises MissingRequirement for what is not there, InputError for what would abort the process.
     """
     driver = os.path.join(ROOT, 'driver')
     if not os.path.isdir(driver):
-        raise MissingRequirement(f'platform.device: npu, but there is no Ascend driver at '
-                                 f'{driver}; in a '
-                                 'container mount it from the host')
+        raise MissingRequirement(f'platform.device: npu, but there is no Ascend driver at {driver};'
+                                 ' in a container, mount it from the host')
     _require_operations()
     _require_adapter()
     _complete_environment()
 
 
-def _require_operations():
+def _require_operations() -> None:
     opp = os.environ.get('ASCEND_OPP_PATH') or os.path.join(ROOT, 'opp')
     path = os.path.join(opp, *OPERATIONS)
     try:
@@ -48,13 +48,12 @@ def _require_operations():
         if not isinstance(known, dict) or not known:
             raise ValueError('it lists no operation')
     except (OSError, ValueError) as error:
-        raise MissingRequirement(f'platform.device: npu, but {path} cannot be used ({error}), '
-                                 f'without which '
-                                 'the adapter would run everything on the CPU; set ASCEND_OPP_PATH '
-                                 'to the OPP package')
+        raise MissingRequirement(f'platform.device: npu, but {path} cannot be used ({error}); '
+                                 'without it the adapter would run everything on the CPU. Set '
+                                 'ASCEND_OPP_PATH to the OPP package')
 
 
-def _require_adapter():
+def _require_adapter() -> None:
     try:
         from npu_bridge.helper import helper
         helper.npu_bridge_handle  # noqa: B018  # not set where _tf_adapter.so could not be loaded
@@ -64,23 +63,22 @@ def _require_adapter():
                                  '(the image does so in a shell that is not cleared)')
     except ImportError as error:
         raise MissingRequirement(f'platform.device: npu, but npu_bridge cannot be imported '
-                                 f'({error}); '
-                                 'use an Ascend TensorFlow 1.15 image, with tfplugin on PYTHONPATH')
+                                 f'({error}); use an Ascend TensorFlow 1.15 image, with tfplugin '
+                                 'on PYTHONPATH')
     _adapter()
 
 
-def _adapter():
+def _adapter() -> Any:
     """The names of npu_bridge. Imported late: only an NPU machine has what it imports."""
     try:
         from npu_bridge import npu_init
     except (ImportError, NameError, AttributeError) as error:
         raise MissingRequirement(f'platform.device: npu, but npu_bridge.npu_init fails ({error}); '
-                                 f'it '
-                                 'needs the hccl package of fwkacllib on PYTHONPATH')
+                                 'it needs the hccl package of fwkacllib on PYTHONPATH')
     return npu_init
 
 
-def _complete_environment():
+def _complete_environment() -> None:
     """Sets what the adapter reads for one card. Raises InputError for what it would abort at."""
     device = os.environ.get('ASCEND_DEVICE_ID') or os.environ.get('DEVICE_ID') or '0'
     if not device.isdigit():
@@ -94,9 +92,9 @@ def _complete_environment():
 
 
 def options(
-        training,         # whether gradients are computed
-        float16,          # whether what gains from it is computed in float16
-):
+        training: bool,     # whether gradients are computed
+        float16: bool,      # whether what gains from it is computed in float16
+) -> Dict[str, Union[bool, int, str]]:
     """The options of NpuOptimizer, each of which CANN 20.2 reads."""
     return {
         'use_off_line': True,             # the whole graph on the NPU
@@ -109,7 +107,7 @@ def options(
     }
 
 
-def session_config(training, float16):
+def session_config(training: bool, float16: bool) -> tf.ConfigProto:
     """tf.ConfigProto of an NPU session; the parameters are those of `options`."""
     wanted = options(training, float16)
     if _first_options and _first_options != wanted:
@@ -134,9 +132,9 @@ def session_config(training, float16):
 
 
 def with_loss_scale(
-        optimizer,        # tf.train.Optimizer
-        loss_scale,       # a fixed scale, at least 1; None: one that follows the overflows
-):
+        optimizer: tf.train.Optimizer,
+        loss_scale: Optional[float],    # a fixed one, at least 1; None: dynamic
+) -> '_Scaled':
     """The optimiser with its loss scaled up and its gradients down; it skips steps that overflow.
 
     Every optimiser has a scale of its own. All share the overflow register of the card, which is
@@ -165,12 +163,13 @@ class _Scaled:
     machine gives them; so they are made before.
     """
 
-    def __init__(self, inner, outer):
+    def __init__(self, inner: tf.train.Optimizer, outer: tf.train.Optimizer) -> None:
         self.inner, self.outer = inner, outer
 
-    def compute_gradients(self, loss, variables, **options):
+    def compute_gradients(self, loss: tf.Tensor, variables: List[tf.Variable],
+                          **options: Any) -> List[Tuple[tf.Tensor, tf.Variable]]:
         self.inner._create_slots(variables)
         return self.outer.compute_gradients(loss, variables, **options)
 
-    def apply_gradients(self, gradients):
+    def apply_gradients(self, gradients: List[Tuple[tf.Tensor, tf.Variable]]) -> tf.Operation:
         return self.outer.apply_gradients(gradients)

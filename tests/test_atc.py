@@ -303,7 +303,7 @@ def test_a_model_of_another_export_is_refused(tools, capsys):
     with open(path, 'w') as stream:
         stream.write(text.replace(digest, 64 * '0'))
     assert verify(tools) == 2
-    assert 'was not made from the present stackgan-stage2-b1.pb' in capsys.readouterr().err
+    assert 'was not made from the current stackgan-stage2-b1.pb' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('options, text', [

@@ -11,7 +11,7 @@ from stackgan.files import files_below
 # Who may import whom inside the library; modules at its top (errors, files, ...) serve everyone.
 MAY_IMPORT = {
     'config': set(),
-    'data': {'platforms'},
+    'data': {'config', 'platforms'},
     'platforms': set(),
     'networks': set(),
     'text': {'config', 'data', 'networks', 'platforms'},

@@ -49,11 +49,11 @@ def test_a_batch_is_a_function_of_seed_and_step(parts):
 
 def test_wrong_images_are_always_of_another_class():
     class_ids = np.array([2, 0, 2, 2, 1, 2, 2, 0, 2, 2])           # one class has most images
-    wrong, random = WrongImages(class_ids), np.random.RandomState(0)
-    drawn = np.array([wrong.draw(random, np.arange(10)) for _ in range(3000)])
-    assert (class_ids[drawn] != class_ids).all()
+    wrong, rng = WrongImages(class_ids), np.random.RandomState(0)
+    sampled = np.array([wrong.sample(rng, np.arange(10)) for _ in range(3000)])
+    assert (class_ids[sampled] != class_ids).all()
     for image in (0, 1, 4):                                        # each other image alike
-        counts = np.bincount(drawn[:, image], minlength=10)[class_ids != class_ids[image]]
+        counts = np.bincount(sampled[:, image], minlength=10)[class_ids != class_ids[image]]
         assert counts.min() > 0.8 * counts.mean() and counts.max() < 1.2 * counts.mean()
 
 
@@ -109,7 +109,7 @@ def test_one_caption_an_image_works(tmp_path):
     assert batches(parts, averaged=4).make(0).embeddings.shape == (4, 16)
 
 
-def test_noise_is_what_the_paper_s_code_draws():
+def test_noise_is_that_of_the_paper_s_code():
     values = truncated_normal(random_state(0, 'test'), (200, 100))
     assert values.dtype == np.float32 and np.abs(values).max() <= 2.0
     assert abs(values.std() - 0.8796) < 0.01           # of a normal cut at 2 sigma

@@ -169,7 +169,7 @@ def test_wide_tiffs(tmp_path):
     ([16], 1, 2, [(339, [2])], 'signed numbers'),
     ([32], 1, 4, [(339, [1])], 'numbers of 32 bits'), ([32], 1, 4, [(339, [2])], 'signed'),
     ([32], 1, 4, [(339, [3])], 'floating-point'),
-    ([64], 1, 8, [(339, [3])], 'of a kind of TIFF that is not read'),
+    ([64], 1, 8, [(339, [3])], 'a variant of TIFF that is not supported'),
     ([16] * 3, 2, 6, [(284, [2])], 'each channel of 16 bits apart'),
     ([8] * 3, 6, 6, [(530, [2, 2])], 'subsampled'),
 ])

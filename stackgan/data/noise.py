@@ -1,48 +1,45 @@
 """Random numbers as functions of a seed and a position, the same in every lane and process.
 
-NumPy's legacy RandomState is used because its streams are frozen across versions.
+Uses NumPy's legacy RandomState because its streams are frozen across versions.
 """
 
 import zlib
+from typing import Tuple, Union
 
 import numpy as np
 
+Shape = Union[int, Tuple[int, ...]]
+
 
 def random_state(
-        seed,             # the run's seed
-        purpose,          # what the numbers are for: streams of two purposes are unrelated
-        *position,        # non-negative integers: step, epoch, ...
-):
-    """RandomState of a purpose at a position."""
+        seed: int,        # the run's seed
+        purpose: str,     # what the numbers are for; streams of two purposes are independent
+        *position: int,   # non-negative: step, epoch, ...
+) -> np.random.RandomState:
+    """The random generator of a purpose at a position."""
     return np.random.RandomState([seed, zlib.crc32(purpose.encode()) & 0xffffffff]
                                  + [int(each) for each in position])
 
 
-def normal(
-        random,           # RandomState
-        shape,
-):
-    """float32 from a unit normal."""
-    return random.standard_normal(shape).astype(np.float32)
+def normal(rng: np.random.RandomState, shape: Shape) -> np.ndarray:
+    """float32 samples of a unit normal."""
+    return rng.standard_normal(shape).astype(np.float32)
 
 
-def truncated_normal(
-        random,           # RandomState
-        shape,
-):
-    """float32 from a unit normal cut at 2 sigma: values beyond are drawn again."""
-    return resampled(random, random.standard_normal(shape), 2.0).astype(np.float32)
+def truncated_normal(rng: np.random.RandomState, shape: Shape) -> np.ndarray:
+    """float32 samples of a unit normal truncated at 2 sigma: values beyond it are resampled."""
+    return resampled(rng, rng.standard_normal(shape), 2.0).astype(np.float32)
 
 
 def resampled(
-        random,           # RandomState
-        values,           # from a unit normal
-        limit,            # sigmas, above 0; the time this takes grows as 1 / limit
-):
-    """A copy of `values`; those further than `limit` from 0 are drawn again until they are not."""
+        rng: np.random.RandomState,
+        values: np.ndarray,    # samples of a unit normal
+        limit: float,          # in sigmas, above 0; the time this takes grows as 1 / limit
+) -> np.ndarray:
+    """A copy of `values` in which those further than `limit` from 0 are resampled."""
     values = np.array(values)
     beyond = np.abs(values) > limit
     while beyond.any():
-        values[beyond] = random.standard_normal(int(beyond.sum()))
+        values[beyond] = rng.standard_normal(int(beyond.sum()))
         beyond = np.abs(values) > limit
     return values

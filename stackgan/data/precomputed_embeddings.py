@@ -20,7 +20,7 @@ MAX_NUMBERS = 1 << 24                # of one image, where they came as lists an
 MAX_TEXT = 1000                      # characters of a text among them
 
 
-class Brought(NamedTuple):
+class PrecomputedEmbeddings(NamedTuple):
     """Embeddings of the items of a plan."""
 
     path: str              # scratch file: rows of `dim` little-endian float32
@@ -29,7 +29,7 @@ class Brought(NamedTuple):
 
 
 def gather(raw, plan, path):
-    """(plan with the problems that embeddings show, Brought); Brought is None when none came."""
+    """(plan with the problems that embeddings show, PrecomputedEmbeddings); None when none came."""
     if not plan.embedding_files:
         return plan, None
     starts, total = _starts(plan)
@@ -54,7 +54,7 @@ def gather(raw, plan, path):
         stream.truncate(total * dim * ITEM_BYTES)
     splits = {split: [item.with_problem(problems[item.name]) for item in plan.splits[split]]
               for split in SPLITS}
-    return plan._replace(splits=splits), Brought(path, dim, starts)
+    return plan._replace(splits=splits), PrecomputedEmbeddings(path, dim, starts)
 
 
 def _starts(plan):

@@ -1,8 +1,8 @@
 """Raw images and captions -> a prepared dataset (see stackgan.data.prepared).
 
-Work goes shard by shard. A finished shard has a record in unfinished/; a job that was killed
-starts with the first shard that has none, and its output is that of a job that was not. The last
-file written is dataset.json.
+The work proceeds shard by shard. A finished shard has a record in unfinished/. A job that was
+killed resumes with the shards that have none, and its output is the same as without the
+interruption. The last file written is dataset.json.
 """
 
 import logging
@@ -10,16 +10,17 @@ import os
 import shutil
 import time
 from collections import deque
-from typing import NamedTuple
+from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from stackgan.config.schema import Data
 from stackgan.data.contact_sheet import write_contact_sheet
 from stackgan.data.images import Crop
-from stackgan.data.layouts import PIECES, read_plan
-from stackgan.data.layouts.common import SHOWN
+from stackgan.data.layouts import PIECES, Plan, read_plan
+from stackgan.data.layouts.common import SHOWN, Item
 from stackgan.data.layouts.splits import check_splits
-from stackgan.data.precomputed_embeddings import gather, write_embeddings
+from stackgan.data.precomputed_embeddings import PrecomputedEmbeddings, gather, write_embeddings
 from stackgan.data.prepared import HIGH, LOW, SPLITS, shard_name
 from stackgan.data.raw_view import view_raw
 from stackgan.data.report import BAD_IMAGES, report_lines, write_report
@@ -33,7 +34,8 @@ from stackgan.progress import Progress
 logger = logging.getLogger(__name__)
 
 BLOCK_IMAGES = 32            # images in one task of a worker
-UNFINISHED = 'unfinished'    # folder of the records of finished shards, until all is done
+UNFINISHED = 'unfinished'    # folder of the records of finished shards, removed at the end
+Record = Dict[str, Any]      # of a finished shard: digest, kept, sizes, problems
 
 
 class Shard(NamedTuple):
@@ -41,17 +43,17 @@ class Shard(NamedTuple):
 
     split: str
     number: int              # within the split
-    items: list              # Item without a problem
-    digest: str              # of what the files are made from
+    items: List[Item]        # without a problem
+    digest: str              # of everything that the files are made from
 
 
 def preprocess(
-        raw,           # folder of the raw dataset
-        folder,        # folder to write; may hold what an interrupted call with the same arguments
-                       # left
-        settings,      # config Data
-):
-    """Prepares a dataset. Raises InputError where the raw dataset or too much of it is bad."""
+        raw: str,          # folder of the raw dataset
+        folder: str,       # folder to write; may hold the unfinished output of an interrupted call
+                           # with the same arguments
+        settings: Data,
+) -> None:
+    """Prepares a dataset. Raises InputError for an unusable raw dataset or too many bad images."""
     scratch = os.path.join(folder, UNFINISHED)
     os.makedirs(scratch, exist_ok=True)
     view = view_raw(raw, PIECES[settings.layout](settings), scratch)
@@ -59,35 +61,35 @@ def preprocess(
         plan = read_plan(raw, settings, view.folder)
         for remark in plan.remarks:
             logger.info(remark)
-        plan, brought = gather(view.folder, plan, os.path.join(scratch, 'embeddings'))
+        plan, embeddings = gather(view.folder, plan, os.path.join(scratch, 'embeddings'))
     digest = _digest(plan, settings)
     if not _is_finished(folder, digest):
         shards = _plan_shards(plan, settings)
         records = _make_shards(shards, view.folder, folder, settings)
         good, bad = _sort_out(plan, shards, records)
         _judge(plan, good, bad, folder, settings)
-        _write_tables(folder, plan, good, brought)
+        _write_tables(folder, plan, good, embeddings)
         write_report(os.path.join(folder, 'report.json'), plan, good, records, bad, digest)
-        write_contact_sheet(os.path.join(folder, 'contact-sheet.png'), folder, settings.name,
+        write_contact_sheet(os.path.join(folder, 'contact-sheet.png'), folder, str(settings.name),
                             plan.classes)
-        _write_description(folder, plan, settings, good, shards, records, brought)
+        _write_description(folder, plan, settings, good, shards, records, embeddings)
     shutil.rmtree(scratch)
     for line in report_lines(read_json(os.path.join(folder, 'report.json'))):
         logger.info(line)
 
 
-def _crop_of(settings):
+def _crop_of(settings: Data) -> Crop:
     return Crop(settings.crop, settings.box_scale)
 
 
-def _digest(plan, settings):
-    """Digest of everything that the output is made from, but for the pixels."""
+def _digest(plan: Plan, settings: Data) -> str:
+    """Digest of everything that the output is made from, except the pixels."""
     return digest_of([settings.name, settings.layout, _crop_of(settings), settings.shard_images,
                       settings.on_bad_image, settings.max_bad_share, plan.classes,
                       plan.embedding_files, plan.splits])
 
 
-def _is_finished(folder, digest):
+def _is_finished(folder: str, digest: str) -> bool:
     try:
         read_json(os.path.join(folder, 'dataset.json'))
         return read_json(os.path.join(folder, 'report.json'))['made_from'] == digest
@@ -95,8 +97,8 @@ def _is_finished(folder, digest):
         return False
 
 
-def _plan_shards(plan, settings):
-    """The shards of both splits: images with a problem that is known already have no place."""
+def _plan_shards(plan: Plan, settings: Data) -> List[Shard]:
+    """The shards of both splits, without the images that already have a problem."""
     shards = []
     for split in SPLITS:
         items = [item for item in plan.splits[split] if not item.problem]
@@ -107,7 +109,7 @@ def _plan_shards(plan, settings):
     return shards
 
 
-def _targets(folder, shard):
+def _targets(folder: str, shard: Shard) -> List[Target]:
     """Where the files of a shard are written, the larger images first."""
     targets = []
     for side in (HIGH, LOW):
@@ -116,12 +118,12 @@ def _targets(folder, shard):
     return targets
 
 
-def _record_path(folder, shard):
-    return os.path.join(folder, UNFINISHED, '%s-%05d.json' % (shard.split, shard.number))
+def _record_path(folder: str, shard: Shard) -> str:
+    return os.path.join(folder, UNFINISHED, f'{shard.split}-{shard.number:05d}.json')
 
 
-def _finished_record(folder, shard):
-    """The record of a shard that is whole: {digest, kept, sizes, problems}; else None."""
+def _finished_record(folder: str, shard: Shard) -> Optional[Record]:
+    """The record of a finished shard; None if it is missing, outdated or its files are cut off."""
     try:
         record = read_json(_record_path(folder, shard))
         whole = record['digest'] == shard.digest and all(
@@ -132,53 +134,61 @@ def _finished_record(folder, shard):
     return record if whole else None
 
 
-def _make_shards(shards, raw, folder, settings):
-    """Writes the shards that are not there yet; returns the record of each."""
+def _make_shards(shards: List[Shard], raw: str, folder: str, settings: Data) -> List[Record]:
+    """Writes the missing shards; returns the record of each shard."""
     started = time.monotonic()
-    records = [_finished_record(folder, shard) for shard in shards]
-    _clear(folder, [shard for shard, record in zip(shards, records) if record])
-    missing = [index for index, record in enumerate(records) if record is None]
+    found = [_finished_record(folder, shard) for shard in shards]
+    _clear(folder, [shard for shard, record in zip(shards, found) if record])
+    records = {index: record for index, record in enumerate(found) if record is not None}
+    missing = [index for index in range(len(shards)) if index not in records]
     total = sum(len(shard.items) for shard in shards)
     left = sum(len(shards[index].items) for index in missing)
     if left < total:
-        logger.info('resuming: %d of %d images are done' % (total - left, total))
+        logger.info(f'resuming: {total - left} of {total} images are done')
     blocks = [block for index in missing
               for block in _blocks(index, shards[index], raw, folder, settings)]
-    workers = min(settings.workers or available_cores(), len(blocks))
-    if not blocks:
-        return records
-    with WorkerPool(perform, workers) as pool, \
-            Progress('preprocess', total, 'images', done=total - left) as progress:
-        _collect(pool, deque(blocks), shards, records, folder, progress)
-    seconds = time.monotonic() - started
-    logger.info('%d images in %.1f s: %.0f images/s with %d process%s'
-        % (left, seconds, left / max(seconds, 1e-9), workers, 'es' if workers > 1 else ''))
-    return records
+    if blocks:
+        workers = min(settings.workers or available_cores(), len(blocks))
+        with WorkerPool(perform, workers) as pool, \
+                Progress('preprocess', total, 'images', done=total - left) as progress:
+            _collect(pool, deque(blocks), shards, records, folder, progress)
+        seconds = time.monotonic() - started
+        processes = 'processes' if workers > 1 else 'process'
+        logger.info(f'{left} images in {seconds:.1f} s: {left / max(seconds, 1e-9):.0f} images/s '
+                    f'with {workers} {processes}')
+    return [records[index] for index in range(len(shards))]
 
 
-def _clear(folder, finished):
-    """Leaves the finished shards in the split folders, and nothing that a killed job began."""
-    if os.path.exists(os.path.join(folder, 'dataset.json')):       # of other arguments
+def _clear(folder: str, finished: List[Shard]) -> None:
+    """Removes everything from the split folders except the finished shards."""
+    if os.path.exists(os.path.join(folder, 'dataset.json')):   # written for other arguments
         os.unlink(os.path.join(folder, 'dataset.json'))
-    wanted = {target.final for shard in finished for target in _targets(folder, shard)}
+    kept = {target.final for shard in finished for target in _targets(folder, shard)}
     for split in SPLITS:
         parent = os.path.join(folder, split)
         os.makedirs(parent, exist_ok=True)
         for name in os.listdir(parent):
-            if os.path.join(parent, name) not in wanted:
+            if os.path.join(parent, name) not in kept:
                 os.unlink(os.path.join(parent, name))
 
 
-def _blocks(index, shard, raw, folder, settings):
+def _blocks(index: int, shard: Shard, raw: str, folder: str, settings: Data) -> List[Block]:
     targets = _targets(folder, shard)
     files = [(os.path.join(raw, item.path), item.box) for item in shard.items]
     return [Block(index, first, files[first:first + BLOCK_IMAGES], _crop_of(settings), targets)
             for first in range(0, len(files), BLOCK_IMAGES)]
 
 
-def _collect(pool, tasks, shards, records, folder, progress):
-    """Performs the tasks; a shard whose blocks are done is closed, then recorded."""
-    done = {}                                    # shard -> the results of its blocks
+def _collect(
+        pool: WorkerPool,
+        tasks: Deque[Any],               # shards.Block; a Closing is added for each shard
+        shards: List[Shard],
+        records: Dict[int, Record],      # index of a shard -> record; the new ones are added
+        folder: str,
+        progress: Progress,
+) -> None:
+    """Performs the tasks. A shard whose blocks are done is closed, then recorded."""
+    done: Dict[int, List[BlockDone]] = {}        # index of a shard -> results of its blocks
     for result in pool.results(tasks):
         shard = shards[result.shard]
         if isinstance(result, BlockDone):
@@ -194,20 +204,22 @@ def _collect(pool, tasks, shards, records, folder, progress):
             write_json(_record_path(folder, shard), records[result.shard])
 
 
-def _record(shard, blocks):
+def _record(shard: Shard, blocks: List[BlockDone]) -> Record:
     blocks = sorted(blocks, key=lambda block: block.first_row)
     problems = [problem for block in blocks for problem in block.problems]
     sizes = [size for block in blocks for size in block.sizes]
     kept = [row for row, problem in enumerate(problems) if problem is None]
     return {'digest': shard.digest, 'kept': kept,
-            'sizes': [list(sizes[row]) for row in kept],
+            'sizes': [list(size) for size in sizes if size is not None],
             'problems': [[row, problem] for row, problem in enumerate(problems) if problem]}
 
 
-def _sort_out(plan, shards, records):
-    """({split: Items in the shards}, [(split, Item with a problem)]), in the order of the plan."""
-    good = {split: [] for split in SPLITS}
-    problems = {}
+def _sort_out(
+        plan: Plan, shards: List[Shard], records: List[Record],
+) -> Tuple[Dict[str, List[Item]], List[Tuple[str, Item]]]:
+    """({split: items in the shards}, [(split, item with a problem)]), in the order of the plan."""
+    good: Dict[str, List[Item]] = {split: [] for split in SPLITS}
+    problems: Dict[str, str] = {}        # name of an item -> its problem
     for shard, record in zip(shards, records):
         good[shard.split] += [shard.items[row] for row in record['kept']]
         problems.update((shard.items[row].name, problem) for row, problem in record['problems'])
@@ -216,31 +228,33 @@ def _sort_out(plan, shards, records):
     return good, [(split, item) for split, item in bad if item.problem]
 
 
-def _judge(plan, good, bad, folder, settings):
-    """Writes the list of unusable images and raises InputError where they are too many."""
+def _judge(plan: Plan, good: Dict[str, List[Item]], bad: List[Tuple[str, Item]], folder: str,
+           settings: Data) -> None:
+    """Writes the list of unusable images; raises InputError if there are too many."""
     path = os.path.join(folder, BAD_IMAGES)
     write_json_lines(path, [{'split': split, 'file': item.path, 'reason': item.problem}
                             for split, item in bad])
-    total = sum(len(items) for items in plan.splits.values())
+    count, total = len(bad), sum(len(items) for items in plan.splits.values())
     first = '; '.join(f'{item.path}: {item.problem}' for _, item in bad[:SHOWN])
-    first += '; and %d more' % (len(bad) - SHOWN) if len(bad) > SHOWN else ''
-    if len(bad) == total:
-        raise InputError('none of the %d images can be used (%s). All are listed in %s'
-                         % (total, first, path))
+    first += f'; and {count - SHOWN} more' if count > SHOWN else ''
+    if count == total:
+        raise InputError(f'none of the {total} images can be used ({first}). All are listed in '
+                         f'{path}')
     if bad and settings.on_bad_image == 'fail':
-        raise InputError('%d of %d images cannot be used (%s). All are listed in %s. Fix or '
-                         'remove them, or skip them with --set data.on_bad_image=skip'
-                         % (len(bad), total, first, path))
-    if len(bad) > settings.max_bad_share * total:
-        raise InputError('%d of %d images cannot be used, more than data.max_bad_share: %g allows '
-                         '(%s). All are listed in %s'
-                         % (len(bad), total, settings.max_bad_share, first, path))
+        raise InputError(f'{count} of {total} images cannot be used ({first}). All are listed in '
+                         f'{path}. Fix or remove them, or skip them with '
+                         '--set data.on_bad_image=skip')
+    if count > settings.max_bad_share * total:
+        raise InputError(f'{count} of {total} images cannot be used, more than '
+                         f'data.max_bad_share: {settings.max_bad_share:g} allows ({first}). All '
+                         f'are listed in {path}')
     if bad:
-        logger.info('left out: %d of %d images (%s)' % (len(bad), total, first))
+        logger.info(f'left out: {count} of {total} images ({first})')
     check_splits(good, 'without the images that cannot be used')
 
 
-def _write_tables(folder, plan, good, brought):
+def _write_tables(folder: str, plan: Plan, good: Dict[str, List[Item]],
+                  embeddings: Optional[PrecomputedEmbeddings]) -> None:
     class_ids = {name: index for index, name in enumerate(plan.classes)}
     for split in SPLITS:
         parent = os.path.join(folder, split)
@@ -251,20 +265,22 @@ def _write_tables(folder, plan, good, brought):
         write_json_lines(os.path.join(parent, 'items.jsonl'),
                          ({'name': item.name, 'class_id': number, 'captions': item.captions}
                           for item, number in zip(good[split], ids)))
-        if brought:
-            write_embeddings(os.path.join(parent, 'embeddings.npy'), brought, good[split])
+        if embeddings:
+            write_embeddings(os.path.join(parent, 'embeddings.npy'), embeddings, good[split])
 
 
-def _save(path, values):
+def _save(path: str, values: List[int]) -> None:
     with atomic_write(path) as stream:
         np.save(stream, np.asarray(values, np.int32), allow_pickle=False)
 
 
-def _write_description(folder, plan, settings, good, shards, records, brought):
+def _write_description(folder: str, plan: Plan, settings: Data, good: Dict[str, List[Item]],
+                       shards: List[Shard], records: List[Record],
+                       embeddings: Optional[PrecomputedEmbeddings]) -> None:
     splits = {split: {'images': len(good[split]),
                       'captions': sum(len(item.captions) for item in good[split]),
                       'shards': [len(record['kept']) for shard, record in zip(shards, records)
                                  if shard.split == split]} for split in SPLITS}
     write_json(os.path.join(folder, 'dataset.json'), {
         'name': settings.name, 'layout': settings.layout, 'classes': plan.classes,
-        'embedding_dim': brought.dim if brought else None, 'splits': splits})
+        'embedding_dim': embeddings.dim if embeddings else None, 'splits': splits})

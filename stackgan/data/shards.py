@@ -1,17 +1,17 @@
-"""The image shards of a prepared dataset, written by several processes at once.
+"""Writes the image shards of a prepared dataset, in several processes at once.
 
 A block of images is one task. Its rows go straight to their places in temporary files, so that a
-process never holds more than one image; when all blocks of a shard are done, a last task closes
-the gaps that unusable images left, writes the header and gives the files their names.
+process never holds more than one image. When all blocks of a shard are done, a last task closes
+the gaps left by unusable images, writes the header and renames the files.
 
-Imports no NumPy, which would start a pool of threads in each worker process.
+Does not import NumPy, which would start a pool of threads in each worker process.
 """
 
 import os
 import warnings
-from typing import NamedTuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from stackgan.data.images import BadImage, Crop, cut_image
+from stackgan.data.images import BadImage, Box, Crop, Cut, cut_image
 from stackgan.file_systems import sync
 
 HEADER_BYTES = 128
@@ -20,53 +20,63 @@ HEADER_BYTES = 128
 class Target(NamedTuple):
     """A shard file being written."""
 
-    side: int                # images are side x side
+    side: int                # images are side x side px
     temporary: str
     final: str
 
 
 class Block(NamedTuple):
-    """Task: cut some images and write their rows."""
+    """Task: crop some images and write their rows."""
 
-    shard: int               # which shard, for the caller
-    first_row: int           # row of the first image in the shard's temporary files
-    files: list              # (path, box or None)
+    shard: int                               # which shard, for the caller
+    first_row: int                           # of the first image in the shard's temporary files
+    files: List[Tuple[str, Optional[Box]]]   # (path, box)
     crop: Crop
-    targets: list            # Target, the largest side first
+    targets: List[Target]                    # the largest side first
 
-    def __str__(self):
-        return '%s or one of the %d images after it' % (self.files[0][0], len(self.files) - 1)
+    def __str__(self) -> str:
+        return f'{self.files[0][0]} or one of the {len(self.files) - 1} images after it'
 
 
 class BlockDone(NamedTuple):
+    """Result of a Block."""
+
     shard: int
     first_row: int
-    sizes: list              # for each file: (width, height, shorter side of its crop), or None
-    problems: list           # for each file: None, or why it cannot be used
+    sizes: List[Optional[Tuple[int, int, int]]]  # (width, height, shorter side of its crop) of
+                                                 # each file in pixels; None for an unusable one
+    problems: List[Optional[str]]                # why a file cannot be used; None: it can
 
 
 class Closing(NamedTuple):
-    """Task: make whole files of a shard whose blocks are done."""
+    """Task: finish the files of a shard whose blocks are done."""
 
     shard: int
-    kept: list               # rows that hold an image, ascending
-    targets: list
+    kept: List[int]          # rows that hold an image, ascending
+    targets: List[Target]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.targets[0].final
 
 
 class ClosingDone(NamedTuple):
+    """Result of a Closing."""
+
     shard: int
 
 
-def perform(task):
-    """Performs a Block or a Closing: what worker processes run."""
+Task = Union[Block, Closing]
+Result = Union[BlockDone, ClosingDone]
+
+
+def perform(task: Task) -> Result:
+    """Performs a task; runs in worker processes."""
     return _write_block(task) if isinstance(task, Block) else _close(task)
 
 
-def _write_block(block):
-    sizes, problems = [], []
+def _write_block(block: Block) -> BlockDone:
+    sizes: List[Optional[Tuple[int, int, int]]] = []
+    problems: List[Optional[str]] = []
     sides = [target.side for target in block.targets]
     descriptors = [os.open(target.temporary, os.O_WRONLY | os.O_CREAT, 0o666)
                    for target in block.targets]
@@ -89,25 +99,26 @@ def _write_block(block):
     return BlockDone(block.shard, block.first_row, sizes, problems)
 
 
-def _cut(path, crop, box, sides):
+def _cut(path: str, crop: Crop, box: Optional[Box], sides: Sequence[int]) -> Cut:
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')       # Pillow's name no file; what matters is an error
+        warnings.simplefilter('ignore')       # Pillow's do not name the file
         return cut_image(path, crop, box, sides)
 
 
-def row_bytes(side):
+def row_bytes(side: int) -> int:
+    """Size in bytes of an image of side x side px."""
     return side * side * 3
 
 
-def _write(descriptor, data, offset):
-    """Writes all of `data`: a disk that is almost full takes a part of it first."""
+def _write(descriptor: int, data: bytes, offset: int) -> None:
+    """Writes all of `data`; a single call may write only part of it if the disk is almost full."""
     view = memoryview(data)
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
 
 
-def _close(task):
+def _close(task: Closing) -> ClosingDone:
     for target in task.targets:
         descriptor = os.open(target.temporary, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -127,14 +138,18 @@ def _close(task):
     return ClosingDone(task.shard)
 
 
-def npy_header(shape, kind):
-    """The first HEADER_BYTES of a .npy file of version 1.0 in C order; the same for any NumPy."""
+def npy_header(
+        shape: Tuple[int, ...],
+        kind: str,               # type of a value as NumPy writes it, e.g. '<f4'
+) -> bytes:
+    """The first HEADER_BYTES of a .npy file (version 1.0, C order), independent of NumPy's version.
+    """
     text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)!r}, }}"
     magic = b'\x93NUMPY\x01\x00'
     length = HEADER_BYTES - len(magic) - 2
     return magic + length.to_bytes(2, 'little') + text.ljust(length - 1).encode('ascii') + b'\n'
 
 
-def shard_bytes(rows, side):
-    """Size in bytes of a shard file."""
+def shard_bytes(rows: int, side: int) -> int:
+    """Size in bytes of a shard file of `rows` images."""
     return HEADER_BYTES + rows * row_bytes(side)

@@ -2,9 +2,10 @@
 
 import os
 import unicodedata
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional
 
 from stackgan.data.image_kinds import EXTENSIONS
+from stackgan.data.images import Box
 from stackgan.errors import InputError
 
 SPLITS = ('train', 'test')
@@ -17,7 +18,7 @@ class Item(NamedTuple):
     name: str                        # unique in the dataset, forward slashes, UTF-8
     path: str                        # of the file, relative to the raw folder
     class_name: str
-    box: Optional[Tuple[int, int, int, int]]     # left, top, width, height in pixels
+    box: Optional[Box]
     captions: list                   # cleaned texts
     caption_rows: tuple = ()         # for each caption, its row among precomputed embeddings
     row_count: int = 0               # embeddings that this image should bring

@@ -4,11 +4,11 @@ Uses NumPy's legacy RandomState because its streams are frozen across versions.
 """
 
 import zlib
-from typing import Tuple, Union
+from typing import Sequence, Union
 
 import numpy as np
 
-Shape = Union[int, Tuple[int, ...]]
+Shape = Union[int, Sequence[int]]
 
 
 def random_state(

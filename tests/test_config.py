@@ -65,7 +65,7 @@ def test_the_paper_s_values(name):
     ('train.adam_beta1=.nan', r'train.adam_beta1: expected a number, found nan'),
     ('stage1.epochs=-1', r'stage1.epochs: is -1.0, must be more than 0.0'),
     ('data.crop=square', r"data.crop: is 'square', must be one of box, centre, stretch"),
-    ('run.name=../up', r"run.name: '../up' may hold only letters"),
+    ('run.name=../up', r"run.name: '../up' may contain only letters"),
     ('text.filters=[1, 2]', r'text.filters: expected a list of 3 values'),
     ('text.filters=[1, 2, 0]', r'text.filters\[2\]: is 0, must be at least 1'),
     ('export.batch_sizes=4', r'export.batch_sizes: expected a list of 1 values, found 4'),

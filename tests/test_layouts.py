@@ -375,7 +375,7 @@ def test_lists_may_be_text_files_in_their_own_order(tmp_path):
     ('kind0/picture00\n', '\n', 'test.txt: names no images for the test split'),
     ('kind0/picture00\nkind0/picture02\n', 'kind1/picture01\n',
      r'one class only in training \(kind0\)'),
-    ('kind1/both\n', 'kind1/picture01\n', "'kind1/both' may be several images"),
+    ('kind1/both\n', 'kind1/picture01\n', "'kind1/both' matches several images"),
 ])
 def test_unusable_lists_are_errors(tmp_path, train, test, words):
     raw = make_folder(tmp_path, 4)

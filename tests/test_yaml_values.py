@@ -103,7 +103,7 @@ def test_any_text_survives_the_file_of_a_run(text):
     ('train.adam_beta1="\u0663"', 'expected a number'),
     ('data.raw="\\0"', 'an invalid character'), ('data.raw="\\ud800"', 'an invalid character'),
     ('run={? [a] : 1}', 'a key must be a word'),
-    ('run.name=' + 'x' * 5000, 'may hold only letters'),
+    ('run.name=' + 'x' * 5000, 'may contain only letters'),
 ])
 def test_settings_go_through_the_same_reader(override, words):
     with pytest.raises(ConfigError) as caught:

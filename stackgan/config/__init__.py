@@ -1,4 +1,4 @@
-"""Typed, frozen configuration: one complete YAML file per result."""
+"""Typed, frozen configuration, read from YAML files over defaults."""
 
 from stackgan.config.loading import load_config
 from stackgan.config.schema import Config

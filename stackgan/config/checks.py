@@ -1,19 +1,25 @@
-"""What must hold between keys, and what `null` stands for."""
+"""Rules between keys, and the values that `null` stands for."""
 
 import dataclasses
 import os
 import re
+from typing import Any, Dict, TypeVar
 
-from stackgan.config.schema import NAME
+from stackgan.config.schema import NAME, Config, Stage1
 from stackgan.errors import ConfigError
 
+Stage = TypeVar('Stage', bound=Stage1)
 
-def fill_nulls(config, path):
-    """Replaces each null that stands for another value by it; `path` is the configuration file's.
 
-    Raises ConfigError where a name is null and the file's own name cannot stand for it.
+def fill_nulls(
+        config: Config,
+        path: str,         # of the configuration file
+) -> Config:
+    """The configuration with each null that stands for another value replaced by that value.
+
+    Raises ConfigError if a name is null and the name of the file cannot replace it.
     """
-    def with_batch(stage):
+    def with_batch(stage: Stage) -> Stage:
         batch = stage.batch_size or config.train.batch_size
         return dataclasses.replace(stage, batch_size=batch)
     run = config.run.name or _name_of(path, 'run.name')
@@ -25,26 +31,29 @@ def fill_nulls(config, path):
         stage1=with_batch(config.stage1), stage2=with_batch(config.stage2))
 
 
-def values_of_nulls(config):
-    """{dotted key: what its null stands for} in a configuration that is filled in."""
+def values_of_nulls(config: Config) -> Dict[str, Any]:
+    """{dotted key: the value that its null stands for} of a configuration from `fill_nulls`."""
     batch = config.train.batch_size
     return {'run.name': config.run.name, 'data.name': config.data.name,
             'data.raw': f'raw/{config.data.name}', 'stage1.batch_size': batch,
             'stage2.batch_size': batch}
 
 
-def _name_of(path, key):
+def _name_of(path: str, key: str) -> str:
     name = os.path.splitext(os.path.basename(path))[0]
     if not re.fullmatch(NAME, name):
-        raise ConfigError(f"{path}: {key} is not given, and the file's own name cannot stand for it: "
-                          'letters, digits, ".", "_" and "-", starting with a letter or digit; '
+        raise ConfigError(f"{path}: {key} is not given, and the file's own name cannot stand for "
+                          'it: letters, digits, ".", "_" and "-", starting with a letter or digit; '
                           f'set {key}')
     return name
 
 
-def check_config(config, origin):
-    """Raises ConfigError for a contradiction between keys; `origin` names the file."""
-    data, split = config.data, config.data.split
+def check_config(
+        config: Config,
+        origin: str,       # the file, for messages
+) -> None:
+    """Raises ConfigError for a contradiction between keys."""
+    data, split, score = config.data, config.data.split, config.score
     rules = [
         (config.make_dataset is None or data.layout == 'cub',
          'data.layout', 'make_dataset paints the cub layout, so it must be cub or make_dataset '
@@ -66,9 +75,9 @@ def check_config(config, origin):
          'skip-thought files here'),
         (config.text.source != 'train' or config.text.weights is None,
          'text.weights', 'is not read with text.source: train; must be null'),
-        (config.score.images >= 2 * config.score.splits,
-         'score.images', 'each of the %d splits needs 2 images; must be at least %d'
-         % (config.score.splits, 2 * config.score.splits)),
+        (score.images >= 2 * score.splits,
+         'score.images', f'each of the {score.splits} splits needs 2 images; must be at least '
+         f'{2 * score.splits}'),
         (not config.platform.deterministic or config.platform.threads in (None, 1),
          'platform.threads', 'deterministic runs on one thread; must be null or 1'),
         (len(set(config.export.batch_sizes)) == len(config.export.batch_sizes),

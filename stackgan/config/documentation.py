@@ -1,4 +1,4 @@
-"""The page of all configuration keys, written from the schema.
+"""Writes the page of all configuration keys from the schema.
 
     python -m stackgan.config.documentation docs/configuration.md
 """
@@ -49,13 +49,13 @@ def page() -> str:
     for field in dataclasses.fields(schema.Config):
         kind = strip_optional(typing.get_type_hints(schema.Config)[field.name])[0]
         help = field.metadata['help']
-        parts.append(f'\n## {field.name}\n\n{help[0].upper() + help[1:]}.\n\n| key | type | values '
-                     f'| default | meaning |\n'
+        parts.append(f'\n## {field.name}\n\n{help[0].upper() + help[1:]}.\n\n'
+                     '| key | type | values | default | meaning |\n'
                      '| --- | --- | --- | --- | --- |\n')
         for name, hint, metadata in _keys(kind, field.name + '.'):
-            parts.append('| `{}` | {} | {} | `{}` | {} |\n'.format(
-                name, _kind(hint), _values(metadata), in_one_line(defaults[name]),
-                metadata['help']))
+            default = in_one_line(defaults[name])
+            parts.append(f'| `{name}` | {_kind(hint)} | {_values(metadata)} | `{default}` | '
+                         f'{metadata["help"]} |\n')
     return ''.join(parts)
 
 
@@ -72,7 +72,7 @@ def _kind(hint: Any) -> str:
     if hint in KINDS:
         return KINDS[hint]
     kinds = hint.__args__
-    number = '' if Ellipsis in kinds else '%d ' % len(kinds)
+    number = '' if Ellipsis in kinds else f'{len(kinds)} '
     return f'list of {number}{KINDS[kinds[0]]}s'
 
 
@@ -80,11 +80,15 @@ def _values(metadata: Any) -> str:
     if metadata['choices']:
         return ', '.join(f'`{choice}`' for choice in metadata['choices'])
     above, minimum, maximum = (metadata[name] for name in ('above', 'minimum', 'maximum'))
-    least = f'above {above:g}' if above is not None else (
-        '' if minimum is None else 'from %d' % minimum if isinstance(minimum, int)
-        else f'from {minimum:g}')
-    most = '' if maximum is None else ('%d' if isinstance(maximum, int) else '%g') % maximum
-    return ' to '.join(part for part in (least, most) if part)
+    lower = f'from {_number(minimum)}' if minimum is not None else ''
+    if above is not None:
+        lower = f'above {above:g}'
+    upper = _number(maximum) if maximum is not None else ''
+    return ' to '.join(part for part in (lower, upper) if part)
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f'{value:g}'
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Where configuration files are: by path, or by name in configs/."""
+"""Finds configuration files by path, or by name in configs/."""
 
 import os
 from typing import Optional
@@ -13,12 +13,12 @@ SHIPPED = (_INSTALLED if os.path.isdir(_INSTALLED)
 
 
 def find_config(
-        name: str,                      # a path, or the name of a file without its .yaml
-        beside: Optional[str] = None,   # the folder that paths and names are looked up in first
+        name: str,                      # a path, or the name of a file without .yaml
+        beside: Optional[str] = None,   # folder in which paths and names are looked up first
 ) -> str:
     """The path of a configuration. Raises ConfigError for a name that is not in configs/.
 
-    A name is also looked up in the folder $STACKGAN_CONFIG_FOLDER: where containers see yours.
+    Names are also looked up in $STACKGAN_CONFIG_FOLDER, where containers find your files.
     """
     name = user_path(name)
     if beside is not None and not os.path.isabs(name):
@@ -37,4 +37,5 @@ def find_config(
             return path
     known = {file[:-5] for folder in folders if os.path.isdir(folder)
              for file in os.listdir(folder) if file.endswith('.yaml')}
-    raise ConfigError('{}: no such file, and configs/ has only {}'.format(name, ', '.join(sorted(known))))
+    names = ', '.join(sorted(known))
+    raise ConfigError(f'{name}: no such file, and configs/ has only {names}')

@@ -1,8 +1,8 @@
 """The part of YAML that configurations use, read within bounds.
 
 Mappings, lists, texts, numbers, true, false and null. Anchors, aliases, tags, merge keys and
-several documents are refused, because a few bytes of them can build what fills a memory; so are
-numbers that versions 1.1 and 1.2 of YAML read differently, such as 010 and 1:30. Dates are texts.
+multiple documents are refused, because a few bytes of them can expand until memory is full. So are
+numbers that YAML 1.1 and 1.2 read differently, such as 010 and 1:30. Dates are read as text.
 """
 
 import re
@@ -31,10 +31,10 @@ _OF_YAML_1_1 = re.compile(      # what else it takes for a number
 
 
 class NotRead(ValueError):
-    """A text that is no YAML, or not of the part that is read. One line, without the file."""
+    """Invalid or unsupported YAML. The message is one line and does not name the file."""
 
     def __init__(self, reason: str, mark: Optional[yaml.Mark] = None) -> None:
-        super().__init__(reason if mark is None else 'line %d: %s' % (mark.line + 1, reason))
+        super().__init__(reason if mark is None else f'line {mark.line + 1}: {reason}')
         self.reason = reason
 
 
@@ -44,7 +44,7 @@ def parse_yaml(text: str) -> Any:
     Raises NotRead.
     """
     if len(text) > MAX_BYTES:
-        raise NotRead('has more than %d characters' % MAX_BYTES)
+        raise NotRead(f'has more than {MAX_BYTES} characters')
     try:
         return _document(yaml.parse(text, Loader=yaml.SafeLoader))
     except NotRead:
@@ -52,7 +52,7 @@ def parse_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         reason = ', '.join(each for each in (error.context, error.problem) if each)
         raise NotRead(_short(reason, 200), error.problem_mark or error.context_mark)
-    except Exception as error:       # the scanner lets through what int() and chr() say
+    except Exception as error:       # from int() and chr() inside the scanner
         raise NotRead(_short(str(error) or type(error).__name__, 200))
 
 
@@ -67,12 +67,12 @@ def _document(events: Iterator[yaml.Event]) -> Any:
 
 
 def _node(events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Any:
-    """The value that begins with `event`; takes its other events."""
+    """The value that begins with `event`; consumes its other events."""
     _check(event)
     if isinstance(event, yaml.ScalarEvent):
         return _plain(event) if event.implicit[0] else event.value
     if depth == MAX_DEPTH:
-        raise NotRead('more than %d levels within each other' % MAX_DEPTH, event.start_mark)
+        raise NotRead(f'more than {MAX_DEPTH} levels within each other', event.start_mark)
     if isinstance(event, yaml.SequenceStartEvent):
         return _list(events, depth)
     return _mapping(events, depth)
@@ -102,10 +102,11 @@ def _mapping(events: Iterator[yaml.Event], depth: int) -> Dict[str, Any]:
 
 
 def _check(event: yaml.Event) -> None:
-    """Raises NotRead for what a node may not be or have."""
+    """Raises NotRead for anchors, aliases, tags and invalid characters."""
     if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-        raise NotRead('anchors and aliases ({}) are not read; write the value out'.format(_short('&*'[isinstance(event, yaml.AliasEvent)] + event.anchor)),
-                      event.start_mark)
+        sign = '*' if isinstance(event, yaml.AliasEvent) else '&'
+        raise NotRead(f'anchors and aliases ({_short(sign + event.anchor)}) are not read; write '
+                      'the value out', event.start_mark)
     if event.tag is not None:
         raise NotRead(f'tags ({_short(event.tag)}) are not read; write the value without one',
                       event.start_mark)
@@ -126,18 +127,18 @@ def _plain(event: yaml.ScalarEvent) -> Any:
     is_whole = _WHOLE.match(text)
     if is_whole or _HEXADECIMAL.match(text):
         if len(text) > MAX_DIGITS:
-            raise NotRead('%s is a number of more than %d digits' % (_short(text), MAX_DIGITS),
+            raise NotRead(f'{_short(text)} is a number of more than {MAX_DIGITS} digits',
                           event.start_mark)
         return int(text, 10 if is_whole else 16)
     if _OF_YAML_1_1.match(text):
         raise NotRead(f'{_short(text)} is {_reading(text)} in YAML 1.1 and {_newer_reading(text)} '
-                      f'in YAML 1.2; write a plain number, or {_short(text)!r} for '
-                      'the text', event.start_mark)
+                      f'in YAML 1.2; write a plain number, or {_short(text)!r} for the text',
+                      event.start_mark)
     return text
 
 
 def _reading(text: str) -> str:
-    """What YAML 1.1 makes of a number with underscores, an octal one and so on."""
+    """How YAML 1.1 reads a number with underscores, an octal one and so on."""
     digits = text.replace('_', '')
     sign, digits = (-1 if digits[0] == '-' else 1), digits.lstrip('-+')
     if len(digits) > MAX_DIGITS:
@@ -154,15 +155,15 @@ def _reading(text: str) -> str:
             value = int(digits[2:] if base in (2, 16) else digits, base)
     except ValueError:
         return 'no number'
-    return '%s' % (sign * value)
+    return str(sign * value)
 
 
 def _newer_reading(text: str) -> str:
-    """What YAML 1.2 makes of it: 010 is ten, and the rest are texts."""
+    """How YAML 1.2 reads it: 010 as ten, and the rest as text."""
     is_decimal = re.match(r'[-+]?[0-9]+\Z', text) and len(text) <= MAX_DIGITS
-    return '%d' % int(text) if is_decimal else 'a text'
+    return str(int(text)) if is_decimal else 'a text'
 
 
-def _short(text: str, most: int = SHOWN) -> str:
+def _short(text: str, maximum: int = SHOWN) -> str:
     text = ' '.join(text.split())
-    return text if len(text) <= most else text[:most] + '...'
+    return text if len(text) <= maximum else text[:maximum] + '...'

@@ -1,43 +1,51 @@
 """Raw datasets as people have them -> one plan: which images, captions, boxes, classes, splits."""
 
-from typing import NamedTuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from stackgan.config.schema import Data
 from stackgan.data.layouts import cub, flowers, folder
-from stackgan.data.layouts.pieces import cub_pieces, flowers_pieces, require_pieces
+from stackgan.data.layouts.common import Item, Raw
+from stackgan.data.layouts.pieces import Piece, cub_pieces, flowers_pieces, require_pieces
 from stackgan.data.layouts.splits import choose_splits
 from stackgan.errors import InputError
 
-READERS = {
+# Layout -> (its reader, folders that lists may write in front of names).
+READERS: Dict[str, Tuple[Callable[[str, Data], Raw], Tuple[str, ...]]] = {
     'cub': (cub.read_cub, cub.PREFIXES),
     'flowers': (flowers.read_flowers, flowers.PREFIXES),
     'folder': (folder.read_folder, folder.PREFIXES),
 }
-PIECES = {'cub': cub_pieces, 'flowers': flowers_pieces, 'folder': lambda settings: ()}
+PIECES: Dict[str, Callable[[Data], Tuple[Piece, ...]]] = {
+    'cub': cub_pieces,
+    'flowers': flowers_pieces,
+    'folder': lambda settings: (),
+}
 
 
 class Plan(NamedTuple):
-    """What is to be prepared."""
+    """The dataset to prepare."""
 
-    splits: dict               # {'train': [Item], 'test': [Item]}, see layouts.common
-    classes: list              # class names that have images in a split; the index is the id
-    embedding_files: list      # (pickle below the raw folder, image names of its entries)
-    remarks: list              # lines for people
+    splits: Dict[str, List[Item]]    # for 'train' and 'test'
+    classes: List[str]               # names of those with images in a split; the index is the id
+    embedding_files: List[Tuple[str, List[str]]]     # (pickle, names of the images of its
+                                                     # entries); path below the raw folder
+    remarks: List[str]               # to log, a line each
 
 
 def read_plan(
-        raw,           # folder of the raw dataset
-        settings,      # config Data
-        view=None,     # folder in which all pieces are in their places; None: raw itself
-):
-    """`Plan` of a raw dataset. Raises InputError where it lacks something as a whole.
+        raw: str,                      # folder of the raw dataset
+        settings: Data,
+        view: Optional[str] = None,    # folder with all pieces in their places; None: raw itself
+) -> Plan:
+    """`Plan` of a raw dataset. Raises InputError if a part of the dataset is missing or wrong.
 
-    What is wrong with a single image is not raised: it is that item's `problem`.
+    A fault of a single image is not raised; it becomes the `problem` of that item.
     """
     read, prefixes = READERS[settings.layout]
     require_pieces(view or raw, PIECES[settings.layout](settings))
     dataset = read(view or raw, settings)
     if not dataset.items:
-        raise InputError(f'{raw}: holds no images in the layout {settings.layout}')
+        raise InputError(f'{raw}: no images found in the layout {settings.layout}')
     splits, remarks = choose_splits(dataset, raw, settings.split, prefixes)
     used = {item.class_name for items in splits.values() for item in items}
     classes = [name for name in dataset.classes if name in used]

@@ -1,51 +1,54 @@
-"""Captions as people store them: a text file for each image, or (tables.py) one table for all."""
+"""Captions in one text file per image (tables.py reads one table for all images)."""
 
 import os
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Tuple
 
-from stackgan.data.layouts.common import some
+from stackgan.data.layouts.common import Item, some
 from stackgan.text_files import UnreadableText, clean_caption, read_text, split_lines
 
 
 class CaptionFile(NamedTuple):
-    """A text file with one caption a line."""
+    """A text file with one caption per line."""
 
-    captions: list         # cleaned; none without a letter or digit
-    rows: tuple            # for each caption, its number among the lines that are not empty
-    row_count: int         # lines that are not empty; more than captions if some say nothing
-    is_utf8: bool          # False: odd bytes were replaced
-    silent: List[str]      # lines left out because they say nothing, blank ones aside
+    captions: List[str]        # cleaned; none without a letter or digit
+    rows: Tuple[int, ...]      # for each caption, its number among the lines that are not empty
+    row_count: int             # lines that are not empty, including those left out
+    is_utf8: bool              # False: invalid bytes were replaced
+    silent: List[str]          # lines left out because they hold no letter or digit, except blank
 
 
 class Notes:
-    """What is to be told about the captions of a dataset when all are read."""
+    """Collects remarks on the captions of a dataset while they are read."""
 
     def __init__(self) -> None:
-        self.odd: List[str] = []          # files with bytes that were replaced
-        self.silent: List[tuple] = []       # (file, caption that says nothing)
+        self.odd: List[str] = []                     # files in which bytes were replaced
+        self.silent: List[Tuple[str, str]] = []      # (file, caption without a letter or digit)
 
     def remarks(self) -> List[str]:
-        """Lines for people."""
+        """The remarks, a line each."""
         lines = []
         if self.odd:
-            lines.append('captions that are not UTF-8, odd bytes replaced, in %d files: %s'
-                         % (len(self.odd), some(self.odd)))
+            lines.append('captions that are not UTF-8, odd bytes replaced, in '
+                         f'{len(self.odd)} files: {some(self.odd)}')
         if self.silent:
-            lines.append('captions left out because they hold no letter or digit: %d, the first in '
-                         '%s: %r' % ((len(self.silent),) + self.silent[0]))
+            file, caption = self.silent[0]
+            lines.append('captions left out because they hold no letter or digit: '
+                         f'{len(self.silent)}, the first in {file}: {caption!r}')
         return lines
 
 
 def says_something(caption: str) -> bool:
-    """Whether a letter or digit of any script is in a caption: 81,890 of flowers hold 13 '{}'."""
+    """Whether a caption has a letter or digit of any script. 13 of the 81,890 of flowers are '{}'.
+    """
     return any(character.isalnum() for character in caption)
 
 
 def read_caption_file(path: str, lone_cr: bool = True) -> CaptionFile:
-    """`CaptionFile`. Raises UnreadableText.
+    """Reads a caption file. Raises UnreadableText.
 
-    lone_cr: whether a CR alone ends a line also where LF does; not so for embeddings that came with
-        a dataset: misc/datasets.py of hanzhanggit/StackGAN, whose order they have, counts none.
+    lone_cr: whether a CR alone ends a line in a file that also has LF. False for a dataset that
+        comes with embeddings: their order is that of misc/datasets.py of hanzhanggit/StackGAN,
+        which does not split there.
     """
     text, is_utf8 = read_text(path)
     lines = (split_lines(text) if lone_cr or '\n' not in text
@@ -57,13 +60,13 @@ def read_caption_file(path: str, lone_cr: bool = True) -> CaptionFile:
 
 
 def with_captions(
-        item,             # Item
-        raw,              # raw folder
-        file,             # caption file, relative to the raw folder
-        notes,            # Notes, added to
-        lone_cr=True,     # as for read_caption_file
-):
-    """The item with the captions of a file, or with the problem that there are none."""
+        item: Item,
+        raw: str,                 # raw folder
+        file: str,                # caption file, relative to the raw folder
+        notes: Notes,             # remarks are added to it
+        lone_cr: bool = True,     # as for read_caption_file
+) -> Item:
+    """The item with the captions of a file, or with the problem that it has none."""
     try:
         found = read_caption_file(os.path.join(raw, file), lone_cr)
     except UnreadableText as error:
@@ -74,6 +77,6 @@ def with_captions(
     item = item._replace(captions=found.captions, caption_rows=found.rows,
                          row_count=found.row_count)
     if not found.captions:
-        item = item.with_problem('it has no captions: {} {}'.format(
-            file, 'holds none with a letter or digit' if found.silent else 'is empty'))
+        fault = 'holds none with a letter or digit' if found.silent else 'is empty'
+        item = item.with_problem(f'it has no captions: {file} {fault}')
     return item

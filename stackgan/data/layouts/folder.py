@@ -1,16 +1,18 @@
-"""A plain folder of images and captions, however people keep them.
+"""A plain folder of images and captions.
 
-    images/        images, in any depth; the first sub-folder is the class, and an image that
-                   lies in images/ itself is a class of its own. Where the sub-folders are train
-                   and val or test, they are the splits, and the classes are the folders in them;
-                   these may also lie in the raw folder itself
-    captions       one of: <image>.txt beside each image, one caption a line; the same below
+    images/        images at any depth; the first sub-folder is the class, and an image directly
+                   in images/ is a class of its own. Sub-folders named train and val or test are
+                   the splits, and the folders in them are the classes; they may also be in the raw
+                   folder itself
+    captions       one of: <image>.txt beside each image, one caption per line; the same below
                    captions/ in a tree like that of images/; or one table for all, captions.csv,
-                   .tsv or .jsonl with file, caption, and if wanted class and split
+                   .tsv or .jsonl with file, caption, and optionally class and split
 """
 
 import os
+from typing import Dict, List, Optional, Tuple
 
+from stackgan.config.schema import Data
 from stackgan.data.image_kinds import EXTENSIONS, OTHER_EXTENSIONS, is_image, unreadable
 from stackgan.data.layouts.captions import Notes, with_captions
 from stackgan.data.layouts.common import Item, Raw, is_plain_name, key_of, require, some
@@ -21,24 +23,25 @@ from stackgan.errors import InputError
 
 TABLES = ('captions.csv', 'captions.tsv', 'captions.jsonl')
 PREFIXES = ('images/',)
-HOW = ('put <image>.txt with one caption a line beside each image or below captions/, or '
+HOW = ('put <image>.txt with one caption per line beside each image or below captions/, or '
        'captions.csv with the columns file and caption')
 
 
-def read_folder(raw, settings):
-    """`Raw` of a plain folder. Raises InputError for what it lacks."""
+def read_folder(raw: str, settings: Data) -> Raw:
+    """`Raw` of a plain folder. Raises InputError for missing or malformed files."""
     base, tree = _read_tree(raw)
     items, others = _sort_out(raw, base, tree)
     if not any(item.name[-1] != '/' for item in items):
-        raise InputError('{}: holds no images ({}){}'.format(
-            os.path.join(raw, base).rstrip('/'), ', '.join(EXTENSIONS),
-            ''.join(f'; {item.path}: {item.problem}' for item in items[:1])))
+        place, extensions = os.path.join(raw, base).rstrip('/'), ', '.join(EXTENSIONS)
+        first = ''.join(f'; {item.path}: {item.problem}' for item in items[:1])
+        raise InputError(f'{place}: holds no images ({extensions}){first}')
     remarks = []
     if others:
         remarks.append(f'left out below {base or raw}, not images: {some(others)}')
     if tree.again:
-        remarks.append(f'links that are not followed, to folders that are read in another place: '
-                       f'{some([_shown(path) for path in tree.again])}')
+        links = some([_shown(path) for path in tree.again])
+        remarks.append('links that are not followed, to folders that are read in another place: '
+                       f'{links}')
     items, folder_splits, more = sort_by_folders(items, base)
     remarks += more
     table_file = _table_file(raw, settings.captions_file)
@@ -54,8 +57,8 @@ def read_folder(raw, settings):
     return Raw(items, classes, lists, [], remarks + more, folder_splits)
 
 
-def _read_tree(raw):
-    """(what lies before the names of images: 'images/' or '', Tree of what lies below that)."""
+def _read_tree(raw: str) -> Tuple[str, Tree]:
+    """(prefix of the names of images: 'images/' or '', Tree below that folder)."""
     images = _named(raw, 'images')
     if images:
         return images + '/', walk(os.path.join(raw, images))
@@ -69,18 +72,17 @@ def _read_tree(raw):
                     [top + path for top, tree in trees for path in tree.again])
 
 
-def _named(raw, name):
-    """The entry of the raw folder that has a name in whatever capitals, or None."""
+def _named(raw: str, name: str) -> Optional[str]:
+    """The entry of the raw folder with a name, ignoring case, or None."""
     try:
         found = sorted(each for each in os.listdir(raw) if each.lower() == name)
     except OSError as error:
         raise InputError(f'{raw} cannot be read ({error.strerror})')
-    return name if name in found else (found or [None])[0]
+    return name if name in found else next(iter(found), None)
 
 
-def _sort_out(raw, base, tree):
-    """(Items of what are or claim to be images and of folders that cannot be read, other files).
-    """
+def _sort_out(raw: str, base: str, tree: Tree) -> Tuple[List[Item], List[str]]:
+    """(items for images, by content or extension, and for unreadable folders; other files)."""
     items, others = [], []
     for file in tree.files:
         if file.lower().endswith('.txt'):
@@ -102,7 +104,7 @@ def _sort_out(raw, base, tree):
     return sorted(items, key=lambda item: item.name), others
 
 
-def _item(raw, base, file, problem=None):
+def _item(raw: str, base: str, file: str, problem: Optional[str] = None) -> Item:
     name = _shown(file)
     item = Item(name, base + name, name.split('/')[0], None, []).with_problem(problem)
     if name != file:
@@ -110,26 +112,31 @@ def _item(raw, base, file, problem=None):
     return item if problem else item.with_problem(unreadable(os.path.join(raw, base, file)))
 
 
-def _shown(path):
+def _shown(path: str) -> str:
+    """The path in UTF-8, with replacement characters for bytes that are not."""
     return path if is_plain_name(path) else os.fsencode(path).decode('utf-8', 'replace')
 
 
-def _table_file(raw, wanted):
-    """Path of the table of captions, or None where captions are text files."""
-    if wanted:
-        return os.path.join(raw, wanted)
+def _table_file(raw: str, name: Optional[str]) -> Optional[str]:
+    """Path of the table of captions; None if the captions are text files."""
+    if name:
+        return os.path.join(raw, name)
     there = sorted(name for name in os.listdir(raw) if name.lower() in TABLES)
     if len(there) > 1:
-        raise InputError('{}: holds {}; remove one or name one with data.captions_file'.format(raw, ' and '.join(there)))
+        tables = ' and '.join(there)
+        raise InputError(f'{raw}: holds {tables}; remove one or name one with data.captions_file')
     return os.path.join(raw, there[0]) if there else None
 
 
-def _with_table(items, raw, base, path):
+def _with_table(
+        items: List[Item], raw: str, base: str, path: str,
+) -> Tuple[List[Item], Optional[Dict[str, List[str]]], List[str]]:
     """(items, lists or None, remarks) after reading a table of captions."""
     table = read_table(path)
     short = os.path.relpath(path, raw)
     entries = dict(table.entries)
-    found, lists = [], {'train': [], 'test': []}
+    found: List[Item] = []
+    lists: Dict[str, List[str]] = {'train': [], 'test': []}
     for item in items:
         key = key_of(item.name)
         entry = entries.pop(key, None) or entries.pop((base or 'images/') + key, None)
@@ -142,7 +149,8 @@ def _with_table(items, raw, base, path):
             lists[entry.split].append(item.name)
     for file, entry in entries.items():
         missing = Item(file, base + file, entry.class_name or file.split('/')[0], None, [])
-        found.append(missing.with_problem('{} names it, but it is not below {}'.format(short, base or 'the raw folder')))
+        place = base or 'the raw folder'
+        found.append(missing.with_problem(f'{short} names it, but it is not below {place}'))
         if entry.split:
             lists[entry.split].append(file)
     notes = Notes()
@@ -151,14 +159,16 @@ def _with_table(items, raw, base, path):
     return found, lists if table.has_splits else None, notes.remarks()
 
 
-def _with_caption_files(items, raw, base, tree):
+def _with_caption_files(items: List[Item], raw: str, base: str,
+                        tree: Tree) -> Tuple[List[Item], List[str]]:
     """(items, remarks) after reading the text file of each image."""
     texts = _texts(base, tree)
     place = _named(raw, 'captions')
     if place:
         for stem, files in _texts(place + '/', walk(os.path.join(raw, place))).items():
             texts.setdefault(base + stem[len(place) + 1:], files)
-    sharing, notes, found = {}, Notes(), []
+    sharing: Dict[str, List[str]] = {}       # path without extension -> names of images
+    notes, found = Notes(), []
     for item in items:
         sharing.setdefault(os.path.splitext(item.path)[0], []).append(item.name)
     for item in items:
@@ -167,19 +177,21 @@ def _with_caption_files(items, raw, base, tree):
         files = texts.get(stem) or [f'{place}/{stem[len(base):]}.txt' if place
                                     else stem + '.txt']
         if others:
-            item = item.with_problem('its name is that of {} but for the extension, so that the '
-                                     'captions could be of either'.format(', '.join(others)))
+            names = ', '.join(others)
+            item = item.with_problem(f'its name is that of {names} but for the extension, so that '
+                                     'the captions could be of either')
         if len(files) > 1:
-            item = item.with_problem('it has two files of captions: {}'.format(' and '.join(files)))
+            both = ' and '.join(files)
+            item = item.with_problem(f'it has two files of captions: {both}')
         found.append(with_captions(item, raw, files[0], notes))
     if not texts:
         raise InputError(f'{raw}: holds no captions; {HOW}')
     return found, notes.remarks()
 
 
-def _texts(base: str, tree: Tree):
-    """{path of a text file without its extension: files of that name}, faults included."""
-    found: dict = {}
+def _texts(base: str, tree: Tree) -> Dict[str, List[str]]:
+    """{path of a text file without its extension: files of that name}, unreadable ones included."""
+    found: Dict[str, List[str]] = {}
     for path in sorted(tree.files + [fault.path for fault in tree.faults]):
         stem, extension = os.path.splitext(path)
         if extension.lower() == '.txt':

@@ -1,4 +1,4 @@
-"""One table with the captions of all images: .csv, .tsv or .jsonl, as spreadsheets write them."""
+"""One table with the captions of all images: .csv or .tsv as spreadsheets write them, or .jsonl."""
 
 import csv
 import io
@@ -20,15 +20,15 @@ from stackgan.text_files import (
 
 NEEDED, OPTIONAL = ('file', 'caption'), ('class', 'split')
 DELIMITERS = ',;\t|'             # Excel writes ; where a comma is the decimal point
-HEAD = 1 << 16                   # characters in which the header must lie
+HEAD = 1 << 16                   # characters that must include the header
 KINDS = {dict: 'an object', list: 'a list', str: 'a text', bool: 'a truth value',
          int: 'a number', float: 'a number', type(None): 'null'}
 
 
 class TableEntry(NamedTuple):
-    """What a table says of one image."""
+    """The entry of one image in a table."""
 
-    captions: list
+    captions: List[str]
     class_name: Optional[str]
     split: Optional[str]
 
@@ -36,14 +36,15 @@ class TableEntry(NamedTuple):
 class Table(NamedTuple):
     """captions.csv or captions.jsonl."""
 
-    entries: dict          # key_of(file) -> TableEntry
+    entries: Dict[str, TableEntry]   # by key_of(file)
     has_splits: bool
-    is_utf8: bool
-    silent: list           # captions left out because they say nothing, blank ones aside
+    is_utf8: bool                    # False: invalid bytes were replaced
+    silent: List[str]                # captions left out because they hold no letter or digit,
+                                     # except blank ones
 
 
 def read_table(path: str) -> Table:
-    """`Table` of a .csv, .tsv or .jsonl file. Raises InputError naming the line that is wrong."""
+    """`Table` of a .csv, .tsv or .jsonl file. Raises InputError that names the faulty line."""
     if not os.path.exists(path):
         raise InputError(f'{path} is missing: data.captions_file names it, below the raw folder')
     read = {'.csv': _csv_rows, '.tsv': _csv_rows, '.jsonl': _jsonl_rows}.get(
@@ -51,10 +52,10 @@ def read_table(path: str) -> Table:
     if read is None:
         raise InputError(f'{path}: a captions file must end in .csv or .jsonl (or .tsv)')
     text, is_utf8 = read_text(path, MAX_TABLE_BYTES)
-    entries: Dict[str, Any] = {}
-    silent: List[tuple] = []
+    entries: Dict[str, TableEntry] = {}
+    silent: List[str] = []
     for line, row in read(path, text):
-        origin = '%s: line %d' % (path, line)
+        origin = f'{path}: line {line}'
         if not is_utf8:
             for name in ('file',) + OPTIONAL:
                 require_whole(str(row.get(name)), f'{origin}: {name}')
@@ -63,7 +64,7 @@ def read_table(path: str) -> Table:
     return Table(entries, has_splits, is_utf8, silent)
 
 
-def _csv_rows(path: str, text: str) -> Iterator[Tuple[int, dict]]:
+def _csv_rows(path: str, text: str) -> Iterator[Tuple[int, Dict[str, Any]]]:
     start, delimiter, names = _header(path, text)
     stream = io.StringIO(text, newline='')
     for _ in range(start):
@@ -77,74 +78,74 @@ def _csv_rows(path: str, text: str) -> Iterator[Tuple[int, dict]]:
                 continue                         # spreadsheets leave such rows
             is_long = any(value.strip() for value in values[len(names):])
             if is_long or len(values) <= last:
-                raise InputError('%s: line %d: %s values than columns; put quotes around a caption '
-                                 'with %r in it' % (path, line, 'more' if is_long else 'fewer',
-                                                    delimiter))
-            row = dict(zip(names, values))
+                fault = 'more' if is_long else 'fewer'
+                raise InputError(f'{path}: line {line}: {fault} values than columns; put quotes '
+                                 f'around a caption with {delimiter!r} in it')
+            row: Dict[str, Any] = dict(zip(names, values))
             row['captions'] = [row['caption']]
             yield line, row
     except csv.Error as error:
-        raise InputError('%s: line %d: not CSV (%s)' % (path, start + reader.line_num, error))
+        raise InputError(f'{path}: line {start + reader.line_num}: not CSV ({error})')
 
 
-def _header(path, text):
+def _header(path: str, text: str) -> Tuple[int, str, List[str]]:
     """(lines up to the first row, delimiter, names of the columns in lower case)."""
     lines = split_lines(text[:HEAD])
     start = next((number for number, line in enumerate(lines)
                   if line.strip(DELIMITERS + ' "') and not _names_delimiter(line)), None)
     line = '' if start is None else lines[start]
+    number = (start or 0) + 1
     for delimiter in DELIMITERS:
         names = _names(line, delimiter)
         if set(NEEDED) <= set(names):
             twice = [name for name in NEEDED + OPTIONAL if names.count(name) > 1]
             if twice:
-                raise InputError('%s: line %d names the column %s twice'
-                                 % (path, start + 1, twice[0]))
-            return start + 1, delimiter, names
-    raise InputError('%s: line %d must name the columns file and caption (and may name class and '
-                     'split); it names: %s' % (path, (start or 0) + 1,
-                                               ', '.join(_names(line, ','))[:200] or 'nothing'))
+                raise InputError(f'{path}: line {number} names the column {twice[0]} twice')
+            return number, delimiter, names
+    found = ', '.join(_names(line, ','))[:200] or 'nothing'
+    raise InputError(f'{path}: line {number} must name the columns file and caption (and may name '
+                     f'class and split); it names: {found}')
 
 
-def _names_delimiter(line):
-    """Whether a line is Excel's own first line, such as 'sep=;'."""
+def _names_delimiter(line: str) -> bool:
+    """Whether a line is one that Excel puts first, such as 'sep=;'."""
     return line.strip().lower().startswith('sep=') and len(line.strip()) <= 5
 
 
-def _names(line, delimiter):
+def _names(line: str, delimiter: str) -> List[str]:
     try:
         return [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), [])]
     except csv.Error:
         return []
 
 
-def _jsonl_rows(path: str, text: str) -> Iterator[Tuple[int, dict]]:
+def _jsonl_rows(path: str, text: str) -> Iterator[Tuple[int, Dict[str, Any]]]:
     for number, line in enumerate(split_lines(text), 1):
         if not line.strip():
             continue
-        origin = '%s: line %d' % (path, number)
+        origin = f'{path}: line {number}'
         try:
             row = parse_json(line, strict=True)
         except json.JSONDecodeError as error:
-            raise InputError('%s: not JSON (%s at column %d)' % (origin, error.msg, error.colno))
+            raise InputError(f'{origin}: not JSON ({error.msg} at column {error.colno})')
         except ValueError as error:
             raise InputError(f'{origin}: not JSON that is read ({error})')
         fault = _fault_of(row)
         if fault:
             raise InputError(f'{origin}: must hold "file" (a text) and "caption" (a text) or '
-                             f'"captions" '
-                             f'(a list of texts); {fault}')
+                             f'"captions" (a list of texts); {fault}')
         captions = row.get('captions', row.get('caption'))
         row['captions'] = [captions] if isinstance(captions, str) else captions
         yield number, row
 
 
-def _fault_of(row):
+def _fault_of(row: Any) -> Optional[str]:
     """What is wrong with the types in a row of JSON, or None."""
     if not isinstance(row, dict):
         return f'it is {_kind(row)}'
     if not isinstance(row.get('file'), str):
-        return '"file" is %s' % (_kind(row['file']) if 'file' in row else 'missing')
+        found = _kind(row['file']) if 'file' in row else 'missing'
+        return f'"file" is {found}'
     name = 'captions' if 'captions' in row else 'caption'
     captions = row.get(name)
     if name not in row:
@@ -155,15 +156,16 @@ def _fault_of(row):
     return None if isinstance(captions, str) else f'"{name}" is {_kind(captions)}'
 
 
-def _kind(value):
+def _kind(value: Any) -> str:
     return KINDS[type(value)]
 
 
-def _add_row(entries, silent, origin, row):
+def _add_row(entries: Dict[str, TableEntry], silent: List[str], origin: str,
+             row: Dict[str, Any]) -> None:
     """Adds a row to the entry of its image; several rows of an image must agree."""
     key = key_of(row['file'])
     if not is_plain_name(key):
-        raise InputError('{}: file is {!r}; must be a path below images/'.format(origin, row['file'][:200]))
+        raise InputError(f'{origin}: file is {row["file"][:200]!r}; must be a path below images/')
     class_name, split = _text(row, 'class', origin), _text(row, 'split', origin)
     if split is not None and split.lower() not in SPLITS:
         raise InputError(f'{origin}: split is {split[:60]!r}; must be train or test')
@@ -178,14 +180,15 @@ def _add_row(entries, silent, origin, row):
             silent.append(caption)
 
 
-def _agreed(earlier, value, column, origin):
+def _agreed(earlier: Optional[str], value: Optional[str], column: str,
+            origin: str) -> Optional[str]:
     if earlier and value and earlier != value:
         raise InputError(f'{origin}: {column} is {value!r}, but an earlier line of this image says '
                          f'{earlier!r}')
     return earlier or value
 
 
-def _text(row, name, origin):
+def _text(row: Dict[str, Any], name: str, origin: str) -> Optional[str]:
     value = row.get(name)
     if value is None:
         return None

@@ -1,17 +1,19 @@
-"""The bird: its parts as outlines in units of its own, then their place in the image.
+"""The bird: its parts as outlines in units of its own, then placed in the image.
 
-In its own units the body is about two wide around (0, 0), the bill points to the right and y
-runs downwards.
+In these units the body is about two wide around (0, 0), the bill points to the right and y runs
+downwards.
 """
 
-from typing import NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
+from numpy.random import RandomState
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from stackgan.data.painted.scene import BUILDS
+from stackgan.data.painted.scene import BUILDS, Scene
 from stackgan.data.painted.shapes import (
     FINE,
+    Colour,
     darker,
     ellipse,
     flat,
@@ -21,13 +23,13 @@ from stackgan.data.painted.shapes import (
     stroke,
     turned,
 )
-from stackgan.data.painted.species import PALETTE
+from stackgan.data.painted.species import PALETTE, Species
 
 SILHOUETTE = (                     # body and head, clockwise from the upper root of the bill
     (0.99, -0.70), (0.84, -0.99), (0.53, -1.09), (0.20, -0.94), (-0.12, -0.60), (-0.55, -0.30),
     (-0.98, 0.10), (-0.95, 0.36), (-0.52, 0.68), (0.05, 0.80), (0.60, 0.62), (0.94, 0.18),
     (1.00, -0.22), (0.98, -0.50))
-CROWN = (                          # reaches beyond the head; only what is on it shows
+CROWN = (                          # extends beyond the head; only the part on the body shows
     (1.20, -0.70), (1.20, -1.30), (0.00, -1.30), (-0.30, -0.62), (0.12, -0.50), (0.45, -0.56),
     (0.78, -0.60))
 BELLY = ((0.30, 0.36), (0.66, 0.10), (0.84, -0.22), (1.20, -0.10), (1.10, 0.60), (0.40, 1.00),
@@ -49,29 +51,26 @@ class Part(NamedTuple):
     """An outline and its colour."""
 
     outline: np.ndarray            # (n, 2)
-    colour: Tuple[int, int, int]
-    on_body: bool = False          # only where the body is
+    colour: Colour
+    on_body: bool = False          # whether it shows only where the body is
     softness: float = 0.0          # of an edge on the body, in units
 
 
 class Bird(NamedTuple):
     """Parts in pixels of the image, back to front."""
 
-    parts: list
+    parts: List[Part]
     body: np.ndarray               # outline of body and head
-    feet: np.ndarray               # (2, 2): where the feet stand; empty without feet
+    feet: np.ndarray               # (2, 2): where the feet touch the ground; empty without feet
     waterline: Optional[float]     # y below which water hides the bird
-    scale: float                   # pixels of a unit
-    colour: Tuple[int, int, int]   # of the body
+    scale: float                   # pixels per unit
+    colour: Colour                 # of the body
 
 
-def place_bird(
-        scene,     # Scene
-        random,    # RandomState
-):
-    """The `Bird` of a scene, as large and where the scene says."""
-    colours = _colours(scene.species, random)
-    parts, body = _parts(scene.pose, colours, random)
+def place_bird(scene: Scene, rng: RandomState) -> Bird:
+    """The `Bird` of a scene, with the size and position that the scene gives."""
+    colours = _colours(scene.species, rng)
+    parts, body = _parts(scene.pose, colours, rng)
     stretch = (2 - BUILDS[scene.build], BUILDS[scene.build])
     parts = [part._replace(outline=turned(part.outline * stretch, -scene.tilt)) for part in parts]
     body = turned(body * stretch, -scene.tilt)
@@ -83,16 +82,20 @@ def place_bird(
     return _in_image(parts, body, feet, colours, scene)
 
 
-def _colours(species, random):
-    """Colours of the parts, each a little off the palette, as no two birds are the same."""
-    return {name: tuple(int(np.clip(value + random.randint(-7, 8), 0, 255))
-                        for value in PALETTE[getattr(species, name)])
-            for name in ('body', 'wing', 'head', 'beak')}
+def _colours(species: Species, rng: RandomState) -> Dict[str, Colour]:
+    """Colours of the parts, each a little off the palette, so that no two birds are the same."""
+    colours: Dict[str, Colour] = {}
+    for name in ('body', 'wing', 'head', 'beak'):
+        red, green, blue = [int(np.clip(value + rng.randint(-7, 8), 0, 255))
+                            for value in PALETTE[getattr(species, name)]]
+        colours[name] = red, green, blue
+    return colours
 
 
-def _parts(pose, colours, random):
+def _parts(pose: str, colours: Dict[str, Colour],
+           rng: RandomState) -> Tuple[List[Part], np.ndarray]:
     """Parts back to front, in units, and the outline of the body."""
-    body = smooth(np.array(SILHOUETTE) + random.uniform(-0.02, 0.02, (len(SILHOUETTE), 2)))
+    body = smooth(np.array(SILHOUETTE) + rng.uniform(-0.02, 0.02, (len(SILHOUETTE), 2)))
     coat = colours['body']
     parts = [Part(smooth(TAIL), darker(colours['wing'], 0.12))]
     parts += [Part(line, darker(colours['wing'], 0.3)) for line in _tail_feathers()]
@@ -104,21 +107,21 @@ def _parts(pose, colours, random):
     parts.append(Part(smooth(CROWN), colours['head'], on_body=True))
     parts += _bill(colours['beak'])
     parts += _eye(colours['head'])
-    parts += _wing(pose, colours['wing'], random)
+    parts += _wing(pose, colours['wing'], rng)
     return parts, body
 
 
-def _tail_feathers():
+def _tail_feathers() -> List[np.ndarray]:
     return [stroke([(-0.86, 0.14 + dy), (-1.30, 0.30 + dy)], (0.03, 0.02)) for dy in (0.03, 0.13)]
 
 
-def _bill(colour):
+def _bill(colour: Colour) -> List[Part]:
     upper = smooth([(0.93, -0.72), (1.16, -0.68), (1.42, -0.55), (1.16, -0.55), (0.93, -0.56)])
     lower = smooth([(0.93, -0.58), (1.14, -0.56), (1.30, -0.50), (1.10, -0.46), (0.93, -0.46)])
     return [Part(lower, darker(colour, 0.14)), Part(upper, colour)]
 
 
-def _eye(around):
+def _eye(around: Colour) -> List[Part]:
     x, y = EYE
     ring = lighter(around, 0.5) if sum(around) < 420 else darker(around, 0.25)
     return [Part(ellipse(x, y, 0.27, 0.27), ring),
@@ -126,13 +129,13 @@ def _eye(around):
             Part(ellipse(x + 0.035, y - 0.04, 0.065, 0.065), (252, 252, 252))]
 
 
-def _wing(pose, colour, random):
+def _wing(pose: str, colour: Colour, rng: RandomState) -> List[Part]:
     """The near wing, with its feathers."""
     points = np.array(RAISED_WING if pose == 'flying' else FOLDED_WING)
     if pose == 'flying':
-        points = turned(points, random.uniform(-16, 12), (0.0, -0.1))
+        points = turned(points, rng.uniform(-16, 12), (0.0, -0.1))
     else:
-        points = turned(points, random.uniform(-5, 8), (0.3, 0.0))
+        points = turned(points, rng.uniform(-5, 8), (0.3, 0.0))
     tip = points[np.argmin(points.sum(axis=1) if pose == 'flying' else points[:, 0])]
     root = points[0] * 0.7 + points[-1] * 0.3
     edge = darker(colour, 0.34) if sum(colour) > 160 else lighter(colour, 0.2)
@@ -142,7 +145,7 @@ def _wing(pose, colour, random):
     return parts
 
 
-def _feather(root, tip, spread, pose):
+def _feather(root: np.ndarray, tip: np.ndarray, spread: float, pose: str) -> np.ndarray:
     along = tip - root
     across = np.array([-along[1], along[0]]) * (0.26 if pose == 'flying' else 0.22)
     t = np.linspace(0.42, 0.9, 7)[:, None]
@@ -150,8 +153,8 @@ def _feather(root, tip, spread, pose):
     return stroke(root + t * along + bend * across, np.linspace(0.05, 0.015, 7))
 
 
-def _legs(hips, length):
-    """Two upright legs with three toes each, and where they stand."""
+def _legs(hips: np.ndarray, length: float) -> Tuple[List[Part], np.ndarray]:
+    """Two upright legs with three toes each, and where they touch the ground."""
     parts, feet = [], []
     ground = hips[:, 1].max() + length
     for x, y in hips:
@@ -163,8 +166,9 @@ def _legs(hips, length):
     return parts, np.array(feet)
 
 
-def _in_image(parts, body, feet, colours, scene):
-    """Mirrors, scales and moves everything so that the bird fills the box it should."""
+def _in_image(parts: List[Part], body: np.ndarray, feet: np.ndarray, colours: Dict[str, Colour],
+              scene: Scene) -> Bird:
+    """Mirrors, scales and moves everything so that the bird has its size and position."""
     every = np.concatenate([part.outline for part in parts])
     low, high = every.min(axis=0), every.max(axis=0)
     waterline = body[:, 1].mean() + WATERLINE if scene.pose == 'swimming' else None
@@ -175,7 +179,7 @@ def _in_image(parts, body, feet, colours, scene):
     middle = (low + high) / 2
     centre = np.array(scene.centre) * scene.picture
 
-    def moved(points):
+    def moved(points: np.ndarray) -> np.ndarray:
         return (points - middle) * flip * scale + centre
 
     return Bird(
@@ -188,10 +192,10 @@ def _in_image(parts, body, feet, colours, scene):
 
 
 def paint_bird(
-        image,     # RGB image, painted on in place
-        bird,      # Bird
-        light,     # direction the light comes from: -1 left to 1 right
-):
+        image: Image.Image,    # RGB, modified in place
+        bird: Bird,
+        light: float,          # direction the light comes from: -1 left to 1 right
+) -> Image.Image:
     """Paints the bird with soft edges and a rounded look.
 
     Returns the share of each pixel that is bird, as an L image of the size of `image`.
@@ -212,7 +216,8 @@ def paint_bird(
     return whole
 
 
-def _draw_parts(bird, corner, size):
+def _draw_parts(bird: Bird, corner: np.ndarray,
+                size: Tuple[int, int]) -> Tuple[Image.Image, Image.Image]:
     """Flat parts on a canvas of fine pixels, and the mask of all of them."""
     body = Image.new('L', size)
     ImageDraw.Draw(body).polygon(flat((bird.body - corner) * FINE), fill=255)
@@ -232,7 +237,7 @@ def _draw_parts(bird, corner, size):
     return canvas, mask
 
 
-def _rounded(canvas, mask, light, scale):
+def _rounded(canvas: Image.Image, mask: Image.Image, light: float, scale: float) -> Image.Image:
     """Brighter above and towards the light, darker below and at the rim."""
     width, height = canvas.size
     rim = np.asarray(mask.filter(ImageFilter.BoxBlur(0.16 * scale)), np.float32) / 255

@@ -1,10 +1,14 @@
-"""Ten sentences about an image, each worded in a way of its own, all of them true.
+"""Ten sentences about an image, each worded differently, all of them true.
 
-No sentence says left or right, since training mirrors images, nor how large the bird is in the
-image, since it is cropped to the bird.
+No sentence says left or right, because training mirrors images, or how large the bird is in the
+image, because images are cropped to the bird.
 """
 
-from stackgan.data.painted.scene import generator
+from typing import Dict, List, Sequence
+
+import numpy as np
+
+from stackgan.data.painted.scene import Scene, rng_of
 
 CAPTIONS = 10
 
@@ -31,7 +35,7 @@ TEMPLATES = (
     'this {plain} bird is {doing} {place} and has {a_beak}, {a_crown} and {wings}',
 )
 
-TONES = {                          # words for a body that leave no doubt about its colour
+TONES = {                          # unambiguous words for the colour of a body
     'red': ('bright red', 'deep red', 'red'),
     'orange': ('bright orange', 'vivid orange', 'orange'),
     'yellow': ('bright yellow', 'sunny yellow', 'yellow'),
@@ -65,20 +69,20 @@ BEAK_WORDS = ('beak', 'beak', 'bill')
 BEAK_SHAPES = ('', '', 'pointed ', 'short ', 'small ')
 
 
-def captions_of(scene):
+def captions_of(scene: Scene) -> List[str]:
     """Ten different lower-case captions of a `Scene`, each of at most 180 characters.
 
     All of them name the colour of the body.
     """
-    random = generator(scene.seed, scene.number, 3)
-    chosen = random.permutation(len(TEMPLATES))[:CAPTIONS]
-    return [TEMPLATES[index].format(**_words(scene, random)) for index in chosen]
+    rng = rng_of(scene.seed, scene.number, 3)
+    chosen = rng.permutation(len(TEMPLATES))[:CAPTIONS]
+    return [TEMPLATES[index].format(**_words(scene, rng)) for index in chosen]
 
 
-def _words(scene, random):
+def _words(scene: Scene, rng: np.random.RandomState) -> Dict[str, str]:
     """A choice of words for each blank of the templates."""
-    def one_of(words):
-        return words[random.randint(len(words))]
+    def one_of(words: Sequence[str]) -> str:
+        return words[rng.randint(len(words))]
 
     species = scene.species
     tone, build = one_of(TONES[species.body]), one_of(BUILD_WORDS[scene.build])
@@ -96,6 +100,6 @@ def _words(scene, random):
         place=one_of(PLACE_WORDS[scene.background]))
 
 
-def with_article(words):
+def with_article(words: str) -> str:
     """'a' or 'an' before words, by their first letter."""
     return ('an ' if words[0] in 'aeiou' else 'a ') + words

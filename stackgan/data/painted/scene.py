@@ -1,4 +1,4 @@
-"""What is in an image, decided before anything is drawn: a function of the seed and a number."""
+"""The contents of an image, decided before it is painted: a function of a seed and a number."""
 
 from typing import NamedTuple, Tuple
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from stackgan.data.painted.species import Species, all_species
 
-PLACES = {                         # pose -> backgrounds it is seen in
+PLACES = {                         # pose -> its possible backgrounds
     'perched': ('leaves', 'sky', 'dusk'),
     'standing': ('meadow', 'sand', 'rocks'),
     'swimming': ('water',),
     'flying': ('sky', 'dusk'),
 }
 POSES = ('perched', 'perched', 'perched', 'standing', 'standing', 'swimming', 'flying')
-TILTS = {                          # degrees, bill up is positive
+TILTS = {                          # degrees, positive: bill up
     'perched': (-14, 16), 'standing': (-12, 14), 'swimming': (-8, 10), 'flying': (-14, 24),
 }
 ASPECTS = (3 / 2, 4 / 3, 4 / 3, 5 / 4, 1, 4 / 5, 3 / 4)      # width / height
-BUILDS = {'plump': 1.08, 'slim': 0.92}                        # height of a body, relative
+BUILDS = {'plump': 1.08, 'slim': 0.92}                        # relative height of the body
 
 
 class Scene(NamedTuple):
@@ -30,7 +30,7 @@ class Scene(NamedTuple):
     background: str
     build: str                     # a key of BUILDS
     facing: str                    # 'left' or 'right'
-    tilt: float                    # degrees, bill up is positive
+    tilt: float                    # degrees, positive: bill up
     picture: Tuple[int, int]       # width and height in pixels
     size: float                    # longer side of the bird / shorter side of the image
     centre: Tuple[float, float]    # of the bird, as a share of width and height
@@ -39,45 +39,47 @@ class Scene(NamedTuple):
     vignette: float                # darkening in the corners, a share of the brightness
 
 
-def generator(seed, number, purpose):
-    """Random numbers of one image for one purpose, whatever else is drawn."""
+def rng_of(seed: int, number: int, purpose: int) -> np.random.RandomState:
+    """The random generator of one image for one purpose, independent of all others."""
     return np.random.RandomState([seed, number, purpose])
 
 
 def scene_of(
-        seed,            # of the dataset
-        number,          # of the image, 0-based
-        image_size,      # longer side in pixels
-):
+        seed: int,          # of the dataset
+        number: int,        # of the image, 0-based
+        image_size: int,    # longer side in pixels
+) -> Scene:
     """The `Scene` of an image. Species take turns, so that each has its share."""
-    random = generator(seed, number, 0)
+    rng = rng_of(seed, number, 0)
     species = all_species()
-    pose = POSES[random.randint(len(POSES))]
+    pose = POSES[rng.randint(len(POSES))]
     places = PLACES[pose]
-    aspect = ASPECTS[random.randint(len(ASPECTS))]
+    aspect = ASPECTS[rng.randint(len(ASPECTS))]
     picture = (image_size, int(round(image_size / aspect))) if aspect >= 1 else (
         int(round(image_size * aspect)), image_size)
-    size = random.uniform(0.52, 0.66)
+    size = rng.uniform(0.52, 0.66)
     return Scene(
         seed=seed,
         number=number,
         species=species[number % len(species)],
         pose=pose,
-        background=places[random.randint(len(places))],
-        build=sorted(BUILDS)[random.randint(len(BUILDS))],
-        facing=('left', 'right')[random.randint(2)],
-        tilt=random.uniform(*TILTS[pose]),
+        background=places[rng.randint(len(places))],
+        build=sorted(BUILDS)[rng.randint(len(BUILDS))],
+        facing=('left', 'right')[rng.randint(2)],
+        tilt=rng.uniform(*TILTS[pose]),
         picture=picture,
         size=size,
-        centre=_centre(random, picture, size),
-        brightness=random.uniform(0.92, 1.1),
-        warmth=random.uniform(-0.05, 0.05),
-        vignette=random.uniform(0.0, 0.25),
+        centre=_centre(rng, picture, size),
+        brightness=rng.uniform(0.92, 1.1),
+        warmth=rng.uniform(-0.05, 0.05),
+        vignette=rng.uniform(0.0, 0.25),
     )
 
 
-def _centre(random, picture, size):
-    """Anywhere that keeps the crop around the bird (1.5 times its size) nearly inside."""
+def _centre(rng: np.random.RandomState, picture: Tuple[int, int],
+            size: float) -> Tuple[float, float]:
+    """Any position that keeps the crop around the bird (1.5 times its size) nearly inside."""
     margin = 0.7 * size * min(picture)
-    return tuple(random.uniform(min(margin, side / 2), max(side - margin, side / 2)) / side
-                 for side in picture)
+    across, down = [rng.uniform(min(margin, side / 2), max(side - margin, side / 2)) / side
+                    for side in picture]
+    return across, down

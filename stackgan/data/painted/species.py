@@ -1,14 +1,14 @@
-"""The species of painted birds: which colours go together, and which species are for testing.
+"""The species of painted birds: combinations of colours, and which species are for testing.
 
-Bodies are bright, white or black, wings take the quiet colours of feathers, crowns may be either.
-Each body colour meets several wing colours and each pair several crowns, so that no colour gives
-another away. Three species of each body colour are held out: training never sees their
-combinations, though it sees each of their colours in its place.
+Bodies are bright, white or black; wings have muted colours; crowns may have either. Each body
+colour occurs with several wing colours and each pair with several crowns, so that no colour
+predicts another. Three species of each body colour are held out: training never sees these
+combinations, but it sees each of their colours on the same part.
 """
 
-from typing import NamedTuple
+from typing import Dict, List, NamedTuple, Tuple
 
-PALETTE = {                        # sRGB in [0, 255]
+PALETTE: Dict[str, Tuple[int, int, int]] = {                        # sRGB in [0, 255]
     'red': (208, 38, 44),
     'orange': (244, 128, 26),
     'yellow': (250, 214, 48),
@@ -21,7 +21,7 @@ PALETTE = {                        # sRGB in [0, 255]
     'brown': (124, 80, 48),
 }
 
-WINGS_BY_BODY = {                  # those that are easy to see on it
+WINGS_BY_BODY = {                  # colours that contrast with it
     'red': ('black', 'white', 'grey', 'brown'),
     'orange': ('black', 'white', 'grey', 'brown'),
     'yellow': ('black', 'grey', 'brown'),
@@ -36,7 +36,7 @@ CROWNS = ('white', 'blue', 'yellow', 'black', 'red', 'grey')
 BEAKS = ('orange', 'grey', 'yellow', 'black')
 FAINT = {('orange', 'red'), ('orange', 'yellow')}      # crowns that are hard to see on a body
 SPECIES_OF_A_BODY = 12
-HELD_OUT = (2, 6, 10)              # of these, by their place among the twelve
+HELD_OUT = (2, 6, 10)              # indices of these twelve
 
 
 class Species(NamedTuple):
@@ -51,11 +51,11 @@ class Species(NamedTuple):
     split: str         # 'train' or 'test'
 
 
-def all_species():
+def all_species() -> List[Species]:
     """The species in the order of their numbers: body colours take turns, held-out ones last."""
     rows = [(body, _combinations(body)) for body in BODY_COLOURS]
     train = [place for place in range(SPECIES_OF_A_BODY) if place not in HELD_OUT]
-    species = []
+    species: List[Species] = []
     for split, places in (('train', train), ('test', HELD_OUT)):
         for place in places:
             for body, combinations in rows:
@@ -63,9 +63,9 @@ def all_species():
     return species
 
 
-def _combinations(body):
-    """[(wing, head, beak)] of a body colour, evenly chosen from what suits it and each other."""
-    found = []
+def _combinations(body: str) -> List[Tuple[str, str, str]]:
+    """[(wing, head, beak)] for a body colour, chosen evenly from all that can be told apart."""
+    found: List[Tuple[str, str, str]] = []
     for wing in WINGS_BY_BODY[body]:
         for head in CROWNS:
             if head not in (body, wing) and (body, head) not in FAINT:
@@ -74,7 +74,7 @@ def _combinations(body):
     return [found[i * len(found) // SPECIES_OF_A_BODY] for i in range(SPECIES_OF_A_BODY)]
 
 
-def _species(number, split, body, wing, head, beak):
-    name = '%03d.%s_crowned_%s_winged_%s_Bird' % (
-        number, head.capitalize(), wing.capitalize(), body.capitalize())
+def _species(number: int, split: str, body: str, wing: str, head: str, beak: str) -> Species:
+    name = (f'{number:03d}.{head.capitalize()}_crowned_{wing.capitalize()}_winged_'
+            f'{body.capitalize()}_Bird')
     return Species(number, name, body, wing, head, beak, split)

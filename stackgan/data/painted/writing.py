@@ -5,13 +5,13 @@
                  image_class_labels.txt     number and class number, from 1
                  classes.txt                class number and class name
                  images/<class>/<image>.jpg
-    text_c10/<class>/<image>.txt            ten captions, one a line
+    text_c10/<class>/<image>.txt            ten captions, one per line
     {train,test}/filenames.pickle           list of '<class>/<image>'
                  class_info.pickle          list of class numbers
-    attributes.jsonl                        what is true of each image, in the same order
+    attributes.jsonl                        attributes of each image, in the same order
 
-Everything of image i depends on the seed, the image size and i: the lines of a small dataset
-are the first lines of a larger one, and their files are the same.
+Image i depends only on the seed, the image size and i: the lines of a small dataset are the first
+lines of a larger one, and their files are the same.
 """
 
 import logging
@@ -19,11 +19,12 @@ import os
 import pickle
 import time
 from collections import deque
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from stackgan.data.painted.captions import captions_of
 from stackgan.data.painted.drawing import paint
-from stackgan.data.painted.scene import scene_of
-from stackgan.data.painted.species import all_species
+from stackgan.data.painted.scene import Scene, scene_of
+from stackgan.data.painted.species import Species, all_species
 from stackgan.data.worker_pool import WorkerPool
 from stackgan.errors import InputError
 from stackgan.files import write_json_lines
@@ -33,42 +34,44 @@ from stackgan.progress import Progress
 logger = logging.getLogger(__name__)
 
 JPEG_QUALITY = 93
-PICKLE_PROTOCOL = 2      # readable by every Python there is
+PICKLE_PROTOCOL = 2      # readable by every Python
+Request = Tuple[str, int, int, int]       # folder, seed, number of the image, image size
+Record = Dict[str, Any]                  # a line of attributes.jsonl
 
 
 def make_dataset(
-        folder,          # exists; files of the same names are replaced
-        images,          # images to draw, at least one for each species
-        image_size,      # longer side in pixels
-        seed,            # the same seed gives the same files
-        workers=None,    # processes; None: one per core
-):
-    """Draws `images` painted birds and writes them with boxes, captions and attributes."""
+        folder: str,         # exists; files of the same names are replaced
+        images: int,         # number of images, at least one per species
+        image_size: int,     # longer side in pixels
+        seed: int,           # the same seed gives the same files
+        workers: Optional[int] = None,       # processes; None: one per core
+) -> None:
+    """Paints birds and writes the images with boxes, captions and attributes."""
     species = all_species()
     if images < len(species):
-        raise InputError('make_dataset.images: %d pictures for %d species; at least one each'
-                         % (images, len(species)))
+        raise InputError(f'make_dataset.images: {images} pictures for {len(species)} species; at '
+                         'least one each')
     started = time.monotonic()
     for each in species:
         os.makedirs(os.path.join(folder, 'CUB_200_2011', 'images', each.name), exist_ok=True)
         os.makedirs(os.path.join(folder, 'text_c10', each.name), exist_ok=True)
     requests = [(folder, seed, number, image_size) for number in range(images)]
-    records = [None] * images
+    by_number: Dict[int, Record] = {}
     with Progress('make-dataset', images, 'pictures') as progress:
         for number, record in _write_images(requests, workers or available_cores()):
-            records[number] = record
+            by_number[number] = record
             progress.advance()
+    records = [by_number[number] for number in range(images)]
     _write_lists(folder, species, records)
     test = sum(record['split'] == 'test' for record in records)
-    logger.info('%d pictures of %d species: %d for training, %d of %d held-out species for testing; '
-        '%.1f pictures/s' % (
-            images, len(species), images - test, test,
-            sum(each.split == 'test' for each in species),
-            images / max(time.monotonic() - started, 1e-9)))
+    held_out = sum(each.split == 'test' for each in species)
+    speed = images / max(time.monotonic() - started, 1e-9)
+    logger.info(f'{images} pictures of {len(species)} species: {images - test} for training, '
+                f'{test} of {held_out} held-out species for testing; {speed:.1f} pictures/s')
 
 
-def _write_images(requests, workers):
-    """Yields what `_write_image` returns for each request, in any order."""
+def _write_images(requests: List[Request], workers: int) -> Iterator[Tuple[int, Record]]:
+    """Yields the result of `_write_image` for each request, in any order."""
     if workers == 1:
         yield from map(_write_image, requests)
         return
@@ -76,8 +79,8 @@ def _write_images(requests, workers):
         yield from pool.results(deque(requests))
 
 
-def _write_image(request):
-    """Draws an image and writes it and its captions. Returns its number and its attributes."""
+def _write_image(request: Request) -> Tuple[int, Record]:
+    """Paints an image, writes it and its captions, and returns its number and attributes."""
     folder, seed, number, image_size = request
     scene = scene_of(seed, number, image_size)
     painting = paint(scene)
@@ -89,14 +92,14 @@ def _write_image(request):
     return number, _record(scene, name, painting.box)
 
 
-def _name_of(scene):
+def _name_of(scene: Scene) -> str:
     """'<class>/<image>', numbered within the class from 1."""
     species = scene.species
     within = scene.number // len(all_species()) + 1
-    return '%s/%s_%04d' % (species.name, species.name.split('.')[1], within)
+    return f'{species.name}/{species.name.split(".")[1]}_{within:04d}'
 
 
-def _record(scene, name, box):
+def _record(scene: Scene, name: str, box: Tuple[int, int, int, int]) -> Record:
     species = scene.species
     return {
         'name': name, 'class': species.name, 'class_number': species.number,
@@ -109,7 +112,7 @@ def _record(scene, name, box):
     }
 
 
-def _write_lists(folder, species, records):
+def _write_lists(folder: str, species: List[Species], records: List[Record]) -> None:
     """The files that list the images and the classes."""
     cub = os.path.join(folder, 'CUB_200_2011')
     numbered = list(enumerate(records, 1))
@@ -128,6 +131,6 @@ def _write_lists(folder, species, records):
     write_json_lines(os.path.join(folder, 'attributes.jsonl'), records)
 
 
-def _write_lines(folder, name, lines):
+def _write_lines(folder: str, name: str, lines: Iterable[str]) -> None:
     with open(os.path.join(folder, name), 'w', newline='\n') as stream:
         stream.writelines(line + '\n' for line in lines)

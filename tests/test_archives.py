@@ -243,7 +243,7 @@ def test_a_tar_that_was_cut_between_two_members(cub, tmp_path):
     with tarfile.open(path) as stream:
         fifth = stream.getmembers()[5].offset
     cut(path, fifth)
-    refused(path, 'without the mark of its end', tmp_path)
+    refused(path, 'end-of-archive marker is missing', tmp_path)
 
 
 def test_tar_files_are_read_and_bounded_where_tarfile_does_not_call_frombuf(
@@ -262,7 +262,7 @@ def test_tar_files_are_read_and_bounded_where_tarfile_does_not_call_frombuf(
     with tarfile.open(path) as stream:
         fifth = stream.getmembers()[5].offset
     cut(path, fifth)
-    refused(path, 'without the mark of its end', tmp_path)
+    refused(path, 'end-of-archive marker is missing', tmp_path)
 
 
 @pytest.mark.parametrize('name', ['birds.zip', 'CUB_200_2011.tgz'])

@@ -170,7 +170,7 @@ def test_wide_tiffs(tmp_path):
     ([32], 1, 4, [(339, [1])], 'numbers of 32 bits'), ([32], 1, 4, [(339, [2])], 'signed'),
     ([32], 1, 4, [(339, [3])], 'floating-point'),
     ([64], 1, 8, [(339, [3])], 'a variant of TIFF that is not supported'),
-    ([16] * 3, 2, 6, [(284, [2])], 'each channel of 16 bits apart'),
+    ([16] * 3, 2, 6, [(284, [2])], 'channels of 16 bits in separate planes'),
     ([8] * 3, 6, 6, [(530, [2, 2])], 'subsampled'),
 ])
 def test_what_has_no_scale_is_refused_and_not_clipped(tmp_path, bits, photometric, size, tags,

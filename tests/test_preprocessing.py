@@ -90,8 +90,8 @@ def test_shards_are_ordinary_arrays_of_the_size_asked_for(prepared):
 def test_the_report_is_said(prepared):
     assert prepared[1][0].startswith('24 images in ') and 'with 2 processes' in prepared[1][0]
     assert prepared[1][1:] == [
-        'train: 18 images, 54 captions (3 an image), 3 classes',
-        'test: 6 images, 18 captions (3 an image), 1 classes',
+        'train: 18 images, 54 captions (3 per image), 3 classes',
+        'test: 6 images, 18 captions (3 per image), 1 classes',
         'sizes: width 60, height 44 px; 24 crops smaller than 304 px were enlarged',
         'bad images: none']
 
@@ -342,6 +342,6 @@ def test_a_header_is_what_numpy_writes_and_reads(tmp_path):
 
 def test_real_photographs_are_prepared(birds_sample, tmp_path):
     lines = run(birds_sample, tmp_path, settings(shard_images=64))
-    assert 'train: 176 images, 1760 captions (10 an image), 6 classes' in lines
+    assert 'train: 176 images, 1760 captions (10 per image), 6 classes' in lines
     reader = Split(open_dataset(str(tmp_path)), 'test')
     assert len(reader) == 65 and 30 < reader.image(0, HIGH).mean() < 225

@@ -234,7 +234,7 @@ NUMBER = (b'cnumpy.core.multiarray\nscalar\nq\x010cnumpy\ndtype\nU\x02f4K\x00K\x
     (b'\x80\x04\x8e' + struct.pack('<Q', 1 << 60), 'not a whole pickle'),
     (b'\x80\x04\x95' + struct.pack('<Q', 1 << 60), 'not a whole pickle'),
     (b'\x80\x02]' + b'}sNs' + b'.', 'file.pickle'),
-    (b'\x80\x02]NNs.', 'keys of what is no dict'),
+    (b'\x80\x02]NNs.', 'keys of a value that is not a dict'),
     (b'\x80\x02]Nb.', 'a change to a value'),
     (b'\x80\x02K\x01Nb.', 'a change to a value'),
     (b'(i__builtin__\nint\n.', 'instruction'), (b'\x80\x02c__builtin__\nint\n)\x81.', 'int'),

@@ -1,11 +1,11 @@
-"""Pixels of any kind -> RGB of 8 bits a channel, from what the file stores, not what Pillow shows.
+"""Pixels of any kind -> RGB with 8 bits per channel, from what the file stores.
 
-Pillow clips what is wider than 8 bits, compares a transparent colour of another depth than the
-pixels', and hands over some kinds of TIFF as they are stored. Such images are mended here or
-refused; nothing comes out white, black or inverted without a word. Imports no NumPy.
+Pillow clips samples wider than 8 bits, compares them with a transparent colour of another depth,
+and returns some kinds of TIFF unconverted. This module corrects such images or refuses them, so
+that none silently becomes white, black or inverted. Does not import NumPy.
 """
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 from PIL import Image
 
@@ -13,7 +13,7 @@ WIDE = ('I', 'I;16', 'I;16L', 'I;16B', 'I;16N')       # Pillow's modes of 16-bit
 WITH_ALPHA = ('RGBA', 'RGBa', 'LA', 'La', 'PA')
 BITS, PHOTOMETRIC, COMPRESSION, PLANAR, SAMPLE_FORMAT, SUBSAMPLING = 258, 262, 259, 284, 339, 530
 WHITE_IS_ZERO, YCBCR = 0, 6                # of PHOTOMETRIC
-HOW = '; save it with 8 bits a channel'
+HOW = '; save it with 8 bits per channel'
 
 
 class BadImage(Exception):
@@ -21,16 +21,16 @@ class BadImage(Exception):
 
 
 class Stored(NamedTuple):
-    """What a file says of its pixels and Pillow does not keep."""
+    """Facts about the pixels of a file that Pillow does not keep."""
 
-    bits: int = 8                         # of a grey sample that Pillow widens or keeps
-    is_inverted: bool = False             # 0 is white, and Pillow hands over the samples so
-    is_ycbcr: bool = False                # Pillow calls it RGB
-    low: Optional[Image.Image] = None     # RGB of 16 bits with a transparent colour: lower bytes
+    bits: int = 8                         # per grey sample that Pillow widens or keeps
+    is_inverted: bool = False             # 0 is white, and Pillow does not convert the samples
+    is_ycbcr: bool = False                # although Pillow reports RGB
+    low: Optional[Image.Image] = None     # 16-bit RGB with a transparent colour: lower bytes
 
 
 def stored_as(image: Image.Image) -> Stored:
-    """`Stored` of an opened image, before it is loaded. Raises BadImage where it has no scale."""
+    """`Stored` of an opened image, before loading. Raises BadImage if its pixels have no scale."""
     if image.mode == 'F':
         raise BadImage('its pixels are floating-point numbers' + HOW)
     if image.format == 'PNG':
@@ -41,7 +41,7 @@ def stored_as(image: Image.Image) -> Stored:
 
 
 def to_rgb(image: Image.Image, stored: Stored) -> Image.Image:
-    """RGB of 8 bits a channel: transparency over white, wider samples cut to the upper 8 bits."""
+    """RGB with 8 bits per channel: composited over white, wider samples cut to the upper 8 bits."""
     transparent = image.info.get('transparency')
     if image.mode in WIDE:
         return _from_wide(image, stored, transparent)
@@ -75,9 +75,9 @@ def _stored_in_tiff(image: Image.Image) -> Stored:
     if 2 in _values(tags, SAMPLE_FORMAT, 1):
         raise BadImage('its pixels are signed numbers' + HOW)
     if image.mode == 'I':
-        raise BadImage('its pixels are numbers of %d bits' % bits + HOW)
+        raise BadImage(f'its pixels are numbers of {bits} bits{HOW}')
     if bits > 8 and _values(tags, PLANAR, 1)[0] == 2 and len(image.getbands()) > 1:
-        raise BadImage('it stores each channel of %d bits apart' % bits + HOW)
+        raise BadImage(f'it stores channels of {bits} bits in separate planes{HOW}')
     is_raw = _values(tags, COMPRESSION, 1)[0] == 1
     if photometric == YCBCR and is_raw and _values(tags, SUBSAMPLING, 2) != (1, 1):
         raise BadImage('it is YCbCr, subsampled and without compression; save it as RGB')
@@ -85,15 +85,15 @@ def _stored_in_tiff(image: Image.Image) -> Stored:
                   photometric == YCBCR and is_raw and image.mode == 'RGB')
 
 
-def _values(tags, tag: int, default: int) -> Tuple[int, ...]:
+def _values(tags: Any, tag: int, default: int) -> Tuple[int, ...]:
     value = tags.get(tag, default)
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
 def _from_wide(image: Image.Image, stored: Stored, transparent: Optional[int]) -> Image.Image:
-    """From grey of 12 or 16 bits; a transparent colour is compared before it loses bits."""
-    most = (1 << stored.bits) - 1
-    upper = [min(value, most) >> (stored.bits - 8) for value in range(1 << 16)]
+    """From 12- or 16-bit grey; the transparent colour is compared at full depth."""
+    maximum = (1 << stored.bits) - 1
+    upper = [min(value, maximum) >> (stored.bits - 8) for value in range(1 << 16)]
     if stored.is_inverted:
         upper = [255 - value for value in upper]
     image = image.convert('I')
@@ -104,7 +104,7 @@ def _from_wide(image: Image.Image, stored: Stored, transparent: Optional[int]) -
 
 
 def _from_grey(image: Image.Image, stored: Stored, transparent: int) -> Image.Image:
-    """From grey of up to 8 bits, which Pillow has spread over 0 to 255, but not `transparent`."""
+    """From grey of up to 8 bits: Pillow scales the samples to 0 to 255, but not `transparent`."""
     if stored.bits == 1:
         transparent = 255 if transparent else 0
     elif stored.bits < 8:
@@ -119,7 +119,7 @@ def _all_but(value: int, count: int) -> List[int]:
 
 
 def _where_not(high: Image.Image, low: Image.Image, colour: Tuple[int, int, int]) -> Image.Image:
-    """An opacity: transparent where all channels of 16 bits have the values of `colour`."""
+    """An opacity mask: transparent where all 16-bit channels equal `colour`."""
     opaque = Image.new('L', high.size, 0)
     for image, values in ((high, [value >> 8 for value in colour]),
                           (low, [value & 255 for value in colour])):

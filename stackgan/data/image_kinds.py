@@ -1,7 +1,7 @@
-"""Which files are images: by name where a name says enough, else by their first bytes.
+"""Tells which files are images: by extension if that is enough, else by their first bytes.
 
-Every listing of images asks `is_image`, so that a photograph is not left out because a browser
-named it .jfif or not at all. Captions, tables and other texts beside images are never opened.
+Every listing of images uses `is_image`, so that a photograph is not left out because a browser
+saved it as .jfif or without an extension. Captions, tables and other texts are never opened.
 """
 
 import os
@@ -12,9 +12,9 @@ from stackgan.files import open_regular
 
 READABLE = ('JPEG', 'PNG', 'GIF', 'BMP', 'DIB', 'TIFF', 'WEBP', 'PPM')    # Pillow's names
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.gif', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm',
-              '.pbm', '.pnm', '.jpe', '.jfif', '.jif', '.apng', '.dib')    # messages name them so
+              '.pbm', '.pnm', '.jpe', '.jfif', '.jif', '.apng', '.dib')    # as messages list them
 RAW_EXTENSIONS = ('.raw', '.cr2', '.cr3', '.nef', '.nrw', '.arw', '.dng', '.orf', '.rw2', '.pef',
-                  '.srw', '.raf')       # of cameras; most of them begin like TIFF
+                  '.srw', '.raf')       # of cameras; most begin like TIFF
 OTHER_EXTENSIONS = RAW_EXTENSIONS + (
     '.heic', '.heif', '.hif', '.avif', '.jp2', '.j2k', '.jxl', '.svg', '.svgz', '.eps', '.psd',
     '.ico', '.tga', '.exr', '.xcf', '.dds', '.mp4', '.mov')
@@ -34,13 +34,13 @@ STARTS = ((b'\xff\xd8\xff', 'JPEG'), (b'\x89PNG\r\n\x1a\n', 'PNG'), (b'GIF87a', 
           (b'FUJIFILMCCD-RAW', 'camera RAW'), (b'IIRO', 'camera RAW'), (b'IIU\0', 'camera RAW'))
 BRANDS = {b'heic': 'HEIC', b'heix': 'HEIC', b'heim': 'HEIC', b'heis': 'HEIC', b'hevc': 'HEIC',
           b'hevx': 'HEIC', b'mif1': 'HEIC', b'msf1': 'HEIC', b'avif': 'AVIF', b'avis': 'AVIF',
-          b'crx ': 'camera RAW'}        # of the box `ftyp`; the others are of videos
+          b'crx ': 'camera RAW'}        # of the box `ftyp`; all others are videos
 
 
 def kind_of(head: bytes) -> Optional[str]:
-    """What a file is that begins so: one of READABLE, the name of another kind of image, or None.
+    """The kind of a file: one of READABLE, the name of another image format, or None.
 
-    `head` is its first HEAD_BYTES, or all of it.
+    `head` is the first HEAD_BYTES of the file, or all of it.
     """
     if head.startswith(b'RIFF') and head[8:12] == b'WEBP':
         return 'WEBP'
@@ -72,7 +72,7 @@ def kind_of_file(path: str) -> Optional[str]:
 
 
 def is_image(path: str) -> bool:
-    """Whether a file is an image, or claims to be one; `unreadable` tells if it is of no use."""
+    """Whether a file is an image by extension or content; `unreadable` tells if it is unusable."""
     extension = _extension(path)
     if extension in EXTENSIONS + OTHER_EXTENSIONS:
         return True
@@ -80,9 +80,9 @@ def is_image(path: str) -> bool:
 
 
 def unreadable(path: str) -> Optional[str]:
-    """Why an image is of a kind that is not read; None where it may be read.
+    """Why the format of an image is not supported; None if it may be.
 
-    A file with one of EXTENSIONS is not opened: whoever reads it asks `unreadable_kind`.
+    Does not open a file with one of EXTENSIONS; its reader calls `unreadable_kind`.
     """
     extension = _extension(path)
     if extension in EXTENSIONS:
@@ -94,7 +94,7 @@ def unreadable(path: str) -> Optional[str]:
 
 
 def unreadable_kind(kind: str) -> Optional[str]:
-    """Why a result of `kind_of` is not read; None for one of READABLE."""
+    """Why a result of `kind_of` is not supported; None for one of READABLE."""
     return None if kind in READABLE else _not_read(kind)
 
 
@@ -107,7 +107,7 @@ def _extension(path: str) -> str:
 
 
 def _is_bitmap(header: bytes) -> bool:
-    """Whether a header of Windows bitmaps comes: its size, width, height and one plane."""
+    """Whether this is a header of a Windows bitmap: size, width, height and one plane."""
     size = int.from_bytes(header[:4], 'little')
     planes = header[8:10] if size == 12 else header[12:14]
     return size in (12, 40, 52, 56, 64, 108, 124) and planes == b'\1\0'

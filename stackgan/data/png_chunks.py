@@ -1,4 +1,4 @@
-"""PNG files without what is no pixel: texts, colour profiles, animations, dates."""
+"""Removes everything but the pixels from PNG files: texts, colour profiles, animations, dates."""
 
 import io
 import struct
@@ -9,11 +9,11 @@ SIGNATURE_BYTES = 8
 
 
 def only_pixels(stream: BinaryIO) -> BinaryIO:
-    """A copy in memory of a PNG file, of the chunks that say what its image looks like.
+    """A copy of a PNG file in memory, with only the chunks that determine its pixels.
 
-    Pillow refuses an image for a text or profile that is too large, or damaged, though no pixel
-    depends on it. What is left out here is not read; what is kept is copied as it is, so that
-    damage to it is still found.
+    Pillow refuses an image because of an oversized or damaged text or profile, although no pixel
+    depends on it. Other chunks are skipped unread; these are copied unchanged, so that damage to
+    them is still found.
     """
     stream.seek(0)
     copy = io.BytesIO()
@@ -24,7 +24,7 @@ def only_pixels(stream: BinaryIO) -> BinaryIO:
             break
         length, kind = struct.unpack('>I4s', head)
         if kind not in NEEDED:
-            stream.seek(length + 4, io.SEEK_CUR)       # its data and their checksum
+            stream.seek(length + 4, io.SEEK_CUR)       # its data and checksum
             continue
         copy.write(head)
         copy.write(stream.read(length + 4))

@@ -1,8 +1,8 @@
-"""A raw folder as its layout reads it, whatever it lies in: folders, archives, or both.
+"""Finds the pieces of a raw dataset in folders, archives, or both.
 
-A piece is taken from the first of: its place in the raw folder; a place deeper in it, as where
-birds.zip was unpacked with its own folders; an archive in the raw folder. When all are in their
-places, the raw folder is read itself; otherwise a folder of links to the pieces.
+A piece is taken from the first of: its place in the raw folder; a deeper place in it, e.g. if
+birds.zip was unpacked with its own folders; an archive in the raw folder. If all pieces are in
+their places, the raw folder itself is read; otherwise a folder of links to the pieces.
 """
 
 import logging
@@ -10,16 +10,17 @@ import os
 import re
 import shutil
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 from stackgan.data.archives import SUFFIXES, unpack
+from stackgan.data.layouts.pieces import Piece
 from stackgan.data.walking import names_in, subfolders
 from stackgan.errors import InputError
 from stackgan.file_systems import symlink_or_copy
 
 logger = logging.getLogger(__name__)
 
-DEPTH = 3                    # folders between the raw folder and a piece, at most
+DEPTH = 3                    # maximum number of folders between the raw folder and a piece
 
 
 class View(NamedTuple):
@@ -27,11 +28,11 @@ class View(NamedTuple):
 
     folder: str
     raw: str
-    origins: dict            # path of a piece -> where it comes from, for people
+    origins: Dict[str, str]      # path of a piece -> where it comes from, for messages
 
     @contextmanager
-    def named(self):
-        """Within the block, messages name what the user has in the place of links to it."""
+    def named(self) -> Iterator[None]:
+        """Within the block, messages name the user's files instead of the links to them."""
         try:
             yield
         except InputError as error:
@@ -42,11 +43,15 @@ class View(NamedTuple):
 
 
 def view_raw(
-        raw,           # raw folder; nothing is written there
-        pieces,        # layouts.pieces.Piece
-        scratch,       # folder for what is unpacked; may hold what an interrupted call left
-):
-    """`View` of a raw folder. What is found nowhere is not in it. Raises InputError."""
+        raw: str,                    # raw folder; nothing is written there
+        pieces: Sequence[Piece],
+        scratch: str,                # folder for unpacked files; may hold those of an interrupted
+                                     # call
+) -> View:
+    """`View` of a raw folder, without the pieces that are found nowhere.
+
+    Raises InputError for an unusable archive and for a piece that is found twice.
+    """
     if not os.path.isdir(raw):
         raise InputError(f'{raw}: must be a folder that holds the dataset, or its archives')
     found = {piece.path: _find(raw, piece) for piece in pieces}
@@ -63,7 +68,7 @@ def view_raw(
     if all(place in (None, os.path.join(raw, path)) for path, place in found.items()):
         return View(raw, raw, {})
     folder = os.path.join(scratch, 'raw')
-    shutil.rmtree(folder, ignore_errors=True)          # of links: what they lead to stays
+    shutil.rmtree(folder, ignore_errors=True)          # only links; their targets stay
     for path, place in found.items():
         if place:
             os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
@@ -71,25 +76,27 @@ def view_raw(
     return View(folder, raw, origins)
 
 
-def _archives_of(raw):
+def _archives_of(raw: str) -> List[str]:
     return [name for name in names_in(raw)
             if name.lower().endswith(SUFFIXES) and os.path.isfile(os.path.join(raw, name))]
 
 
-def _add_unpacked(found, origins, archive, folder, missing):
-    """Notes which of the missing pieces came from an archive."""
+def _add_unpacked(found: Dict[str, Optional[str]], origins: Dict[str, str], archive: str,
+                  folder: str, missing: List[Piece]) -> None:
+    """Adds the missing pieces that were unpacked from an archive."""
     taken = [piece.path for piece in missing if os.path.exists(os.path.join(folder, piece.path))]
     for path in taken:
         if found[path]:
-            raise InputError('{} and {} both hold {}; remove the one that is not wanted'.format(origins[path].split(': ')[0], archive, path))
+            other = origins[path].split(': ')[0]
+            raise InputError(f'{other} and {archive} both hold {path}; remove one of them')
         found[path] = os.path.join(folder, path)
         origins[path] = f'{archive}: {path}'
-    logger.info('{}: {}'.format(os.path.basename(archive), 'used for ' + ', '.join(taken) if taken else
-                    'nothing in it is needed'))
+    use = 'used for ' + ', '.join(taken) if taken else 'nothing in it is needed'
+    logger.info(f'{os.path.basename(archive)}: {use}')
 
 
-def _find(raw, piece):
-    """Path of a piece that lies in the raw folder as a file or folder, or None."""
+def _find(raw: str, piece: Piece) -> Optional[str]:
+    """Path of a piece that is in the raw folder as a file or folder, or None."""
     place = os.path.join(raw, piece.path)
     if _is_piece(place, piece):
         return place
@@ -98,15 +105,14 @@ def _find(raw, piece):
         there = [path for path in there if _is_piece(path, piece)]
         if len(there) > 1:
             raise InputError(f'{there[0]} and {there[1]} could both be {piece.path} '
-                             f'({piece.what}); move the one that is not wanted out '
-                             f'of {raw}')
+                             f'({piece.what}); move one of them out of {raw}')
         if there:
             return there[0]
     return place if os.path.exists(place) and not _archives_of(raw) else None
 
 
-def _folders(raw):
-    """The raw folder and those below it down to DEPTH, the upper ones first."""
+def _folders(raw: str) -> Iterator[str]:
+    """The raw folder and the folders below it down to DEPTH, the upper ones first."""
     level, seen = [raw], {os.path.realpath(raw)}
     for _ in range(DEPTH):
         yield from level
@@ -120,15 +126,15 @@ def _folders(raw):
     yield from level
 
 
-def _is_piece(path, piece):
-    """Whether a path holds what a piece is made of, not only its name."""
+def _is_piece(path: str, piece: Piece) -> bool:
+    """Whether the content of a path is that of a piece."""
     if not piece.content:
         return os.path.isfile(path)
     return os.path.isdir(path) and any(re.fullmatch(piece.content, name)
                                        for name in _names_below(path, piece.depth))
 
 
-def _names_below(folder, depth):
+def _names_below(folder: str, depth: int) -> Iterator[str]:
     """Names of the entries `depth` levels down, with forward slashes."""
     for name in names_in(folder):
         if depth == 1:

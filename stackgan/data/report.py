@@ -1,7 +1,11 @@
-"""report.json of a prepared dataset: what came of the raw one, for people."""
+"""report.json of a prepared dataset: a summary for people."""
+
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from stackgan.data.layouts import Plan
+from stackgan.data.layouts.common import Item
 from stackgan.data.prepared import HIGH, SPLITS
 from stackgan.files import write_json
 
@@ -12,12 +16,20 @@ PUBLISHED = {                # images for training and for testing, classes of e
 }
 
 
-def write_report(path, plan, good, records, bad, digest):
-    """report.json. It holds no times: equal datasets have equal files."""
+def write_report(
+        path: str,
+        plan: Plan,
+        good: Dict[str, List[Item]],         # for each split, the items in the shards
+        records: List[Dict[str, Any]],       # of all shards
+        bad: List[Tuple[str, Item]],         # (split, item with a problem)
+        digest: str,                         # of everything that the dataset is made from
+) -> None:
+    """Writes report.json. It contains no times, so that equal datasets have equal files."""
     sizes = np.array([size for record in records for size in record['sizes']])
-    report = {'made_from': digest, 'bad_images': len(bad), 'remarks': plan.remarks,
-              'enlarged': int((sizes[:, 2] < HIGH).sum()),
-              'width': _spread(sizes[:, 0]), 'height': _spread(sizes[:, 1])}
+    report: Dict[str, Any] = {
+        'made_from': digest, 'bad_images': len(bad), 'remarks': plan.remarks,
+        'enlarged': int((sizes[:, 2] < HIGH).sum()),
+        'width': _spread(sizes[:, 0]), 'height': _spread(sizes[:, 1])}
     for split in SPLITS:
         counts = [len(item.captions) for item in good[split]]
         report[split] = {'images': len(counts), 'captions': sum(counts),
@@ -26,33 +38,33 @@ def write_report(path, plan, good, records, bad, digest):
     write_json(path, report)
 
 
-def _spread(values):
+def _spread(values: Any) -> Dict[str, float]:
     return {'least': int(np.min(values)), 'mean': round(float(np.mean(values)), 2),
             'most': int(np.max(values))}
 
 
-def report_lines(report):
-    """report.json as lines for people."""
+def report_lines(report: Dict[str, Any]) -> List[str]:
+    """report.json as lines of text."""
     lines = []
     for split in SPLITS:
         facts = report[split]
-        lines.append('%-5s %d images, %d captions (%s an image), %d classes'
-                     % (split + ':', facts['images'], facts['captions'],
-                        _range(facts['captions_an_image']), facts['classes']))
-    lines.append('sizes: width %s, height %s px; %d crops smaller than %d px were enlarged'
-                 % (_range(report['width']), _range(report['height']), report['enlarged'], HIGH))
-    lines.append('bad images: %s' % (('%d, listed in %s' % (report['bad_images'], BAD_IMAGES))
-                                     if report['bad_images'] else 'none'))
+        name, per_image = f'{split}:', _range(facts['captions_an_image'])
+        lines.append(f'{name:<5} {facts["images"]} images, {facts["captions"]} captions '
+                     f'({per_image} per image), {facts["classes"]} classes')
+    lines.append(f'sizes: width {_range(report["width"])}, height {_range(report["height"])} px; '
+                 f'{report["enlarged"]} crops smaller than {HIGH} px were enlarged')
+    bad = report['bad_images']
+    lines.append(f'bad images: {bad}, listed in {BAD_IMAGES}' if bad else 'bad images: none')
     return lines
 
 
-def _range(spread):
+def _range(spread: Dict[str, float]) -> str:
     if spread['least'] == spread['most']:
-        return '%d' % spread['least']
-    return '%d to %d, mean %g' % (spread['least'], spread['most'], spread['mean'])
+        return str(spread['least'])
+    return f'{spread["least"]} to {spread["most"]}, mean {spread["mean"]:g}'
 
 
-def remark_on_counts(report, layout):
+def remark_on_counts(report: Dict[str, Any], layout: str) -> Optional[str]:
     """A line for a dataset whose counts are not those published for its layout, or None."""
     if layout not in PUBLISHED:
         return None
@@ -61,6 +73,6 @@ def remark_on_counts(report, layout):
     found = tuple(part['images'] for part in parts) + tuple(part['classes'] for part in parts)
     if found == counts:
         return None
-    return ('%d images for training and %d for testing, in %d and %d classes; %s has %d and %d in '
-            '%d and %d: as it should be for a part of it or a dataset of your own'
-            % (found + (name,) + counts))
+    return (f'{found[0]} images for training and {found[1]} for testing, in {found[2]} and '
+            f'{found[3]} classes; {name} has {counts[0]} and {counts[1]} in {counts[2]} and '
+            f'{counts[3]}: expected for a part of it or a dataset of your own')

@@ -15,7 +15,7 @@ def _settings(config):
 
 
 def _run(work):
-    from stackgan.scoring.scorer_training import train_scorer
+    from stackgan.training.scorer import train_scorer
     train_scorer(work.inputs['prepared'], work.folder, work.config.scorer, work.config.platform, work.stop)
 
 

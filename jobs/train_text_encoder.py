@@ -43,7 +43,7 @@ def _run(work):
     config = work.config
     if config.text.weights is not None:
         return _take_published(work)
-    from stackgan.text.training import train_text_encoder
+    from stackgan.training.text_encoder import train_text_encoder
     train_text_encoder(work.inputs['prepared'], work.folder, config.text,
                        config.model.embedding_dim, config.run.seed, config.platform,
                        work.stop)

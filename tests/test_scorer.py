@@ -20,8 +20,8 @@ from stackgan.errors import StackganError
 from stackgan.networks.layers import TESTING
 from stackgan.scoring.extractors import check_learned, open_scorer, read_scorer
 from stackgan.scoring.scorer_network import scorer
-from stackgan.scoring.scorer_training import accuracy, hold_out, train_scorer
 from stackgan.scoring.views import real_image, resized, resized_as_tf1
+from stackgan.training.scorer import accuracy, hold_out, train_scorer
 
 SCORER = ['scorer.split=train', 'scorer.side=32', 'scorer.filters=4', 'scorer.blocks=2',
           'scorer.batch_size=8', 'scorer.learning_rate=1e-2', 'scorer.held_out_share=0.3',
@@ -185,5 +185,5 @@ def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
     process.communicate()
     process = start(killed, prepared, 'scorer.steps=30')
     text = process.communicate()[0]
-    assert process.returncode == 0 and 'resuming after step' in text, text
+    assert process.returncode == 0 and 'resuming from step' in text, text
     assert variables(killed) == variables(straight)

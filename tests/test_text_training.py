@@ -13,7 +13,6 @@ import tensorflow.compat.v1 as tf
 from logged import logged
 from toy import ROOT, NeverStop, make_prepared, tiny_config
 
-from stackgan.auxiliary_training import learning_rate
 from stackgan.checkpoints import Checkpoints
 from stackgan.data.prepared import Split, open_dataset
 from stackgan.errors import InputError, StackganError
@@ -21,7 +20,8 @@ from stackgan.text.alphabet import encode_captions
 from stackgan.text.encoder import TextEncoder, embed_dataset, link_precomputed_embeddings
 from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import score
-from stackgan.text.training import train_text_encoder
+from stackgan.training.schedule import half_cosine
+from stackgan.training.text_encoder import train_text_encoder
 
 TEXT = ['text.filters=[12, 12, 16]', 'text.image_filters=4', 'text.batch_size=4',
         'text.learning_rate=3e-3', 'text.checkpoint_every_steps=20']
@@ -48,8 +48,8 @@ def encoder_folder(prepared, tmp_path_factory):
 
 
 def test_learning_rate_is_half_a_cosine():
-    assert learning_rate(0, 2.0, 100) == 2.0 and abs(learning_rate(50, 2.0, 100) - 1.0) < 1e-9
-    assert 0 < learning_rate(99, 2.0, 100) < 1e-3
+    assert half_cosine(2.0, 0, 100) == 2.0 and abs(half_cosine(2.0, 50, 100) - 1.0) < 1e-9
+    assert 0 < half_cosine(2.0, 99, 100) < 1e-3
 
 
 def test_a_batch_has_distinct_classes_and_own_captions(prepared):
@@ -170,7 +170,7 @@ def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
     process.communicate()
     process = start(killed, prepared, 'text.steps=40')
     text = process.communicate()[0]
-    assert process.returncode == 0 and 'resuming after step' in text, text
+    assert process.returncode == 0 and 'resuming from step 20 of 40' in text, text
     assert variables(killed) == variables(straight)
     losses = []
     for folder in (straight, killed):
@@ -184,8 +184,8 @@ def test_sigterm_saves(prepared, tmp_path):
     wait_for_checkpoint(process, str(tmp_path), 20)
     process.send_signal(signal.SIGTERM)
     text = process.communicate()[0]
-    assert process.returncode == 130 and 'a signal after step' in text, text
-    step = int(text.split('after step ')[1].split()[0])
+    assert process.returncode == 130 and 'a signal at step' in text, text
+    step = int(text.split('a signal at step ')[1].split()[0])
     assert Checkpoints(str(tmp_path / 'checkpoints'), None).last().endswith('%08d' % step)
 
 
@@ -196,8 +196,10 @@ def test_divergence_names_the_step(prepared, tmp_path, monkeypatch):
         codes, images = batch_of_pairs(self, size, seed, step)
         return codes, images.astype(np.float32) * (np.nan if step == 25 else 1)
     monkeypatch.setattr(Pairs, 'batch', poisoned)
-    monkeypatch.setattr('stackgan.text.training.tf.placeholder', _float_placeholder(tf.placeholder))
-    with pytest.raises(StackganError, match=r'is NaN or infinite at step 26; last good .*00000020'):
+    monkeypatch.setattr('stackgan.training.text_encoder.tf.placeholder',
+                        _float_placeholder(tf.placeholder))
+    with pytest.raises(StackganError, match=r'loss is nan at step 26, the training has diverged; .*'
+                                            r'00000020. Lower text.learning_rate'):
         train(str(tmp_path), prepared, 'text.steps=40')
 
 

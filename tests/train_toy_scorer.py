@@ -16,7 +16,7 @@ from stackgan.platforms.cores import prepare_environment
 def main(folder, prepared, *settings):
     config = tiny_config(*settings)
     prepare_environment(config.platform)
-    from stackgan.scoring.scorer_training import train_scorer  # loads TensorFlow
+    from stackgan.training.scorer import train_scorer  # loads TensorFlow
     try:
         with handled() as stop:
             train_scorer(prepared, folder, config.scorer, config.platform, stop)

@@ -16,7 +16,7 @@ from stackgan.platforms.cores import prepare_environment
 def main(folder, prepared, *settings):
     config = tiny_config(*settings)
     prepare_environment(config.platform)
-    from stackgan.text.training import train_text_encoder  # loads TensorFlow
+    from stackgan.training.text_encoder import train_text_encoder  # loads TensorFlow
     try:
         with handled() as stop:
             train_text_encoder(prepared, folder, config.text, config.model.embedding_dim,

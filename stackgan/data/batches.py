@@ -6,7 +6,7 @@ left out and the order does not depend on the batch size.
 """
 
 import itertools
-from typing import Iterator, Optional, Tuple
+from typing import Generator, Optional, Tuple
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Batches:
             means[i] = np.mean([self.embeddings.read(row) for row in chosen], axis=0)
         return means
 
-    def stream(self, first_step: int) -> Iterator[Tuple[int, Batch]]:
+    def stream(self, first_step: int) -> Generator[Tuple[int, Batch], None, None]:
         """(step, Batch) from `first_step` on, without end, made in advance by a thread."""
         return prefetch(((step, self.make(step)) for step in itertools.count(first_step)),
                         PREFETCHED)

@@ -13,6 +13,8 @@ With the published widths (384, 512, 512), or (384, 512, 256), and 1024 outputs 
 forms have the published numbers of parameters, and their weights can be read in.
 """
 
+from typing import Any, List, Sequence
+
 import tensorflow.compat.v1 as tf
 
 from stackgan.networks.layers import check_shape, variable
@@ -25,11 +27,11 @@ PUBLISHED_RANGE = 0.08         # published training starts from U(-0.08, 0.08), 
 
 
 def text_encoder(
-        codes,             # [N, 201] uint8, 0 to 70
-        cell,              # 'gru', 'published-gru' or 'published-rnn'
-        filters,           # outputs of the three convolutions; the last: width of the cell
-        embedding_dim,
-):
+        codes: tf.Tensor,          # [N, 201] uint8, 0 to 70
+        cell: str,                 # 'gru', 'published-gru' or 'published-rnn'
+        filters: Sequence[int],    # outputs of the three convolutions; the last: width of the cell
+        embedding_dim: int,
+) -> tf.Tensor:
     """Embeddings: [N, embedding_dim] float32, outputs of a linear layer, not normalised."""
     check_shape(codes, [None, MAX_LENGTH], 'codes')
     weights = _Weights(is_published=cell != 'gru')
@@ -44,10 +46,10 @@ def text_encoder(
 class _Weights:
     """Linear layers whose weights start as the form of the encoder wants it."""
 
-    def __init__(self, is_published):
+    def __init__(self, is_published: bool) -> None:
         self.is_published = is_published
 
-    def conv(self, x, filters, name):
+    def conv(self, x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
         """Over time, VALID: [N, 1, T, C] to [N, 1, T - 3, filters]."""
         with tf.variable_scope(name):
             shape = [1, KERNEL, x.shape.as_list()[3], filters]
@@ -56,33 +58,33 @@ class _Weights:
             x = tf.nn.conv2d(x, kernel, strides=[1, 1, 1, 1], padding='VALID')
             return self.rectified(tf.nn.bias_add(x, biases))
 
-    def dense(self, x, units, name, has_bias=True):
+    def dense(self, x: tf.Tensor, units: int, name: str) -> tf.Tensor:
         """[..., C] to [..., units]."""
         *outer, inputs = x.shape.as_list()
         with tf.variable_scope(name):
             kernel = variable('weights', [inputs, units], self._initializer())
             y = tf.matmul(tf.reshape(x, [-1, inputs]), kernel)
-            if has_bias:
-                biases = variable('biases', [units], self._bias_initializer())
-                y = tf.nn.bias_add(y, biases)
+            biases = variable('biases', [units], self._bias_initializer())
+            y = tf.nn.bias_add(y, biases)
             return tf.reshape(y, [-1 if size is None else size for size in outer] + [units])
 
-    def rectified(self, x):
+    def rectified(self, x: tf.Tensor) -> tf.Tensor:
         if self.is_published:
             return tf.where(x > THRESHOLD, x, tf.zeros_like(x))
         return tf.nn.relu(x)
 
-    def _initializer(self, relu=False):
+    def _initializer(self, relu: bool = False) -> Any:
         if self.is_published:
             return tf.random_uniform_initializer(-PUBLISHED_RANGE, PUBLISHED_RANGE)
         return tf.variance_scaling_initializer(
             2.0 if relu else 1.0, 'fan_in', 'truncated_normal')
 
-    def _bias_initializer(self):
+    def _bias_initializer(self) -> Any:
         return self._initializer() if self.is_published else tf.zeros_initializer()
 
 
-def _convolutions(codes, filters, weights, third_pool):
+def _convolutions(codes: tf.Tensor, filters: Sequence[int], weights: _Weights,
+                  third_pool: bool) -> tf.Tensor:
     """[N, T, filters[2]] with T = 18, or 8 after a third pooling."""
     x = tf.one_hot(tf.cast(codes, tf.int32) - 1, len(ALPHABET))  # code 0 gives a zero column
     x = x[:, tf.newaxis]                                         # [N, 1, 201, 70]
@@ -94,11 +96,11 @@ def _convolutions(codes, filters, weights, third_pool):
     return x[:, 0]
 
 
-def _pool(x, stride):
+def _pool(x: tf.Tensor, stride: int) -> tf.Tensor:
     return tf.nn.max_pool(x, [1, 1, 3, 1], [1, 1, stride, 1], 'VALID')
 
 
-def _published_rnn(x, weights):
+def _published_rnn(x: tf.Tensor, weights: _Weights) -> List[tf.Tensor]:
     """h1 = relu(W x1 + b);  ht = relu(W xt + b + V h(t-1) + c)."""
     width = x.shape.as_list()[2]
     inputs = tf.unstack(weights.dense(x, width, 'i2h'), axis=1)
@@ -108,7 +110,7 @@ def _published_rnn(x, weights):
     return states
 
 
-def _published_gru(x, weights):
+def _published_gru(x: tf.Tensor, weights: _Weights) -> List[tf.Tensor]:
     """h1 = tanh(W x1 + b), and for t > 1, with a for W xt + b of each gate:
 
     z = sigmoid(a_z + Vz h + cz),  r = sigmoid(a_r + Vr h + cr)
@@ -129,7 +131,7 @@ def _published_gru(x, weights):
     return states
 
 
-def _gru(x, weights):
+def _gru(x: tf.Tensor, weights: _Weights) -> List[tf.Tensor]:
     """r, z = sigmoid(a + V h + c);  h' = (1 - z) tanh(a_n + r (Vn h + cn)) + z h;  h0 = 0."""
     width = x.shape.as_list()[2]
     inputs = tf.unstack(weights.dense(x, 3 * width, 'i2h'), axis=1)

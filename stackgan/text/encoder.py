@@ -10,13 +10,14 @@
 
 Over the training captions each dimension of a trained encoder's embedding has mean 0 and
 variance 1. So the GAN, whose first layer starts from small fixed weights, gets numbers of the same
-size whatever the training came to. Published encoders give what they gave when they were published.
+size whatever the training came to. Published encoders give the embeddings they always gave.
 """
 
 import dataclasses
 import json
 import logging
 import os
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -39,7 +40,9 @@ from stackgan.text.skip_thought import SkipThought
 logger = logging.getLogger(__name__)
 
 ENCODER = 'encoder'
-BATCH = 64                 # rows a run, always: a row's bits then do not depend on the others
+BATCH = 64             # rows a run, always: a row's bits then do not depend on the others
+This = TypeVar('This', bound='_Encoder')
+Fill = Callable[[Any], None]       # (session): fills the variables
 
 
 class _Encoder:
@@ -47,10 +50,10 @@ class _Encoder:
 
     def __init__(
             self,
-            folder,              # of the text encoder
-            platform,            # the `platform` section
-            checkpoint=None,     # folder of other variables than those of encoder/
-    ):
+            folder: str,         # of the text encoder
+            platform: Any,       # the `platform` section
+            checkpoint: Optional[str] = None,      # folder of other variables than encoder/
+    ) -> None:
         self.options = read_options(folder)
         graph = tf.Graph()
         with graph.as_default():
@@ -63,21 +66,25 @@ class _Encoder:
                 on_host(dataclasses.replace(platform, mixed_precision='off')), graph)
             fill(self.session)
 
-    def __enter__(self):
+    def _build(self) -> Tuple[tf.Tensor, tf.Tensor]:
+        """(placeholder of the rows, features)."""
+        raise NotImplementedError
+
+    def __enter__(self: This) -> This:
         return self
 
-    def __exit__(self, kind, value, trace):
+    def __exit__(self, *error: Any) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         self.session.close()
 
-    def variables(self):
+    def variables(self) -> Dict[str, np.ndarray]:
         """{name: value} of all variables."""
         return {v.op.name: value
                 for v, value in zip(self._variables, self.session.run(self._variables))}
 
-    def _run(self, rows):
+    def _run(self, rows: np.ndarray) -> np.ndarray:
         """Features of any number of rows: [N, embedding_dim] float32."""
         features = np.empty((len(rows), self.options['embedding_dim']), np.float32)
         for start in range(0, len(rows), BATCH):
@@ -95,22 +102,19 @@ class TextEncoder(_Encoder):
     SCOPE = char_cnn_rnn.SCOPE
     AT_ONCE = BATCH            # captions that `embed_dataset` hands over at once
 
-    def faults(self, captions):
+    def faults(self, captions: Sequence[str]) -> List[str]:
         """One line for each thing that keeps the encoder from reading all of all captions."""
         return faults_of_captions(captions)
 
-    def _build(self):
+    def _build(self) -> Tuple[tf.Tensor, tf.Tensor]:
         codes = tf.placeholder(tf.uint8, [BATCH, MAX_LENGTH], 'codes')
         return codes, char_cnn_rnn.text_encoder(
             codes, self.options['cell'], self.options['filters'], self.options['embedding_dim'])
 
-    def embed(
-            self,
-            captions,          # list of N str
-    ):
+    def embed(self, captions: Sequence[str]) -> np.ndarray:
         """Embeddings: [N, embedding_dim] float32, a caption's independent of the others.
 
-        Captions that `alphabet.faults_of_captions` complains of are embedded like any other.
+        Captions that `alphabet.faults_of_captions` tells of are embedded like any other.
         """
         return self._run(encode_captions(captions))
 
@@ -120,7 +124,7 @@ class ImageEncoder(_Encoder):
 
     SCOPE = image_encoder.SCOPE
 
-    def _build(self):
+    def _build(self) -> Tuple[tf.Tensor, tf.Tensor]:
         images = tf.placeholder(tf.uint8, [BATCH, SIZE, SIZE, 3], 'images')
         return images, image_encoder.image_encoder(
             as_floats(images), self.options['image_filters'], self.options['embedding_dim'],
@@ -128,24 +132,24 @@ class ImageEncoder(_Encoder):
 
     def embed(
             self,
-            images,          # [N, 64, 64, 3] uint8
-    ):
+            images: np.ndarray,      # [N, 64, 64, 3] uint8
+    ) -> np.ndarray:
         """Image features: [N, embedding_dim] float32."""
         return self._run(images)
 
 
 def open_text_encoder(
-        folder,            # a finished text encoder of any kind
-        platform,          # the `platform` section
-):
-    """What has `options`, `embed(captions)` and `faults(captions)`, for a `with` block."""
+        folder: str,           # a finished text encoder of any kind
+        platform: Any,         # the `platform` section
+) -> Union[TextEncoder, SkipThought]:
+    """The encoder, with `options`, `embed(captions)` and `faults(captions)`, for a `with` block."""
     if read_options(folder)['kind'] == SKIP_THOUGHT:
         return SkipThought(folder)
     return TextEncoder(folder, platform)
 
 
-def _from_checkpoint(folder, checkpoint, variables):
-    """(session): fills the variables from a checkpoint; None: the finished one."""
+def _from_checkpoint(folder: str, checkpoint: Optional[str], variables: List[Any]) -> Fill:
+    """Fills the variables from a checkpoint; None: the finished one."""
     path = checkpoint or Checkpoints(os.path.join(folder, ENCODER), keep=None).last()
     if path is None:
         raise InputError(f'{folder}: not a finished text encoder; run train-text-encoder')
@@ -153,33 +157,32 @@ def _from_checkpoint(folder, checkpoint, variables):
     return lambda session: restore(session, saver, variables, path, is_part=True)
 
 
-def _from_archive(folder, weights, variables):
-    """(session): fills the variables from a converted encoder's archive, which must be as it was.
-    """
+def _from_archive(folder: str, weights: Dict[str, str], variables: List[Any]) -> Fill:
+    """Fills the variables from a converted encoder's archive, which must be as it was."""
     path = os.path.join(folder, weights['file'])        # a plain name: see `read_options`
     try:
         digest = digest_of_file(path)
     except OSError as error:
         raise InputError(f'{path}: cannot be read ({error.strerror}); run train-text-encoder '
-                         f'--force')
+                         '--force')
     if digest != weights['sha256']:
         raise InputError(f'{path}: has changed since it was converted; run train-text-encoder '
-                         f'--force')
+                         '--force')
     with Archive(path) as archive:
         values = {v: archive.read(v.op.name[len(char_cnn_rnn.SCOPE) + 1:]) for v in variables}
 
-    def fill(session):
+    def fill(session: Any) -> None:
         for variable, value in values.items():
             variable.load(value, session)
     return fill
 
 
 def embed_dataset(
-        prepared_folder,   # of the dataset
-        encoder_folder,    # a finished text encoder
-        out_folder,        # gets train.npy and test.npy, (captions, D) float32, and embed.json
-        platform,          # the `platform` section
-):
+        prepared_folder: str,      # of the dataset
+        encoder_folder: str,       # a finished text encoder
+        out_folder: str,           # gets embed.json, train.npy and test.npy: [captions, D] float32
+        platform: Any,             # the `platform` section
+) -> None:
     """Embeds every caption, in the order of `Split.caption_starts`. Memory stays bounded."""
     dataset = open_dataset(prepared_folder)
     splits = {name: Split(dataset, name) for name in SPLITS}
@@ -191,10 +194,11 @@ def embed_dataset(
                 _embed_split(split, encoder, os.path.join(out_folder, name + '.npy'), dim,
                              progress)
     _describe(out_folder, dim, encoder.options['kind'])
-    logger.info('%d captions as embeddings of %d numbers' % (total, dim))
+    logger.info(f'{total} captions as embeddings of {dim} numbers')
 
 
-def _embed_split(split, encoder, path, dim, progress):
+def _embed_split(split: Split, encoder: Union[TextEncoder, SkipThought], path: str, dim: int,
+                 progress: Progress) -> None:
     rows = int(split.caption_starts[-1])
     header = {'descr': '<f4', 'fortran_order': False, 'shape': (rows, dim)}
     written = 0
@@ -205,13 +209,13 @@ def _embed_split(split, encoder, path, dim, progress):
             written += len(captions)
             progress.advance(len(captions))
         if written != rows:
-            raise InputError('%s: items.jsonl holds %d captions, caption_counts.npy %d; run '
-                             'preprocess --force' % (split.folder, written, rows))
+            raise InputError(f'{split.folder}: items.jsonl holds {written} captions, '
+                             f'caption_counts.npy {rows}; run preprocess --force')
 
 
-def _caption_batches(folder, size):
+def _caption_batches(folder: str, size: int) -> Iterator[List[str]]:
     """Lists of up to `size` captions of a split, read as they are needed."""
-    batch = []
+    batch: List[str] = []
     with open(os.path.join(folder, 'items.jsonl'), encoding='utf-8') as stream:
         for line in stream:
             for caption in json.loads(line)['captions']:
@@ -224,17 +228,16 @@ def _caption_batches(folder, size):
 
 
 def link_precomputed_embeddings(
-        prepared_folder,   # of a dataset that came with embeddings
-        out_folder,        # gets train.npy, test.npy and embed.json, as from `embed_dataset`
-        embedding_dim,     # that the networks are made for
-):
+        prepared_folder: str,      # of a dataset that came with embeddings
+        out_folder: str,           # gets train.npy, test.npy and embed.json, as `embed_dataset`
+        embedding_dim: int,        # that the networks are made for
+) -> None:
     """Hands on the embeddings of the dataset: hard links, or copies where links cannot be."""
     dataset = open_dataset(prepared_folder)
     if dataset.embedding_dim != embedding_dim:
-        raise InputError('%s: its embeddings have %d numbers, but model.embedding_dim is %d; use '
-                         '--set model.embedding_dim=%d'
-                         % (prepared_folder, dataset.embedding_dim, embedding_dim,
-                            dataset.embedding_dim))
+        raise InputError(f'{prepared_folder}: its embeddings have {dataset.embedding_dim} numbers, '
+                         f'but model.embedding_dim is {embedding_dim}; use '
+                         f'--set model.embedding_dim={dataset.embedding_dim}')
     for name in SPLITS:
         split = Split(dataset, name)
         source = os.path.join(split.folder, 'embeddings.npy')
@@ -249,5 +252,5 @@ def link_precomputed_embeddings(
     _describe(out_folder, dataset.embedding_dim, 'brought')
 
 
-def _describe(out_folder, dim, source):
+def _describe(out_folder: str, dim: int, source: str) -> None:
     write_json(os.path.join(out_folder, 'embed.json'), {'embedding_dim': dim, 'source': source})

@@ -7,6 +7,7 @@ whose outputs need nothing further.
 """
 
 import os
+from typing import Any, Dict, Union
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,16 +15,17 @@ import tensorflow.compat.v1 as tf
 from stackgan.checkpoints import Checkpoints, read_facts
 from stackgan.errors import InputError
 from stackgan.text.encoder import BATCH, ENCODER, ImageEncoder, TextEncoder
+from stackgan.text.pairs import Pairs
 
 MAX_ROWS = 8192           # of captions, and of images; more are sampled evenly
 
 
 def finish(
-        pairs,             # Pairs of the training split
-        checkpoint,        # folder of the training's last checkpoint
-        folder,            # of the text encoder; gets encoder/
-        platform,          # the `platform` section
-):
+        pairs: Pairs,          # of the training split
+        checkpoint: str,       # folder of the training's last checkpoint
+        folder: str,           # of the text encoder; gets encoder/
+        platform: Any,         # the `platform` section
+) -> None:
     """Writes encoder/: the variables of both encoders with standardised outputs."""
     with TextEncoder(folder, platform, checkpoint) as text:
         rows = _spread(len(pairs.codes))
@@ -37,17 +39,18 @@ def finish(
     _save(variables, Checkpoints(os.path.join(folder, ENCODER), keep=1), read_facts(checkpoint))
 
 
-def _spread(count):
+def _spread(count: int) -> np.ndarray:
     return np.linspace(0, count - 1, min(count, MAX_ROWS)).astype(int)
 
 
-def _standardised(encoder, features, rows):
+def _standardised(encoder: Union[TextEncoder, ImageEncoder], features: np.ndarray,
+                  rows: str) -> Dict[str, np.ndarray]:
     """{name: value} of an encoder's variables, so changed that `features` are standardised."""
     mean, deviation = features.mean(0, np.float64), features.std(0, np.float64)
     is_dead = deviation <= 1e-6 * np.abs(features).max()       # rounding of a constant
     if is_dead.all():
         raise InputError(f'the text encoder gives all training {rows} the same features; train it '
-                         'longer (text.steps) or look at the data')
+                         'longer (text.steps) or check the data')
     deviation[is_dead] = 1.0
     values = encoder.variables()
     weights, biases = encoder.SCOPE + '/project/weights', encoder.SCOPE + '/project/biases'
@@ -56,7 +59,8 @@ def _standardised(encoder, features, rows):
     return values
 
 
-def _save(values, checkpoints, facts):
+def _save(values: Dict[str, np.ndarray], checkpoints: Checkpoints,
+          facts: Dict[str, Any]) -> None:
     with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
         variables = [tf.get_variable(name, value.shape, use_resource=True)
                      for name, value in values.items()]

@@ -11,7 +11,7 @@ compares features that are standardised over the batch and of unit length, and a
 the cross entropy of finding the partner, which does not end at the margin.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -23,15 +23,15 @@ EPSILON = 1e-4             # added to variances
 class JointEmbeddingLoss(NamedTuple):
     """Scalars, each at least 0."""
 
-    total: Any
-    text: Any       # captions of others that score too high with an image
-    image: Any      # images of others that score too high with a caption
+    total: tf.Tensor
+    text: tf.Tensor       # captions of others that score too high with an image
+    image: tf.Tensor      # images of others that score too high with a caption
 
 
 def joint_embedding_loss(
-        text,          # [B, D] float32, features of captions, all of different classes
-        image,         # [B, D] float32, features of their images
-):
+        text: tf.Tensor,       # [B, D] float32, features of captions, all of different classes
+        image: tf.Tensor,      # [B, D] float32, features of their images
+) -> tf.Tensor:
     """Scalar: hinge and cross entropy on SHARPNESS times the cosine of standardised features."""
     text = tf.nn.l2_normalize(standardised(text), 1) * SHARPNESS
     image = tf.nn.l2_normalize(standardised(image), 1)
@@ -39,9 +39,9 @@ def joint_embedding_loss(
 
 
 def structured_joint_embedding_loss(
-        text,          # [B, D] float32, features of captions, all of different classes
-        image,         # [B, D] float32, features of their images
-):
+        text: tf.Tensor,       # [B, D] float32, features of captions, all of different classes
+        image: tf.Tensor,      # [B, D] float32, features of their images
+) -> JointEmbeddingLoss:
     """The symmetric hinge loss, summed over all wrong pairs and divided by B * B.
 
     With F(i, j) = <image i, text j>: the mean over i, j of
@@ -56,9 +56,9 @@ def structured_joint_embedding_loss(
 
 
 def contrastive_loss(
-        text,          # [B, D] float32
-        image,         # [B, D] float32
-):
+        text: tf.Tensor,       # [B, D] float32
+        image: tf.Tensor,      # [B, D] float32
+) -> JointEmbeddingLoss:
     """-log softmax of the own partner's score among those of the batch, mean of both directions."""
     scores = _scores(text, image)
     own = tf.range(text.shape.as_list()[0])
@@ -69,16 +69,16 @@ def contrastive_loss(
 
 
 def standardised(
-        features,      # [B, D] float32
-):
+        features: tf.Tensor,   # [B, D] float32
+) -> tf.Tensor:
     """Each dimension with mean 0 and variance 1 over the batch: [B, D]."""
     mean, variance = tf.nn.moments(features, [0])
     return (features - mean) * tf.rsqrt(variance + EPSILON)
 
 
-def _scores(text, image):
+def _scores(text: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
     """[B, B]: <image i, text j>."""
     if text.shape.ndims != 2 or text.shape.as_list() != image.shape.as_list():
         raise ValueError(f'text and image: shapes {text.shape} and {image.shape}, expected the '
-                         f'same two dimensions')
+                         'same two dimensions')
     return tf.matmul(image, text, transpose_b=True)

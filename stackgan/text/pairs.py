@@ -1,8 +1,10 @@
 """Images with their captions, as batches for the training of the text encoder."""
 
+from typing import Tuple
+
 import numpy as np
 
-from stackgan.data.prepared import LOW
+from stackgan.data.prepared import LOW, Split
 from stackgan.text.alphabet import encode_captions
 from stackgan.text.image_encoder import SIZE
 
@@ -12,7 +14,7 @@ CENTRE = (LOW - SIZE) // 2
 class Pairs:
     """Images and captions of one split. Holds the captions' codes in memory, 201 bytes each."""
 
-    def __init__(self, split):
+    def __init__(self, split: Split) -> None:
         captions = [item['captions'] for item in split.items()]
         self.captions = [text for texts in captions for text in texts]
         self.codes = encode_captions(self.captions)
@@ -24,14 +26,15 @@ class Pairs:
 
     def batch(
             self,
-            size,          # number of pairs, at most the number of classes
-            seed,
-            step,          # of training, from 0
-    ):
+            size: int,     # number of pairs, at most the number of classes
+            seed: int,
+            step: int,     # of training, from 0
+    ) -> Tuple[np.ndarray, np.ndarray]:
         """(codes [size, 201] uint8, images [size, 64, 64, 3] uint8), a function of seed and step.
 
         All of different classes; of each a random image, one of its captions, a random crop,
-        mirrored half of the time.
+        mirrored half of the time. The order of the draws is part of the format of a resumed
+        training (see `training.trainable`).
         """
         random = np.random.RandomState([seed, step])
         classes = random.permutation(len(self.members))[:size]
@@ -44,9 +47,9 @@ class Pairs:
             crops.append(pixels[:, ::-1] if random.randint(2) else pixels)
         return self.codes[rows], np.stack(crops)
 
-    def centres(self, images):
+    def centres(self, images: np.ndarray) -> np.ndarray:
         """The middles of images: [len(images), 64, 64, 3] uint8."""
         return np.stack([self._crop(image, CENTRE, CENTRE) for image in images])
 
-    def _crop(self, image, top, left):
+    def _crop(self, image: int, top: int, left: int) -> np.ndarray:
         return self.split.image(image, LOW, top, SIZE)[:, left:left + SIZE]

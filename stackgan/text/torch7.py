@@ -10,6 +10,8 @@ import os
 import struct
 import sys
 from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, BinaryIO, Iterator, List, Tuple, Union
 
 import numpy as np
 
@@ -34,7 +36,7 @@ class _Refusal(Exception):
     """The file holds what is not admitted."""
 
 
-def load_torch7(path):
+def load_torch7(path: str) -> Any:
     """What a .t7 file holds. Strings and keys are bytes; tables are dicts, lists with keys from 1.
 
     Nothing that the file names is imported or called. Raises InputError, one line, for a file that
@@ -45,17 +47,19 @@ def load_torch7(path):
         with open_regular(path) as stream, _deep_recursion():
             size = os.fstat(stream.fileno()).st_size
             if size > MAX_BYTES:
-                raise _Refusal('it has %d bytes, at most %d are read' % (size, MAX_BYTES))
+                raise _Refusal(f'it has {size} bytes, at most {MAX_BYTES} are read')
             return _reader_class(torchfile)(stream, size).read_obj()
     except _Refusal as refusal:
         raise InputError(f'{path}: refused to read this .t7 file: {refusal}')
     except OSError as error:
         raise InputError(f'{path}: cannot be read ({error.strerror or error})')
     except Exception as error:       # a damaged file can raise nearly anything
-        raise InputError('{}: not a whole binary .t7 file of Torch7 ({}: {}); fetch it again'.format(path, type(error).__name__, ' '.join(str(error).split())[:200]))
+        reason = ' '.join(str(error).split())[:200]
+        raise InputError(f'{path}: not a whole binary .t7 file of Torch7 '
+                         f'({type(error).__name__}: {reason}); fetch it again')
 
 
-def type_of(value):
+def type_of(value: Any) -> str:
     """Class of a Torch object, as a short printable text: 'nn.Linear'; '' for anything else."""
     name = None if isinstance(value, dict) else getattr(value, '_typename', None)
     if not isinstance(name, bytes):
@@ -64,9 +68,9 @@ def type_of(value):
 
 
 def field(
-        value,             # a table or a Torch object, or anything else
-        name,              # text, or a whole number from 1 in lists
-):
+        value: Any,            # a table or a Torch object, or anything else
+        name: Union[str, int],     # a whole number from 1 in lists
+) -> Any:
     """A field of a table or of an object; None where there is none."""
     if type_of(value):
         value = value._obj
@@ -74,15 +78,15 @@ def field(
     return value.get(key) if isinstance(value, dict) else None
 
 
-def items(table):
-    """Values of a list, in order. Anything that is no list has none."""
-    found = []
+def items(table: Any) -> List[Any]:
+    """Values of a list, in order. Anything that is not a list has none."""
+    found: List[Any] = []
     while field(table, len(found) + 1) is not None:
         found.append(field(table, len(found) + 1))
     return found
 
 
-def _torchfile():
+def _torchfile() -> ModuleType:
     try:
         import torchfile
     except ImportError:
@@ -92,7 +96,7 @@ def _torchfile():
 
 
 @contextmanager
-def _deep_recursion():
+def _deep_recursion() -> Iterator[None]:
     """Room for MAX_DEPTH values within each other, each two or three calls deep."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 3 * MAX_DEPTH + 1000))
@@ -102,23 +106,23 @@ def _deep_recursion():
         sys.setrecursionlimit(before)
 
 
-def _reader_class(torchfile):
+def _reader_class(torchfile: Any) -> Any:
     class Reader(torchfile.T7Reader):
         """Reads tensors and storages itself, and counts everything."""
 
-        def __init__(self, stream, size):
+        def __init__(self, stream: BinaryIO, size: int) -> None:
             # The heuristic that makes lists of tables compares their values, and a comparison
             # of arrays has no truth value.
             super().__init__(stream, use_list_heuristic=False)
             self.size, self.depth, self.count = size, 0, 0
 
-        def read_obj(self):
+        def read_obj(self) -> Any:
             self.depth += 1
             self.count += 1
             if self.depth > MAX_DEPTH:
-                raise _Refusal('more than %d values within each other' % MAX_DEPTH)
+                raise _Refusal(f'more than {MAX_DEPTH} values within each other')
             if self.count > MAX_OBJECTS:
-                raise _Refusal('more than %d values' % MAX_OBJECTS)
+                raise _Refusal(f'more than {MAX_OBJECTS} values')
             start = self.f.tell()
             if self.read_int() == TORCH_OBJECT:
                 found, value = self._array()
@@ -130,13 +134,13 @@ def _reader_class(torchfile):
             self.depth -= 1
             return value
 
-        def read_string(self, disable_utf8=False):
+        def read_string(self, disable_utf8: bool = False) -> bytes:
             return self._bytes(self.read_int(), 'a text')
 
-        def read_long(self):
+        def read_long(self) -> int:
             return struct.unpack('<q', self.f.read(8))[0]    # torchfile's is as long as C's
 
-        def _array(self):
+        def _array(self) -> Tuple[bool, Any]:
             """(whether a tensor or storage comes, its array)."""
             index = self.read_int()
             if index in self.objects:
@@ -151,14 +155,14 @@ def _reader_class(torchfile):
             self.objects[index] = value
             return True, value
 
-        def _storage(self, dtype):
+        def _storage(self, dtype: np.dtype) -> np.ndarray:
             count = self.read_long()
             return np.frombuffer(self._bytes(count * dtype.itemsize, 'a storage'), dtype)
 
-        def _tensor(self, dtype):
+        def _tensor(self, dtype: np.dtype) -> np.ndarray:
             dimensions = self.read_int()
             if not 0 <= dimensions <= MAX_DIMENSIONS:
-                raise _Refusal('a tensor of %d dimensions' % dimensions)
+                raise _Refusal(f'a tensor of {dimensions} dimensions')
             sizes = [self.read_long() for _ in range(dimensions)]
             strides = [self.read_long() for _ in range(dimensions)]
             offset = self.read_long() - 1
@@ -172,16 +176,16 @@ def _reader_class(torchfile):
             last = offset + sum((n - 1) * step for n, step in zip(sizes, strides))
             total = np.prod(sizes, dtype=float)        # with strides of 0 a value could fill memory
             if offset < 0 or last >= len(storage) or total > len(storage):
-                raise _Refusal('a tensor of size %s, strides %s and offset %d in a storage of %d '
-                               'values' % (sizes, strides, offset, len(storage)))
+                raise _Refusal(f'a tensor of size {sizes}, strides {strides} and offset {offset} '
+                               f'in a storage of {len(storage)} values')
             return np.lib.stride_tricks.as_strided(
                 storage[offset:], sizes, [step * dtype.itemsize for step in strides],
                 writeable=False)
 
-        def _bytes(self, count, what):
+        def _bytes(self, count: int, what: str) -> bytes:
             left = self.size - self.f.tell()
             if not 0 <= count <= left:
-                raise _Refusal('%s of %d bytes where the file has %d left' % (what, count, left))
+                raise _Refusal(f'{what} of {count} bytes where the file has {left} left')
             return self.f.read(count)
 
     return Reader

@@ -9,6 +9,7 @@ the same words; where one holds several, the rule misses Punkt's less common abb
 """
 
 import re
+from typing import List
 
 # Words whose period ends no sentence; `sentences` adds single letters.
 ABBREVIATIONS = frozenset('approx ca cf cm dr e.g ed eds esp etc fig ft i.e in inc jr lb ltd mm mr '
@@ -45,13 +46,13 @@ RULES = [(re.compile(pattern), replacement) for pattern, replacement in (
 )]
 
 
-def words_of(caption):
-    """The words of a caption, a list of texts; empty for a caption of spaces."""
+def words_of(caption: str) -> List[str]:
+    """The words of a caption; none for a caption of spaces."""
     caption = ' '.join(caption.split())
     return [word for sentence in sentences(caption) for word in _words(sentence)]
 
 
-def sentences(caption):
+def sentences(caption: str) -> List[str]:
     """Sentences: each ends with . ? or ! before a space, and closing quotes or brackets.
 
     A period ends none after an abbreviation or dots; nor, when a space follows it at once, after a
@@ -66,7 +67,7 @@ def sentences(caption):
     return [sentence for sentence in found + [caption[start:].strip()] if sentence]
 
 
-def _ends(word, after):
+def _ends(word: str, after: str) -> bool:
     """Whether a period after `word` ends a sentence; `after`: what follows, '' for a bracket."""
     word = word.lower()
     is_number = bool(re.match(r'[-+]?[\d.,]*\d$', word))
@@ -75,7 +76,7 @@ def _ends(word, after):
                 or after.isalpha() and is_initial or after.islower() and is_number)
 
 
-def _words(sentence):
+def _words(sentence: str) -> List[str]:
     for pattern, replacement in RULES:
         sentence = pattern.sub(replacement, sentence)
     return sentence.split()

@@ -1,1 +1,1 @@
-"""One training loop for both stages."""
+"""Everything that trains: the loop, and the networks it trains."""

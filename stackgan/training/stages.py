@@ -2,6 +2,7 @@
 
 import logging
 import os
+from typing import Any, Callable, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -10,54 +11,56 @@ from stackgan import checkpoints
 from stackgan.checkpoints import Checkpoints
 from stackgan.config.loading import to_dict
 from stackgan.data.batches import Batches
-from stackgan.data.prepared import ArrayFile, Split, open_dataset
+from stackgan.data.prepared import ArrayFile, Dataset, Split, open_dataset
 from stackgan.errors import InputError
 from stackgan.files import write_json
 from stackgan.networks import stage1
-from stackgan.platforms.session import optimizer_wrapper, resolve, training_session
-from stackgan.training import loop
+from stackgan.platforms.session import Resolved, optimizer_wrapper, resolve, training_session
 from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
+from stackgan.training.gan_stage import Fill, GanStage
 from stackgan.training.graph import build_step, scope_variables
+from stackgan.training.loop import run
 from stackgan.training.observer import Observer
+from stackgan.types import TrainingGraph
 
 logger = logging.getLogger(__name__)
 
 
 def train_stage(
-        stage,               # 1 or 2
-        config,              # Config
-        prepared,            # folder of the prepared dataset
-        embeddings,          # folder with train.npy and test.npy
-        folder,              # where to write; may hold an unfinished training
-        stop,                # jobs.engine.signals.Stop or alike
-        stage1_folder=None,  # finished Stage-I; only for stage 2
-):
-    """Trains one stage to its end. Raises as `loop.run`."""
-    settings = config.stage1 if stage == 1 else config.stage2
+        stage: int,              # 1 or 2
+        config: Any,             # Config
+        prepared: str,           # folder of the prepared dataset
+        embeddings: str,         # folder with train.npy and test.npy
+        folder: str,             # where to write; may hold an unfinished training
+        stop: Any,               # jobs.engine.signals.Stop or alike
+        stage1_folder: Optional[str] = None,     # finished Stage-I; only for stage 2
+) -> str:
+    """Trains one stage and returns the path of its last checkpoint. Raises as `loop.run`."""
     dataset = open_dataset(prepared)
     train, test = Split(dataset, 'train'), Split(dataset, 'test')
+    settings = config.stage1 if stage == 1 else config.stage2
     batches = Batches(train, ArrayFile(os.path.join(embeddings, 'train.npy')), stage,
                       settings.batch_size, config.model, config.train.captions_averaged,
                       config.run.seed)
     resolved = resolve(config.platform)
     _write_options(folder, config, dataset, resolved, len(train))
-    logger.info('%d training images, %d test images; %s, %d threads%s' % (
-        len(train), len(test), resolved.device, resolved.threads,
-        ', bfloat16' if resolved.bfloat16 else ', float16' if resolved.float16 else ''))
+    precision = ', bfloat16' if resolved.bfloat16 else ', float16' if resolved.float16 else ''
+    logger.info(f'{len(train)} training images, {len(test)} test images; {resolved.device}, '
+                f'{resolved.threads} threads{precision}')
     with tf.Graph().as_default():
+        # The seed of a variable's initial value counts the operations made before it: the order
+        # in which the graph is built decides where a training starts.
         tf.set_random_seed(config.run.seed)
         graph = _step_graph(stage, config, optimizer_wrapper(resolved))
         observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
                             config.model, config.run.seed, graph.averaged)
-        training = loop.Training(
-            'train-stage%d' % stage, stage, batches, graph, config.train, settings,
-            {'stage': stage, 'model': to_dict(config.model)},
-            _warm_start(config, stage1_folder) if stage == 2 else None, observer)
+        warm_start = None if stage1_folder is None else _warm_start(config, stage1_folder)
+        trainable = GanStage(stage, config, graph, batches, observer, warm_start)
         with training_session(resolved) as session:
-            return loop.run(training, folder, session, stop)
+            return run(trainable, folder, session, stop)
 
 
-def _step_graph(stage, config, wrap):
+def _step_graph(stage: int, config: Any, wrap: Callable[[Any], Any]) -> TrainingGraph:
     batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size,
                                stage, config.model)
     if stage == 1:
@@ -67,23 +70,21 @@ def _step_graph(stage, config, wrap):
     return build_step(pairs, batch, config.train, wrap)
 
 
-def _warm_start(config, stage1_folder):
-    """(session) -> None: fills Stage-I, with its moving statistics, from its last checkpoint.
+def _warm_start(config: Any, stage1_folder: str) -> Fill:
+    """What fills Stage-I, with its moving statistics, from its last checkpoint.
 
-    A frozen Stage-I is its moving average where there is one, which is what samples are generated
-    with; one that is trained on is what was trained, with its discriminator.
+    A frozen Stage-I has its EMA weights where there are any, as when it samples; one that is
+    trained further has the weights in training, and its discriminator.
     Differs from hanzhanggit/StackGAN: that restores only trainable variables, which leaves
     Stage-I with the moving statistics of an untrained network.
     """
     path = Checkpoints(os.path.join(stage1_folder, 'checkpoints'), None).last()
     if path is None:
-        raise InputError(f'{stage1_folder}: no checkpoint of Stage-I there; run train-stage1 '
-                         f'--force')
+        raise InputError(f'{stage1_folder}: no checkpoint of Stage-I; run train-stage1 --force')
     compat = checkpoints.read_facts(path).get('compat')
     if compat:
         raise InputError(f'{path}: was imported with --compat {compat}, which supports sampling '
-                         f'only; import '
-                         'it without --compat to train on it')
+                         'only; import it without --compat to train on it')
     variables = scope_variables(stage1.GENERATOR, False)
     if config.stage2.finetune_stage1:
         variables += scope_variables(stage1.DISCRIMINATOR, False)
@@ -94,7 +95,8 @@ def _warm_start(config, stage1_folder):
     return lambda session: checkpoints.restore(session, saver, names, path, is_part=True)
 
 
-def _write_options(folder, config, dataset, resolved, images):
+def _write_options(folder: str, config: Any, dataset: Dataset, resolved: Resolved,
+                   images: int) -> None:
     """options.json: what this training is, for people and tools."""
     write_json(os.path.join(folder, 'options.json'), {
         'config': to_dict(config),

@@ -14,11 +14,11 @@ scorer says of an image is what the inception score is made of.
 
 import logging
 import os
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from stackgan.auxiliary_training import Plan, fit, network_of
 from stackgan.checkpoints import Checkpoints, read_facts, restore
 from stackgan.data.noise import random_state
 from stackgan.data.prepared import HIGH, Split, open_dataset
@@ -28,25 +28,25 @@ from stackgan.platforms.session import on_host, open_session
 from stackgan.scoring.extractors import SCORER, open_scorer
 from stackgan.scoring.scorer_network import scorer
 from stackgan.scoring.views import SEEN, real_image, resized
+from stackgan.training.single_loss import SingleLoss, network_of, plan_of, train
 
 logger = logging.getLogger(__name__)
 
 LABEL = 'train-scorer'
-KEPT_CHECKPOINTS = 2
 EVALUATED = 64             # images at once
 
 
 def train_scorer(
-        prepared_folder,     # of the dataset
-        folder,              # to write to; may hold the checkpoints of an interrupted training
-        settings,            # the `scorer` section
-        platform,            # the `platform` section
-        stop,                # `deferred()` and `requested`, as jobs.engine.signals.Stop
-):
-    """Trains and measures. Raises Interrupted, with everything saved, when a stop is requested.
+        prepared_folder: str,    # of the dataset
+        folder: str,             # to write to; may hold the checkpoints of an interrupted training
+        settings: Any,           # the `scorer` section
+        platform: Any,           # the `platform` section
+        stop: Any,               # `deferred()` and `requested`, as jobs.engine.signals.Stop
+) -> None:
+    """Trains a scorer and measures its accuracy. Raises as `loop.run`.
 
     A scorer that has not learned is kept with its accuracy, and of a dataset that can have none
-    the reason is: it is scores that are refused, and the chain goes on.
+    the reason is: it is scores that are refused, and the chain continues.
     """
     dataset = open_dataset(prepared_folder)
     split = Split(dataset, settings.split)
@@ -54,20 +54,17 @@ def train_scorer(
     held_out = hold_out(labels, settings.held_out_share, settings.seed)
     if len(classes) < 2 or not held_out.any():
         return _give_up(folder, len(classes))
-    logger.info('%d classes, %d images to learn from, %d held out'
-        % (len(classes), (~held_out).sum(), held_out.sum()))
-    checkpoints = Checkpoints(os.path.join(folder, 'checkpoints'), KEPT_CHECKPOINTS)
-    network, variables, feed = _network(split, labels, np.flatnonzero(~held_out), len(classes),
-                                        settings)
-    plan = Plan(LABEL, 'images', 'scorer', settings.batch_size, settings.steps,
-                settings.learning_rate, settings.checkpoint_every_steps, feed)
-    fit(network, plan, checkpoints, folder, platform, stop)
-    _keep(network.graph, variables, checkpoints.last(), folder, platform)
+    images = np.flatnonzero(~held_out)
+    logger.info(f'{len(classes)} classes, {len(images)} images to learn from, '
+                f'{held_out.sum()} held out')
+    trainable, variables = _trainable(split, labels, images, len(classes), settings)
+    last = train(trainable, folder, platform, stop)
+    _keep(trainable.network.graph, variables, last, folder, platform)
     facts = {
         'split': settings.split, 'classes': len(classes), 'side': settings.side,
         'filters': settings.filters, 'blocks': settings.blocks, 'steps': settings.steps,
         'seed': settings.seed,
-        'pictures': int((~held_out).sum()), 'held_out_pictures': int(held_out.sum()),
+        'pictures': len(images), 'held_out_pictures': int(held_out.sum()),
         'class_names': [dataset.classes[number] for number in classes],
         'chance': 1.0 / len(classes), 'accuracy': None}
     write_json(os.path.join(folder, SCORER), facts)
@@ -76,20 +73,21 @@ def train_scorer(
     logger.info(describe(facts, settings.minimum_accuracy))
 
 
-def _give_up(folder, classes):
-    """Writes scorer.json of a dataset that has no scorer: the chain goes on without its scores."""
-    reason = ('a scorer needs two classes of images or more, and one with two images '
-              'of which one can be held out; there are %d classes%s'
-              % (classes, ', each of one image' if classes > 1 else ''))
+def _give_up(folder: str, classes: int) -> None:
+    """Writes scorer.json of a dataset that has no scorer: the chain continues without its scores.
+    """
+    each = ', each of one image' if classes > 1 else ''
+    reason = ('a scorer needs at least two classes, one of them with at least two images so that '
+              f'one can be held out; there are {classes} classes{each}')
     write_json(os.path.join(folder, SCORER), {'accuracy': None, 'reason': reason})
-    logger.info('no scorer is trained: ' + reason)
+    logger.info(f'no scorer is trained: {reason}')
 
 
 def hold_out(
-        labels,              # [images] int: classes
-        share,               # of each class
-        seed,
-):
+        labels: np.ndarray,      # [images] int: classes
+        share: float,            # of each class
+        seed: int,
+) -> np.ndarray:
     """[images] bool: of each class with two images or more at least one, never all."""
     random, held_out = random_state(seed, 'scorer: held out'), np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -99,38 +97,47 @@ def hold_out(
     return held_out
 
 
-def _network(split, labels, images, classes, settings):
-    """(fitting.Network, variables of the scorer, feed of a step)."""
+def _trainable(
+        split: Split,
+        labels: np.ndarray,      # [images of the split] int: classes
+        images: np.ndarray,      # those to learn from
+        classes: int,
+        settings: Any,           # the `scorer` section
+) -> Tuple[SingleLoss, List[Any]]:
+    """The training, and the scorer's variables without the optimiser's."""
     size, side = settings.batch_size, settings.side
     with tf.Graph().as_default():
+        # As in training.stages: the order in which the graph is built decides the initial values.
         tf.set_random_seed(settings.seed)
         placeholder = tf.placeholder(tf.uint8, [size, side, side, 3], 'images')
         targets = tf.placeholder(tf.int32, [size], 'targets')
-        mode = ForwardMode(training=True, statistics=[])
-        seen = scorer(tf.cast(placeholder, tf.float32) / 127.5 - 1.0, classes, settings.filters,
-                      settings.blocks, mode)
+        statistics: list = []
+        outputs = scorer(tf.cast(placeholder, tf.float32) / 127.5 - 1.0, classes,
+                         settings.filters, settings.blocks,
+                         ForwardMode(training=True, statistics=statistics))
         variables = tf.global_variables()
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=targets, logits=seen.logits))
-        network = network_of(loss, mode.statistics)
+            labels=targets, logits=outputs.logits))
+        network = network_of(loss, statistics)
 
-    def feed(step):
+    def feed(step: int) -> Dict[Any, Any]:
         random = random_state(settings.seed, 'scorer: batch', step)
         chosen = images[random.randint(0, len(images), size)]
         return {placeholder: np.stack([_varied(split, image, random, side) for image in chosen]),
                 targets: labels[chosen]}
 
-    return network, variables, feed
+    plan = plan_of(LABEL, 'images', 'scorer', settings, size, len(images))
+    return SingleLoss(plan, network, settings.learning_rate, feed), variables
 
 
-def _varied(split, image, random, side):
+def _varied(split: Split, image: int, random: np.random.RandomState, side: int) -> np.ndarray:
     """A random crop, mirrored half of the time."""
     top, left = random.randint(0, HIGH - SEEN + 1, 2)
     pixels = resized(real_image(split, image, top, left), side)
     return pixels[:, ::-1] if random.randint(2) else pixels
 
 
-def _keep(graph, variables, path, folder, platform):
+def _keep(graph: tf.Graph, variables: List[Any], path: str, folder: str, platform: Any) -> None:
     """Writes network/: what is left of the last checkpoint without the optimiser."""
     with open_session(on_host(platform), graph) as session, graph.as_default():
         saver = tf.train.Saver(variables)
@@ -140,12 +147,12 @@ def _keep(graph, variables, path, folder, platform):
 
 
 def accuracy(
-        folder,              # of the scorer
-        split,               # data.prepared.Split
-        labels,              # [images] int
-        images,              # indices of the images to look at
-        platform,            # the `platform` section
-):
+        folder: str,             # of the scorer
+        split: Split,
+        labels: np.ndarray,      # [images] int
+        images: np.ndarray,      # indices of the images to look at
+        platform: Any,           # the `platform` section
+) -> float:
     """Share in [0, 1] of images whose class is the most likely one."""
     right = 0
     with open_scorer(folder, platform) as network:
@@ -153,18 +160,17 @@ def accuracy(
             part = images[start:start + EVALUATED]
             logits, _ = network.run([network.prepare(real_image(split, i)) for i in part])
             right += int((logits.argmax(1) == labels[part]).sum())
-    return right / float(len(images))
+    return right / len(images)
 
 
 def describe(
-        facts,               # of scorer.json
-        least,               # accuracy from which on it may score
-):
+        facts: Dict[str, Any],   # of scorer.json
+        minimum: float,          # accuracy from which on it may score
+) -> str:
     """One line for people."""
-    text = ('accuracy %.1f %% on %d held-out images of %d classes (chance %.1f %%)'
-            % (100 * facts['accuracy'], facts['held_out_pictures'], facts['classes'],
-               100 * facts['chance']))
-    if facts['accuracy'] < least:
+    text = (f"accuracy {100 * facts['accuracy']:.1f} % on {facts['held_out_pictures']} held-out "
+            f"images of {facts['classes']} classes (chance {100 * facts['chance']:.1f} %)")
+    if facts['accuracy'] < minimum:
         text += (': it has not learned, so its scores will be refused; train it longer '
                  '(scorer.steps) or wider (scorer.filters)')
     return text

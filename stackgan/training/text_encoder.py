@@ -7,12 +7,11 @@ along a half cosine instead of RMSprop with lr * 0.98.
 
 import logging
 import os
+from typing import Any, Dict, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from stackgan.auxiliary_training import Plan, fit, network_of
-from stackgan.checkpoints import Checkpoints
-from stackgan.data.prepared import Split, open_dataset
+from stackgan.data.prepared import Dataset, Split, open_dataset
 from stackgan.errors import InputError
 from stackgan.files import write_json
 from stackgan.networks.layers import ForwardMode
@@ -25,28 +24,26 @@ from stackgan.text.joint_embedding import joint_embedding_loss
 from stackgan.text.options import CHAR_CNN_RNN, OPTIONS
 from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import evaluate
+from stackgan.training.single_loss import Network, SingleLoss, network_of, plan_of, train
 
 logger = logging.getLogger(__name__)
 
 LABEL = 'train-text-encoder'
-CHECKPOINTS = 'checkpoints'
-KEPT_CHECKPOINTS = 2
 
 
 def train_text_encoder(
-        prepared_folder,     # of the dataset
-        folder,              # to write to; may hold the checkpoints of an interrupted training
-        settings,            # the `text` section
-        embedding_dim,
-        seed,
-        platform,            # the `platform` section
-        stop,                # `deferred()` and `requested`, as jobs.engine.signals.Stop
-):
+        prepared_folder: str,    # of the dataset
+        folder: str,             # to write to; may hold the checkpoints of an interrupted training
+        settings: Any,           # the `text` section
+        embedding_dim: int,
+        seed: int,
+        platform: Any,           # the `platform` section
+        stop: Any,               # `deferred()` and `requested`, as jobs.engine.signals.Stop
+) -> None:
     """Trains, then scores retrieval on the test split.
 
     Leaves checkpoints/ of the training, encoder/ and options.json (what `TextEncoder` needs),
-    stats.jsonl and retrieval.json.
-    Raises Interrupted, with everything saved, when a stop is requested.
+    stats.jsonl and retrieval.json. Raises as `loop.run`, and InputError for a dataset of one class.
     """
     dataset = open_dataset(prepared_folder)
     pairs = _training_pairs(dataset)
@@ -58,64 +55,64 @@ def train_text_encoder(
         'tensorflow': tf.__version__,
     }
     write_json(os.path.join(folder, OPTIONS), options)
-    checkpoints = Checkpoints(os.path.join(folder, CHECKPOINTS), KEPT_CHECKPOINTS)
-    _train(pairs, checkpoints, folder, settings, options, platform, stop)
-    finish(pairs, checkpoints.last(), folder, platform)
+    limited = ' (as many as there are classes)' if batch_size < settings.batch_size else ''
+    logger.info(f'{settings.cell}, {settings.steps} steps of {batch_size} pairs{limited}')
+    last = train(_trainable(pairs, settings, options), folder, platform, stop)
+    finish(pairs, last, folder, platform)
     with TextEncoder(folder, platform) as text, ImageEncoder(folder, platform) as image:
         score = evaluate(Pairs(Split(dataset, 'test')), text, image)
     write_json(os.path.join(folder, 'retrieval.json'), score)
     logger.info(_sentence(score))
 
 
-def _training_pairs(dataset):
+def _training_pairs(dataset: Dataset) -> Pairs:
     pairs = Pairs(Split(dataset, 'train'))
     if len(pairs.members) < 2:
         raise InputError(f'{dataset.folder}: all training images are of one class; the text '
-                         f'encoder learns from '
-                         'differences between at least 2')
+                         'encoder learns from differences between at least 2')
     for fault in faults_of_captions(pairs.captions):
         logger.info(fault)
     return pairs
 
 
-def _train(pairs, checkpoints, folder, settings, options, platform, stop):
-    batch_size = options['batch_size']
+def _trainable(pairs: Pairs, settings: Any, options: Dict[str, Any]) -> SingleLoss:
+    batch_size, seed = options['batch_size'], options['seed']
     network, codes, images = build(options)
 
-    def feed(step):
-        return dict(zip((codes, images), pairs.batch(batch_size, options['seed'], step)))
+    def feed(step: int) -> Dict[Any, Any]:
+        return dict(zip((codes, images), pairs.batch(batch_size, seed, step)))
 
-    logger.info('%s, %d steps of %d pairs%s' % (
-        settings.cell, settings.steps, batch_size,
-        ' (as many as there are classes)' if batch_size < settings.batch_size else ''))
-    fit(network, Plan(LABEL, 'pairs', 'text', batch_size, settings.steps, settings.learning_rate,
-                      settings.checkpoint_every_steps, feed),
-        checkpoints, folder, platform, stop)
+    plan = plan_of(LABEL, 'pairs', 'text', settings, batch_size, len(pairs.split))
+    return SingleLoss(plan, network, settings.learning_rate, feed)
 
 
 def build(
-        options,             # what options.json holds
-):
+        options: Dict[str, Any],       # what options.json holds
+) -> Tuple[Network, Any, Any]:
     """(`Network` of a training step, placeholder of codes, placeholder of images)."""
     batch_size, embedding_dim = options['batch_size'], options['embedding_dim']
     with tf.Graph().as_default():
+        # As in training.stages: the order in which the graph is built decides the initial values.
         tf.set_random_seed(options['seed'])
         codes = tf.placeholder(tf.uint8, [batch_size, MAX_LENGTH], 'codes')
         images = tf.placeholder(tf.uint8, [batch_size, SIZE, SIZE, 3], 'images')
-        mode = ForwardMode(training=True, statistics=[])
+        statistics: list = []
         text = text_encoder(codes, options['cell'], options['filters'], embedding_dim)
-        image = image_encoder(as_floats(images), options['image_filters'], embedding_dim, mode)
-        loss = joint_embedding_loss(text, image)
-        return network_of(loss, mode.statistics), codes, images
+        image = image_encoder(as_floats(images), options['image_filters'], embedding_dim,
+                              ForwardMode(training=True, statistics=statistics))
+        return network_of(joint_embedding_loss(text, image), statistics), codes, images
 
 
-def _sentence(score):
+def _sentence(score: Dict[str, Any]) -> str:
     """One line on retrieval.json."""
-    top1, top5, by_class = [score[name] for name in (
-        'caption_to_image_top1', 'caption_to_image_top5', 'caption_to_class')]
-    return ('retrieval on %d held-out classes, %d images: zero-shot class accuracy %.1f %% '
-            '(chance %.1f %%), image retrieval top-1 %.1f %% (%.1f %%), top-5 %.1f %% '
-            '(%.1f %%)' % (
-                (score['classes'], score['images']) + tuple(
-                    100.0 * figure[kind] for figure in (by_class, top1, top5)
-                    for kind in ('value', 'chance'))))
+    by_class, top1, top5 = [score[name] for name in (
+        'caption_to_class', 'caption_to_image_top1', 'caption_to_image_top5')]
+    return (f"retrieval on {score['classes']} held-out classes, {score['images']} images: "
+            f"zero-shot class accuracy {_percent(by_class, 'value')} "
+            f"(chance {_percent(by_class, 'chance')}), "
+            f"image retrieval top-1 {_percent(top1, 'value')} ({_percent(top1, 'chance')}), "
+            f"top-5 {_percent(top5, 'value')} ({_percent(top5, 'chance')})")
+
+
+def _percent(figure: Dict[str, float], kind: str) -> str:
+    return f'{100.0 * figure[kind]:.1f} %'

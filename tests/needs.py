@@ -52,6 +52,11 @@ proc = pytest.mark.skipif(not os.path.exists('/proc/self/statm'),
                           'proc proc /proc)')
 
 
+slurm = pytest.mark.skipif(
+    first_program('slurmctld') is None or first_program('munged') is None or os.getuid() != 0,
+    reason='needs Slurm, and root to start it (Debian: apt-get install slurm-wlm munge)')
+
+
 def program(name: str) -> str:
     """Path of a program that a test gives; the test is skipped without it."""
     path = shutil.which(name)

@@ -120,7 +120,7 @@ def test_status_of_a_volume_of_odd_manifests(tmp_path, capsys, text):
     for job in BY_NAME.values():
         os.makedirs(folder_of(job, config, str(tmp_path)), exist_ok=True)
         damage_manifest(folder_of(job, config, str(tmp_path)), text)
-    rows = rows_of_status(config, str(tmp_path))
+    rows = rows_of_status(config, str(tmp_path), {})
     assert len(rows) == len(BY_NAME)
     for name, word, _, detail in rows:
         assert word in ('stale', 'waiting', 'not needed'), (name, word, detail)

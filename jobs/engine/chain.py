@@ -161,13 +161,19 @@ def _run_process(name, arguments):
     return code
 
 
-def rows_of_status(config, volume):
+def rows_of_status(
+        config,            # Config
+        volume,            # absolute path of the data volume
+        queued,            # {job: what a scheduler says of it} of those that are submitted
+):
     """[job, state, output, detail] of every job, as texts."""
     rows = []
     for job in JOBS + ON_REQUEST:
         folder = folder_of(job, config, volume)
         state, holder = state_of(job, config, volume), is_locked(folder)
         word, detail = ('running', holder) if holder else state
+        if job.name in queued and not holder:
+            word, detail = 'queued', queued[job.name]
         if word == 'stale':
             replaced = would_replace(job, folder, request_of(job, config, volume))
             detail += (f'; --restart replaces the finished training of {duration(replaced.seconds)}' if replaced else '')

@@ -4,9 +4,10 @@ import argparse
 import os
 import shlex
 import sys
+from typing import List
 
 import stackgan
-from stackgan.config import load_config
+from stackgan.config import Config, load_config
 from stackgan.config.loading import marked_yaml
 from stackgan.config.places import SHIPPED, find_config
 from stackgan.errors import ConfigError, Interrupted, StackganError
@@ -15,10 +16,21 @@ from stackgan.printing import echo, echo_error, printable, show
 from stackgan.progress import duration
 
 from .. import serve
-from . import chain, cleaning, completion, compose, docker_runner, logs, verify
+from . import (
+    chain,
+    cleaning,
+    completion,
+    compose,
+    docker_runner,
+    kubernetes,
+    logs,
+    slurm,
+    verify,
+)
 from .contract import state_of
 from .execution import execute, exit_code_of, explain
-from .replacing import replaced_by
+from .replacing import check_chain, replaced_by
+from .submitting import steps_of
 
 EXAMPLES = '''examples:
   python -m jobs run --config configs/painted-birds.yaml        the whole chain
@@ -102,6 +114,20 @@ def _parser():
                      help='allow this job to replace a finished training; may be '
                           'repeated')
     run.set_defaults(act=_run)
+    submit = commands.add_parser(
+        'submit', parents=[common, running], help='submit the chain to Slurm or Kubernetes',
+        description='Submits each job of the chain that is not up to date, held until those it '
+                    'needs are done. `resources` in the configuration says what each is given.')
+    submit.add_argument('--on', choices=('slurm', 'kubernetes'), required=True,
+                        help='slurm: one batch job for each job; kubernetes: one Job whose pod '
+                             'runs them in order')
+    submit.add_argument('--until', metavar='JOB', choices=chain.NAMES,
+                        help='stop after this job')
+    submit.add_argument('--restart', metavar='JOB', action='append', default=[],
+                        choices=chain.NAMES,
+                        help='slurm: allow this job to replace a finished training; may be '
+                             'repeated')
+    submit.set_defaults(act=_submit)
     status = commands.add_parser('status', parents=[common],
                                  help='show what is done, stale or missing')
     status.set_defaults(act=_status)
@@ -186,10 +212,40 @@ def _run(options, config, volume):
     if where == 'docker':
         return docker_runner.run_chain(config, volume, options.until, environment,
                                       options.restart)
+    return chain.run_chain(config, volume, options.until, _handed_on(options, volume),
+                           options.restart)
+
+
+def _submit(options: argparse.Namespace, config: Config, volume: str) -> int:
+    jobs = chain.until(options.until, config, volume)
+    if options.on == 'kubernetes':
+        kubernetes.check(config, options.restart)
+        found = kubernetes.manifests(jobs, config)
+        if options.dry_run:
+            show(kubernetes.text_of(found), end='')
+        else:
+            echo(kubernetes.submit(found))
+        return 0
+    restart = check_chain(jobs, config, volume, options.restart)
+    steps, arguments = steps_of(jobs, config, volume), _handed_on(options, volume)
+    if options.dry_run:
+        for step in steps:
+            show(f'# {step.job.name}' + (f', after {", ".join(step.after)}' if step.after else ''))
+            show(slurm.script_of(step, config, volume, arguments, step.job.name in restart))
+        return 0
+    for name, number in slurm.submit(steps, config, volume, arguments, restart).items():
+        echo(f'{name}: submitted as Slurm job {number}')
+    if not steps:
+        echo('submit: all is up to date')
+    return 0
+
+
+def _handed_on(options: argparse.Namespace, volume: str) -> List[str]:
+    """The options that say which configuration and volume, for a job in another process."""
     arguments = ['--config', find_config(options.config), '--data', volume]
     for text in options.set:
         arguments += ['--set', text]
-    return chain.run_chain(config, volume, options.until, arguments, options.restart)
+    return arguments
 
 
 def _choose(options, environment, config, volume):
@@ -212,7 +268,8 @@ def _choose(options, environment, config, volume):
 
 
 def _logs(options, config, volume):
-    logs.show(chain.BY_NAME[options.job], config, volume, options.follow)
+    logs.show(chain.BY_NAME[options.job], config, volume, options.follow,
+              slurm.log_of(options.job, config, volume))
     return 0
 
 
@@ -253,5 +310,6 @@ def _dry_run(config, volume, jobs):
 
 def _status(options, config, volume):
     show(printable(f'configuration {options.config}, volume {volume}'))
-    chain.print_table(['JOB', 'STATE', 'OUTPUT', 'DETAIL'], chain.rows_of_status(config, volume))
+    chain.print_table(['JOB', 'STATE', 'OUTPUT', 'DETAIL'], chain.rows_of_status(
+        config, volume, slurm.queued(config, volume)))
     return 0

@@ -62,11 +62,15 @@ def attached(handler: logging.Handler) -> Iterator[None]:
             each.propagate = propagate
 
 
-def show(job, config, volume, follow):
-    """Prints a job's log; with `follow`, goes on while the job runs. Raises InputError."""
+def show(job, config, volume, follow, other=None):
+    """Prints a job's log; with `follow`, until the job ends. Raises InputError.
+
+    `other` is a file that tells why a job that has no log did not begin.
+    """
     folder = folder_of(job, config, volume)
     paths = [path for path in (folder + '.partial/log.txt', folder + '/log.txt')
              if os.path.exists(path)]
+    paths += [other] if other and not paths else []
     if not paths:
         raise InputError(f'logs: {job.name} has not run in {volume}')
     # The file stays open when its folder is renamed.

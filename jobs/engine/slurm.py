@@ -1,0 +1,143 @@
+"""Chains on Slurm: one batch job for each job of the chain, held until those it needs are done.
+
+A job that is preempted or reaches its time limit saves its work, ends with exit code 130 and is
+queued again; it then resumes. One that fails cancels those that depend on it. What was submitted
+is in runs/<run.name>/slurm/: a script and an output file for each job, and submitted.json.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import Dict, List, Optional, Sequence
+
+from stackgan.config import Config
+from stackgan.errors import MissingRequirement, StackganError
+from stackgan.files import atomic_write, read_json, write_json
+
+from .chain import PACKAGE
+from .outputs import run_folder
+from .submitting import GRACE_SECONDS, Step
+
+SUBMITTED = 'submitted.json'
+SECONDS = 30                    # for an answer of sbatch or squeue
+SCRIPT = '''#!/bin/bash
+{options}
+# Signals come to this shell: hand them on, wait until the job has saved, queue it again.
+{setup}
+{command} &
+child=$!
+trap 'stopped=1; kill -TERM $child 2>/dev/null' TERM USR1
+while kill -0 $child 2>/dev/null; do wait $child; done
+wait $child
+code=$?
+if [ $code = 130 ] && [ -n "$stopped" ]; then scontrol requeue "$SLURM_JOB_ID"; fi
+exit $code
+'''
+# A job that was queued again resumes what it threw the earlier work away for.
+RESTART = '[ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] || anew=--restart'
+
+
+def folder_of(config: Config, volume: str) -> str:
+    """Where scripts, outputs and the numbers of submitted jobs are."""
+    return os.path.join(volume, run_folder(config, 'slurm'))
+
+
+def script_of(step: Step, config: Config, volume: str, arguments: Sequence[str],
+              restart: bool = False) -> str:
+    """The batch script of a job; what it depends on is given when it is submitted."""
+    resources, folder = step.resources, folder_of(config, volume)
+    minutes = max(1, int(round(60 * resources.hours)))
+    options = [f'--job-name=stackgan-{config.run.name}-{step.job.name}',
+               f'--output={folder}/{step.job.name}.out', '--open-mode=append', '--ntasks=1',
+               f'--cpus-per-task={resources.cores}', f'--mem={resources.memory_gib}G',
+               f'--time={minutes}', f'--signal=B:USR1@{GRACE_SECONDS}', '--requeue',
+               '--kill-on-invalid-dep=yes']
+    if resources.cards:
+        options.append(f'--gres=gpu:{resources.cards}')
+    options += shlex.split(config.resources.slurm_options)
+    setup = [f'cd {shlex.quote(os.getcwd())} || exit 2']
+    if os.environ.get('PYTHONPATH'):
+        setup.append(f'export PYTHONPATH={shlex.quote(os.environ["PYTHONPATH"])}')
+    command = ' '.join(shlex.quote(word) for word in [
+        sys.executable, '-m', PACKAGE, step.job.name] + list(arguments))
+    if restart:
+        setup.append(RESTART)
+        command += ' $anew'
+    return SCRIPT.format(options='\n'.join('#SBATCH ' + shlex.quote(each) for each in options),
+                         setup='\n'.join(setup), command=command)
+
+
+def submit(steps: Sequence[Step], config: Config, volume: str, arguments: Sequence[str],
+           restart: Sequence[str]) -> Dict[str, str]:
+    """Submits the jobs and returns {job: number}.
+
+    Raises MissingRequirement without Slurm; StackganError, with what was submitted cancelled, if
+    it refuses a job.
+    """
+    if shutil.which('sbatch') is None:
+        raise MissingRequirement('submit: there is no sbatch on PATH; run this on a machine from '
+                                 'which Slurm jobs can be submitted')
+    folder = folder_of(config, volume)
+    numbers: Dict[str, str] = {}
+    os.makedirs(folder, exist_ok=True)
+    for step in steps:
+        path = os.path.join(folder, step.job.name + '.sh')
+        with atomic_write(path, 'w') as stream:
+            stream.write(script_of(step, config, volume, arguments, step.job.name in restart))
+        after = [f'--dependency=afterok:{":".join(numbers[name] for name in step.after)}'
+                 ] if step.after else []
+        done = _call(['sbatch', '--parsable'] + after + [path])
+        if done.returncode:
+            if numbers:
+                _call(['scancel'] + list(numbers.values()))
+            raise StackganError(f'submit: sbatch refuses {step.job.name}: {_first_line(done)}; '
+                                f'nothing is submitted')
+        numbers[step.job.name] = done.stdout.strip().split(';')[0]
+    write_json(os.path.join(folder, SUBMITTED), numbers)
+    return numbers
+
+
+def queued(config: Config, volume: str) -> Dict[str, str]:
+    """{job: what the queue says of it} of submitted jobs that are not over; {} without Slurm."""
+    try:
+        numbers = read_json(os.path.join(folder_of(config, volume), SUBMITTED))
+    except (OSError, ValueError):
+        return {}
+    if not _are_numbers(numbers) or shutil.which('squeue') is None:
+        return {}
+    done = _call(['squeue', '--noheader', '--format=%i|%T|%r', '--jobs=' + ','.join(
+        numbers.values())])
+    found = {}
+    for line in done.stdout.splitlines():
+        number, state, reason = (line.split('|') + ['', ''])[:3]
+        for name, known in numbers.items():
+            if known == number:
+                why = f' ({reason})' if reason not in ('', 'None') else ''
+                found[name] = f'Slurm job {number} {state.lower()}{why}'
+    return found
+
+
+def _are_numbers(numbers: object) -> bool:
+    return isinstance(numbers, dict) and bool(numbers) and all(
+        isinstance(each, str) and each.isdigit() for each in numbers.values())
+
+
+def _call(words: List[str]) -> 'subprocess.CompletedProcess[str]':
+    try:
+        return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              universal_newlines=True, timeout=SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StackganError(f'submit: {words[0]} does not answer ({error})')
+
+
+def _first_line(done: 'subprocess.CompletedProcess[str]') -> str:
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return lines[-1][:200] if lines else f'exit code {done.returncode}'
+
+
+def log_of(name: str, config: Config, volume: str) -> Optional[str]:
+    """The path of what a submitted job printed, if there is one."""
+    path = os.path.join(folder_of(config, volume), name + '.out')
+    return path if os.path.exists(path) else None

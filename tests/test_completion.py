@@ -31,6 +31,7 @@ def test_words_are_completed(script):
     assert complete(script, 'stackgan', 'sample', '--capt') == ['--caption', '--captions']
     assert complete(script, 'stackgan', 'run', '--config', 'fol') == ['folder', 'folder-cpu']
     assert complete(script, 'stackgan', 'run', '--on', '') == ['auto', 'docker', 'local']
+    assert complete(script, 'stackgan', 'submit', '--on', 's') == ['slurm']
     assert complete(script, 'stackgan', 'logs', 'rep') == ['report']
     assert complete(script, 'stackgan', 'run', '--until', 'em') == ['embed']
 

@@ -8,7 +8,7 @@ SCRIPT = '''# Completion of stackgan for %(shell)s: words that the command alone
 %(first)s_stackgan() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
     local words=
-    case "$before" in
+    case "$command $before" in
 %(values)s
     esac
     if [ -z "$words" ]; then
@@ -33,16 +33,17 @@ ZSH = 'autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashc
 def script(parser: argparse.ArgumentParser, shell: str, configurations: List[str]) -> str:
     """The text to be sourced by bash or zsh; `configurations` are completed after --config."""
     commands = commands_of(parser)
-    values = {'--config': list(configurations)}
-    for command in commands.values():
+    values = {"*' --config'": list(configurations)}
+    for name, command in commands.items():
         for action in command._actions:
             if action.choices and action.option_strings:
-                values[action.option_strings[-1]] = [str(choice) for choice in action.choices]
+                values[f"'{name} {action.option_strings[-1]}'"] = [
+                    str(choice) for choice in action.choices]
     return SCRIPT % {
         'shell': shell, 'first': ZSH if shell == 'zsh' else '', 'commands': ' '.join(commands),
-        'values': '\n'.join('        {}) words="{}" ;;'.format(name, ' '.join(words))
+        'values': '\n'.join(f'        {name}) words="{" ".join(words)}" ;;'
                             for name, words in sorted(values.items())),
-        'options': '\n'.join('            {}) words="{}" ;;'.format(name, ' '.join(_words(command)))
+        'options': '\n'.join(f'            {name}) words="{" ".join(_words(command))}" ;;'
                              for name, command in commands.items())}
 
 

@@ -75,7 +75,7 @@ def test_zeros_are_fine_and_what_is_no_probability_is_refused():
     for bad in (np.nan, -0.5, 2.0):
         q = p.copy()
         q[17, 1] = bad
-        with pytest.raises(ValueError, match='row 17 is no probability distribution'):
+        with pytest.raises(ValueError, match='row 17 is not a probability distribution'):
             inception_score(blocks(q, 6), np.zeros(40, int), 1)
     with pytest.raises(ValueError, match='each part needs a row'):
         inception_score([p[:3]], full_parts(3, 4, 0), 4)
@@ -128,7 +128,7 @@ def test_frechet_refuses_what_it_cannot_use():
         frechet_distance(Moments().add(features(1, 0)), Moments().add(features(9, 0)))
     bad = features(9, 0)
     bad[4, 3] = np.inf
-    with pytest.raises(ValueError, match='not all finite'):
+    with pytest.raises(ValueError, match='non-finite features'):
         Moments().add(bad)
 
 

@@ -1,11 +1,12 @@
 """Features and predictions -> numbers. NumPy only, in float64, in blocks of rows."""
 
-from typing import NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 
 class Score(NamedTuple):
-    """A score over parts of a set."""
+    """A score of a set, or its mean over parts of the set."""
 
-    value: float                 # mean over the parts
-    deviation: float             # population standard deviation over the parts
+    value: float
+    deviation: Optional[float]   # population standard deviation over the parts; None: no parts
     parts: Tuple[float, ...]     # the score of each part
+    more: Dict[str, Any] = {}    # further keys of the line

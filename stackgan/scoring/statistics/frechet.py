@@ -2,26 +2,29 @@
 
     |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2),    S with n - 1 in its denominator
 
-With R R = S1, S1 S2 has the eigenvalues of the symmetric R S2 R, none of which is negative but
-by rounding. So there is neither a square root of a matrix that is nearly singular nor an epsilon
-added to its diagonal.
+With R R = S1, S1 S2 has the eigenvalues of the symmetric R S2 R, which are negative only by
+rounding. So no square root of a nearly singular matrix is needed, and no epsilon on its diagonal.
 """
+
+from typing import Any
 
 import numpy as np
 
 
 class Moments:
-    """Mean and covariance of rows that come in blocks (Chan et al., 1979)."""
+    """Mean and covariance of rows that arrive in blocks (Chan et al., 1979)."""
 
-    def __init__(self):
-        self.count, self.mean, self.scatter = 0, 0.0, 0.0
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean: Any = 0.0        # [D] from the first block on
+        self.scatter: Any = 0.0     # [D, D]
 
-    def add(self, features):
-        """Counts a block [n, D]. Raises ValueError for what is no finite number."""
+    def add(self, features: np.ndarray) -> 'Moments':
+        """Adds a block [n, D]. Raises ValueError for non-finite values."""
         x = np.asarray(features, np.float64)
         if not np.isfinite(x).all():
-            raise ValueError('features of rows %d to %d are not all finite numbers'
-                             % (self.count, self.count + len(x) - 1))
+            raise ValueError(f'non-finite features in rows {self.count} to '
+                             f'{self.count + len(x) - 1}')
         if len(x):
             total, mean = self.count + len(x), x.mean(0)
             off, centred = mean - self.mean, x - mean
@@ -31,17 +34,14 @@ class Moments:
             self.count = total
         return self
 
-    def covariance(self):
+    def covariance(self) -> np.ndarray:
         """[D, D], with n - 1 in the denominator."""
         if self.count < 2:
-            raise ValueError('a covariance of %d rows; at least 2 are needed' % self.count)
+            raise ValueError(f'a covariance of {self.count} rows; at least 2 are needed')
         return self.scatter / (self.count - 1)
 
 
-def frechet_distance(
-        one,               # Moments
-        other,             # Moments
-):
+def frechet_distance(one: Moments, other: Moments) -> float:
     """The distance, at least 0."""
     s1, s2 = one.covariance(), other.covariance()
     root = _root(s1)
@@ -51,7 +51,7 @@ def frechet_distance(
     return float(max(distance, 0.0))
 
 
-def _root(matrix):
+def _root(matrix: np.ndarray) -> np.ndarray:
     """The symmetric square root of a covariance."""
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T

@@ -3,6 +3,8 @@
 The other 99 captions are of other classes. Nearest by the cosine of the features.
 """
 
+from typing import Sequence
+
 import numpy as np
 
 from stackgan.scoring.statistics import Score
@@ -11,35 +13,35 @@ OTHERS = 99
 
 
 def other_captions(
-        random,            # RandomState
-        own_class,
-        class_of_caption,  # [captions] int
-):
-    """Rows of OTHERS different captions of other classes. Raises ValueError if there are fewer."""
+        random: np.random.RandomState,  # RandomState
+        own_class: int,
+        class_of_caption: np.ndarray,   # [captions] int
+) -> np.ndarray:
+    """[OTHERS] different rows of captions of other classes; ValueError if there are fewer."""
     rows = np.flatnonzero(class_of_caption != own_class)
     if len(rows) < OTHERS:
-        raise ValueError('%d captions of other classes than %s; at least %d are needed'
-                         % (len(rows), own_class, OTHERS))
+        raise ValueError(f'{len(rows)} captions of other classes than {own_class}; at least '
+                         f'{OTHERS} are needed')
     return rows[random.permutation(len(rows))[:OTHERS]]
 
 
 def is_own_nearest(
-        image,             # [D] features of an image
-        captions,          # [1 + OTHERS, D] features of captions, its own first
-):
-    """Whether the own caption has the largest cosine; where another has the same, it has not."""
+        image: np.ndarray,     # [D] features of an image
+        captions: np.ndarray,  # [1 + OTHERS, D] features of captions, its own first
+) -> bool:
+    """Whether the own caption has the largest cosine; a tie counts as a miss."""
     scores = captions @ image / np.maximum(np.linalg.norm(captions, axis=1), 1e-12)
     return bool(scores[0] > scores[1:].max())
 
 
 def r_precision(
-        hits,              # [n] bool
-        folds,
-        seed,              # of the shuffle
-):
+        hits: Sequence[bool],  # [n] bool
+        folds: int,
+        seed: int,             # of the shuffle
+) -> Score:
     """`Score`: the share of hits, over shuffled folds."""
     hits = np.random.RandomState(seed).permutation(np.asarray(hits, np.float64))
     if len(hits) < folds:
-        raise ValueError('%d images for %d folds; each fold needs one' % (len(hits), folds))
+        raise ValueError(f'{len(hits)} images for {folds} folds; each fold needs one')
     shares = [part.mean() for part in np.array_split(hits, folds)]
     return Score(float(np.mean(shares)), float(np.std(shares)), tuple(float(s) for s in shares))

@@ -1,4 +1,4 @@
-"""Inception score, FID and R-precision of generated images, beside those of real ones."""
+"""Scores of generated images, beside those of real ones."""
 
 import logging
 import os
@@ -20,7 +20,8 @@ from .engine.training_settings import precision
 
 logger = logging.getLogger(__name__)
 
-WEIGHTS = {'stackgan-weights': 'stackgan_weights', 'imagenet-weights': 'imagenet_weights'}
+WEIGHTS = {'stackgan-weights': 'stackgan_weights', 'imagenet-weights': 'imagenet_weights',
+           'judge': 'judge'}
 
 
 def _add_options(parser):
@@ -121,7 +122,8 @@ def _score_checkpoints(work, stage, every, afresh=False):
          'platform': precision(work.config)})
         for path in (store.all() if every else chosen) if os.path.basename(path) in digests]
     if not to_score:
-        raise InputError(f'{chosen[0]} is not a checkpoint of this training; train that stage again')
+        raise InputError(f'{chosen[0]} is not a checkpoint of this training; train that stage '
+                         'again')
     score_checkpoints(to_score, work.inputs, work.folder, _earlier(work, afresh), work.config,
                       _digests(work))
 
@@ -186,7 +188,7 @@ def _has_every_checkpoint(folder, stage_folder):
 
 JOB = Job(
     name='score',
-    summary='inception score, FID and R-precision, generated and real; or of --image-folder DIR',
+    summary='scores of generated images beside real ones; or of --image-folder DIR',
     output=lambda config: run_folder(config, 'scores'),
     inputs=_inputs,
     settings=_settings,

@@ -15,7 +15,7 @@ from stackgan.config.loading import to_dict
 
 PATHS = {'data.raw', 'data.captions_file', 'data.split.train_list', 'data.split.test_list',
          'text.weights', 'score.stackgan_weights', 'score.imagenet_weights',
-         'export.fusion_switch_file'}
+         'score.judge',         'export.fusion_switch_file'}
 
 
 @pytest.fixture

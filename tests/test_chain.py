@@ -303,13 +303,21 @@ def scores(folder):
 
 def test_scores_of_generated_and_real_images(volume):
     lines = scores(volume / 'runs' / 'smoke' / 'scores')
-    assert {(line['protocol'], line['set']) for line in lines} == {
-        (protocol, name) for name in ('generated', 'real') for protocol in (
-            'inception_score/scorer/full', 'fid/scorer', 'r_precision/top1_of_100')}
+    of_scorer = ('inception_score/scorer/full', 'fid/scorer', 'kid/scorer', 'precision/scorer',
+                 'recall/scorer', 'variety/scorer')
+    found = {(line['protocol'], line['set']) for line in lines}
+    assert found >= {(protocol, name) for name in ('stage1', 'generated', 'real')
+                     for protocol in of_scorer + ('attribute_accuracy/all',)}
     for line in lines:
-        assert line['images'] == (16 if line['set'] == 'generated' else
-                                  len(np.load(str(volume / 'prepared/smoke/test/class_ids.npy'))))
-        assert (line['checkpoint'] is None) == (line['set'] == 'real')
+        assert line['images'] == (
+            len(np.load(str(volume / 'prepared/smoke/test/class_ids.npy')))
+            if line['set'].startswith('real') else 8 if line['protocol'].startswith('variety')
+            else 16)
+        assert (line['checkpoint'] is None) == line['set'].startswith('real')
+    # Its text encoder has learned nothing, so it can say nothing of generated images.
+    refused = json.loads((volume / 'runs/smoke/scores/refused.json').read_text())
+    reasons = {each['protocol']: each['reason'] for each in refused}
+    assert 'real test images score only' in reasons['r_precision/top1_of_100']
     path = [line['checkpoint'] for line in lines if line['checkpoint']][0]
     assert (volume / path / 'model.index').exists()
 

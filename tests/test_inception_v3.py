@@ -165,7 +165,7 @@ def test_values(checkpoint):
 
 
 def test_the_wrong_number_of_classes(checkpoint):
-    with pytest.raises(InputError, match=r'model.ckpt: tells 3 classes apart, score.stackgan_clas'
+    with pytest.raises(InputError, match=r'model.ckpt: has 3 classes, but score.stackgan_clas'
                                          r'ses is 50 \(50 for the birds'):
         open_stackgan(checkpoint[0], 50, PLATFORM)
 
@@ -176,7 +176,7 @@ def test_a_truncated_checkpoint(checkpoint, tmp_path):
     data = [name for name in os.listdir(folder) if '.data-' in name][0]
     with open(os.path.join(folder, data), 'r+b') as stream:
         stream.truncate(1000000)
-    with pytest.raises(InputError, match='model.ckpt: not a readable checkpoint .*unpack it anew'):
+    with pytest.raises(InputError, match='model.ckpt: not a readable checkpoint .*unpack it again'):
         open_stackgan(folder, CLASSES, PLATFORM)
 
 

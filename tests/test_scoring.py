@@ -14,20 +14,27 @@ from toy import COLOURS, NeverStop, draw_image, make_embeddings, make_prepared, 
 
 from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError, StackganError
+from stackgan.sampling.held_out import held_out_captions
 from stackgan.sampling.sampler import Sampler
 from stackgan.scoring import features
 from stackgan.scoring.extractors import open_scorer
 from stackgan.scoring.features import Features, extract
 from stackgan.scoring.image_sets import FolderImages, GeneratedImages, RealImages
-from stackgan.scoring.protocols import Captions, ScoredSet, minimum_images, protocols_of, try_score
+from stackgan.scoring.protocol_scores import minimum_images
+from stackgan.scoring.protocols import Network, near_chance, protocols_of, try_score
 from stackgan.scoring.running import CheckpointToScore, Digests, score_checkpoints, score_folder
-from stackgan.scoring.scores import table
+from stackgan.scoring.scored_set import Captions, ScoredSet
+from stackgan.scoring.statistics.kernel_distance import kernel_distance
+from stackgan.scoring.statistics.neighbours import share_within
+from stackgan.scoring.table import table
+from stackgan.scoring.views import real_image
 from stackgan.training.stages import train_stage
 
 SETTINGS = SCORER + ['score.images=24', 'score.splits=2', 'score.seed=3', 'scorer.steps=100',
                      'stage1.epochs=1', 'train.checkpoint_every_steps=2',
                      'train.keep_checkpoints=3']
 DIGESTS = Digests('prepared', 'embeddings')
+MATCH = Network('match', has_classes=False)
 ALL_COLOURS = tuple(COLOURS.values())
 
 
@@ -101,16 +108,17 @@ def test_a_line_says_what_the_score_is_of(run, tmp_path):
     images = save(tmp_path / 'images', good_images(20))
     lines, said = score(images, run, tmp_path / 'scores')
     assert [(line['protocol'], line['set']) for line in lines] == [
-        (protocol, name) for protocol in ('inception_score/scorer/full', 'fid/scorer')
-        for name in ('folder', 'real')]
+        (protocol, name) for protocol in (
+            'inception_score/scorer/full', 'fid/scorer', 'kid/scorer', 'precision/scorer',
+            'recall/scorer') for name in ('folder', 'real')] + [('variety/scorer', 'real')]
     line = lines[0]
     assert line['images'] == 20 and line['seed'] == 3 and len(line['splits']) == 2
     assert line['value'] == np.mean(line['splits']) and line['deviation'] == np.std(line['splits'])
     assert line['scorer_accuracy'] > 0.8 and len(line['weights']) == 64 and line['seconds'] > 0
     assert lines[2]['splits'] == [] and lines[2]['deviation'] is None
     assert lines[3]['value'] > 0                         # between two halves of the real images
-    assert said[-3].split() == ['protocol', 'folder', 'real']
-    assert said[-2].startswith('inception_score/scorer/full  {:.4g}'.format(line['value']))
+    assert said[-7].split() == ['protocol', 'folder', 'real']
+    assert said[-6].startswith('inception_score/scorer/full  {:.4g}'.format(line['value']))
 
 
 def test_scores_are_those_of_the_features(run, tmp_path):
@@ -132,6 +140,11 @@ def test_scores_are_those_of_the_features(run, tmp_path):
     distance = (((seen.mean(0) - real.mean(0)) ** 2).sum() + np.trace(s1) + np.trace(s2)
                 - 2 * roots)
     assert value(lines, 'fid/scorer', 'folder') == pytest.approx(distance, rel=1e-3)
+    assert value(lines, 'kid/scorer', 'folder') == pytest.approx(
+        kernel_distance(seen, real, 3).value, rel=1e-3)
+    assert value(lines, 'precision/scorer', 'folder') == share_within(seen, real)
+    assert value(lines, 'recall/scorer', 'folder') == share_within(real, seen)
+    assert value(lines, 'variety/scorer', 'real') == 1.0
 
 
 # Generated images.
@@ -161,7 +174,6 @@ def test_generated_images_are_those_of_the_sampler(run):
     later = [read().pixels for read in images.readers(77)]
     assert len(generated) == 90 and generated[0].shape == (64, 64, 3)
     assert len(later) == 13 and all(np.array_equal(a, b) for a, b in zip(generated[77:], later))
-    from stackgan.sampling.held_out import held_out_captions
     wanted = held_out_captions(test, rows, 90, 3)
     with open_sampler() as sampler:
         assert np.array_equal(sampler.generate(wanted[40:44], 3)[64], np.stack(generated[40:44]))
@@ -220,10 +232,39 @@ def test_a_scorer_that_has_not_learned_is_refused(run, tmp_path):
     json.dump(dict(facts, accuracy=0.3), open(weak['scorer'] + '/scorer.json', 'w'))
     assert score_steps(weak, tmp_path / 'scores', '00000010') == []
     refused = json.load(open(str(tmp_path / 'scores' / 'refused.json')))
-    assert [each['protocol'] for each in refused] == ['inception_score/scorer/full', 'fid/scorer']
+    assert {each['protocol'] for each in refused} > {'inception_score/scorer/full', 'fid/scorer'}
     assert 'accuracy of 30.0 % on held-out real images' in refused[0]['reason']
     with pytest.raises(StackganError, match='accuracy of 30.0 %'):
         score(save(tmp_path / 'images', good_images(4)), weak, tmp_path / 'folder')
+
+
+# Several noises of a caption.
+
+def test_variety_is_that_of_several_noises_of_a_caption(run, tmp_path):
+    """What is written equals the definition on the features of images generated here."""
+    lines = score_steps(run, tmp_path / 'scores', '00000010')
+    line = [each for each in lines if (each['protocol'], each['set'])
+            == ('variety/scorer', 'generated')][0]
+    assert line['images'] == 8 and len(line['splits']) == 2
+    test = Split(open_dataset(run['prepared']), 'test')
+    rows = ArrayFile(run['embeddings'] + '/test.npy')
+    wanted = held_out_captions(test, rows, 2, 3)
+    with open_scorer(run['scorer'], tiny_config().platform) as network, \
+            Sampler(run['stage1'], 'last', 4, tiny_config().platform) as sampler:
+        def seen(images):
+            return network.run([network.prepare(each) for each in images])[1].astype(float)
+
+        apart = [distance(seen(sampler.generate([each._replace(copy=copy) for copy in range(4)],
+                                                3)[64])) for each in wanted]
+        real = [distance(seen([real_image(test, i) for i in np.flatnonzero(test.class_ids == c)]))
+                for c in range(4)]
+    assert np.allclose(line['splits'], np.array(apart) / np.mean(real), rtol=1e-3)
+
+
+def distance(rows):
+    """Mean over the pairs of different rows."""
+    return np.mean([np.linalg.norm(a - b) for i, a in enumerate(rows)
+                    for j, b in enumerate(rows) if i != j])
 
 
 # R-precision.
@@ -256,7 +297,7 @@ def test_r_precision_of_perfect_and_of_unrelated_images(tmp_path):
     np.save(str(tmp_path / 'rows.npy'), random.standard_normal((200, 16)).astype(np.float32))
     rows = ArrayFile(str(tmp_path / 'rows.npy'))
     own = random.randint(0, 200, 300)
-    protocol = protocols_of(['match'], 10, 0, Captions(rows, classes))[0]
+    protocol = protocols_of([MATCH], 10, 0, Captions(rows, classes))[0]
     texts = np.load(str(tmp_path / 'rows.npy'))[own]
     found = {}
     for name, seen in (('own', texts * 3), ('unrelated', random.standard_normal((300, 16))),
@@ -266,9 +307,17 @@ def test_r_precision_of_perfect_and_of_unrelated_images(tmp_path):
         found[name] = protocol.score(scored, None)
     assert found['own'].value == 1.0 and found['own'].deviation == 0.0
     assert found['unrelated'].value < 0.05 and len(found['own'].parts) == 10
-    few = protocols_of(['match'], 10, 0, Captions(rows, np.zeros(200, int)))[0]
+    few = protocols_of([MATCH], 10, 0, Captions(rows, np.zeros(200, int)))[0]
     assert try_score(few, scored, None) == (
         None, '0 captions of other classes than 0; at least 99 are needed')
+
+
+def test_a_score_that_says_nothing_of_real_images_is_refused():
+    protocol = protocols_of([MATCH], 10, 0, Captions(None, None))[0]
+    assert near_chance(protocol, 0.97) is None
+    assert near_chance(protocol, 0.2) == (
+        'real test images score only 0.2 (chance 0.01); a score on which they do not reach 0.3 '
+        'says nothing about generated ones')
 
 
 # Features on disk.
@@ -381,7 +430,7 @@ def test_a_foreign_folder(run, foreign, tmp_path):
     assert [each['file'] for each in unreadable] == ['broken.png']
     text = '\n'.join(said)
     for words in ('broken.png cannot be read: it is', '1 of 21 folder images are exact '
-                  'copies of others', '1 of 21 folder images are at least 1.5 times as long'):
+                  'copies of others', 'the long side of 1 of 21 folder images is at least 1.5 '):
         assert words in text, text
 
 
@@ -416,6 +465,11 @@ def test_images_that_a_split_needs():
 
 def test_the_table_shows_the_newest_checkpoint():
     lines = [{'protocol': 'fid/scorer', 'set': name, 'value': number, 'deviation': None,
-              'images': 7} for name, number in (('generated', 3.0), ('generated', 2.5),
+              'images': 7, 'stage': 2} for name, number in (('generated', 3.0), ('generated', 2.5),
                                                 ('real', 1.0))]
-    assert table(lines) == ['protocol    generated  real', 'fid/scorer  2.5 (7)    1 (7)']
+    assert table(lines) == ['protocol    Stage-II  real', 'fid/scorer  2.5 (7)   1 (7)']
+    low = dict(lines[0], set='stage1', value=4.0, stage=1)
+    old = dict(low, protocol='kid/scorer')       # of a record without this score of the others
+    assert table(lines + [low, old]) == ['protocol    Stage-I  Stage-II  real',
+                                         'fid/scorer  4 (7)    2.5 (7)   1 (7)',
+                                         'kid/scorer  4 (7)    -         -']

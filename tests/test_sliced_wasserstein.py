@@ -33,5 +33,5 @@ def test_other_draws_are_near_and_damage_is_far():
 
 
 def test_sets_must_be_alike():
-    with pytest.raises(ValueError, match='must be alike'):
+    with pytest.raises(ValueError, match='must be equal'):
         sliced_wasserstein(images(4, 0), images(5, 0))

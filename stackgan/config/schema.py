@@ -198,6 +198,16 @@ class Score:
     splits: int = key(10, 'parts of a set; a score is the mean over them', minimum=1, maximum=1000)
     seed: int = key(0, 'seed of captions, noise and shuffles', **SEED)
     checkpoint: str = key('last', 'which checkpoint to score', choices=('last', 'best'))
+    judge: Optional[str] = key(
+        None, 'a network of your own that scores, FILE.onnx or FILE.tflite, below the volume or '
+        'absolute; null: none')
+    judge_output: str = key('features', 'features: FID, KID, precision, recall and variety; '
+                            'classes: logits or probabilities, for the inception score',
+                            choices=('features', 'classes'))
+    judge_range: str = key('-1..1', 'what a judge with float inputs takes pixels as: a range, or '
+                           'normalised by the mean and deviation of ImageNet; one with uint8 '
+                           'inputs takes them as they are',
+                           choices=('-1..1', '0..1', '0..255', 'imagenet'))
     stackgan_weights: Optional[str] = key(
         None, 'the unpacked Inception-v3 checkpoint of StackGAN-inception-model: its path, or a '
         'folder that holds it alone, below the volume or absolute; null: none')

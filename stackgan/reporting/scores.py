@@ -6,6 +6,7 @@ import os
 from stackgan.files import read_json, read_json_lines
 from stackgan.reporting.charts import line_chart
 from stackgan.reporting.tables import html_table
+from stackgan.scoring.table import table_of
 
 
 def scores_section(
@@ -14,8 +15,9 @@ def scores_section(
     """HTML of the section."""
     lines = read_json_lines(os.path.join(folder, 'scores.jsonl'))
     protocols = sorted({line['protocol'] for line in lines})
-    text = html_table(('protocol', 'generated', 'real test images', 'checkpoint', 'seed'),
-                      [_row(protocol, lines) for protocol in protocols])
+    scores = table_of(lines)
+    header = ['real test images' if name == 'real' else name for name in scores.header]
+    text = html_table(header, scores.rows) + _origin(lines)
     accuracy = [line['scorer_accuracy'] for line in lines if line['scorer_accuracy'] is not None]
     if accuracy:
         text += ('<p>The scorer has an accuracy of %.1f %% on real images that were held out of '
@@ -29,19 +31,17 @@ def scores_section(
         for protocol, chart in charts if chart))
 
 
-def _row(protocol, lines):
-    newest = _generated(protocol, lines)[-1:]
-    real = [line for line in lines if line['protocol'] == protocol and line['set'] == 'real']
-    return [protocol] + [_value(line) for line in (newest, real[:1])] + [
-        str(newest[0][name]) if newest else '' for name in ('step', 'seed')]
-
-
-def _value(found):
-    if not found:
-        return 'none'
-    line = found[0]
-    deviation = '' if line['deviation'] is None else ' ± {:.2g}'.format(line['deviation'])
-    return '%.4g%s (%d images)' % (line['value'], deviation, line['images'])
+def _origin(lines):
+    """Which checkpoint the newest scores are of, and what judges of the user's own are given."""
+    newest = max((line for line in lines if line['step'] is not None),
+                 key=lambda line: line['step'], default=None)
+    text = '' if newest is None else (
+        f'<p>Images of the checkpoint of step {newest["step"]}, seed {newest["seed"]}. Beside a '
+        'score: its deviation, and the number of images.</p>')
+    judges = {line['protocol'].split('/')[1]: line for line in lines if line.get('preprocessing')}
+    return text + ''.join(
+        f'<p>{html.escape(name)}: file with sha256 {html.escape(line["weights"])}; images '
+        f'{html.escape(line["preprocessing"])}.</p>' for name, line in sorted(judges.items()))
 
 
 def _generated(protocol, lines):

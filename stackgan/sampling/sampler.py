@@ -31,13 +31,15 @@ class Sampler:
             batch_size,        # images generated at once
             platform,          # the `platform` section
             averaged=True,     # generate with the EMA weights, where the checkpoint has them
+            stage=None,        # 1: generate with Stage-I alone, of a checkpoint of Stage-II too
     ):
         store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
         self.checkpoint = {'last': store.last, 'best': store.best}.get(which, lambda: which)()
         if self.checkpoint is None:
             raise InputError(f'{folder}: no checkpoint there; train that stage first')
         facts = read_facts(self.checkpoint)
-        self.stage, self.dims = network_of(facts, self.checkpoint)
+        trained, self.dims = network_of(facts, self.checkpoint)
+        self.stage = stage or trained
         self.compat = facts.get('compat')                  # of an imported one
         self.batch_size = PORT_BATCH if self.compat else batch_size
         graph = tf.Graph()

@@ -1,10 +1,10 @@
-"""What a network sees in a set of images, kept on disk: one row an image.
+"""The features a network computes for a set of images, cached on disk: one row per image.
 
     <key>/key.json        everything that changes the rows; the folder's name is its digest
-    <key>/rows.npy        (count,) of `row_type`
+    <key>/rows.npy        (count,) of `Features.type`
 
-A file that is not as long as its header says is unfinished: rows are only ever added at its end,
-so that a later process resumes behind the last whole one.
+A file shorter than its header says is unfinished. Rows are only ever appended, so a later process
+resumes after the last complete one.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -23,10 +23,11 @@ from stackgan.integrity import is_undamaged
 from stackgan.platforms.cores import available_cores
 from stackgan.prefetch import prefetch
 from stackgan.progress import Progress
+from stackgan.scoring.extractor import BATCH, Extractor
+from stackgan.scoring.image_sets import ImageSet, Reader
 
-VERSION = 1                # raised when images are prepared in another way
+VERSION = 1                # raised when the preparation of images changes
 KEY, ROWS = 'key.json', 'rows.npy'
-BATCH = 16                 # images a network sees at once; more are slower on CPUs
 BLOCK = 1024               # rows read at once
 BATCHES_AHEAD = 2
 
@@ -36,14 +37,16 @@ class Features:
 
     def __init__(
             self,
-            folder,            # of all features
-            extractor,         # extractors.Extractor
-            images,            # a set of image_sets
-            earlier=(),        # other folders of features; whole ones there are used
-    ):
+            folder: str,                  # of all features
+            extractor: Extractor,
+            images: ImageSet,
+            earlier: Sequence[str] = (),  # other folders of features; whole ones there are used
+    ) -> None:
         self.key = _key(extractor, images)
         self.count, self.extractor = images.count, extractor
-        fields = [('digest', '<u8'), ('elongation', '<f4'), ('features', '<f4', (extractor.dim,))]
+        fields: List[Any] = [('digest', '<u8'), ('elongation', '<f4')]
+        if extractor.dim:
+            fields.append(('features', '<f4', (extractor.dim,)))
         if extractor.classes:
             fields.append(('logits', '<f4', (extractor.classes,)))
         self.type = np.dtype(fields)
@@ -55,7 +58,7 @@ class Features:
             self._take(os.path.join(other, name))
         self._start()
 
-    def _header(self):
+    def _header(self) -> bytes:
         """The bytes before the rows."""
         stream = io.BytesIO()
         np.lib.format.write_array_header_1_0(stream, {
@@ -63,8 +66,8 @@ class Features:
             'shape': (self.count,)})
         return stream.getvalue()
 
-    def _take(self, source):
-        """Makes links to the whole rows in another folder; they are never written to again."""
+    def _take(self, source: str) -> None:
+        """Links the complete rows of another folder; they are never written to again."""
         whole = len(self.header) + self.count * self.type.itemsize
         rows = os.path.join(source, ROWS)
         if (not os.path.exists(self.path) and self._is_named(source)
@@ -73,15 +76,15 @@ class Features:
             write_json(os.path.join(os.path.dirname(self.path), KEY), self.key)
             link_or_copy(rows, self.path)
 
-    def _is_named(self, folder):
-        """Whether a folder says that its rows are those of this key."""
+    def _is_named(self, folder: str) -> bool:
+        """Whether the rows in a folder are those of this key."""
         try:
             return read_json(os.path.join(folder, KEY)) == self.key
         except (OSError, ValueError):
             return False
 
-    def _start(self):
-        """Counts the rows that are there; what is not of this key or damaged is begun anew."""
+    def _start(self) -> None:
+        """Counts the rows that are there; starts over if they have another key or are damaged."""
         folder = os.path.dirname(self.path)
         if not self._is_named(folder):
             write_json(os.path.join(folder, KEY), self.key)
@@ -93,46 +96,50 @@ class Features:
             self._begin()
         self.done = (os.path.getsize(self.path) - len(self.header)) // self.type.itemsize
 
-    def _begin(self):
+    def _begin(self) -> None:
         with atomic_write(self.path) as stream:
             stream.write(self.header)
 
-    def cut(self, rows):
-        """Forgets the rows from `rows` on, and half a row at the end."""
+    def cut(self, rows: int) -> None:
+        """Drops all rows after the first `rows`, and an incomplete one at the end."""
         with open(self.path, 'r+b') as stream:
             stream.truncate(len(self.header) + rows * self.type.itemsize)
         self.done = rows
 
-    def append(self, rows):
+    def append(self, rows: np.ndarray) -> None:
         with open(self.path, 'ab') as stream:
             stream.write(rows.tobytes())
         self.done += len(rows)
 
-    def blocks(self):
-        """Yields arrays of rows, all of them in order."""
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yields all rows in order, in arrays of at most BLOCK."""
         with open(self.path, 'rb') as stream:
             stream.seek(len(self.header))
             for start in range(0, self.count, BLOCK):
                 yield np.fromfile(stream, self.type, min(BLOCK, self.count - start))
 
-    def good_blocks(self):
+    def rows_of(self, field: str) -> np.ndarray:
+        """[readable images, ...]: one field of all rows, in memory."""
+        return np.concatenate([rows[field] for rows in self.good_blocks()])
+
+    def good_blocks(self) -> Iterator[np.ndarray]:
         """As `blocks`, without the rows of images that could not be read."""
         for rows in self.blocks():
             yield rows[rows['elongation'] > 0]
 
 
-def _key(extractor, images):
+def _key(extractor: Extractor, images: ImageSet) -> Dict[str, Any]:
     """Everything that changes the rows."""
     return {'version': VERSION, 'network': extractor.facts, 'pictures': images.facts}
 
 
 def keep(
-        images,              # a set of image_sets
-        extractors,          # [Extractor]
-        folder,              # where features are kept
-        earlier,             # folders of finished features
-):
-    """Takes what finished features there are of a set that needs no looking at now."""
+        images: ImageSet,
+        extractors: Sequence[Extractor],
+        folder: str,                      # where features are kept
+        earlier: Sequence[str],           # folders of finished features
+) -> None:
+    """Takes over the finished features of a set for which nothing has to be computed now."""
     for each in extractors:
         name = digest_of(_key(each, images))
         if any(os.path.isdir(os.path.join(other, name)) for other in earlier):
@@ -140,20 +147,20 @@ def keep(
 
 
 class Prepared(NamedTuple):
-    """An image as each network wants to see it."""
+    """An image, preprocessed for each network."""
 
-    digest: int              # of its pixels
-    elongation: float        # 0: it could not be read
-    views: Any               # {extractor name: array}; None where it could not be read
+    digest: int                                # of its pixels, 64 bits
+    elongation: float                          # 0: it could not be read
+    views: Optional[Dict[str, np.ndarray]]     # by extractor; None where it could not be read
 
 
 def extract(
-        images,              # a set of image_sets
-        extractors,          # [Extractor]
-        folder,              # where features are kept
-        label,               # of the progress bar
-        earlier=(),          # other folders of features; whole ones there are used
-):
+        images: ImageSet,
+        extractors: Sequence[Extractor],
+        folder: str,                      # where features are kept
+        label: str,                       # of the progress bar
+        earlier: Sequence[str] = (),      # other folders of features; whole ones there are used
+) -> Dict[str, Features]:
     """{extractor name: Features}, complete. Images are made once for all extractors."""
     found = {each.name: Features(folder, each, images, earlier) for each in extractors}
     unfinished = [each for each in found.values() if each.done < each.count]
@@ -171,11 +178,12 @@ def extract(
     return found
 
 
-def _prepared(images, features, first, pool):
+def _prepared(images: ImageSet, features: List[Features], first: int,
+              pool: ThreadPoolExecutor) -> Iterator[List[Prepared]]:
     """Yields lists of `Prepared`."""
     extractors = [each.extractor for each in features]
 
-    def prepare(read):
+    def prepare(read: Reader) -> Prepared:
         image = read()
         if image.pixels is None:
             return Prepared(0, 0.0, None)
@@ -187,21 +195,23 @@ def _prepared(images, features, first, pool):
         yield list(pool.map(prepare, chunk))
 
 
-def _digest(pixels):
+def _digest(pixels: np.ndarray) -> int:
     """64 bits of the pixels and their shape."""
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels))
     return int(digest.hexdigest()[:16], 16)
 
 
-def _rows(features, chunk):
+def _rows(features: Features, chunk: List[Prepared]) -> np.ndarray:
     """The rows of a chunk; zeros for images that could not be read."""
     extractor = features.extractor
     rows = np.zeros(len(chunk), features.type)
-    good = [i for i, each in enumerate(chunk) if each.views is not None]
-    if good:
-        logits, seen = extractor.run([chunk[i].views[extractor.name] for i in good])
-        rows['features'][good] = seen
+    views = {i: each.views[extractor.name] for i, each in enumerate(chunk) if each.views}
+    if views:
+        good = list(views)
+        logits, seen = extractor.run(list(views.values()))
+        if extractor.dim:
+            rows['features'][good] = seen
         if extractor.classes:
             rows['logits'][good] = logits
         rows['digest'][good] = [chunk[i].digest for i in good]

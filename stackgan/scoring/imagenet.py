@@ -15,7 +15,7 @@ from stackgan.graph_files import (
     read_graph,
     require_operations,
 )
-from stackgan.scoring.features import BATCH
+from stackgan.scoring.extractor import BATCH
 from stackgan.scoring.scorer_network import ClassifierOutputs
 
 SCOPE = 'imagenet'
@@ -26,15 +26,15 @@ REMEDY = 'score.imagenet_weights names its .pb file'
 
 
 def load(
-        path,              # file of the graph
-        images,            # [N, 299, 299, 3] float32 in [0, 255], in the current graph
-):
+        path: str,          # file of the graph
+        images: tf.Tensor,  # [N, 299, 299, 3] float32 in [0, 255], in the current graph
+) -> ClassifierOutputs:
     """`ClassifierOutputs` of the graph in a file. Raises InputError for a file of another kind."""
     graph_def, graph = read_graph(path, TITLE, REMEDY), tf.get_default_graph()
     missing = {IMAGES, POOLED, PRODUCT} - {node.name for node in graph_def.node}
     try:
         if missing:
-            raise Unfit('it has no {}'.format(', '.join(sorted(missing))))
+            raise Unfit(f'it has no {", ".join(sorted(missing))}')
         require_operations(graph_def, OF_CLASSIFIERS, 'an Inception')
         import_checked(graph_def, [POOLED, PRODUCT], {IMAGES: images}, BATCH, SCOPE)
         pooled = graph.get_tensor_by_name(f'{SCOPE}/{POOLED}:0')

@@ -2,16 +2,16 @@
 
 Variables have the names of its checkpoints, which hold the EMA of each of the 388
 under `<name>/ExponentialMovingAverage`: convolutions without bias, batch norm without scale,
-epsilon 0.001. Logit 0 is a background class that no image has; it is left out here, before any
-softmax. Scopes and their numbers are those of the checkpoints: mixed_17x17x1280a is of 8x8.
+epsilon 0.001. Logit 0 is a background class that no image has; it is dropped before any
+softmax. Scopes and their numbers are those of the checkpoints: mixed_17x17x1280a gives 8x8.
 
-Batch norm is folded into the weights of each convolution at every run: that costs less than 2 %
-of a batch and lets TensorFlow join the convolution with what follows.
+Batch norm is folded into the weights of each convolution at every run. That costs less than 2 %
+of a batch and lets TensorFlow fuse the convolution with what follows.
 """
 
 import glob
 import os
-from typing import NamedTuple, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -25,6 +25,7 @@ SIZE = 299                 # side of the images
 EPSILON = 0.001
 AVERAGE = '/ExponentialMovingAverage'
 LOGITS = 'logits/logits/weights' + AVERAGE
+Kernel = Union[int, Tuple[int, int]]       # side, or (height, width)
 
 
 class Checkpoint(NamedTuple):
@@ -35,9 +36,9 @@ class Checkpoint(NamedTuple):
 
 
 def inception_v3(
-        images,            # [N, 299, 299, 3] float32 in [-1, 1]
-        classes,           # without the background
-):
+        images: tf.Tensor,  # [N, 299, 299, 3] float32 in [-1, 1]
+        classes: int,       # without the background
+) -> ClassifierOutputs:
     """`ClassifierOutputs`: logits [N, classes] without the background, features [N, 2048]."""
     check_shape(images, [None, SIZE, SIZE, 3], 'images')
     x = _conv(images, 32, 'conv0', 3, 2, 'VALID')                        # [N, 149, 149, 32]
@@ -61,8 +62,9 @@ def inception_v3(
     return ClassifierOutputs(logits[:, 1:], features)
 
 
-def _conv(x, filters, scope, kernel, stride=1, padding='SAME'):
-    """Convolution, batch norm, ReLU; `kernel` is a side or (height, width)."""
+def _conv(x: tf.Tensor, filters: int, scope: str, kernel: Kernel, stride: int = 1,
+          padding: str = 'SAME') -> tf.Tensor:
+    """Convolution, batch norm, ReLU."""
     height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     weights, beta, mean, variance = _conv_variables(
         scope, [height, width, x.shape.as_list()[3], filters])
@@ -71,44 +73,45 @@ def _conv(x, filters, scope, kernel, stride=1, padding='SAME'):
     return tf.nn.relu(tf.nn.bias_add(x, beta - mean * scale))
 
 
-def _conv_variables(scope, shape):
+def _conv_variables(scope: str, shape: List[int]) -> List[tf.Variable]:
     return [_variable(f'{scope}/{name}', size) for name, size in (
         ('weights', shape), ('BatchNorm/beta', shape[3:]), ('BatchNorm/moving_mean', shape[3:]),
         ('BatchNorm/moving_variance', shape[3:]))]
 
 
-def _variable(name, shape):
+def _variable(name: str, shape: List[int]) -> tf.Variable:
     return tf.get_variable(name, shape, tf.float32, tf.zeros_initializer(), use_resource=True)
 
 
-def _dense(x, units, scope):
+def _dense(x: tf.Tensor, units: int, scope: str) -> tf.Tensor:
     weights = _variable(scope + '/weights', [x.shape.as_list()[1], units])
     return tf.nn.bias_add(tf.matmul(x, weights), _variable(scope + '/biases', [units]))
 
 
-def _max_pool(x):
+def _max_pool(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.max_pool(x, [1, 3, 3, 1], [1, 2, 2, 1], 'VALID')
 
 
-def _chain(x, scope, steps, last=None):
+def _chain(x: tf.Tensor, scope: str, steps: Sequence[Tuple[int, Kernel]],
+           last: Optional[Tuple[int, str]] = None) -> tf.Tensor:
     """Convolutions Conv, Conv_1, ... one after the other; `last`: (stride, padding) of the last.
 
     `steps` are (filters, kernel).
     """
     for number, (filters, kernel) in enumerate(steps):
-        name = '{}/Conv{}'.format(scope, '_%d' % number if number else '')
-        ends = last and number == len(steps) - 1
-        x = _conv(x, filters, name, kernel, *(last if ends else ()))
+        name = f'{scope}/Conv' + (f'_{number}' if number else '')
+        stride, padding = last if last and number == len(steps) - 1 else (1, 'SAME')
+        x = _conv(x, filters, name, kernel, stride, padding)
     return x
 
 
-def _pooled(x, scope, filters):
+def _pooled(x: tf.Tensor, scope: str, filters: int) -> tf.Tensor:
     """Mean of 3x3 neighbours (those there are, at the border), then a convolution."""
     x = tf.nn.avg_pool(x, [1, 3, 3, 1], [1, 1, 1, 1], 'SAME')
     return _chain(x, scope + '/branch_pool', [(filters, 1)])
 
 
-def _block_35(x, scope, pooled):
+def _block_35(x: tf.Tensor, scope: str, pooled: int) -> tf.Tensor:
     return tf.concat([
         _chain(x, scope + '/branch1x1', [(64, 1)]),
         _chain(x, scope + '/branch5x5', [(48, 1), (64, 5)]),
@@ -116,14 +119,14 @@ def _block_35(x, scope, pooled):
         _pooled(x, scope, pooled)], 3)
 
 
-def _reduction_35(x, scope):
+def _reduction_35(x: tf.Tensor, scope: str) -> tf.Tensor:
     return tf.concat([
         _chain(x, scope + '/branch3x3', [(384, 3)], (2, 'VALID')),
         _chain(x, scope + '/branch3x3dbl', [(64, 1), (96, 3), (96, 3)], (2, 'VALID')),
         _max_pool(x)], 3)
 
 
-def _block_17(x, scope, width):
+def _block_17(x: tf.Tensor, scope: str, width: int) -> tf.Tensor:
     across, down = (1, 7), (7, 1)
     return tf.concat([
         _chain(x, scope + '/branch1x1', [(192, 1)]),
@@ -133,7 +136,7 @@ def _block_17(x, scope, width):
         _pooled(x, scope, 192)], 3)
 
 
-def _reduction_17(x, scope):
+def _reduction_17(x: tf.Tensor, scope: str) -> tf.Tensor:
     return tf.concat([
         _chain(x, scope + '/branch3x3', [(192, 1), (320, 3)], (2, 'VALID')),
         _chain(x, scope + '/branch7x7x3', [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3)],
@@ -141,7 +144,7 @@ def _reduction_17(x, scope):
         _max_pool(x)], 3)
 
 
-def _block_8(x, scope):
+def _block_8(x: tf.Tensor, scope: str) -> tf.Tensor:
     across, down = (1, 3), (3, 1)
     three = _chain(x, scope + '/branch3x3', [(384, 1)])
     double = _chain(x, scope + '/branch3x3dbl', [(448, 1), (384, 3)])
@@ -154,7 +157,7 @@ def _block_8(x, scope):
         _pooled(x, scope, 192)], 3)
 
 
-def _auxiliary_variables(outputs):
+def _auxiliary_variables(outputs: int) -> None:
     """Those of the auxiliary classifier: it does not score, but checkpoints hold it."""
     _conv_variables('aux_logits/proj', [1, 1, 768, 128])
     _conv_variables('aux_logits/Conv', [5, 5, 128, 768])
@@ -163,8 +166,8 @@ def _auxiliary_variables(outputs):
 
 
 def find_checkpoint(
-        path,              # a folder that holds one checkpoint, or the checkpoint's path
-):
+        path: str,  # a folder that holds one checkpoint, or the checkpoint's path
+) -> Checkpoint:
     """`Checkpoint`. Raises InputError where there is none, or several."""
     if os.path.isdir(path):
         names = sorted(os.listdir(path))
@@ -172,7 +175,7 @@ def find_checkpoint(
                     or [name for name in names if name.startswith('model.ckpt')
                         and not name.endswith('.meta')])         # the older format: one file
         if len(prefixes) != 1:
-            raise _no_checkpoint(path, 'several checkpoints: {}'.format(', '.join(prefixes))
+            raise _no_checkpoint(path, f'several checkpoints: {", ".join(prefixes)}'
                                  if prefixes else 'no checkpoint there')
         return find_checkpoint(os.path.join(path, prefixes[0]))
     prefix = path[:-len('.index')] if path.endswith('.index') else path
@@ -183,15 +186,15 @@ def find_checkpoint(
     return Checkpoint(prefix, files)
 
 
-def _no_checkpoint(path, reason):
+def _no_checkpoint(path: str, reason: str) -> InputError:
     return InputError(f'{path}: {reason}; score.stackgan_weights names the unpacked checkpoint of '
                       'StackGAN-inception-model (model.ckpt, or model.ckpt.index with its data)')
 
 
 def restorer(
-        checkpoint,        # Checkpoint
-        classes,           # without the background
-):
+        checkpoint: Checkpoint,
+        classes: int,             # without the background
+) -> Callable[[tf.Session], None]:
     """(session) -> None: fills the variables of the current graph from their EMA weights.
 
     Raises InputError, here or there, for a checkpoint that does not fit or is damaged.
@@ -205,7 +208,7 @@ def restorer(
     _check_fits(checkpoint.prefix, names, stored, classes)
     saver = tf.train.Saver(names)
 
-    def fill(session):
+    def fill(session: tf.Session) -> None:
         try:
             with session.graph.as_default():
                 with plain_path(checkpoint.prefix) as plain:
@@ -216,21 +219,23 @@ def restorer(
     return fill
 
 
-def _check_fits(prefix, names, stored, classes):
+def _check_fits(prefix: str, names: Dict[str, tf.Variable], stored: Dict[str, Sequence[int]],
+                classes: int) -> None:
     if LOGITS in stored and stored[LOGITS][-1] != classes + 1:
-        raise InputError('%s: tells %d classes apart, score.stackgan_classes is %d (50 for the '
-                         'birds of StackGAN-inception-model, 20 for its flowers)'
-                         % (prefix, stored[LOGITS][-1] - 1, classes))
+        raise InputError(f'{prefix}: has {stored[LOGITS][-1] - 1} classes, but '
+                         f'score.stackgan_classes is {classes} (50 for the birds of '
+                         'StackGAN-inception-model, 20 for its flowers)')
     missing = sorted(set(names) - set(stored))
     if missing:
-        raise InputError('%s: not the Inception-v3 of StackGAN-inception-model: %d of its %d '
-                         'EMA weights are missing, the first is %s'
-                         % (prefix, len(missing), len(names), missing[0]))
+        raise InputError(f'{prefix}: not the Inception-v3 of StackGAN-inception-model: '
+                         f'{len(missing)} of its {len(names)} EMA weights are missing, the first '
+                         f'is {missing[0]}')
     for name, variable in sorted(names.items()):
         if list(stored[name]) != variable.shape.as_list():
             raise InputError(f'{prefix}: {name} has shape {list(stored[name])}, expected '
                              f'{variable.shape.as_list()}')
 
 
-def _unreadable(checkpoint, error):
-    return InputError('{}: not a readable checkpoint ({}); unpack it anew'.format(checkpoint.prefix, ' '.join(str(error).split())[:200]))
+def _unreadable(checkpoint: Checkpoint, error: Exception) -> InputError:
+    reason = ' '.join(str(error).split())[:200]
+    return InputError(f'{checkpoint.prefix}: not a readable checkpoint ({reason}); unpack it again')

@@ -1,6 +1,7 @@
-"""Held-out captions of painted birds: does the image have the body colour that was asked for?"""
+"""Attribute accuracy on held-out captions of painted birds: the body colour."""
 
 import os
+from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -8,16 +9,16 @@ from stackgan.data.images import require_image
 from stackgan.data.prepared import LOW, Split, open_dataset
 from stackgan.scoring.colour import colour_report, read_body_colours, train_judge
 
-JUDGED_FROM = 600        # real images that the judge learns from, at most
+JUDGED_FROM = 600        # real images that the judge is trained on, at most
 
 
 def judge_samples(
-        folder,           # with the files of `index`
-        index,            # lines of samples.jsonl, generated from held-out captions
-        prepared,         # folder of the prepared dataset
-        attributes,       # path of attributes.jsonl
-):
-    """{side: `colour_report`} of the generated images, by a judge of the real ones."""
+        folder: str,                      # with the files of `index`
+        index: Sequence[Dict[str, Any]],  # lines of samples.jsonl, generated from held-out captions
+        prepared: str,                    # folder of the prepared dataset
+        attributes: str,                  # path of attributes.jsonl
+) -> Dict[str, Dict[str, Any]]:
+    """{side: `colour_report`} of the generated images, by a judge trained on the real ones."""
     bodies = read_body_colours(attributes)
     names = sorted(set(bodies.values()))
     dataset = open_dataset(prepared)
@@ -33,21 +34,21 @@ def judge_samples(
 
 
 def describe(
-        reports,          # of `judge_samples`
-):
+        reports: Dict[str, Dict[str, Any]],  # of `judge_samples`
+) -> str:
     """One line for people."""
     sides = sorted(reports, key=int)
     first = reports[sides[0]]
-    shares = ', '.join('{} px {:.1f} %'.format(side, 100 * reports[side]['accuracy'])
-                       for side in sides)
-    return ('attribute accuracy, body colour: %s of %d held-out captions (chance %.1f %%, captions '
-            'shuffled %.1f %%, judge on real test images %.1f %%)'
-            % (shares, first['count'], 100 * first['chance'], 100 * first['shuffled_accuracy'],
-               100 * first['real_accuracy']))
+    shares = ', '.join(f'{side} px {100 * reports[side]["accuracy"]:.1f} %' for side in sides)
+    return (f'attribute accuracy, body colour: {shares} of {first["count"]} held-out captions '
+            f'(chance {100 * first["chance"]:.1f} %, captions shuffled '
+            f'{100 * first["shuffled_accuracy"]:.1f} %, judge on real test images '
+            f'{100 * first["real_accuracy"]:.1f} %)')
 
 
-def _real(split, bodies, names):
-    """(images, labels) of real ones, evenly chosen."""
+def _real(split: Split, bodies: Dict[str, str],
+          names: Sequence[str]) -> Tuple[np.ndarray, List[int]]:
+    """(images, labels) of real images, evenly spaced."""
     items = split.items()
     chosen = np.unique(np.linspace(0, len(items) - 1, min(len(items), JUDGED_FROM)).astype(int))
     return (np.stack([split.image(i, LOW) for i in chosen]),

@@ -1,156 +1,125 @@
-"""Protocols: from the features of a set to a score whose name says how it was made.
+"""Protocols: from the features of a set to a score whose name says how it is computed.
 
     inception_score/<network>/full     every image, shuffled with a seed (as torch-fidelity)
     inception_score/stackgan/public    the number of the public script for a shuffle of that seed
-    fid/<network>                      against the real test images; for those themselves:
-                                       between two halves of them
+    fid/<network>                      Fréchet distance to the real test images
+    kid/<network>                      kernel distance to them, unbiased
+    precision/<network>, recall/...    by the 3 nearest neighbours among them
+    variety/<network>                  of several noises of one caption
     r_precision/top1_of_100            with the text and image encoder of the run
+    attribute_accuracy/<attribute>     of painted birds: what their captions name
 
-`<network>` is scorer, stackgan or imagenet: numbers of different networks never compare.
+`<network>` is scorer, stackgan, imagenet or judge-<digest>: scores of different networks never
+compare. Distances, precision and recall of the real images are those between two halves of them.
 """
 
-from typing import Any, NamedTuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
-import numpy as np
-
-from stackgan.data.noise import random_state
 from stackgan.errors import StackganError
+from stackgan.scoring import attributes as of_captions
+from stackgan.scoring import protocol_scores as scores
+from stackgan.scoring.image_sets import IMAGES, VARIETY
+from stackgan.scoring.scored_set import Captions, ScoredSet
 from stackgan.scoring.statistics import Score
-from stackgan.scoring.statistics.frechet import Moments, frechet_distance
-from stackgan.scoring.statistics.inception_score import (
-    PUBLIC_BATCH,
-    full_parts,
-    inception_score,
-    public_parts,
-    softmax,
-)
-from stackgan.scoring.statistics.r_precision import is_own_nearest, other_captions, r_precision
+from stackgan.scoring.statistics.r_precision import OTHERS
 
-MIN_IN_A_SPLIT = 2       # a single image always scores 1
-PARTS = {'full': full_parts, 'public': public_parts}
+MIN_REAL_R_PRECISION = 0.3     # chance is 0.01
+MIN_REAL_ATTRIBUTE = 0.95
+MIN_REAL_INCEPTION_SCORE = 1.5     # of a judge of one's own; chance is 1
+
+ScoreOf = Callable[[ScoredSet, ScoredSet], Score]      # of a set, given that of the real images
 
 
-class Captions(NamedTuple):
-    """The test captions, for R-precision."""
+class Network(NamedTuple):
+    """What protocols must know of an extractor."""
 
-    embeddings: Any          # data.prepared.ArrayFile, a row a caption
-    classes: np.ndarray      # [captions] int
-
-
-class ScoredSet(NamedTuple):
-    """A set with what the networks see in it."""
-
-    images: Any              # a set of image_sets
-    features: dict           # {network name: Features}
-    seconds: float           # that seeing took
+    name: str
+    has_classes: bool = True
+    has_features: bool = True
 
 
 class Protocol(NamedTuple):
-    """One way to score, of one network."""
+    """One way to score, with one network."""
 
     name: str
-    network: str             # name of the extractor
-    score: Any               # (ScoredSet, ScoredSet of the real images) -> Score
+    network: str                   # name of the extractor
+    score: ScoreOf
+    purpose: str = IMAGES          # of the sets that it scores
+    needs_captions: bool = False   # of those sets
+    is_distance: bool = False      # the real images are part of the score
+    minimum_real: float = 0.0      # real images that score less show that the network cannot judge
+    chance: Optional[float] = None
 
 
 def protocols_of(
-        networks,            # names of the extractors there are
-        splits,
-        seed,                # of shuffles and choices
-        captions,            # Captions; None: no R-precision
-):
-    """[Protocol] in the order of the record."""
-    found = []
+        networks: Sequence[Network],
+        splits: int,
+        seed: int,                         # of shuffles and choices
+        captions: Optional[Captions],      # None: no R-precision
+        attributes: Optional[of_captions.CaptionAttributes] = None,
+                                           # None: no attribute accuracy
+) -> List[Protocol]:
+    """The protocols in the order of the record."""
+    found: List[Protocol] = []
     for network in networks:
-        if network == 'match':
+        if network.name == of_captions.NETWORK:
             continue
-        for kind in ('full', 'public') if network == 'stackgan' else ('full',):
-            found.append(Protocol(f'inception_score/{network}/{kind}', network,
-                                  _inception(network, kind, splits, seed)))
-        found.append(Protocol('fid/' + network, network, _frechet(network, seed)))
-    if 'match' in networks and captions:
-        found.append(Protocol('r_precision/top1_of_100', 'match',
-                              _match(captions, splits, seed)))
+        if network.has_classes:
+            found += _of_classes(network.name, splits, seed)
+        if network.has_features and network.name != 'match':
+            found += _of_features(network.name, seed)
+    names = [network.name for network in networks]
+    if 'match' in names and captions:
+        found.append(Protocol(
+            'r_precision/top1_of_100', 'match', scores.r_precision_of(captions, splits, seed),
+            needs_captions=True, minimum_real=MIN_REAL_R_PRECISION, chance=1.0 / (1 + OTHERS)))
+    if of_captions.NETWORK in names and attributes:
+        found += [_of_attribute(name, attributes, seed)
+                  for name in of_captions.ATTRIBUTES + (of_captions.ALL,)]
     return found
 
 
-def minimum_images(
-        splits,
-        kind='full',         # or 'public'
-):
-    """Images that an inception score over `splits` needs."""
-    least = MIN_IN_A_SPLIT * splits
-    return least if kind == 'full' else -(-least // PUBLIC_BATCH) * PUBLIC_BATCH
+def _of_attribute(name: str, attributes: of_captions.CaptionAttributes, seed: int) -> Protocol:
+    score = scores.attribute_accuracy_of(name, attributes, MIN_REAL_ATTRIBUTE, seed)
+    return Protocol('attribute_accuracy/' + name, of_captions.NETWORK, score, needs_captions=True,
+                    minimum_real=0.0 if name == of_captions.ALL else MIN_REAL_ATTRIBUTE,
+                    chance=attributes.chance(name))
 
 
-def readable(
-        features,            # Features
-):
-    """Number of images that could be read."""
-    return sum(len(rows) for rows in features.good_blocks())
+def _of_classes(network: str, splits: int, seed: int) -> List[Protocol]:
+    kinds = ('full', 'public') if network == 'stackgan' else ('full',)
+    minimum = MIN_REAL_INCEPTION_SCORE if network.startswith('judge-') else 0.0
+    return [Protocol(f'inception_score/{network}/{kind}', network,
+                     scores.inception_score_of(network, kind, splits, seed),
+                     minimum_real=minimum, chance=1.0) for kind in kinds]
 
 
-def _inception(network, kind, splits, seed):
-    def score(scored, real):
-        features = scored.features[network]
-        count, least = readable(features), minimum_images(splits, kind)
-        if count < least:
-            raise StackganError('%d images for %d splits; at least %d are needed'
-                                % (count, splits, least))
-        return inception_score((softmax(rows['logits']) for rows in features.good_blocks()),
-                               PARTS[kind](count, splits, seed), splits)
-    return score
+def _of_features(network: str, seed: int) -> List[Protocol]:
+    return [
+        Protocol('fid/' + network, network, scores.frechet_of(network, seed), is_distance=True),
+        Protocol('kid/' + network, network, scores.kernel_of(network, seed), is_distance=True),
+        Protocol('precision/' + network, network, scores.precision_of(network, seed),
+                 is_distance=True),
+        Protocol('recall/' + network, network, scores.recall_of(network, seed), is_distance=True),
+        Protocol('variety/' + network, network, scores.variety_of(network), VARIETY,
+                 is_distance=True)]
 
 
-def _frechet(network, seed):
-    def score(scored, real):
-        if scored is real:
-            one, other = _halves(real.features[network], seed)
-        else:
-            one, other = _moments(scored.features[network]), _moments(real.features[network])
-        value = frechet_distance(one, other)
-        return Score(value, None, ())
-    return score
+def near_chance(
+        protocol: Protocol,
+        real: float,             # value of the real test images
+) -> Optional[str]:
+    """Why a protocol says nothing, given what it says of real images; None: it does."""
+    if real >= protocol.minimum_real:
+        return None
+    chance = '' if protocol.chance is None else f' (chance {protocol.chance:.3g})'
+    return (f'real test images score only {real:.3g}{chance}; a score on which they do not reach '
+            f'{protocol.minimum_real:.3g} says nothing about generated ones')
 
 
-def _moments(features):
-    moments = Moments()
-    for rows in features.good_blocks():
-        moments.add(rows['features'])
-    return moments
-
-
-def _halves(features, seed):
-    halves, row = (Moments(), Moments()), 0
-    half_of_row = full_parts(features.count, 2, seed)
-    for rows in features.blocks():
-        for half, moments in enumerate(halves):
-            moments.add(rows['features'][half_of_row[row:row + len(rows)] == half])
-        row += len(rows)
-    return halves
-
-
-def _match(captions, folds, seed):
-    def score(scored, real):
-        own_rows, hits = scored.images.captions(), []
-        for rows in scored.features['match'].blocks():
-            for image in rows['features']:
-                index = len(hits)
-                own = own_rows[index]
-                others = other_captions(random_state(seed, 'other captions', index),
-                                        captions.classes[own], captions.classes)
-                texts = [captions.embeddings.read(int(row)) for row in [own] + list(others)]
-                hits.append(is_own_nearest(image, np.stack(texts)))
-        return r_precision(hits, folds, seed)
-    return score
-
-
-def try_score(
-        protocol,            # Protocol
-        scored,              # ScoredSet
-        real,                # ScoredSet
-):
-    """(Score, None), or (None, the reason why there is none)."""
+def try_score(protocol: Protocol, scored: ScoredSet,
+              real: ScoredSet) -> Tuple[Optional[Score], Optional[str]]:
+    """(Score, None), or (None, why there is no score)."""
     try:
         return protocol.score(scored, real), None
     except (StackganError, ValueError) as error:

@@ -3,14 +3,19 @@
 import logging
 import os
 from contextlib import ExitStack
-from typing import NamedTuple
+from functools import partial
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from stackgan.config.schema import Config
 from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError, StackganError
 from stackgan.files import write_json
 from stackgan.sampling.sampler import Sampler
+from stackgan.scoring.attribute_judge import AttributeJudge
+from stackgan.scoring.attributes import NETWORK, caption_attributes
+from stackgan.scoring.extractor import Extractor
 from stackgan.scoring.extractors import (
     check_learned,
     open_imagenet,
@@ -19,8 +24,17 @@ from stackgan.scoring.extractors import (
     open_stackgan,
     read_scorer,
 )
-from stackgan.scoring.image_sets import FolderImages, GeneratedImages, RealImages
-from stackgan.scoring.protocols import Captions, minimum_images, readable
+from stackgan.scoring.image_sets import (
+    FolderImages,
+    GeneratedImages,
+    RealImages,
+    SmallRealImages,
+    VarietyImages,
+    variety_count,
+)
+from stackgan.scoring.judge import Judge
+from stackgan.scoring.protocol_scores import minimum_images
+from stackgan.scoring.scored_set import Captions, ScoredSet, readable
 from stackgan.scoring.scores import Origin, Rules, Scoring
 
 logger = logging.getLogger(__name__)
@@ -35,52 +49,60 @@ class CheckpointToScore(NamedTuple):
     shown: str             # the path as the record names it
     step: int
     stage: int
-    facts: dict            # digests of the checkpoint and of its training
+    facts: Dict[str, Any]  # digests of the checkpoint and of its training
 
 
 class Digests(NamedTuple):
-    """Contents of what is read."""
+    """Digests of the inputs' contents."""
 
     prepared: str
-    embeddings: str        # None: not read
+    embeddings: Optional[str]     # None: not read
 
 
 def score_checkpoints(
-        checkpoints,       # [CheckpointToScore]
-        inputs,            # {name: folder}: prepared, embeddings, scorer; text-encoder if any
-        folder,            # to write to
-        earlier,           # folders of finished records
-        config,            # Config
-        digests,           # Digests
-):
-    """Scores generated images of each checkpoint. See `scores` for what is written."""
+        checkpoints: Sequence[CheckpointToScore],
+        inputs: Dict[str, str],       # prepared, embeddings, scorer, text-encoder if any
+        folder: str,                  # to write to
+        earlier: Sequence[str],       # folders of finished records
+        config: Config,
+        digests: Digests,
+) -> None:
+    """Scores generated images of each checkpoint. `scores` says what is written."""
     settings = config.score
     test = Split(open_dataset(inputs['prepared']), 'test')
     embeddings = ArrayFile(os.path.join(inputs['embeddings'], 'test.npy'))
     with ExitStack() as opened:
         scoring = _open(opened, inputs, folder, earlier, config, digests, test, embeddings)
         scoring.score(scoring.real, Origin())
+        if NETWORK in scoring.extractors:
+            scoring.score(SmallRealImages(test, digests.prepared, settings.seed), Origin())
         for each in checkpoints:
-            def open_sampler(path=each.path):
-                return Sampler(os.path.dirname(os.path.dirname(path)), path,
-                               config.sample.batch_size, config.platform)
             facts = dict(each.facts, prepared=digests.prepared, embeddings=digests.embeddings,
                          stage=each.stage)
-            images = GeneratedImages(open_sampler, test, embeddings, settings.images,
-                                     settings.seed, facts)
-            scoring.score(images, Origin(each.shown, each.step, each.stage))
+            for stage in range(1, each.stage + 1):
+                column = 'generated' if stage == each.stage else 'stage1'
+                for kind, count in ((GeneratedImages, settings.images),
+                                    (VarietyImages, variety_count(settings.images))):
+                    scoring.score(kind(partial(_open_sampler, each, stage, config), test,
+                                       embeddings, count, settings.seed, facts, column),
+                                  Origin(each.shown, each.step, stage))
         scoring.finish()
 
 
+def _open_sampler(checkpoint: CheckpointToScore, stage: int, config: Config) -> Sampler:
+    return Sampler(os.path.dirname(os.path.dirname(checkpoint.path)), checkpoint.path,
+                   config.sample.batch_size, config.platform, stage=stage)
+
+
 def score_folder(
-        image_folder,      # of images
-        inputs,            # {name: folder}: prepared, scorer
-        folder,            # to write to
-        earlier,           # folders of finished records
-        config,            # Config
-        digests,           # Digests
-):
-    """Scores the images in a folder. Raises InputError when they are too few to be scored."""
+        image_folder: str,       # of images
+        inputs: Dict[str, str],  # prepared, scorer
+        folder: str,             # to write to
+        earlier: Sequence[str],  # folders of finished records
+        config: Config,
+        digests: Digests,
+) -> None:
+    """Scores the images in a folder. Raises InputError if there are too few."""
     images = FolderImages(image_folder)
     _check_count(images, images.count, config.score.splits)
     test = Split(open_dataset(inputs['prepared']), 'test')
@@ -94,45 +116,65 @@ def score_folder(
         scoring.finish()
 
 
-def _open(opened, inputs, folder, earlier, config, digests, test, embeddings):
+def _open(opened: ExitStack, inputs: Dict[str, str], folder: str, earlier: Sequence[str],
+          config: Config, digests: Digests, test: Split,
+          embeddings: Optional[ArrayFile]) -> Scoring:
     """`Scoring` with every network that this configuration and run have."""
     settings, scorer = config.score, read_scorer(inputs['scorer'])
-    extractors, not_learned = [], None
+    extractors, refused = _open_networks(inputs, config, scorer)
+    captions = attributes = None
+    if embeddings is not None:
+        attributes = caption_attributes(test, open_dataset(inputs['prepared']).classes)
+        if attributes:
+            try:
+                extractors.append(AttributeJudge(open_dataset(inputs['prepared']),
+                                                 digests.prepared))
+            except StackganError as error:
+                refused[NETWORK] = str(error)
+        if 'text-encoder' in inputs:
+            extractors.append(open_match(inputs['text-encoder'], config.platform))
+            captions = Captions(embeddings,
+                                np.repeat(test.class_ids, np.diff(test.caption_starts)))
+    for each in extractors:
+        opened.enter_context(each)
+    rules = Rules(settings.splits, settings.seed, captions, digests.embeddings,
+                  scorer['accuracy'], attributes)
+    scoring = Scoring(folder, earlier, extractors, rules,
+                      RealImages(test, digests.prepared, settings.seed))
+    for network, reason in refused.items():
+        scoring.refuse_network(network, reason)
+    return scoring
+
+
+def _open_networks(inputs: Dict[str, str], config: Config,
+                   scorer: Dict[str, Any]) -> Tuple[List[Extractor], Dict[str, str]]:
+    """(those that need images alone, {network that may not score: why})."""
+    settings, extractors, refused = config.score, [], {}
     try:
         check_learned(scorer, config.scorer.minimum_accuracy)
         extractors.append(open_scorer(inputs['scorer'], config.platform))
     except StackganError as error:
-        not_learned = str(error)
+        refused['scorer'] = str(error)
     if 'stackgan-weights' in inputs:
         extractors.append(open_stackgan(inputs['stackgan-weights'], settings.stackgan_classes,
                                         config.platform))
     if 'imagenet-weights' in inputs:
         extractors.append(open_imagenet(inputs['imagenet-weights'], config.platform))
-    captions = None
-    if 'text-encoder' in inputs and embeddings is not None:
-        extractors.append(open_match(inputs['text-encoder'], config.platform))
-        captions = Captions(embeddings, np.repeat(test.class_ids, np.diff(test.caption_starts)))
-    for each in extractors:
-        opened.enter_context(each)
-    rules = Rules(settings.splits, settings.seed, captions, digests.embeddings,
-                  scorer['accuracy'])
-    scoring = Scoring(folder, earlier, extractors, rules,
-                      RealImages(test, digests.prepared, settings.seed))
-    if not_learned:
-        scoring.refuse_network('scorer', not_learned)
-    return scoring
+    if 'judge' in inputs:
+        extractors.append(Judge(inputs['judge'], settings, config.platform))
+    return extractors, refused
 
 
-def _check_count(images, count, splits):
+def _check_count(images: FolderImages, count: int, splits: int) -> None:
     if count < minimum_images(splits):
-        raise InputError('%s: %d images%s, but %d splits need at least %d; add images or '
-                         'lower score.splits'
-                         % (images.folder, count, ' that can be read' if
-                            count < images.count else '', splits, minimum_images(splits)))
+        readable_ones = ' that can be read' if count < images.count else ''
+        raise InputError(f'{images.folder}: {count} images{readable_ones}, but {splits} splits '
+                         f'need at least {minimum_images(splits)}; add images or lower '
+                         'score.splits')
 
 
-def _report_unreadable(images, scored, folder, splits):
-    """Writes and says which files cannot be read; refuses a set with too few others."""
+def _report_unreadable(images: FolderImages, scored: ScoredSet, folder: str, splits: int) -> None:
+    """Records and logs the files that cannot be read; refuses a set with too few others."""
     features = next(iter(scored.features.values()))
     good = np.concatenate([rows['elongation'] > 0 for rows in features.blocks()])
     faults = [images.fault(int(index)) for index in np.flatnonzero(~good)]
@@ -141,5 +183,5 @@ def _report_unreadable(images, scored, folder, splits):
     for name, reason in faults[:3]:
         logger.warning(f'{name} cannot be read: {reason}')
     if len(faults) > 3:
-        logger.warning('%d more cannot be read; all are in %s' % (len(faults) - 3, UNREADABLE))
+        logger.warning(f'{len(faults) - 3} more cannot be read; all are listed in {UNREADABLE}')
     _check_count(images, readable(features), splits)

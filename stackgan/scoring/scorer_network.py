@@ -1,32 +1,30 @@
 """The scorer: a small classifier of the Inception family (Szegedy et al., 2015 and 2016).
 
 Convolutions and a pooling, then blocks of four parallel branches with reductions between them,
-the mean over the image, a linear layer. For datasets that no fine-tuned Inception-v3 exists of.
+the mean over the image, a linear layer. For datasets without a fine-tuned Inception-v3.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
-from stackgan.networks.layers import check_shape, conv_norm, dense
+from stackgan.networks.layers import ForwardMode, check_shape, conv_norm, dense
 
 SCOPE = 'scorer'
 
 
 class ClassifierOutputs(NamedTuple):
-    """What a classifier sees in images."""
-
-    logits: Any             # [N, classes] float32
-    features: Any           # [N, D] float32: what the last layer reads
+    logits: Optional[tf.Tensor]     # [N, classes] float32; None for a network without classes
+    features: tf.Tensor             # [N, D] float32: the input of the last layer
 
 
 def scorer(
-        images,             # [N, S, S, 3] float32 in [-1, 1]
-        classes,
-        filters,            # width of the first convolution
-        blocks,             # number of blocks; between two of them the sides are halved
-        mode,               # layers.Pass
-):
+        images: tf.Tensor,  # [N, S, S, 3] float32 in [-1, 1]
+        classes: int,
+        filters: int,       # width of the first convolution
+        blocks: int,        # number of blocks; between two of them the sides are halved
+        mode: ForwardMode,
+) -> ClassifierOutputs:
     """`ClassifierOutputs`, with 8 * filters * blocks features."""
     check_shape(images, [None, None, None, 3], 'images')
     with tf.variable_scope(SCOPE, reuse=tf.AUTO_REUSE):
@@ -41,10 +39,10 @@ def scorer(
         return ClassifierOutputs(dense(features, classes, 'logits'), features)
 
 
-def _block(x, width, name, mode):
+def _block(x: tf.Tensor, width: int, name: str, mode: ForwardMode) -> tf.Tensor:
     """Four branches side by side: [N, H, W, 4 * width]."""
     with tf.variable_scope(name):
-        def conv(x, scope, kernel):
+        def conv(x: tf.Tensor, scope: str, kernel: int) -> tf.Tensor:
             return conv_norm(x, width, scope, mode, tf.nn.relu, kernel)
 
         double = conv(conv(conv(x, 'double1', 1), 'double2', 3), 'double3', 3)
@@ -53,7 +51,7 @@ def _block(x, width, name, mode):
                           conv(pooled, 'pooled', 1)], 3)
 
 
-def _reduction(x, name, mode):
+def _reduction(x: tf.Tensor, name: str, mode: ForwardMode) -> tf.Tensor:
     """A convolution and a pooling side by side: [N, H/2, W/2, 1.5 C]."""
     with tf.variable_scope(name):
         half = x.shape.as_list()[3] // 2
@@ -61,5 +59,5 @@ def _reduction(x, name, mode):
                           _max_pool(x)], 3)
 
 
-def _max_pool(x):
+def _max_pool(x: tf.Tensor) -> tf.Tensor:
     return tf.nn.max_pool(x, [1, 3, 3, 1], [1, 2, 2, 1], 'SAME')

@@ -1,31 +1,39 @@
-"""The record of scores: a line each, known again by its key.
+"""The record of scores: one line each, identified by its key.
 
-    scores.jsonl          one score a line
-    refused.json          [{protocol, set, reason}]: the scores there are not
-    features/             what the networks saw (see `features`)
+    scores.jsonl          one score per line
+    refused.json          [{protocol, set, reason}]: the scores that were refused
+    features/             what the networks compute for each set (see `features`)
     events/               the lines of checkpoints, for TensorBoard
 
-A line's `key` is a digest of all that changes its value. Lines whose `comparable` is the same
-differ by the checkpoint alone; those of earlier checkpoints stay in the record.
+A line's `key` is a digest of everything that affects its value. Lines with the same `comparable`
+differ in the checkpoint alone; those of earlier checkpoints stay in the record.
 """
 
 import logging
 import os
 import time
-from typing import Any, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from stackgan.files import digest_of, read_json_lines, write_json, write_json_lines
-from stackgan.scoring.features import extract, keep
-from stackgan.scoring.protocols import ScoredSet, protocols_of, try_score
+from stackgan.scoring.attributes import NETWORK, CaptionAttributes
+from stackgan.scoring.extractor import Extractor
+from stackgan.scoring.features import Features, extract, keep
+from stackgan.scoring.image_sets import ATTRIBUTES_ONLY, ImageSet, RealImages
+from stackgan.scoring.protocols import Network, Protocol, near_chance, protocols_of, try_score
+from stackgan.scoring.scored_set import Captions, ScoredSet
+from stackgan.scoring.table import table
 from stackgan.tensorflow_paths import plain_path
 
 logger = logging.getLogger(__name__)
 
 SCORES, REFUSED, FEATURES, EVENTS = 'scores.jsonl', 'refused.json', 'features', 'events'
+TAGS = {'generated': 'scores/', 'stage1': 'scores_of_stage1_images/',
+        'real': 'scores_of_real_images/'}       # of TensorBoard
 ELONGATED = 1.5            # composites that hold several images are longer than this
+Line = Dict[str, Any]      # of scores.jsonl
 
 
 class Origin(NamedTuple):
@@ -41,9 +49,10 @@ class Rules(NamedTuple):
 
     splits: int
     seed: int
-    captions: Any              # protocols.Captions, or None
-    captions_digest: Any       # of the embeddings, or None
-    scorer_accuracy: float     # on held-out real images
+    captions: Optional[Captions]
+    captions_digest: Optional[str]       # of the embeddings
+    scorer_accuracy: Optional[float]     # on held-out real images, in [0, 1]
+    attributes: Optional[CaptionAttributes] = None       # of painted birds
 
 
 class Scoring:
@@ -51,78 +60,106 @@ class Scoring:
 
     def __init__(
             self,
-            folder,            # to write to; may hold what an interrupted job left
-            earlier,           # folders of finished records whose features and lines are used
-            extractors,        # [Extractor]
-            rules,             # Rules
-            real,              # image_sets.RealImages
-    ):
+            folder: str,                # to write to; may hold what an interrupted job left
+            earlier: Sequence[str],     # folders of finished records, to reuse what is in them
+            extractors: Sequence[Extractor],
+            rules: Rules,
+            real: RealImages,
+    ) -> None:
         self.folder, self.earlier = folder, earlier
         self.extractors = {each.name: each for each in extractors}
         self.rules, self.real = rules, real
-        self.protocols = protocols_of([each.name for each in extractors], rules.splits, rules.seed,
-                                      rules.captions)
+        networks = [Network(each.name, each.classes > 0, each.dim > 0) for each in extractors]
+        self.protocols = protocols_of(networks, rules.splits, rules.seed, rules.captions,
+                                      rules.attributes)
         self.known = {line['key']: line for path in list(earlier) + [folder]
                       for line in _read_lines(os.path.join(path, SCORES))}
-        self.lines, self.refused, self.seen = [], [], {}
+        self.lines: List[Line] = []
+        self.refused: List[Dict[str, Any]] = []
+        self.seen: Dict[str, ScoredSet] = {}
+        self.near_chance: Set[Tuple[str, str]] = set()    # (protocol, real images)
 
     def score(
             self,
-            images,            # a set of image_sets
-            origin,            # Origin
-    ):
-        """Adds a line for each protocol; what is known already is not computed again."""
+            images: ImageSet,
+            origin: Origin,
+    ) -> None:
+        """Adds a line for each protocol; scores that are known are not computed again."""
         for protocol in self.protocols:
-            if protocol.network == 'match' and not hasattr(images, 'captions'):
+            if not _applies(protocol, images) or self._is_refused(protocol, images):
                 continue
             keys = self._keys(protocol, images)
-            if keys['key'] in self.known:
-                self.lines.append(self.known[keys['key']])
-            else:
-                self._compute(protocol, images, origin, keys)
+            line = self.known.get(keys['key']) or self._compute(protocol, images, origin, keys)
+            if line and not self._is_near_chance(protocol, images, line):
+                self.lines.append(line)
+                self._write()
         if not self._is_seen(images):
-            keep(images, list(self.extractors.values()), os.path.join(self.folder, FEATURES),
+            keep(images, self._extractors_for(images), os.path.join(self.folder, FEATURES),
                  self._earlier_features())
         self._write()
 
-    def _earlier_features(self):
+    def _extractors_for(self, images: ImageSet) -> List[Extractor]:
+        """Those whose features a protocol reads."""
+        names = {protocol.network for protocol in self.protocols if _applies(protocol, images)}
+        return [each for name, each in self.extractors.items() if name in names]
+
+    def _earlier_features(self) -> List[str]:
         return [os.path.join(path, FEATURES) for path in self.earlier]
 
-    def _compute(self, protocol, images, origin, keys):
+    def _is_refused(self, protocol: Protocol, images: ImageSet) -> bool:
+        """Whether the protocol cannot judge real images, such as these are to look like."""
+        return ((protocol.name, 'real') in self.near_chance
+                or images.column == 'stage1' and (protocol.name, 'real64') in self.near_chance)
+
+    def _is_near_chance(self, protocol: Protocol, images: ImageSet, line: Line) -> bool:
+        """Refuses, here and from now on, a protocol that cannot judge these real images."""
+        reason = (near_chance(protocol, line['value']) if images.column in ('real', 'real64')
+                  else None)
+        if reason:
+            self.near_chance.add((protocol.name, images.column))
+            self.refuse(protocol.name, 'stage1' if images.column == 'real64' else 'all', reason)
+        return bool(reason)
+
+    def _compute(self, protocol: Protocol, images: ImageSet, origin: Origin,
+                 keys: Dict[str, str]) -> Optional[Line]:
+        """A line; None for a score that is refused."""
         scored = self.see(images)
         real = scored if images is self.real else self.see(self.real)
         started = time.monotonic()
         score, reason = try_score(protocol, scored, real)
         if score is None:
-            return self._refuse(protocol.name, images.name, reason)
+            self.refuse(protocol.name, images.column, reason)
+            return None
         extractor = self.extractors[protocol.network]
         line = {
-            'protocol': protocol.name, 'set': images.name, 'value': score.value,
+            'protocol': protocol.name, 'set': images.column, 'value': score.value,
             'deviation': score.deviation, 'splits': list(score.parts),
             'seed': self.rules.seed, 'weights': extractor.facts['weights'],
             'precision': extractor.facts['precision'],
+            'preprocessing': extractor.facts.get('preprocessing'),
             'scorer_accuracy': (self.rules.scorer_accuracy if protocol.network == 'scorer'
                                 else None),
             'seconds': round(scored.seconds + time.monotonic() - started, 3)}
         line.update(origin._asdict(), **keys)
-        line.update(_count(scored.features[protocol.network]))
-        self.lines.append(line)
-        self._write()
+        line.update(_count(scored.features[protocol.network]), **score.more)
+        return line
 
-    def refuse_network(self, network, reason):
-        """Records that there are no scores of a network."""
-        for kind in (f'inception_score/{network}/full', 'fid/' + network):
-            self._refuse(kind, 'all', reason)
+    def refuse_network(self, network: str, reason: str) -> None:
+        """Records that a network gives no scores."""
+        for protocol in protocols_of([Network(network)], self.rules.splits, self.rules.seed, None,
+                                     self.rules.attributes):
+            self.refuse(protocol.name, 'all', reason)
 
-    def _refuse(self, protocol, name, reason):
+    def refuse(self, protocol: str, name: str, reason: Optional[str]) -> None:
+        """Records why there is no score of a set; 'all': of no set."""
         self.refused.append({'protocol': protocol, 'set': name, 'reason': reason})
         logger.info(f'refused: {protocol} of {name} images: {reason}')
 
-    def see(self, images):
-        """`ScoredSet`; each set is looked at once."""
+    def see(self, images: ImageSet) -> ScoredSet:
+        """`ScoredSet`; the features of a set are computed once."""
         if not self._is_seen(images):
             started = time.monotonic()
-            features = extract(images, list(self.extractors.values()),
+            features = extract(images, self._extractors_for(images),
                                os.path.join(self.folder, FEATURES), 'score ' + images.name,
                                self._earlier_features())
             self.seen[images.name] = ScoredSet(images, features, time.monotonic() - started)
@@ -130,22 +167,22 @@ class Scoring:
                 logger.warning(warning)
         return self.seen[images.name]
 
-    def _is_seen(self, images):
+    def _is_seen(self, images: ImageSet) -> bool:
         return images.name in self.seen and self.seen[images.name].images is images
 
-    def _keys(self, protocol, images):
+    def _keys(self, protocol: Protocol, images: ImageSet) -> Dict[str, str]:
         """{'key', 'comparable'} of a line."""
         facts = {'protocol': protocol.name, 'splits': self.rules.splits, 'seed': self.rules.seed,
                  'network': self.extractors[protocol.network].facts, 'pictures': images.facts}
-        if protocol.name.startswith('fid/'):
+        if protocol.is_distance:
             facts['real'] = self.real.facts
         if protocol.network == 'match':
             facts['captions'] = self.rules.captions_digest
         alike = dict(images.facts, checkpoint=None)
         return {'key': digest_of(facts), 'comparable': digest_of(dict(facts, pictures=alike))}
 
-    def _write(self):
-        """Writes the record: what is scored now, and comparable lines of other checkpoints."""
+    def _write(self) -> None:
+        """Writes the record: the lines of now, and comparable lines of other checkpoints."""
         alike = {line['comparable'] for line in self.lines}
         now = {line['key'] for line in self.lines}
         lines = self.lines + [line for line in self.known.values()
@@ -156,7 +193,7 @@ class Scoring:
         write_json_lines(os.path.join(self.folder, SCORES), lines)
         write_json(os.path.join(self.folder, REFUSED), self.refused)
 
-    def finish(self):
+    def finish(self) -> None:
         """Writes the events and prints the table."""
         write_events(os.path.join(self.folder, EVENTS),
                      _read_lines(os.path.join(self.folder, SCORES)))
@@ -164,22 +201,31 @@ class Scoring:
             logger.info(text)
 
 
+def _applies(protocol: Protocol, images: ImageSet) -> bool:
+    if images.column == 'real':
+        return True
+    if images.purpose == ATTRIBUTES_ONLY:
+        return protocol.network == NETWORK
+    return (protocol.purpose == images.purpose
+            and (images.has_captions or not protocol.needs_captions))
+
+
 def warnings_of(
-        features,          # Features, of any network
-        name,              # of the set
-):
-    """Texts on what is suspicious in a set."""
+        features: Features,  # of any network
+        name: str,           # of the set
+) -> Iterator[str]:
+    """Warnings about a set: duplicates, composites."""
     counts = _count(features)
     if counts['duplicates']:
-        yield ('%d of %d %s images are exact copies of others'
-               % (counts['duplicates'], counts['images'], name))
+        yield (f'{counts["duplicates"]} of {counts["images"]} {name} images are exact copies of '
+               'others')
     if counts['elongated']:
-        yield ('%d of %d %s images are at least %.1f times as long as wide or high: composites '
-               'of several images? They are scored as they are, squeezed into a square'
-               % (counts['elongated'], counts['images'], name, ELONGATED))
+        yield (f'the long side of {counts["elongated"]} of {counts["images"]} {name} images is at '
+               f'least {ELONGATED} times the short one: composites of several images? They are '
+               'scored as they are, squeezed into a square')
 
 
-def _count(features):
+def _count(features: Features) -> Dict[str, int]:
     """{'images', 'unreadable', 'duplicates', 'elongated'} of a set."""
     rows = [(part['digest'], part['elongation']) for part in features.blocks()]
     digests, elongation = [np.concatenate(column) for column in zip(*rows)]
@@ -189,41 +235,19 @@ def _count(features):
             'elongated': int((elongation >= ELONGATED).sum())}
 
 
-def table(
-        lines,             # of the sets scored now
-):
-    """Texts of a table: a row a protocol, a column a set."""
-    newest = {(line['protocol'], line['set']): line for line in lines}
-    names = sorted({name for _, name in newest}, key=['generated', 'folder', 'real'].index)
-    rows = [['protocol'] + names]
-    for protocol in sorted({protocol for protocol, _ in newest},
-                           key=[line['protocol'] for line in lines].index):
-        rows.append([protocol] + [_cell(newest.get((protocol, name))) for name in names])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-            for row in rows]
-
-
-def _cell(line):
-    if line is None:
-        return '-'
-    deviation = '' if line['deviation'] is None else ' +- {:.3g}'.format(line['deviation'])
-    return '%.4g%s (%d)' % (line['value'], deviation, line['images'])
-
-
 def write_events(
-        folder,            # gets a TensorBoard event file
-        lines,             # of scores.jsonl
-):
+        folder: str,            # gets a TensorBoard event file
+        lines: Sequence[Line],  # of scores.jsonl
+) -> None:
     """The scores of checkpoints by their step, with those of real images beside them."""
     real = {line['protocol']: line['value'] for line in lines if line['set'] == 'real'}
     steps = sorted({line['step'] for line in lines if line['step'] is not None})
-    with plain_path(folder) as plain, tf.Graph().as_default():      # or it thinks it is eager
+    with plain_path(folder) as plain, tf.Graph().as_default():      # FileWriter refuses eager mode
         writer = tf.summary.FileWriter(plain)
         for step in steps:
-            values = {'scores/' + line['protocol']: line['value'] for line in lines
+            values = {TAGS[line['set']] + line['protocol']: line['value'] for line in lines
                       if line['step'] == step}
-            values.update({'scores_of_real_images/' + name: value
+            values.update({TAGS['real'] + name: value
                            for name, value in real.items()})
             writer.add_summary(tf.Summary(value=[
                 tf.Summary.Value(tag=tag, simple_value=value)
@@ -231,7 +255,7 @@ def write_events(
         writer.close()
 
 
-def _read_lines(path):
+def _read_lines(path: str) -> List[Line]:
     try:
         return read_json_lines(path)
     except (OSError, ValueError):

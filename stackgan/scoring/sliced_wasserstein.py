@@ -1,9 +1,11 @@
 """Sliced Wasserstein distance between two sets of images (Karras et al., 2018, section 5).
 
 Patches of 7x7 pixels at each level of a Laplacian pyramid, normalised by channel, are projected
-on random directions, sorted and compared. It needs no trained network, so that training can tell
-good checkpoints from bad ones on any dataset. It is no measure to compare runs of other data.
+on random directions, sorted and compared. It needs no trained network, so training can use it
+to tell good checkpoints from bad ones on any dataset. It does not compare across datasets.
 """
+
+from typing import Iterator, Tuple
 
 import numpy as np
 
@@ -12,19 +14,21 @@ PATCHES_AN_IMAGE = 64
 DIRECTIONS = 256
 SMALLEST = 16              # side of the last level
 
+Places = Tuple[np.ndarray, np.ndarray, np.ndarray]     # (image, top, left), each [P] int
+
 
 def sliced_wasserstein(
-        generated,        # [N, S, S, 3] uint8; S a power of two, at least 16
-        real,             # [N, S, S, 3] uint8
-        seed=0,           # of patches and directions
-):
+        generated: np.ndarray,  # [N, S, S, 3] uint8; S a power of two, at least 16
+        real: np.ndarray,       # [N, S, S, 3] uint8
+        seed: int = 0,          # of patches and directions
+) -> float:
     """Mean distance over the levels, in units of 1e-3; 0 for equal sets.
 
     Differs from Karras et al.: both sets are normalised by the statistics of the real one, so
     that a set of the wrong colours or contrast is not made to look right.
     """
     if generated.shape != real.shape:
-        raise ValueError(f'sets of shapes {generated.shape} and {real.shape}; they must be alike')
+        raise ValueError(f'sets of shapes {generated.shape} and {real.shape}; they must be equal')
     random = np.random.RandomState(seed)
     distances = []
     for levels in zip(_pyramid(generated), _pyramid(real)):
@@ -39,7 +43,7 @@ def sliced_wasserstein(
     return float(1e3 * np.mean(distances))
 
 
-def _pyramid(images):
+def _pyramid(images: np.ndarray) -> Iterator[np.ndarray]:
     """Laplacian levels, largest first, the last one the small image itself."""
     level = images.astype(np.float32)
     while level.shape[1] > SMALLEST:
@@ -50,15 +54,15 @@ def _pyramid(images):
     yield level
 
 
-def _places(random, shape):
-    """(image, top, left) of each patch."""
+def _places(random: np.random.RandomState, shape: Tuple[int, ...]) -> Places:
+    """Random places of patches."""
     count, side = shape[:2]
     images = np.repeat(np.arange(count), PATCHES_AN_IMAGE)
     corners = random.randint(0, side - PATCH + 1, (2, len(images)))
     return images, corners[0], corners[1]
 
 
-def _patches(level, places):
+def _patches(level: np.ndarray, places: Places) -> np.ndarray:
     """[P, 7, 7, 3] float32."""
     images, tops, lefts = places
     steps = np.arange(PATCH)

@@ -1,9 +1,11 @@
-"""An image of any size as a network wants to see it. NumPy and Pillow only."""
+"""An image of any size, resized for a network. NumPy and Pillow only."""
+
+from typing import Tuple
 
 import numpy as np
 from PIL import Image
 
-from stackgan.data.prepared import HIGH
+from stackgan.data.prepared import HIGH, Split
 
 SEEN = 256                 # side of a real image's crop: that of Stage-II's images
 CENTRE = (HIGH - SEEN) // 2
@@ -11,9 +13,9 @@ BILINEAR = getattr(Image, 'Resampling', Image).BILINEAR
 
 
 def resized(
-        pixels,            # [H, W, 3] uint8
-        side,
-):
+        pixels: np.ndarray,  # [H, W, 3] uint8
+        side: int,
+) -> np.ndarray:
     """[side, side, 3] uint8: stretched, bilinear, averaging where it shrinks.
 
     As `scipy.misc.imresize(image, (299, 299), interp='bilinear')` in StackGAN-inception-model.
@@ -24,9 +26,9 @@ def resized(
 
 
 def resized_as_tf1(
-        pixels,            # [H, W, 3] uint8
-        side,
-):
+        pixels: np.ndarray,  # [H, W, 3] uint8
+        side: int,
+) -> np.ndarray:
     """[side, side, 3] float32 in [0, 255]: `tf.image.resize_bilinear` of TensorFlow 1.
 
     Neither half-pixel centres nor averaging, as the public Inception graph of 2015 does inside.
@@ -40,7 +42,7 @@ def resized_as_tf1(
     return rows[0] + (rows[1] - rows[0]) * down
 
 
-def _neighbours(length, side):
+def _neighbours(length: int, side: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(index before, index after, share of the one after), each [side]."""
     position = np.arange(side, dtype=np.float32) * np.float32(length / float(side))
     before = position.astype(int)
@@ -48,10 +50,10 @@ def _neighbours(length, side):
 
 
 def real_image(
-        split,             # data.prepared.Split
-        index,
-        top=CENTRE,        # of the part that is seen
-        left=CENTRE,
-):
+        split: Split,
+        index: int,
+        top: int = CENTRE,  # of the part that is seen
+        left: int = CENTRE,
+) -> np.ndarray:
     """[256, 256, 3] uint8: the middle of a stored image, or another part of it."""
     return split.image(index, HIGH, top, SEEN)[:, left:left + SEEN]

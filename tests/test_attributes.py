@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stackgan.data.painted import VALUES, are_species, asked_by, true_of
 from stackgan.data.painted.captions import captions_of
+from stackgan.data.painted.drawing import paint
 from stackgan.data.painted.scene import scene_of
 from stackgan.data.painted.species import all_species
+from stackgan.errors import StackganError
 from stackgan.scoring import attributes
+from stackgan.scoring.attribute_judge import AttributeJudge
 from stackgan.scoring.attributes import (
     ATTRIBUTES,
     OUTPUTS,
@@ -94,3 +98,62 @@ def test_with_shuffled_captions_chance_is_left():
 def test_shuffling_leaves_no_caption_in_its_place():
     found = attributes.others(np.arange(50), np.random.RandomState(1))
     assert sorted(found) == list(range(50)) and (found != np.arange(50)).all()
+
+
+# The judge.
+
+NAMES = [species.name for species in all_species()]
+
+
+class Painted:
+    """A split of painted birds, as data.prepared.Split, cropped to the bird."""
+
+    def __init__(self, split, numbers):
+        scenes = [scene_of(5, number, 128) for number in numbers]
+        self.scenes = [scene for scene in scenes if scene.species.split == split]
+        self.images = [self.crop(scene) for scene in self.scenes]
+
+    def crop(self, scene):
+        painting = paint(scene)
+        x, y, width, height = painting.box
+        half = int(0.75 * max(width, height))
+        left, top = max(x + width // 2 - half, 0), max(y + height // 2 - half, 0)
+        crop = painting.picture.crop((left, top, min(left + 2 * half, scene.picture[0]),
+                                      min(top + 2 * half, scene.picture[1])))
+        return np.asarray(crop.resize((304, 304), Image.BICUBIC))
+
+    def __len__(self):
+        return len(self.scenes)
+
+    def image(self, index, side, top, lines):
+        return self.images[index][top:top + lines]
+
+    def items(self):
+        return [{'class_id': scene.species.number - 1, 'captions': captions_of(scene)}
+                for scene in self.scenes]
+
+    def truth(self):
+        return np.array([[VALUES[name].index(truth_of(scene)[name]) for name in ATTRIBUTES]
+                         for scene in self.scenes])
+
+
+def test_the_judge_reads_species_it_has_never_seen():
+    """From far fewer images than a dataset has, so less well."""
+    judge = AttributeJudge(Painted('train', range(192)), NAMES, 'content')
+    test = Painted('test', range(192, 480))
+    shares = {}
+    for name, side in (('whole', 256), ('as small as Stage-I', 64)):
+        views = [Image.fromarray(image[24:280, 24:280]).resize((side, side), Image.BILINEAR)
+                 for image in test.images]
+        logits, none = judge.run([judge.prepare(np.asarray(view)) for view in views])
+        assert none.shape == (len(test), 0) and (logits.sum(1) == len(ATTRIBUTES)).all()
+        right = (read_by_judge(logits) == test.truth()).mean(0)
+        shares[name] = dict(zip(ATTRIBUTES, right))
+    for found in shares.values():
+        assert min(found['body'], found['wings'], found['scene']) > 0.9, shares
+        assert found['crown'] > 0.75 and found['beak'] > 0.6, shares
+
+
+def test_a_dataset_too_small_to_learn_from():
+    with pytest.raises(StackganError, match='no training image with [a-z]+ [a-z]+; paint more'):
+        AttributeJudge(Painted('train', range(3)), NAMES, 'content')

@@ -13,7 +13,7 @@ from typing import Any, Callable, List, Sequence, Tuple
 import numpy as np
 
 from stackgan.data.painted import PALETTE, VALUES, true_of
-from stackgan.data.prepared import HIGH, Dataset, Split
+from stackgan.data.prepared import HIGH, Split
 from stackgan.errors import StackganError
 from stackgan.files import digest_of
 from stackgan.progress import Progress
@@ -31,7 +31,8 @@ HEAD = 14.0                # pixels: size of a head
 PATCH, LEFT, ABOVE = 40, 4, 12     # side of the patch at the bill, and where the head is in it
 CELLS, BINS = 8, 4         # of the patch, and of each channel
 RIDGE_AT_THE_BILL = 0.015
-COPIES = 2                 # of each training image
+LEARNS_FROM = 2000         # training images, at most
+COPIES = 2                 # of each
 
 
 class AttributeJudge(Extractor):
@@ -41,12 +42,12 @@ class AttributeJudge(Extractor):
 
     def __init__(
             self,
-            dataset: Dataset,            # of painted birds
+            split: Split,                # the training part of painted birds
+            classes: Sequence[str],      # their class names
             content: str,                # digest of the prepared dataset
     ) -> None:
         """Raises StackganError where training images lack a value."""
-        self.split = Split(dataset, 'train')
-        self.labels = _labels(self.split, dataset.classes)
+        self.split, self.labels = split, _labels(split, classes)
         for column, attribute in enumerate(ATTRIBUTES):
             missing = set(range(len(VALUES[attribute]))) - set(self.labels[:, column].tolist())
             if missing:
@@ -89,12 +90,14 @@ def _labels(split: Split, classes: Sequence[str]) -> np.ndarray:
 def _learned(split: Split, labels: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """The weights of both readers."""
     random = np.random.RandomState(len(labels))
+    chosen = np.unique(np.linspace(0, len(labels) - 1, LEARNS_FROM).astype(int))
+    labels = labels[chosen]
     targets = np.concatenate([np.eye(len(VALUES[name]))[labels[:, column]]
                               for column, name in enumerate(ATTRIBUTES)], axis=1)
     crowns, wings = [labels[:, ATTRIBUTES.index(name)] for name in ('crown', 'wings')]
     images, patches = [], []
     with Progress('score: judge of attributes', len(labels), 'images') as progress:
-        for index, (crown, wing) in enumerate(zip(crowns, wings)):
+        for index, crown, wing in zip(chosen.tolist(), crowns, wings):
             for copy in range(COPIES):
                 image = _copy(split, index, random, is_plain=copy == 0)
                 images.append(_halved(image[np.newaxis])[0])

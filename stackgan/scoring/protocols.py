@@ -46,7 +46,7 @@ class Protocol(NamedTuple):
     score: ScoreOf
     purpose: str = IMAGES          # of the sets that it scores
     needs_captions: bool = False   # of those sets
-    is_distance: bool = False      # the real images are part of the score
+    needs_real: bool = False       # the real images are part of the score
     minimum_real: float = 0.0      # real images that score less show that the network cannot judge
     chance: Optional[float] = None
 
@@ -82,6 +82,7 @@ def protocols_of(
 def _of_attribute(name: str, attributes: of_captions.CaptionAttributes, seed: int) -> Protocol:
     score = scores.attribute_accuracy_of(name, attributes, MIN_REAL_ATTRIBUTE, seed)
     return Protocol('attribute_accuracy/' + name, of_captions.NETWORK, score, needs_captions=True,
+                    needs_real=name == of_captions.ALL,
                     minimum_real=0.0 if name == of_captions.ALL else MIN_REAL_ATTRIBUTE,
                     chance=attributes.chance(name))
 
@@ -96,13 +97,13 @@ def _of_classes(network: str, splits: int, seed: int) -> List[Protocol]:
 
 def _of_features(network: str, seed: int) -> List[Protocol]:
     return [
-        Protocol('fid/' + network, network, scores.frechet_of(network, seed), is_distance=True),
-        Protocol('kid/' + network, network, scores.kernel_of(network, seed), is_distance=True),
+        Protocol('fid/' + network, network, scores.frechet_of(network, seed), needs_real=True),
+        Protocol('kid/' + network, network, scores.kernel_of(network, seed), needs_real=True),
         Protocol('precision/' + network, network, scores.precision_of(network, seed),
-                 is_distance=True),
-        Protocol('recall/' + network, network, scores.recall_of(network, seed), is_distance=True),
+                 needs_real=True),
+        Protocol('recall/' + network, network, scores.recall_of(network, seed), needs_real=True),
         Protocol('variety/' + network, network, scores.variety_of(network), VARIETY,
-                 is_distance=True)]
+                 needs_real=True)]
 
 
 def near_chance(

@@ -124,10 +124,11 @@ def _open(opened: ExitStack, inputs: Dict[str, str], folder: str, earlier: Seque
     extractors, refused = _open_networks(inputs, config, scorer)
     captions = attributes = None
     if embeddings is not None:
-        attributes = caption_attributes(test, open_dataset(inputs['prepared']).classes)
+        dataset = open_dataset(inputs['prepared'])
+        attributes = caption_attributes(test, dataset.classes)
         if attributes:
             try:
-                extractors.append(AttributeJudge(open_dataset(inputs['prepared']),
+                extractors.append(AttributeJudge(Split(dataset, 'train'), dataset.classes,
                                                  digests.prepared))
             except StackganError as error:
                 refused[NETWORK] = str(error)

@@ -174,7 +174,7 @@ class Scoring:
         """{'key', 'comparable'} of a line."""
         facts = {'protocol': protocol.name, 'splits': self.rules.splits, 'seed': self.rules.seed,
                  'network': self.extractors[protocol.network].facts, 'pictures': images.facts}
-        if protocol.is_distance:
+        if protocol.needs_real:
             facts['real'] = self.real.facts
         if protocol.network == 'match':
             facts['captions'] = self.rules.captions_digest

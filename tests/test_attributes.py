@@ -10,7 +10,7 @@ from stackgan.data.painted.drawing import paint
 from stackgan.data.painted.scene import scene_of
 from stackgan.data.painted.species import all_species
 from stackgan.errors import StackganError
-from stackgan.scoring import attributes
+from stackgan.scoring import attribute_judge, attributes
 from stackgan.scoring.attribute_judge import AttributeJudge
 from stackgan.scoring.attributes import (
     ATTRIBUTES,
@@ -137,8 +137,9 @@ class Painted:
                          for scene in self.scenes])
 
 
-def test_the_judge_reads_species_it_has_never_seen():
-    """From far fewer images than a dataset has, so less well."""
+def test_the_judge_reads_species_it_has_never_seen(monkeypatch):
+    """From far fewer images than a dataset has and coarser at the bill, so less well."""
+    monkeypatch.setattr(attribute_judge, 'CELLS', 5)
     judge = AttributeJudge(Painted('train', range(192)), NAMES, 'content')
     test = Painted('test', range(192, 480))
     shares = {}
@@ -151,7 +152,7 @@ def test_the_judge_reads_species_it_has_never_seen():
         shares[name] = dict(zip(ATTRIBUTES, right))
     for found in shares.values():
         assert min(found['body'], found['wings'], found['scene']) > 0.9, shares
-        assert found['crown'] > 0.75 and found['beak'] > 0.6, shares
+        assert found['crown'] > 0.75 and found['beak'] > 0.7, shares
 
 
 def test_a_dataset_too_small_to_learn_from():

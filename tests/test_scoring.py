@@ -316,6 +316,8 @@ def test_r_precision_of_perfect_and_of_unrelated_images(tmp_path):
 def test_a_score_that_says_nothing_of_real_images_is_refused():
     protocol = protocols_of([MATCH], 10, 0, Captions(None, None))[0]
     assert near_chance(protocol, 0.97) is None
+    of_distance = protocols_of([Network('scorer')], 10, 0, None)[2]
+    assert of_distance.name == 'kid/scorer' and near_chance(of_distance, -0.1) is None
     assert near_chance(protocol, 0.2) == (
         'real test images score only 0.2 (chance 0.01); a score on which they do not reach 0.3 '
         'says nothing about generated ones')

@@ -47,7 +47,8 @@ class Protocol(NamedTuple):
     purpose: str = IMAGES          # of the sets that it scores
     needs_captions: bool = False   # of those sets
     needs_real: bool = False       # the real images are part of the score
-    minimum_real: float = 0.0      # real images that score less show that the network cannot judge
+    minimum_real: Optional[float] = None
+    # Real images that score less show that the network cannot judge. None: any score will do.
     chance: Optional[float] = None
 
 
@@ -83,13 +84,13 @@ def _of_attribute(name: str, attributes: of_captions.CaptionAttributes, seed: in
     score = scores.attribute_accuracy_of(name, attributes, MIN_REAL_ATTRIBUTE, seed)
     return Protocol('attribute_accuracy/' + name, of_captions.NETWORK, score, needs_captions=True,
                     needs_real=name == of_captions.ALL,
-                    minimum_real=0.0 if name == of_captions.ALL else MIN_REAL_ATTRIBUTE,
+                    minimum_real=None if name == of_captions.ALL else MIN_REAL_ATTRIBUTE,
                     chance=attributes.chance(name))
 
 
 def _of_classes(network: str, splits: int, seed: int) -> List[Protocol]:
     kinds = ('full', 'public') if network == 'stackgan' else ('full',)
-    minimum = MIN_REAL_INCEPTION_SCORE if network.startswith('judge-') else 0.0
+    minimum = MIN_REAL_INCEPTION_SCORE if network.startswith('judge-') else None
     return [Protocol(f'inception_score/{network}/{kind}', network,
                      scores.inception_score_of(network, kind, splits, seed),
                      minimum_real=minimum, chance=1.0) for kind in kinds]
@@ -111,7 +112,7 @@ def near_chance(
         real: float,             # value of the real test images
 ) -> Optional[str]:
     """Why a protocol says nothing, given what it says of real images; None: it does."""
-    if real >= protocol.minimum_real:
+    if protocol.minimum_real is None or real >= protocol.minimum_real:
         return None
     chance = '' if protocol.chance is None else f' (chance {protocol.chance:.3g})'
     return (f'real test images score only {real:.3g}{chance}; a score on which they do not reach '

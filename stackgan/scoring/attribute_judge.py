@@ -8,7 +8,7 @@ Both steps also learn from shifted, mirrored, blurred, darker and brighter copie
 generated images are not as sharp as real ones.
 """
 
-from typing import Any, Callable, List, Sequence, Tuple
+from typing import Callable, List, Sequence, Tuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from stackgan.files import digest_of
 from stackgan.progress import Progress
 from stackgan.scoring.attributes import ATTRIBUTES, NETWORK, OUTPUTS, SLICES
 from stackgan.scoring.colour import BATCH, RIDGE, blurred, colour_counts
-from stackgan.scoring.colour_counts import as_features, ridge_weights, soft_counts
+from stackgan.scoring.colour_counts import as_features, ridge, soft_counts
 from stackgan.scoring.extractor import Extractor
 from stackgan.scoring.views import SEEN, real_image, resized
 
@@ -105,20 +105,14 @@ def _learned(split: Split, labels: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
             progress.advance()
     targets = targets.repeat(COPIES, axis=0)
     of_patches = np.concatenate([targets[:, SLICES['crown']], targets[:, SLICES['beak']]], axis=1)
-    return (_reader(colour_counts, images, targets, RIDGE),
-            _reader(_features_of_patches, patches, of_patches, RIDGE_AT_THE_BILL))
+    return (ridge(_features(colour_counts, images), targets, RIDGE),
+            ridge(_features(_features_of_patches, patches), of_patches, RIDGE_AT_THE_BILL))
 
 
-def _reader(features_of: Callable[[np.ndarray], np.ndarray], images: List[np.ndarray],
-            targets: np.ndarray, strength: float) -> np.ndarray:
-    """[features, K]: the weights that read the targets [n, K] from the features of images."""
-    squares: Any = 0.0
-    products: Any = 0.0
-    for start in range(0, len(images), BATCH):
-        features = features_of(np.stack(images[start:start + BATCH]))
-        squares = squares + features.T @ features
-        products = products + features.T @ targets[start:start + BATCH]
-    return ridge_weights(squares, products, len(images), strength)
+def _features(features_of: Callable[[np.ndarray], np.ndarray],
+              images: List[np.ndarray]) -> np.ndarray:
+    return np.concatenate([features_of(np.stack(images[start:start + BATCH]))
+                           for start in range(0, len(images), BATCH)])
 
 
 def _features_of_patches(

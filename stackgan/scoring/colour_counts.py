@@ -46,3 +46,17 @@ def ridge_weights(
     penalty = np.full(len(squares), strength * np.trace(squares[:-1, :-1]) / (len(squares) - 1))
     penalty[-1] = 1e-6 * rows
     return np.linalg.solve(squares + np.diag(penalty), products)
+
+
+def ridge(
+        features: np.ndarray,    # [n, D + 1], the last one constant
+        targets: np.ndarray,     # [n, K]
+        strength: float,
+) -> np.ndarray:
+    """As `ridge_weights`; by the kernel of the rows where they are fewer than the features."""
+    rows, width = features.shape
+    if rows >= width:
+        return ridge_weights(features.T @ features, features.T @ targets, rows, strength)
+    kernel = features @ features.T
+    penalty = strength * (np.trace(kernel) - rows) / (width - 1)      # the constant is penalised
+    return features.T @ np.linalg.solve(kernel + penalty * np.eye(rows), targets)

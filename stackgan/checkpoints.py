@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import shutil
+from typing import Any, Callable, Dict
 
 import tensorflow.compat.v1 as tf
 
@@ -86,13 +87,22 @@ class Checkpoints:
             facts,             # dict for checkpoint.json
     ):
         """Writes one and removes what need not be kept. Returns its path."""
+        return self.write(step, facts, lambda prefix: saver.save(
+            session, prefix, write_meta_graph=False, write_state=False))
+
+    def write(
+            self,
+            step: int,                             # training steps done
+            facts: Dict[str, Any],                 # for checkpoint.json
+            write_model: Callable[[str], Any],     # gets the prefix of the paths to write
+    ) -> str:
+        """As `save`, with the variables from anywhere."""
         name = '%08d' % step
         building, path = os.path.join(self.folder, '.' + name), os.path.join(self.folder, name)
         shutil.rmtree(building, ignore_errors=True)
         os.makedirs(building)
         with plain_path(building) as plain:
-            saver.save(session, os.path.join(plain, 'model'), write_meta_graph=False,
-                       write_state=False)
+            write_model(os.path.join(plain, 'model'))
         write_json(os.path.join(building, FACTS), dict(facts, step=step))
         self._remove(path)
         os.rename(building, path)

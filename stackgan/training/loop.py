@@ -13,6 +13,7 @@ from stackgan.integrity import settle
 from stackgan.progress import Progress
 from stackgan.training.recorder import Recorder
 from stackgan.training.trainable import Trainable
+from stackgan.training.writer import Writer
 
 
 def run(
@@ -26,9 +27,16 @@ def run(
     Raises Interrupted after saving when a stop was requested, StackganError when a loss or a
     variable is NaN or infinite, InputError for a checkpoint that does not fit.
     """
+    with Writer() as writer:
+        recorder = Recorder(trainable, folder, session, stop, writer)
+        _run_steps(trainable, recorder, session, stop, recorder.start())
+        return recorder.finish()
+
+
+def _run_steps(trainable: Trainable, recorder: Recorder, session: Any, stop: Any,
+               first: int) -> None:
+    """Makes the steps that are left: `first` were made before."""
     plan = trainable.plan
-    recorder = Recorder(trainable, folder, session, stop)
-    first = recorder.start()
     with stop.deferred(), closing(trainable.feeds(first)) as feeds, Progress(
             plan.label, plan.steps * plan.batch_size, plan.unit,
             first * plan.batch_size) as progress:
@@ -46,12 +54,14 @@ def run(
                 recorder.log(step, plan.batch_size * clock.rate())
             if plan.sample_every_steps and (is_last or step % plan.sample_every_steps == 0):
                 recorder.sample(step)
-            if is_last or stop.requested or step % plan.checkpoint_every_steps == 0:
+            stops = stop.requested       # looked at once: a request may come between two lines
+            if is_last or stops or step % plan.checkpoint_every_steps == 0:
                 recorder.save(step)
-            if stop.requested and not is_last:
+            if is_last or stops:
+                recorder.wait()
+            if stops and not is_last:
                 raise Interrupted(f'a signal at step {step} of {plan.steps}')
             clock.start()
-    return recorder.finish()
 
 
 def _make_step(trainable: Trainable, session: Any, feed: Dict[Any, Any]) -> Dict[str, float]:

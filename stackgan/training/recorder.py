@@ -3,7 +3,8 @@
 import logging
 import math
 import os
-from typing import Any, Dict
+from functools import partial
+from typing import Any, Callable, Dict, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -12,13 +13,18 @@ from stackgan.checkpoints import Checkpoints
 from stackgan.errors import InputError, StackganError
 from stackgan.integrity import settle
 from stackgan.training.records import Records, sample_path
+from stackgan.training.snapshot import Snapshot, Snapshots
 from stackgan.training.trainable import Trainable
+from stackgan.training.writer import Writer
 
 logger = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Writes the records of one training and resumes it from its checkpoints."""
+    """Has a thread write the records of one training, and resumes it from its checkpoints.
+
+    The thread writes in the order of the steps: when a checkpoint is there, so is all before it.
+    """
 
     def __init__(
             self,
@@ -26,13 +32,13 @@ class Recorder:
             folder: str,           # of the training
             session: Any,          # tf.Session on the default graph, which gets a saver
             stop: Any,             # `requested`, as jobs.engine.signals.Stop
+            writer: Writer,
     ) -> None:
         self.trainable, self.plan = trainable, trainable.plan
-        self.folder, self.session, self.stop = folder, session, stop
+        self.folder, self.session, self.stop, self.writer = folder, session, stop, writer
         self.variables = tf.global_variables()
         self.saver = tf.train.Saver(self.variables, max_to_keep=None)
-        self.are_finite = tf.reduce_all([tf.reduce_all(tf.is_finite(v)) for v in self.variables
-                                         if v.dtype.base_dtype.is_floating])
+        self.snapshots = Snapshots(self.variables)
         self.store = Checkpoints(os.path.join(folder, 'checkpoints'), self.plan.keep_checkpoints)
 
     def start(self) -> int:
@@ -78,33 +84,55 @@ class Recorder:
                 raise self._diverged(f'{name} is {value}', step)
 
     def _diverged(self, what: str, step: int) -> StackganError:
+        self.writer.wait()               # for the last good checkpoint
         return StackganError(f'{what} at step {step}, the training has diverged; the last good '
                              f'checkpoint is {self.store.last() or "none"}. {self.plan.advice}')
 
     def log(self, step: int, rate: float) -> None:
         """Appends the losses since the last time; `rate`: units a second."""
-        self.records.stats(step, self.trainable.summary(step, rate))
+        self.writer.submit(partial(self.records.stats, step, self.trainable.summary(step, rate)))
 
     def sample(self, step: int) -> None:
-        """Writes a grid of samples."""
+        """Generates a grid of samples, which the thread writes."""
         path = sample_path(self.folder, step)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        self.trainable.sample(self.session)(path)
+        self.writer.submit(partial(self.trainable.sample(self.session), path))
 
     def save(self, step: int) -> None:
-        """Writes a checkpoint. Raises StackganError where a variable is NaN or infinite."""
-        if not self.session.run(self.are_finite):
+        """Copies what a checkpoint holds, which the thread writes.
+
+        Waits until the one before it is written: memory holds one copy of the variables.
+        Raises StackganError where a variable is NaN or infinite.
+        """
+        self.writer.wait()
+        snapshot = self.snapshots.take(self.session)
+        if not snapshot.are_finite:
             raise self._diverged('a variable is NaN or infinite', step)
-        compute_distance, facts = self.trainable.distance(self.session), self.trainable.facts()
+        compute_distance = self.trainable.distance(self.session)
+        self.writer.submit(partial(self._write_checkpoint, step, snapshot, compute_distance,
+                                   self.trainable.facts()))
+
+    def _write_checkpoint(
+            self,
+            step: int,
+            snapshot: Snapshot,
+            compute_distance: Optional[Callable[[], float]],
+            facts: Dict[str, Any],
+    ) -> None:
         if compute_distance is not None:
             facts['distance'] = compute_distance()
         settle(self.stop)                # nothing is kept of what was learned from damaged files
         if compute_distance is not None:
             self.records.stats(step, {'sliced_wasserstein': facts['distance']})
-        self.store.save(self.session, self.saver, step, facts)
+        self.store.write(step, facts, partial(self.snapshots.write, snapshot))
+
+    def wait(self) -> None:
+        """Waits until all is written."""
+        self.writer.wait()
 
     def finish(self) -> str:
         """Closes the records and returns the path of the last checkpoint."""
+        self.writer.wait()
         self.records.close()
         self.store.clean()
         last, best = self.store.last(), self.store.best()

@@ -8,7 +8,7 @@ build=${BUILD:-/build} venv=${VENV:-/opt/venv}
 
 # On Ascend bases `python3` may be an older one of the distribution.
 python=${PYTHON:-$(command -v python3.7 || true)}
-for candidate in /usr/local/python3.7.5/bin/python3.7 /usr/local/bin/python3 /usr/bin/python3; do
+for candidate in /usr/local/python3.7*/bin/python3.7 /usr/local/bin/python3 /usr/bin/python3; do
     if [ -z "$python" ] && [ -x "$candidate" ]; then python=$candidate; fi
 done
 if [ -z "$python" ]; then

@@ -1,4 +1,4 @@
-"""The exported graphs as .om files for an Ascend 310, by ATC."""
+"""The exported graphs as .om files for an Ascend chip, by ATC."""
 
 import os
 
@@ -16,8 +16,11 @@ def _inputs(config, volume):
 def _settings(config):
     switches = config.export.fusion_switch_file
     there = switches and os.path.isfile(switches)
-    return {'export': {'soc_version': config.export.soc_version,
-                       'fusion_switch_file': digest_of_file(switches) if there else switches}}
+    found = {'soc_version': config.export.soc_version,
+             'fusion_switch_file': digest_of_file(switches) if there else switches}
+    if config.export.atc_options:           # so that models from before the key stay up to date
+        found['atc_options'] = config.export.atc_options
+    return {'export': found}
 
 
 def _preview(config, volume):
@@ -40,7 +43,7 @@ def _run(work):
 
 JOB = Job(
     name='convert-om',
-    summary='convert the exported graphs for an Ascend 310 with ATC',
+    summary='convert the exported graphs for an Ascend chip with ATC',
     output=lambda config: run_folder(config, 'om'),
     inputs=_inputs,
     settings=_settings,

@@ -1,9 +1,9 @@
-"""The converted models against the frozen graphs, by msame; or all it takes to do so elsewhere."""
+"""The converted models against the frozen graphs, by ais_bench or msame, here or elsewhere."""
 
 import os
-import shutil
 
 from stackgan.errors import InputError
+from stackgan.export.om_tools import find_tool
 from stackgan.files import digest_of, user_path
 
 from .engine.contract import Input, Job, listing, read_manifest
@@ -14,12 +14,11 @@ LOOPS, MAX_LOOPS, MAX_DEVICES = 10, 100, 255
 
 def _add_options(parser):
     parser.add_argument('--loops', type=int, default=LOOPS, metavar='N',
-                        help='runs of each model, of which msame tells the mean (default: %d)'
-                             % LOOPS)
+                        help=f'runs of each model, whose mean time is reported (default: {LOOPS})')
     parser.add_argument('--device', type=int, default=0, metavar='N',
                         help='number of the NPU (default: 0)')
     parser.add_argument('--msame', type=user_path, metavar='FILE',
-                        help='the program (default: msame on PATH)')
+                        help='use this msame (default: ais_bench, or else msame on PATH)')
     parser.add_argument('--results', type=user_path, metavar='DIR',
                         help='compare the results/ that run-on-ascend.sh made elsewhere')
 
@@ -44,23 +43,24 @@ def _inputs(config, volume):
 
 
 def _job(loops=LOOPS, device=0, msame=None, results=None):
-    """The job for these options; it is done again where msame or results have come up."""
+    """The job for these options; it is done again when a tool or results have come up."""
     def settings(config):
         return {'loops': loops, 'results': results and digest_of(listing(results)),
-                'msame': bool(not results and (msame or shutil.which('msame')))}
+                'msame': bool(not results and (msame or find_tool(None)))}
 
     def run(work):
-        from stackgan.export.msame import find_msame, verify
-        program = None if results else find_msame(msame)
+        from stackgan.export.om_check import verify
+        tool = None if results else find_tool(msame)
         om = work.inputs.get('om')
-        if program and om is None:
-            raise InputError('verify-om: {} is not there yet; run convert-om first'.format(run_folder(work.config, 'om')))
+        if tool and om is None:
+            raise InputError(f'verify-om: {run_folder(work.config, "om")} is not there yet; run '
+                             'convert-om first')
         verify(work.inputs['export'], om, work.folder, work.config.export,
-               work.config.platform, program, results, loops, device)
+               work.config.platform, tool, results, loops, device)
 
     return Job(
         name='verify-om',
-        summary='compare the converted models with the frozen graphs, by msame',
+        summary='compare the converted models with the frozen graphs, by ais_bench or msame',
         output=lambda config: run_folder(config, 'om-check'),
         inputs=_inputs,
         settings=settings,

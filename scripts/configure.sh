@@ -5,15 +5,38 @@
 # PLATFORM: cpu      TensorFlow 1.15 on Python 3.7 (the default)
 #           cpu-tf2  TensorFlow 2.15 on Python 3.11; twice as fast where the CPU has bfloat16
 #           gpu      the same on an NVIDIA GPU, with the NVIDIA container toolkit
-#           ascend   TensorFlow 1.15 of the Ascend image for this processor
+#           ascend [--cann VERSION [--chip CHIP]]
+#                    TensorFlow 1.15 of the ascend-tensorflow image (CANN 20.2) for this processor;
+#                    with --cann 8.5 on a base of that version of CANN (scripts/cann-image.sh) for
+#                    CHIP: 910, 910b, a3 or 310p (default: the one that npu-smi names, else 910b)
 # Where no registry gives the CPU base, it is made by scripts/base-image.sh (needs root).
 # STACKGAN_BASE names another base; STACKGAN_REGISTRY ("host/path/") comes before Ascend's.
 # A base whose digest docker/bases.lock has is taken by that digest, and no other.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/bases.sh
+. scripts/ascend.sh
 
-platform=${1:-cpu}
+platform=${1:-cpu} cann= chip=
+if [ "$platform" = ascend ]; then
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --cann) cann=${2:-} ;;
+            --chip) chip=${2:-} ;;
+            *) echo "error: '$1': must be --cann VERSION or --chip CHIP" >&2; exit 2 ;;
+        esac
+        shift $(($# < 2 ? 1 : 2))
+    done
+    if [[ -n $cann && ! $cann =~ ^[0-9]+\.[0-9]+(\.[0-9A-Za-z]+)*$ ]]; then
+        echo "error: --cann '$cann': must be a version, such as 8.5 or 8.5.0" >&2; exit 2
+    fi
+    if [[ $cann =~ ^[0-9]+\.[0-9]+$ ]]; then cann=$cann.0; fi      # as the images spell it
+    if [ -z "$chip" ]; then chip=$(chip_here); fi
+    case $chip in 910|910b|a3|310p) ;; *)
+        echo "error: --chip '$chip': must be 910, 910b, a3 or 310p" >&2; exit 2 ;;
+    esac
+fi
 case $platform in
     --update-bases) python= ;;
     cpu) python=3.7 ;;
@@ -37,6 +60,9 @@ fi
 
 if [ -n "${STACKGAN_BASE:-}" ]; then
     base=$STACKGAN_BASE
+elif [ -n "$cann" ]; then
+    base=stackgan-cann:$cann-$chip
+    is_here "$base" || scripts/cann-image.sh "$cann" "$chip"
 elif [ "$platform" = ascend ]; then
     case $(uname -m) in aarch64|arm64) processor=arm ;; *) processor=x86 ;; esac
     base=${STACKGAN_REGISTRY:-}ascend-tensorflow-$processor:20.2.0
@@ -70,10 +96,12 @@ case $platform in
         fi ;;
     *) files=compose.yaml ;;
 esac
+if [ "$platform" = ascend ]; then ascend_gid; fi
 
 new=$(mktemp .env.XXXXXX)
 trap 'rm -f "$new"' EXIT
 names='COMPOSE_FILE|STACKGAN_PLATFORM|STACKGAN_BASE|STACKGAN_BASE_DIGEST|STACKGAN_UID|STACKGAN_GID|STACKGAN_CA_BUNDLE'
+if [ -n "${NODES_GID:-}" ]; then names="$names|ASCEND_GID"; fi
 if [ -f .env ]; then grep -Ev "^($names)=" .env > "$new" || true; fi
 cat >> "$new" <<VARIABLES
 COMPOSE_FILE=$files
@@ -83,6 +111,7 @@ STACKGAN_BASE_DIGEST=$DIGEST
 STACKGAN_UID=$user
 STACKGAN_GID=$group
 VARIABLES
+if [ -n "${NODES_GID:-}" ]; then echo "ASCEND_GID=$NODES_GID" >> "$new"; fi
 if [ -n "$certificates" ]; then echo "STACKGAN_CA_BUNDLE='$certificates'" >> "$new"; fi
 chmod 644 "$new"
 mv "$new" .env

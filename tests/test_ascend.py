@@ -14,28 +14,35 @@ from stackgan.checkpoints import Checkpoints, variables_of
 from stackgan.config.schema import Platform
 from stackgan.errors import ConfigError, InputError, MissingRequirement, StackganError
 from stackgan.export.check import OPERATIONS
-from stackgan.platforms import ascend, session
+from stackgan.export.onnx_shapes import RULES
+from stackgan.graph_files import OF_GENERATORS
+from stackgan.platforms import ascend, ascend_loss_scale, ascend_options, session
 from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.graph import build_step
 from stackgan.training.stages import train_stage
 
 VARIABLES = ('ASCEND_DEVICE_ID', 'DEVICE_ID', 'RANK_SIZE', 'RANK_TABLE_FILE', 'JOB_ID',
-             'ASCEND_OPP_PATH', 'FAKE_NPU')
+             'ASCEND_OPP_PATH', 'FAKE_NPU', 'FAKE_NPU_OVERFLOW')
+PLACES = {'20.2': 'opp/framework/built-in', '9': 'cann/opp/built-in/framework'}
+both_releases = pytest.mark.parametrize('npu', ['20.2', '9'], indirect=True)
 
 
 @pytest.fixture
-def npu(tmp_path, monkeypatch):
-    """A machine with an NPU: driver, OPP package, and the fake npu_bridge. Gives the module."""
+def npu(request, tmp_path, monkeypatch):
+    """A machine with an NPU: driver, OPP package, and the fake npu_bridge of a release."""
+    release = getattr(request, 'param', '20.2')
     for name in VARIABLES:
         monkeypatch.setenv(name, '')                 # so that what the code sets is undone
         monkeypatch.delenv(name)
+    monkeypatch.setenv('FAKE_NPU_RELEASE', release)
     root = tmp_path / 'Ascend'
     (root / 'driver').mkdir(parents=True)
-    operations = root / 'opp' / 'framework' / 'built-in' / 'tensorflow'
+    operations = root / PLACES[release] / 'tensorflow'
     operations.mkdir(parents=True)
     (operations / 'npu_supported_ops.json').write_text('{"Conv2D": {"isGray": false}}')
     monkeypatch.setattr(ascend, 'ROOT', str(root))
-    monkeypatch.setattr(ascend, '_first_options', {})
+    monkeypatch.setattr(ascend_options, '_first_options', {})
+    monkeypatch.setattr(tf.Session, '__init__', tf.Session.__init__)       # undone as well
     monkeypatch.syspath_prepend(os.path.join(ROOT, 'tests', 'fakes', 'npu'))
     forget_adapter()
     yield root
@@ -54,8 +61,12 @@ def platform(**values):
 
 # What must be there.
 
+@both_releases
 def test_a_machine_with_everything(npu):
     resolved = session.resolve(platform(loss_scale=8.0))
+    with tf.Session():                     # which npu_init of CANN 9 would have replaced
+        pass
+    assert 'npu_bridge.npu_init' not in sys.modules
     assert (resolved.device, resolved.float16, resolved.loss_scale) == ('npu', True, 8.0)
     assert {name: os.environ[name] for name in ascend.ONE_CARD} == ascend.ONE_CARD
     assert not session.resolve(platform(mixed_precision='off')).float16
@@ -71,7 +82,7 @@ def test_a_chosen_card_is_left(npu, monkeypatch):
 
 
 def break_machine(what, root, monkeypatch):
-    operations = root.joinpath('opp', *ascend.OPERATIONS)
+    operations = next(root.rglob('npu_supported_ops.json'))
     if what == 'no driver':
         (root / 'driver').rmdir()
     elif what == 'no list':
@@ -88,15 +99,16 @@ def break_machine(what, root, monkeypatch):
         monkeypatch.setenv('FAKE_NPU', what)
 
 
+@both_releases
 @pytest.mark.parametrize('what, text', [
-    ('no driver', 'no Ascend driver at .*Ascend/driver; in a container mount it'),
+    ('no driver', 'no Ascend driver at .*Ascend/driver; in a container, mount it'),
     ('no list', r'npu_supported_ops.json cannot be used \(.*No such file'),
     ('cut list', r'npu_supported_ops.json cannot be used'),
     ('empty list', r'it lists no operation.*everything on the CPU'),
     ('other opp', r'/nowhere/opp/framework/built-in/tensorflow/npu_supported_ops.json'),
     ('no bridge', r"npu_bridge cannot be imported \(No module named 'npu_bridge'"),
     ('no library', r'could not load its library _tf_adapter.so'),
-    ('no hccl', r"npu_init fails \(No module named 'hccl'\)")])
+    ('no hccl', r"cannot be imported \(No module named 'hccl'\)")])
 def test_what_is_missing_is_named(npu, monkeypatch, what, text):
     break_machine(what, npu, monkeypatch)
     with pytest.raises(MissingRequirement, match=text):
@@ -116,14 +128,17 @@ def test_an_environment_that_would_abort_is_named(npu, monkeypatch, name, value,
 # Options of a session.
 
 @pytest.mark.parametrize('training, float16, mode, precision', [
-    (True, True, 1, 'allow_mix_precision'), (True, False, 1, 'allow_fp32_to_fp16'),
+    (True, True, 1, 'allow_mix_precision'), (True, False, 1, None),
     (False, True, 0, 'allow_mix_precision'), (False, False, 0, 'allow_fp32_to_fp16')])
 def test_options_are_those_of_cann_20_2(npu, training, float16, mode, precision):
-    from npu_bridge import npu_init
-    config = ascend.session_config(training, float16)
-    assert npu_init.check_config(config) == {
+    from npu_bridge import checks
+    config = ascend_options.session_config(training, float16)
+    expected = {
         'use_off_line': True, 'graph_run_mode': mode, 'precision_mode': precision,
         'enable_data_pre_proc': False, 'iterations_per_loop': 1, 'mix_compile_mode': False}
+    if precision is None:
+        del expected['precision_mode']                       # the adapter's default for the chip
+    assert checks.check_config(config) == expected
     assert config.graph_options.rewrite_options.memory_optimization == 1      # NO_MEM_OPT
     assert config.allow_soft_placement
 
@@ -134,6 +149,61 @@ def test_a_process_has_one_kind_of_session(npu):
     session.session_config(resolved)
     with pytest.raises(StackganError, match='train and generate in separate processes'):
         session.session_config(resolved, training=False)
+
+
+def npu_smi(folder, monkeypatch, chip):
+    """Puts a program on PATH that answers `npu-smi info -m` as the driver's does."""
+    (folder / 'bin').mkdir()
+    program = folder / 'bin' / 'npu-smi'
+    program.write_text('#!/bin/sh\n[ "$*" = "info -m" ] && printf "%s\\n" "NPU ID  Chip ID  '
+                       'Chip Logic ID  Chip Name" "0       0        0              Ascend '
+                       + chip + '" "0       1        -              Mcu"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv('PATH', str(folder / 'bin') + os.pathsep + os.environ['PATH'])
+
+
+@pytest.mark.parametrize('chip, inference, words', [
+    ('910A', 'allow_fp32_to_fp16', 'convolutions in float16'),
+    ('910B3', 'must_keep_origin_dtype', 'float32 on 910B3'),
+    ('910_9391', 'must_keep_origin_dtype', 'float32 on 910_9391'),
+    ('310P3', 'allow_fp32_to_fp16', 'convolutions in float16')])
+def test_float32_is_what_the_chip_has(npu, tmp_path, monkeypatch, chip, inference, words):
+    npu_smi(tmp_path, monkeypatch, chip)
+    assert ascend_options.session_options(False, False)['precision_mode'] == inference
+    resolved = session.resolve(platform(mixed_precision='off'))
+    assert words in resolved.npu_precision and chip in resolved.npu_precision
+    assert 'precision_mode' not in ascend_options.session_options(True, False)
+
+
+@both_releases
+def test_options_are_handed_through(npu, monkeypatch):
+    given = {'fusion_switch_file': '/data/switch.cfg', 'modify_mixlist': '/data/list.json'}
+    with logged() as said:
+        resolved = session.resolve(platform(npu_options=given))
+    is_old = os.environ['FAKE_NPU_RELEASE'] == '20.2'
+    assert [line for line in said if 'npu_options: modify_mixlist is not among' in line] == \
+        ([line for line in said if 'CANN 20.2' in line] if is_old else [])
+    assert any('modify_mixlist' in line for line in said) == is_old
+    config = session.session_config(resolved)
+    values = config.graph_options.rewrite_options.custom_optimizers[0].parameter_map
+    assert {name: values[name].s.decode() for name in given} == given
+
+
+def test_compiled_kernels_are_kept_where_the_environment_says(npu, monkeypatch):
+    """CANN 20.2 knows no ASCEND_CACHE_PATH."""
+    from npu_bridge import checks
+    monkeypatch.setenv('ASCEND_CACHE_PATH', '/data/cache/ascend')
+    values = checks.check_config(ascend_options.session_config(True, True))
+    assert values['op_compiler_cache_dir'] == '/data/cache/ascend'
+
+
+@pytest.mark.parametrize('given, text', [
+    ({'graph_run_mode': 0}, 'graph_run_mode is set by the training'),
+    ({'op_debug_level': '1'}, "op_debug_level is '1'; must be of type int"),
+    ({'enable_dump': 1}, 'enable_dump is 1; must be of type bool')])
+def test_options_that_would_abort_are_named(npu, given, text):
+    with pytest.raises(InputError, match=text):
+        session.resolve(platform(npu_options=given))
 
 
 def test_the_text_encoder_stays_on_the_host():
@@ -164,7 +234,8 @@ def data(tmp_path_factory):
 
 def train(stage, data, folder, settings, *more):
     os.makedirs(str(folder))
-    path = train_stage(stage, tiny_config(*(STEPS + settings)), data[0], data[1], str(folder), NeverStop(), *more)
+    path = train_stage(stage, tiny_config(*(STEPS + settings)), data[0], data[1], str(folder),
+                       NeverStop(), *more)
     reader = tf.train.load_checkpoint(path + '/model')
     return {name: reader.get_tensor(name) for name in variables_of(path)}
 
@@ -194,10 +265,11 @@ def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path,
     monkeypatch.setattr(session.tf, 'Session', recording)
     more = [on_cpu[0]] if stage == 2 else []
     ours = train(stage, data, tmp_path / 'npu', NPU + ['platform.loss_scale=' + scale], *more)
-    from npu_bridge import npu_init
-    assert npu_init.check_config(opened[-1])['graph_run_mode'] == 1
-    assert len(npu_init.wrapped) == 2                        # discriminator and generator
-    assert {each.manager.__class__.__name__ for each in npu_init.wrapped} == {
+    from npu_bridge import checks
+    from npu_bridge.estimator.npu.npu_loss_scale_optimizer import wrapped
+    assert checks.check_config(opened[-1])['graph_run_mode'] == 1
+    assert len(wrapped) == 2                                 # discriminator and generator
+    assert {each.manager.__class__.__name__ for each in wrapped} == {
         'FixedLossScaleManager' if scale == '1024' else 'ExponentialUpdateLossScaleManager'}
     theirs = on_cpu[stage]
     assert set(ours) == set(theirs)                          # no variable of the scale
@@ -219,22 +291,64 @@ def goes_on_on_the_cpu(data, folder):
     assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000003')
 
 
-def test_a_step_that_overflows_is_skipped_and_the_scale_shrinks(npu):
-    from npu_bridge import npu_init
-    with tf.Graph().as_default(), tf.Session() as one:
-        weight = tf.get_variable('w', [], use_resource=True, initializer=tf.ones_initializer())
-        factor = tf.placeholder(tf.float32, [])
-        optimizer = ascend.with_loss_scale(tf.train.AdamOptimizer(0.5), None)
-        step = optimizer.apply_gradients(optimizer.compute_gradients(weight * factor, [weight]))
-        assert {v.op.name for v in tf.global_variables()} == {
-            'w', 'w/Adam', 'w/Adam_1', 'beta1_power', 'beta2_power'}
+def two_networks(loss_scale):
+    """(placeholders of two factors, step): a discriminator, then a generator, one weight each."""
+    factors, updates = [], []
+    for name in ('discriminator', 'generator'):
+        with tf.variable_scope('optimizer/' + name):
+            factors.append(tf.placeholder(tf.float32, []))
+            weight = tf.get_variable(name, [], use_resource=True,
+                                     initializer=tf.ones_initializer())
+            with tf.control_dependencies(updates):           # as in training.graph
+                loss = weight.read_value() * factors[-1]
+            optimizer = ascend_loss_scale.with_loss_scale(tf.train.AdamOptimizer(0.5), loss_scale)
+            pairs = optimizer.compute_gradients(loss, [weight])
+            updates = [optimizer.apply_gradients(pairs)]
+    return factors, updates[0]
+
+
+@both_releases
+def test_a_step_that_overflows_is_skipped_told_and_the_scale_shrinks(npu):
+    with tf.Graph().as_default() as graph, tf.Session() as one:
+        factors, step = two_networks(None)
+        assert {v.op.name.split('/')[-1] for v in tf.global_variables()} == {
+            'discriminator', 'generator', 'Adam', 'Adam_1', 'beta1_power', 'beta2_power'}
         one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        values = []
-        for value in (1e38, 1e38, 1.0):                      # times 2 ** 32: too large
-            one.run(step, {factor: value})
-            values.append(one.run([weight, npu_init.wrapped[-1].manager.scale]))
-    assert values[0] == [1.0, 2.0 ** 32] and values[1] == [1.0, 2.0 ** 31]
-    assert abs(values[2][0] - 0.5) < 1e-6                    # Adam's first step: the rate's length
+        weights = [v for v in tf.global_variables()
+                   if v.op.name.split('/')[2:] in (['discriminator'], ['generator'])]
+        overflows, seen = ascend_loss_scale.Overflows(graph), []
+        for values in ((1e38, 1.0), (1e38, 1.0), (1.0, 1e38), (1.0, 1.0)):   # times 2 ** 32
+            one.run(step, dict(zip(factors, values)))
+            seen.append((one.run(weights), overflows.summary(one)))
+    assert [kept for kept, _ in seen[:2]] == [[1.0, 1.0]] * 2     # neither network stepped
+    assert abs(seen[2][0][0] - 0.5) < 1e-6 and seen[2][0][1] == 1.0     # Adam's first step
+    assert abs(seen[3][0][1] - 0.5) < 1e-6
+    assert [told['skipped_steps/discriminator'] for _, told in seen] == [1.0, 1.0, 0.0, 0.0]
+    assert [told['skipped_steps/generator'] for _, told in seen] == [1.0, 1.0, 1.0, 0.0]
+    assert [told['loss_scale/discriminator'] for _, told in seen] == [2.0 ** 32] + [2.0 ** 31] * 3
+
+
+@pytest.mark.parametrize('loss_scale, text', [
+    (None, 'at a loss scale of 1, so nothing is learned; train in float32'),
+    (8.0, 'at a loss scale of 8, so nothing is learned; lower platform.loss_scale')])
+def test_a_training_that_only_skips_stops(npu, monkeypatch, loss_scale, text):
+    monkeypatch.setenv('FAKE_NPU_OVERFLOW', 'always')
+    with tf.Graph().as_default() as graph, tf.Session() as one, logged() as said:
+        factors, step = two_networks(loss_scale)
+        one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+        overflows = ascend_loss_scale.Overflows(graph)
+        with pytest.raises(StackganError, match=text) as caught:
+            for _ in range(20):
+                for _ in range(10):
+                    one.run(step, dict.fromkeys(factors, 1.0))
+                overflows.summary(one)
+    assert 'discriminator: overflow in each of the last 100 steps' in str(caught.value)
+    assert 'discriminator: 10 of 10 steps overflowed and were skipped' in said[0]
+
+
+def test_other_platforms_have_no_loss_scale_to_tell():
+    with tf.Graph().as_default() as graph, tf.Session() as one:
+        assert ascend_loss_scale.Overflows(graph).summary(one) == {}
 
 
 # What the NPU would have to compute.
@@ -251,14 +365,34 @@ def test_every_operation_of_a_step_is_known(stage):
         needed = tf.graph_util.extract_sub_graph(graph.as_graph_def(), fetched).node
         with open(OPERATIONS) as stream:
             known = json.load(stream)
-        unknown = {node.op for node in needed} - set(known['converts']) - set(known['trains'])
-        assert not unknown
+        operations = {node.op for node in needed}
+        assert not operations - set(known['converts']) - set(known['trains'])
+        assert not operations - listed('tensorflow')
         assert not [node.op for node in needed if 'Random' in node.op or 'Normal' in node.op
                     and 'BatchNorm' not in node.op]
         for node in needed:
             for i, tensor in enumerate(graph.get_operation_by_name(node.name).outputs):
                 if tensor.dtype.base_dtype.name != 'resource' and (node.op, i) not in NOT_FIXED:
                     assert tensor.shape.is_fully_defined(), (node.op, i, node.name)
+
+
+def listed(name):
+    """The operations of a public list (tests/ascend_operations)."""
+    with open(os.path.join(ROOT, 'tests', 'ascend_operations', name + '.txt')) as stream:
+        return {word for line in stream if not line.startswith('#') for word in line.split()}
+
+
+def test_every_operation_of_exported_files_is_on_the_public_lists():
+    """No other operation can be in them: exported files are opened by these very lists."""
+    assert not OF_GENERATORS - listed('tensorflow')
+    assert not set(RULES) - listed('onnx')
+
+
+def test_what_counts_as_known_is_on_the_list_it_names():
+    with open(OPERATIONS) as stream:
+        known = json.load(stream)
+    for name, source in dict(known['converts'], **known['trains']).items():
+        assert source.startswith('LIST; ') and name in listed('tensorflow')
 
 
 # Axes to sum over, constant for constant shapes; memory of CUDA's, which the adapter leaves out.

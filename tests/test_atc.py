@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from export_toy import finished_stage, install_fake, run
+from logged import logged
 from toy import ROOT, tiny_config
 
 from jobs import convert_om, verify_om
@@ -17,7 +18,9 @@ from jobs import export as export_job
 from jobs.engine import chain
 from jobs.engine.command_line import main
 from jobs.engine.contract import read_manifest, state_of
+from stackgan.errors import InputError
 from stackgan.export.atc import arguments, candidates, environment_for, explain, find_atc
+from stackgan.export.atc_options import check_options
 
 SETTINGS = ('export.batch_sizes=[1, 2]', 'export.onnx=false')
 
@@ -220,6 +223,47 @@ def test_a_toolkit_that_is_not_set_up_gets_its_environment(tmp_path):
     assert environment_for('/usr/bin/atc', {'PATH': '/bin'}) == {'PATH': '/bin'}
 
 
+def test_a_toolkit_of_today_gets_its_environment(tmp_path):
+    """bin/, lib64/ and opp/ side by side, since CANN 5.1."""
+    install = str(tmp_path / 'cann-8.5.0')
+    os.makedirs(install + '/opp')
+    found = environment_for(install + '/bin/atc', {'PATH': '/bin'})
+    assert found == {
+        'PATH': f'{install}/tools/ccec_compiler/bin:{install}/bin:/bin',
+        'PYTHONPATH': install + '/python/site-packages', 'LD_LIBRARY_PATH': install + '/lib64',
+        'ASCEND_OPP_PATH': install + '/opp', 'ASCEND_HOME_PATH': install}
+
+
+def test_options_are_handed_to_atc():
+    entry = {'inputs': [{'name': 'z', 'shape': [1, 2]}], 'outputs': [{'name': 'images'}]}
+
+    def words(options):
+        settings = tiny_config(f'export.atc_options={options}').export
+        with logged() as said:
+            check_options(settings.atc_options)
+        return arguments(entry, 'm.pb', 'm', settings), said
+
+    found, said = words('{precision_mode: allow_mix_precision, log: debug}')
+    assert found[-2:] == ['--precision_mode=allow_mix_precision', '--log=debug']
+    assert '--log=error' not in found and not said
+    found, said = words('{deterministic: 1, keep_tpye: x, enable_single_stream: true}')
+    assert found[-3:] == ['--deterministic=1', '--keep_tpye=x', '--enable_single_stream=true']
+    assert ['CANN 9, which' in line or 'keep_tpye is not among' in line for line in said] == \
+        [True, True]
+    with pytest.raises(InputError, match='atc_options: model is set by the conversion'):
+        words('{model: other.pb}')
+
+
+@pytest.mark.parametrize('line, text', [
+    ('[ERROR] GE(7,atc): EZ3003: No supported Ops kernel', 'EZ3003, no engine of this chip'),
+    ('EZ9999: Inner Error!', 'EZ9999, an operation failed inside CANN'),
+    ('E10001: Value [1]', 'E10001, a value')])
+def test_codes_of_every_release_are_explained(tmp_path, line, text):
+    log = tmp_path / 'log'
+    log.write_text('ATC start\n' + line + '\nthe end\n')
+    assert explain(str(log)).startswith(text)
+
+
 def test_a_log_without_a_code(tmp_path):
     log = tmp_path / 'log'
     log.write_text('start\n\nSegmentation fault\n')
@@ -260,7 +304,7 @@ def test_verification(tools, capsys):
 
 
 @pytest.mark.parametrize('failure, text', [
-    ('missing', 'holds 1 outputs of msame, expected 2'),
+    ('missing', 'holds 1 outputs, expected 2'),
     ('short', r'output 0 has 49148 bytes, expected 49152 ([1, 64, 64, 3] float32)'),
     ('far', 'farther from the frozen graph than float16 explains; see '),
     ('crash', 'msame ended with exit code 1 and left 0 outputs, expected 2; its log is ')])
@@ -271,10 +315,53 @@ def test_failures_of_msame_are_named(tools, capsys, monkeypatch, failure, text):
     assert text in capsys.readouterr().err
 
 
+@pytest.fixture
+def ais_bench(monkeypatch):
+    """Puts the fake of ais_bench on the path of this Python and of those it starts."""
+    folder = os.path.join(ROOT, 'tests', 'fakes', 'ais')
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv('PYTHONPATH', folder)
+
+
+def test_ais_bench_is_taken_before_msame(tools, ais_bench, capsys):
+    assert convert(tools) == 0 and verify(tools) == 0
+    verdict = read(folder_of(tools, 'om-check'), 'verify.json')
+    assert verdict['npu'] == {'chip': None, 'npu_smi': []}          # no npu-smi here
+    for facts in verdict['models'].values():
+        assert (facts['tool'], facts['milliseconds_a_run']) == ('ais_bench', 2.5)
+        assert facts['passed'] and len(facts['outputs']) == 2
+    assert '2.50 ms per run' in capsys.readouterr().out
+
+
+def test_a_failure_of_ais_bench_is_named(tools, ais_bench, capsys, monkeypatch):
+    assert convert(tools) == 0
+    monkeypatch.setenv('FAKE_AIS_BENCH', 'crash')
+    assert verify(tools) == 1
+    assert 'ais_bench ended with exit code 1 and left 0 outputs' in capsys.readouterr().err
+
+
+def test_results_by_the_names_of_ais_bench_are_read_with_the_chip(volume, tmp_path):
+    """What the host of the NPU says of itself is in the record of the results it made."""
+    results = tmp_path / 'results'
+    assert verify(volume) == 0
+    folder = folder_of(volume, 'om-check')
+    for name in ('stackgan-stage2-b1', 'stackgan-stage2-b2'):
+        time = results / name / '2023_01_03-06_35_53'
+        time.mkdir(parents=True)
+        for number in (0, 1):
+            shutil.copy(os.path.join(folder, 'expected', name, f'{number}.bin'),
+                        str(time / f'embedding_{number}.bin'))
+    (results / 'npu-smi.txt').write_text('| 0     910B3 | OK |\n')
+    assert verify(volume, results=str(results)) == 0
+    verdict = read(folder, 'verify.json')
+    assert verdict['npu']['npu_smi'] == ['| 0     910B3 | OK |']
+    assert all(facts['passed'] for facts in verdict['models'].values())
+
+
 def test_without_msame_all_is_prepared_for_elsewhere(volume, tmp_path, capsys, monkeypatch):
     """No ATC and no msame here; the script does both where they are, and its results count."""
     assert verify(volume) == 0
-    assert 'prepared, not run: no msame here' in capsys.readouterr().out
+    assert 'prepared, not run: neither ais_bench nor msame here' in capsys.readouterr().out
     folder = folder_of(volume, 'om-check')
     assert read(folder, 'verify.json')['models'] == {}
     elsewhere = str(tmp_path / 'elsewhere')

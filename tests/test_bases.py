@@ -1,7 +1,6 @@
 """scripts/configure.sh and docker/bases.lock, with a Docker client that has two lists of images."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -50,13 +49,16 @@ class Site:
         self.folder = folder
         for name in ('scripts', 'docker', 'bin'):
             (folder / name).mkdir()
-        for name in ('scripts/configure.sh', 'scripts/bases.sh', 'docker/bases.lock'):
+        for name in ('scripts/configure.sh', 'scripts/bases.sh', 'scripts/ascend.sh',
+                     'docker/bases.lock'):
             shutil.copy(os.path.join(ROOT, name), str(folder / name))
         (folder / 'scripts' / 'base-image.sh').write_text(
             f'#!/bin/sh\necho "stackgan-base:$1 {OWN} -" >> bin/here\n')
+        (folder / 'scripts' / 'cann-image.sh').write_text(
+            f'#!/bin/sh\necho "stackgan-cann:$1-$2 {OWN} -" >> bin/here\n')
         (folder / 'bin' / 'docker').write_text(CLIENT)
-        for path in (folder / 'bin' / 'docker', folder / 'scripts' / 'base-image.sh'):
-            path.chmod(0o755)
+        for name in ('bin/docker', 'scripts/base-image.sh', 'scripts/cann-image.sh'):
+            (folder / name).chmod(0o755)
         self.have(), self.offer()
 
     def have(self, *lines):
@@ -65,20 +67,24 @@ class Site:
     def offer(self, *lines):
         (self.folder / 'bin' / 'registry').write_text(''.join(line + '\n' for line in lines))
 
-    def call(self, *arguments):
+    def call(self, *arguments, **environment):
         """(exit code, what it says)."""
         needs.program('bash')
         path = '{}:{}'.format(self.folder / 'bin', os.environ['PATH'])
         done = subprocess.run(['bash', str(self.folder / 'scripts' / 'configure.sh')]
-                              + list(arguments), env={'PATH': path}, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, universal_newlines=True)
+                              + list(arguments), env=dict({'PATH': path}, **environment),
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              universal_newlines=True)
         return done.returncode, done.stdout
+
+    def variables(self):
+        """.env as a dict."""
+        return dict(line.split('=', 1) for line in (self.folder / '.env').read_text().splitlines())
 
     def base(self):
         """(STACKGAN_BASE, STACKGAN_BASE_DIGEST) of .env."""
-        text = (self.folder / '.env').read_text()
-        return tuple(re.search(f'^{name}=(.*)$', text, re.M).group(1)
-                     for name in ('STACKGAN_BASE', 'STACKGAN_BASE_DIGEST'))
+        found = self.variables()
+        return found['STACKGAN_BASE'], found['STACKGAN_BASE_DIGEST']
 
     def locked(self):
         lines = (self.folder / 'docker' / 'bases.lock').read_text().splitlines()
@@ -149,3 +155,44 @@ def test_what_cannot_be_asked_for_stays_locked(site):
     code, said = site.call('--update-bases')
     assert code == 0 and 'mine/base:1: cannot be pulled; ' + SECOND in said
     assert site.locked() == {NAME: FIRST, 'mine/base:1': SECOND}
+
+
+@pytest.mark.parametrize('chip, words, base', [
+    ('910B3', ('--cann', '8.5'), 'stackgan-cann:8.5.0-910b'),
+    ('310P3', ('--cann', '8.5.1'), 'stackgan-cann:8.5.1-310p'),
+    (None, ('--cann', '9.0.0', '--chip', 'a3'), 'stackgan-cann:9.0.0-a3')])
+def test_a_base_of_the_cann_and_chip_asked_for_is_made(site, chip, words, base):
+    if chip:
+        program = site.folder / 'bin' / 'npu-smi'
+        program.write_text(f'#!/bin/sh\necho "0  0  0  Ascend {chip}"\n')
+        program.chmod(0o755)
+    code, said = site.call('ascend', *words)
+    assert code == 0, said
+    assert site.base() == (base, OWN) and site.variables()['STACKGAN_PLATFORM'] == 'ascend'
+    assert site.variables()['COMPOSE_FILE'] == 'compose.yaml:compose.ascend.yaml'
+
+
+@pytest.mark.parametrize('words, text', [
+    (('--cann', 'latest'), "--cann 'latest': must be a version"),
+    (('--cann', '8.5', '--chip', '910c'), "--chip '910c': must be 910, 910b, a3 or 310p"),
+    (('--cnan', '8.5'), "'--cnan': must be --cann VERSION or --chip CHIP")])
+def test_other_words_are_refused(site, words, text):
+    code, said = site.call('ascend', *words)
+    assert code == 2 and text in said and not (site.folder / '.env').exists()
+
+
+@pytest.mark.parametrize('mode, warned', [(0o660, False), (0o600, True)])
+def test_the_group_of_the_device_nodes_is_written(site, mode, warned):
+    node = site.folder / 'davinci_manager'
+    node.write_text('')
+    node.chmod(mode)
+    site.have(f'stackgan-cann:8.5.0-910b {OWN} -')
+    code, said = site.call('ascend', '--cann', '8.5', ASCEND_NODES=str(site.folder))
+    assert code == 0 and ('may not read and write' in said) == warned
+    assert site.variables()['ASCEND_GID'] == str(node.stat().st_gid)
+
+
+def test_without_nodes_it_is_said(site):
+    site.have(f'stackgan-cann:8.5.0-910b {OWN} -')
+    said = site.call('ascend', '--cann', '8.5', ASCEND_NODES=str(site.folder))[1]
+    assert 'no {} on this machine'.format(site.folder / 'davinci_manager') in said

@@ -178,6 +178,9 @@ def test_the_ascend_runtime_overlay_names_the_physical_card():
     assert service['runtime'] == 'ascend'
     assert service['environment']['ASCEND_VISIBLE_DEVICES'] == '5'
     assert service['environment']['ASCEND_DEVICE_ID'] == '0' and 'devices' not in service
+    assert service['ipc'] == 'host' and service['group_add'] == ['1000']
+    assert {'/usr/slog', '/var/log/npu'} < {volume['target'] for volume in service['volumes']}
+    assert any('size=4g' in entry and 'exec' in entry for entry in service['tmpfs'])
 
 
 @needs.compose

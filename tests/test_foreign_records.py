@@ -14,7 +14,7 @@ from stackgan.checkpoint_files import open_checkpoint
 from stackgan.checkpoints import variables_of
 from stackgan.errors import InputError
 from stackgan.export.exporting import export
-from stackgan.export.msame import SCRIPT, verify
+from stackgan.export.om_check import SCRIPT, verify
 from stackgan.export.record import read_export
 from stackgan.published.reading import open_published
 from stackgan.reporting.page import _image

@@ -19,6 +19,7 @@ from stackgan.manifests import MANIFEST, look_at
 from stackgan.platforms.cores import load_tensorflow
 from stackgan.printing import echo_traceback
 
+from .ascend_files import ascend_files
 from .content import content_of
 from .contract import REQUEST, Work, differences, folder_of, request_of
 from .locks import locked
@@ -132,8 +133,9 @@ def _execute(job, config, volume, options, log, stop):
             load_tensorflow(config.platform)
         started, notes = time.monotonic(), {}
         before = request_in(partial)['seconds']
-        job.run(Work(config, volume, partial, _input_paths(job, config, volume),
-                     job.settings(config), stop, notes))
+        with ascend_files(job.name, config, volume, partial):
+            job.run(Work(config, volume, partial, _input_paths(job, config, volume),
+                         job.settings(config), stop, notes))
         settle(stop)
         with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:
             stream.write(to_yaml(config))

@@ -24,4 +24,6 @@ def precision(config):
              'mixed_precision': config.platform.mixed_precision}
     if config.platform.loss_scale is not None:    # so that runs from before it had a key stay done
         found['loss_scale'] = config.platform.loss_scale
+    if config.platform.npu_options:
+        found['npu_options'] = config.platform.npu_options
     return found

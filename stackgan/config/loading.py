@@ -181,6 +181,8 @@ def _check_known(kind: Any, parts: List[str], origin: str) -> None:
     """Raises ConfigError for a dotted key that is not in the schema, with the nearest that is."""
     seen = ''
     for part in parts:
+        if kind == schema.Options:
+            return                                # its names are those of another program
         if not dataclasses.is_dataclass(kind):
             raise ConfigError(f'{origin}: {seen} is a value and has no keys')
         kinds = typing.get_type_hints(kind)
@@ -226,6 +228,8 @@ def _value(kind: Any, value: Any, limits: Mapping[str, Any], origin: str, name: 
         return None
     if dataclasses.is_dataclass(kind):
         return _typed(kind, value, origin, name + '.')
+    if kind == schema.Options:
+        return _options(value, origin, name)
     if getattr(kind, '__origin__', None) in (tuple, typing.Tuple):
         kinds = kind.__args__
         if Ellipsis in kinds:                    # Tuple[int, ...]: one or more
@@ -241,6 +245,17 @@ def _value(kind: Any, value: Any, limits: Mapping[str, Any], origin: str, name: 
     _check_limits(value, limits, origin, name)
     is_path = kind is str and not (limits['choices'] or limits['pattern'])      # all other texts
     return user_path(value) if is_path else value
+
+
+def _options(value: Any, origin: str, name: str) -> schema.Options:
+    """Names and plain values for another program, which are not known here."""
+    if not isinstance(value, dict):
+        raise ConfigError(f'{origin}: {name}: expected names with values, found {_kind(value)}')
+    for each, given in value.items():
+        if not re.fullmatch(r'[A-Za-z]\w*', str(each)) or type(given) not in (bool, int, str):
+            raise ConfigError(f'{origin}: {name}.{shortened(str(each))}: expected a name with a '
+                              f'text, a whole number, true or false, found {_kind(given)}')
+    return dict(value)
 
 
 def strip_optional(kind: Any) -> Tuple[Any, bool]:

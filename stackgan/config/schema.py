@@ -7,7 +7,7 @@ in when the file is loaded, so that the record of a run holds facts only.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 
 def key(
@@ -30,6 +30,7 @@ def section(kind: type, help: str) -> Any:
     return dataclasses.field(default_factory=kind, metadata=dict(help=help))
 
 
+Options = Dict[str, Union[bool, int, str]]      # options of another program, by its names
 NAME = r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}'
 SEED: Dict[str, Any] = {'minimum': 0, 'maximum': 2 ** 31 - 1}
 
@@ -227,22 +228,30 @@ class Export:
     batch_sizes: Tuple[int, ...] = key((1, 64), 'fixed batch sizes; one file each', minimum=1,
                                        maximum=1024)
     onnx: bool = key(True, 'write ONNX beside each frozen graph, and of the text encoder')
-    soc_version: str = key('Ascend310', 'chip that ATC converts for, as its CANN release spells it',
-                           pattern=NAME)
+    soc_version: str = key('Ascend310', 'chip that ATC converts for, as its CANN release spells '
+                           'it: Ascend310 or Ascend910 (20.x), Ascend310P3, Ascend910A, '
+                           'Ascend910B1 to B4 (A2), Ascend910_9391 (A3)', pattern=NAME)
     fusion_switch_file: Optional[str] = key(None, 'file with which ATC switches fusions off; '
                                             'null: none')
+    atc_options: Optional[Options] = key(
+        None, 'more options of ATC, `name: value` without the dashes, such as precision_mode or '
+        'op_precision_mode; null: none')
 
 
 @dataclass(frozen=True)
 class Platform:
     device: str = key('auto', 'auto: a GPU if TensorFlow sees one, else the CPU; npu: an Ascend '
-                      '910', choices=('auto', 'cpu', 'gpu', 'npu'))
+                      '910, A2 (910B) or A3', choices=('auto', 'cpu', 'gpu', 'npu'))
     threads: Optional[int] = key(None, 'CPU threads; null: as many as cores', minimum=1,
                                  maximum=4096)
     mixed_precision: str = key('auto', 'auto: bfloat16 on CPUs that compute in it, float16 with '
                                'loss scaling on an NPU; off: float32', choices=('auto', 'off'))
     loss_scale: Optional[float] = key(None, 'NPU with mixed precision: a fixed loss scale; null: '
                                       'dynamic loss scaling', minimum=1.0, maximum=2.0 ** 32)
+    npu_options: Optional[Options] = key(
+        None, 'more options of NpuOptimizer, `name: value`, such as fusion_switch_file, '
+        'modify_mixlist, op_precision_mode, deterministic, dump_path or profiling_options; null: '
+        'none')
     deterministic: bool = key(False, 'one thread and float32: every run gives the same bits')
 
 

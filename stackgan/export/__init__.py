@@ -1,1 +1,1 @@
-"""Model files for other machines: frozen graphs, ONNX, and what ATC and msame make of them."""
+"""Model files for other machines: frozen graphs, ONNX, and what Ascend's tools make of them."""

@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from stackgan.config.schema import Export
 from stackgan.errors import StackganError
+from stackgan.export.atc_options import with_options
 from stackgan.export.record import Entry
 
 Conversion = Tuple[Entry, List[str], str]     # model, words after `atc`, path of the .om
@@ -36,6 +37,8 @@ CODES = {
     'E12010': 'the graph has no placeholder',
     'E12011': 'this ATC has no converter for an operation of the graph',
     'E12029': 'the graph holds functions, which need func2graph.py',
+    'EZ3003': 'no engine of this chip supports an operation of the graph',
+    'EZ9999': 'an operation failed inside CANN',
 }
 
 
@@ -60,7 +63,7 @@ def arguments(
     ]
     if settings.fusion_switch_file:
         words.append(f'--fusion_switch_file={os.path.abspath(settings.fusion_switch_file)}')
-    return words
+    return with_options(words, settings.atc_options or {})
 
 
 def commands(
@@ -89,8 +92,11 @@ def candidates(
 ) -> List[str]:
     """Paths where ATC may be besides PATH, in search order."""
     nnae = environ.get('NNAE') or os.path.join(root, 'nnae', 'latest')
-    return [os.path.join(nnae, 'fwkacllib', 'bin', 'atc'),
-            os.path.join(root, 'ascend-toolkit', 'latest', 'atc', 'bin', 'atc'),
+    latest = os.path.join(root, 'ascend-toolkit', 'latest')
+    return [os.path.join(root, 'cann', 'bin', 'atc'),               # since CANN 8.5
+            os.path.join(latest, 'bin', 'atc'),                     # 5.1 to 8.3
+            os.path.join(nnae, 'fwkacllib', 'bin', 'atc'),          # 20.x
+            os.path.join(latest, 'atc', 'bin', 'atc'),
             os.path.join(root, 'atc', 'bin', 'atc')]
 
 
@@ -108,20 +114,23 @@ def environment_for(
 ) -> Dict[str, str]:
     """The environment that ATC needs when its toolkit's setup script has not been sourced."""
     environment = dict(environ)
-    base = os.path.dirname(os.path.dirname(os.path.realpath(atc)))      # .../atc
-    if os.path.basename(base) != 'atc':
+    base = os.path.dirname(os.path.dirname(os.path.abspath(atc)))      # .../atc; since 5.1 all
+    is_old = os.path.basename(base) == 'atc'
+    if not is_old and not os.path.isdir(os.path.join(base, 'opp')):
         return environment
-    install = os.path.dirname(base)
+    install = os.path.dirname(base) if is_old else base
 
     def put_before(name: str, *paths: str) -> None:
         there = [environment[name]] if environment.get(name) else []
         environment[name] = os.pathsep.join(list(paths) + there)
 
-    put_before('PATH', os.path.join(base, 'ccec_compiler', 'bin'), os.path.join(base, 'bin'))
+    compiler = os.path.join(base, *(() if is_old else ('tools',)), 'ccec_compiler', 'bin')
+    put_before('PATH', compiler, os.path.join(base, 'bin'))
     put_before('PYTHONPATH', os.path.join(base, 'python', 'site-packages'))
     put_before('LD_LIBRARY_PATH', os.path.join(base, 'lib64'),
-               os.path.join(install, 'acllib', 'lib64'))
+               *([os.path.join(install, 'acllib', 'lib64')] if is_old else []))
     environment.setdefault('ASCEND_OPP_PATH', os.path.join(install, 'opp'))
+    environment.setdefault('ASCEND_HOME_PATH', install)
     return environment
 
 
@@ -163,7 +172,7 @@ def explain(log: str) -> str:
     with open(log, errors='replace') as stream:
         lines = [' '.join(line.split()) for line in stream if line.strip()]
     for line in lines:
-        code = re.search(r'\bE\d{5}\b', line)
+        code = re.search(r'\bE[0-9A-Z]\d{4}\b', line)
         if code:
             meaning = CODES.get(code.group())
             return f'{code.group()}{f", {meaning}" if meaning else ""} ("{line[:200]}")'

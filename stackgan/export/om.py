@@ -9,6 +9,7 @@ from stackgan.config.schema import Export
 from stackgan.errors import InputError, MissingRequirement
 from stackgan.export import atc, check
 from stackgan.export.atc import Conversion
+from stackgan.export.atc_options import check_options
 from stackgan.export.record import read_export
 from stackgan.files import digest_of_file, read_json, write_json
 from stackgan.integrity import check_file
@@ -27,6 +28,7 @@ def convert_all(
 
     Raises MissingRequirement without ATC, InputError for a graph that it would refuse.
     """
+    check_options(settings.atc_options or {})
     rows = atc.commands(read_export(export_folder), export_folder, folder, settings)
     for entry, _, _ in rows:
         path = os.path.join(export_folder, entry['frozen']['file'])

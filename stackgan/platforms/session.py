@@ -1,14 +1,18 @@
 """A TensorFlow session for the machine at hand."""
 
 import dataclasses
+import logging
 from contextlib import contextmanager
-from typing import NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import MissingRequirement
-from stackgan.platforms import ascend
+from stackgan.platforms import ascend, ascend_loss_scale, ascend_options
+from stackgan.platforms.ascend_chip import chip_name
 from stackgan.platforms.cores import cpu_computes_bfloat16, thread_count
+
+logger = logging.getLogger(__name__)
 
 
 class Resolved(NamedTuple):
@@ -19,6 +23,8 @@ class Resolved(NamedTuple):
     bfloat16: bool
     float16: bool = False                   # mixed precision of an NPU, with loss scaling
     loss_scale: Optional[float] = None      # a fixed one; None: one that follows the overflows
+    npu_options: Optional[Dict[str, Any]] = None      # as `platform.npu_options`
+    npu_precision: Optional[str] = None     # what an NPU computes in, in words
 
 
 def resolve(
@@ -26,9 +32,11 @@ def resolve(
 ):
     """`Resolved` for this machine. Raises MissingRequirement for a GPU or NPU that is not there."""
     if settings.device == 'npu':
-        ascend.require()
-        return Resolved('npu', thread_count(settings), False, settings.mixed_precision == 'auto',
-                        settings.loss_scale)
+        ascend.require(settings.npu_options or {})
+        float16 = settings.mixed_precision == 'auto'
+        return Resolved('npu', thread_count(settings), False, float16, settings.loss_scale,
+                        settings.npu_options,
+                        ascend_options.precision_words(float16, chip_name()))
     gpus = [] if settings.device == 'cpu' else _gpus()
     if settings.device == 'gpu' and not gpus:
         raise MissingRequirement(f'platform.device: gpu, but TensorFlow {tf.__version__} sees '
@@ -57,7 +65,7 @@ def session_config(
 ):
     """tf.ConfigProto for `resolved`."""
     if resolved.device == 'npu':
-        return ascend.session_config(training, resolved.float16)
+        return ascend_options.session_config(training, resolved.float16, resolved.npu_options or {})
     config = tf.ConfigProto(
         allow_soft_placement=True,
         intra_op_parallelism_threads=resolved.threads,
@@ -97,6 +105,8 @@ def training_session(
         resolved,          # Resolved
 ):
     """A session on the default graph in which the platform's own variables are filled."""
+    if resolved.npu_precision:
+        logger.info(f'the NPU computes in {resolved.npu_precision}')
     with tf.Session(config=session_config(resolved)) as session:
         session.run(tf.local_variables_initializer())
         yield session
@@ -107,5 +117,5 @@ def optimizer_wrapper(
 ):
     """(tf.train.Optimizer) -> what computes and applies gradients on this machine."""
     if resolved.device == 'npu' and resolved.float16:
-        return lambda optimizer: ascend.with_loss_scale(optimizer, resolved.loss_scale)
+        return lambda optimizer: ascend_loss_scale.with_loss_scale(optimizer, resolved.loss_scale)
     return lambda optimizer: optimizer

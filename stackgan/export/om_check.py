@@ -1,28 +1,23 @@
-"""Converted models against their frozen graphs, by msame, the vendor's runner of .om files.
+"""Compares converted models with their frozen graphs, by a runner of .om files (`om_tools`).
 
     inputs/stackgan-stage2-b1/embedding.bin, ...     float32 in C order, no header
     expected/stackgan-stage2-b1/0.bin, 1.bin         what the frozen graph makes of them
-    results/stackgan-stage2-b1/<time>/..._output_0.bin, ..._output_1.bin
+    results/stackgan-stage2-b1/<time>/..._0.bin, ..._1.bin
+    results/npu-smi.txt                              the chips of the host that ran them
     run-on-ascend.sh                                 makes results/ on an Ascend host
     verify.json
-
-msame (Ascend/tools, before CANN 5) takes its inputs in the order of the model's, checks no size,
-and may leave with exit code 0 after a failure: what counts is the files it leaves.
 """
 
-import glob
 import logging
 import os
-import re
 import shutil
-import subprocess
-import time
 from typing import Any, Dict, List, Optional
 
 import numpy as np
 
 from stackgan.config.schema import Export, Platform
 from stackgan.errors import InputError, StackganError
+from stackgan.export import om_tools
 from stackgan.export.atc import arguments, as_shell
 from stackgan.export.exporting import random_inputs
 from stackgan.export.model_file import open_model
@@ -31,6 +26,7 @@ from stackgan.export.ports import Arrays
 from stackgan.export.record import Entry, read_export
 from stackgan.file_systems import set_mode
 from stackgan.files import read_json, write_json
+from stackgan.platforms.ascend_chip import chip_name, npu_info
 from stackgan.platforms.session import exact
 
 logger = logging.getLogger(__name__)
@@ -43,17 +39,7 @@ MEAN_TOLERANCE = 0.005
 LARGEST_TOLERANCE = 0.1
 VERDICT = 'verify.json'
 SCRIPT = 'run-on-ascend.sh'
-
-
-def find_msame(
-        given: Optional[str],   # a path, or None: the one on PATH
-) -> Optional[str]:
-    """Path of msame, or None. Raises InputError if the given one cannot be run."""
-    if given is None:
-        return shutil.which('msame')
-    if not os.access(given, os.X_OK) or os.path.isdir(given):
-        raise InputError(f'--msame {given}: not an executable file')
-    return os.path.abspath(given)
+NPU, MAX_NPU = 'npu-smi.txt', 65536        # of results/; characters of it that are kept
 
 
 def verify(
@@ -62,7 +48,7 @@ def verify(
         folder: str,                # gets the files above
         settings: Export,           # the `export` section
         platform: Platform,         # the `platform` section
-        msame: Optional[str],       # path of it, or None
+        tool: Optional[om_tools.Tool],
         results: Optional[str],     # results/ that was made elsewhere, or None
         loops: int,                 # runs of each model, 1 to 100
         device: int,                # number of the NPU
@@ -74,25 +60,39 @@ def verify(
     _write_script(models, folder, settings, loops, device)
     verdict: Dict[str, Any] = {
         'loops': loops, 'tolerances': {'mean': MEAN_TOLERANCE, 'largest': LARGEST_TOLERANCE},
-        'models': {}}
-    for entry in models if msame or results else ():
+        'npu': _npu(results) if tool or results else None, 'models': {}}
+    for entry in models if tool or results else ():
         name = stem(entry)
         facts = {}
-        if msame and results is None:
-            facts = run_msame(msame, _command(entry, folder, loops, device), entry,
-                              os.path.join(folder, 'results', name))
+        if tool and results is None:
+            facts = om_tools.run_tool(tool, _words(tool.kind, entry, folder, loops, device),
+                                      os.path.join(folder, 'results', name), len(entry['outputs']))
         facts.update(compare(entry, os.path.join(results or folder + '/results', name),
                              os.path.join(folder, 'expected', name)))
         verdict['models'][name] = facts
         logger.info(f'{name}: {_sentence(facts)}')
     write_json(os.path.join(folder, VERDICT), verdict)
-    if not (msame or results):
-        logger.info(f'prepared, not run: no msame here; copy {folder} to an Ascend host, run '
-                    f'{SCRIPT} there, copy results/ back and pass it with --results')
+    if not (tool or results):
+        logger.info(f'prepared, not run: neither ais_bench nor msame here; copy {folder} to an '
+                    f'Ascend host, run {SCRIPT} there, copy results/ back and pass it with '
+                    '--results')
     failed = [name for name, facts in verdict['models'].items() if not facts['passed']]
     if failed:
         raise StackganError(f'{", ".join(failed)}: farther from the frozen graph than float16 '
                             f'explains; see {os.path.join(folder, VERDICT)}')
+
+
+def _npu(results: Optional[str]) -> Dict[str, Any]:
+    """The chips of the machine that ran the models, as `npu-smi info` describes them."""
+    try:
+        if results is None:
+            text = npu_info([])
+        else:
+            with open(os.path.join(results, NPU), errors='replace') as stream:
+                text = stream.read(MAX_NPU)
+    except OSError:
+        text = ''
+    return {'chip': chip_name() if results is None else None, 'npu_smi': text.splitlines()}
 
 
 def stem(entry: Entry) -> str:
@@ -128,83 +128,63 @@ def _write_bins(folder: str, arrays: Arrays) -> None:
         np.ascontiguousarray(array, '<f4').tofile(os.path.join(folder, name + '.bin'))
 
 
-def _command(entry: Entry, folder: str, loops: int, device: int) -> List[str]:
-    """The arguments of msame."""
+def _words(kind: str, entry: Entry, folder: str, loops: int, device: int) -> List[str]:
+    """The arguments of a tool."""
     name = stem(entry)
     inputs = [os.path.join(folder, 'inputs', name, each['name'] + '.bin')
               for each in entry['inputs']]
-    return ['--model', os.path.join(folder, name + '.om'), '--input', ','.join(inputs),
-            '--output', os.path.join(folder, 'results', name), '--outfmt', 'BIN',
-            '--loop', str(loops), '--device', str(device)]
+    return om_tools.arguments(kind, os.path.join(folder, name + '.om'), inputs,
+                              os.path.join(folder, 'results', name), loops, device)
 
 
 def _write_script(models: List[Entry], folder: str, settings: Export, loops: int,
                   device: int) -> None:
-    """A script that makes results/ on a host with msame, and ATC for models not yet converted."""
-    lines = ['#!/usr/bin/env bash', '# Runs the models beside it on an NPU. Needs msame, and ATC '
-             'for a model that is not an .om yet.', 'set -euo pipefail', 'cd "$(dirname "$0")"']
+    """A script that makes results/ on a host with a tool, and ATC for models not yet converted."""
+    lines = ['#!/usr/bin/env bash', '# Runs the models beside it on an NPU. Needs ais_bench or '
+             'msame, and ATC for a model that is not an .om yet.', 'set -euo pipefail',
+             'cd "$(dirname "$0")"', 'mkdir -p results',
+             f'npu-smi info > results/{NPU} 2>/dev/null || true',
+             f"if python3 -c '{om_tools.HAS_AIS_BENCH}' 2>/dev/null; then tool=ais_bench; "
+             'else tool=msame; fi']
     for entry in models:
         name = stem(entry)
         words = arguments(entry, entry['frozen']['file'], name, settings)
         lines += [f'[ -f {name}.om ] || {as_shell(["atc"] + words)}',
-                  f'rm -rf results/{name}', 'mkdir -p results',
-                  as_shell(['msame'] + _command(entry, '.', loops, device))]
+                  f'rm -rf results/{name}',
+                  'if [ $tool = ais_bench ]; then',
+                  '    ' + as_shell(['python3', '-m', 'ais_bench']
+                                    + _words(om_tools.AIS_BENCH, entry, '.', loops, device)),
+                  'else',
+                  '    ' + as_shell(['msame']
+                                    + _words(om_tools.MSAME, entry, '.', loops, device)),
+                  'fi']
     path = os.path.join(folder, SCRIPT)
     with open(path, 'w') as stream:
         stream.write('\n'.join(lines) + '\n')
     set_mode(path, 0o755)
 
 
-def run_msame(msame: str, words: List[str], entry: Entry, results: str) -> Dict[str, Any]:
-    """Runs msame; returns its latency. Raises StackganError if it leaves too few files."""
-    shutil.rmtree(results, ignore_errors=True)
-    os.makedirs(os.path.dirname(results), exist_ok=True)      # msame makes only the last folder
-    started = time.monotonic()
-    done = subprocess.run([msame] + words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    seconds = time.monotonic() - started
-    text = done.stdout.decode('utf-8', 'replace')
-    os.makedirs(results, exist_ok=True)
-    log = os.path.join(results, 'msame.log')
-    with open(log, 'w') as stream:
-        stream.write(text)
-    if done.returncode or not _found(results, 0):
-        raise StackganError(f'msame ended with exit code {done.returncode} and left '
-                            f'{len(_outputs(results))} outputs, expected {len(entry["outputs"])}; '
-                            f'its log is {log}')
-    average = re.findall(r'average time[^:]*:\s*([0-9.]+)\s*ms', text)
-    return {'seconds': round(seconds, 3),
-            'milliseconds_a_run': float(average[-1]) if average else None}
-
-
-def _outputs(results: str) -> List[str]:
-    return sorted(glob.glob(os.path.join(glob.escape(results), '*', '*_output_*.bin')))
-
-
-def _found(results: str, number: int) -> List[str]:
-    return [path for path in _outputs(results) if path.endswith(f'_output_{number}.bin')]
-
-
 def compare(
         entry: Entry,   # of export.json's models
-        results: str,   # folder that msame wrote to
+        results: str,      # folder that a tool wrote to
         expected: str,  # folder of the frozen graph's outputs
 ) -> Dict[str, Any]:
     """How far a model's outputs are from the frozen graph's.
 
     Raises StackganError for outputs that are missing, too many or of another size.
     """
-    if len(_outputs(results)) != len(entry['outputs']):
-        raise StackganError(f'{results}: holds {len(_outputs(results))} outputs of msame, expected '
-                            f'{len(entry["outputs"])}')
+    found = len(om_tools.outputs_in(results))
+    if found != len(entry['outputs']):
+        raise StackganError(f'{results}: holds {found} outputs, expected {len(entry["outputs"])}')
     facts: Dict[str, Any] = {'outputs': {}, 'passed': True}
     for number, each in enumerate(entry['outputs']):
         wanted = np.fromfile(os.path.join(expected, f'{number}.bin'), '<f4')
-        paths = _found(results, number)
-        size = os.path.getsize(paths[0]) if paths else 0
-        if size != wanted.nbytes:
+        path = om_tools.output_of(results, number)
+        size = os.path.getsize(path) if path else 0
+        if path is None or size != wanted.nbytes:
             raise StackganError(f'{results}: output {number} has {size} bytes, expected '
                                 f'{wanted.nbytes} ({each["shape"]} float32)')
-        difference = np.abs(np.fromfile(paths[0], '<f4') - wanted)
+        difference = np.abs(np.fromfile(path, '<f4') - wanted)
         mean, largest = float(difference.mean()), float(difference.max())
         facts['outputs'][each['name']] = {'mean_difference': mean, 'largest_difference': largest}
         facts['passed'] &= bool(mean <= MEAN_TOLERANCE and largest <= LARGEST_TOLERANCE)

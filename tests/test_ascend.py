@@ -271,6 +271,12 @@ def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path,
     assert len(wrapped) == 2                                 # discriminator and generator
     assert {each.manager.__class__.__name__ for each in wrapped} == {
         'FixedLossScaleManager' if scale == '1024' else 'ExponentialUpdateLossScaleManager'}
+    with open(str(tmp_path / 'npu' / 'stats.jsonl')) as stream:
+        told = [json.loads(line) for line in stream if 'loss_scale' in line][-1]
+    for network in ('discriminator', 'generator'):
+        assert told[f'skipped_steps/stage{stage}/{network}'] == 0.0
+        assert told[f'loss_scale/stage{stage}/{network}'] == float(
+            2 ** 32 if scale == 'null' else 1024)
     theirs = on_cpu[stage]
     assert set(ours) == set(theirs)                          # no variable of the scale
     moments = [name for name in theirs if name.endswith(('/weights/adam', '/weights/adam_1'))]

@@ -3,8 +3,11 @@
 from contextlib import closing
 from typing import Any, Callable, Dict, List, Optional
 
+import tensorflow.compat.v1 as tf
+
 from stackgan.config.loading import to_dict
 from stackgan.data.batches import Batches
+from stackgan.platforms.ascend_loss_scale import Overflows
 from stackgan.training.observer import Observer
 from stackgan.training.schedule import ema_decay, learning_rate, total_steps
 from stackgan.training.trainable import Feeds, Plan, Trainable
@@ -33,6 +36,7 @@ class GanStage(Trainable):
         self.plan = self._plan()
         self.sums: Dict[str, float] = {}       # of the losses since the last summary
         self.counted = 0
+        self.overflows = Overflows(tf.get_default_graph())
 
     def _plan(self) -> Plan:
         train, epochs = self.config.train, self.settings.epochs
@@ -81,13 +85,17 @@ class GanStage(Trainable):
         return 'D {:.2f}  G {:.2f}  KL {:.3f}'.format(*parts)
 
     def summary(self, step: int, rate: float) -> Dict[str, float]:
-        """Mean losses since the last summary, learning rates, epoch, images a second."""
+        """Mean losses since the last summary, learning rates, epoch, images a second.
+
+        With loss scaling on an NPU also the scale and the skipped steps of each network.
+        """
         values = {name: total / self.counted for name, total in self.sums.items()}
         rates = self._rates(step - 1)
         values.update({
             'learning_rate/generator': rates[0], 'learning_rate/discriminator': rates[1],
             'epoch': step * self.batch_size / self.images, 'images_per_second': rate})
         self.sums, self.counted = {}, 0
+        values.update(self.overflows.summary(tf.get_default_session()))
         return values
 
     def sample(self, session: Any) -> Callable[[str], None]:

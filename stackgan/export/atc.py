@@ -91,13 +91,14 @@ def candidates(
         root: str = ROOT,               # where CANN is installed
 ) -> List[str]:
     """Paths where ATC may be besides PATH, in search order."""
-    nnae = environ.get('NNAE') or os.path.join(root, 'nnae', 'latest')
     latest = os.path.join(root, 'ascend-toolkit', 'latest')
-    return [os.path.join(root, 'cann', 'bin', 'atc'),               # since CANN 8.5
-            os.path.join(latest, 'bin', 'atc'),                     # 5.1 to 8.3
-            os.path.join(nnae, 'fwkacllib', 'bin', 'atc'),          # 20.x
-            os.path.join(latest, 'atc', 'bin', 'atc'),
-            os.path.join(root, 'atc', 'bin', 'atc')]
+    own = [os.path.join(environ['NNAE'], 'fwkacllib', 'bin', 'atc')] if environ.get('NNAE') else []
+    return own + [
+        os.path.join(root, 'cann', 'bin', 'atc'),               # since CANN 8.5
+        os.path.join(latest, 'bin', 'atc'),                     # 5.1 to 8.3
+        os.path.join(root, 'nnae', 'latest', 'fwkacllib', 'bin', 'atc'),        # 20.x
+        os.path.join(latest, 'atc', 'bin', 'atc'),
+        os.path.join(root, 'atc', 'bin', 'atc')]
 
 
 def find_atc(environ: Mapping[str, str], root: str = ROOT) -> Optional[str]:

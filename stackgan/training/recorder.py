@@ -39,6 +39,7 @@ class Recorder:
         self.variables = tf.global_variables()
         self.saver = tf.train.Saver(self.variables, max_to_keep=None)
         self.snapshots = Snapshots(self.variables)
+        self.is_writing = False          # a checkpoint
         self.store = Checkpoints(os.path.join(folder, 'checkpoints'), self.plan.keep_checkpoints)
 
     def start(self) -> int:
@@ -104,11 +105,13 @@ class Recorder:
         Waits until the one before it is written: memory holds one copy of the variables.
         Raises StackganError where a variable is NaN or infinite.
         """
-        self.writer.wait()
+        if self.is_writing:
+            self.writer.wait()
         snapshot = self.snapshots.take(self.session)
         if not snapshot.are_finite:
             raise self._diverged('a variable is NaN or infinite', step)
         compute_distance = self.trainable.distance(self.session)
+        self.is_writing = True
         self.writer.submit(partial(self._write_checkpoint, step, snapshot, compute_distance,
                                    self.trainable.facts()))
 
@@ -125,6 +128,7 @@ class Recorder:
         if compute_distance is not None:
             self.records.stats(step, {'sliced_wasserstein': facts['distance']})
         self.store.write(step, facts, partial(self.snapshots.write, snapshot))
+        self.is_writing = False
 
     def wait(self) -> None:
         """Waits until all is written."""

@@ -1,1 +1,1 @@
-"""The batch jobs: one thin module each, and the contract by which they meet through files."""
+"""The batch jobs: one thin module each. They exchange files alone (see `jobs.engine.contract`)."""

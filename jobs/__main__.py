@@ -7,16 +7,16 @@ from stackgan import printing
 
 
 def in_utf8() -> None:
-    """Starts this process anew where Python takes names of files for another encoding.
+    """Restarts this process in UTF-8 mode if Python would decode file names otherwise.
 
     A name must be the same text, and so have the same digest, in a terminal and in a cron job.
-    What is shown keeps the encoding of the terminal.
+    Output keeps the encoding of the terminal.
     """
     is_utf8 = sys.getfilesystemencoding().replace('-', '').lower() == 'utf8'
     if is_utf8 or sys.flags.utf8_mode or __spec__ is None or not sys.executable:
         return
     os.environ.setdefault('PYTHONIOENCODING', printing.encoding() + ':backslashreplace')
-    os.environ['PYTHONUTF8'] = '1'                 # for the processes that this one starts
+    os.environ['PYTHONUTF8'] = '1'                 # for child processes
     os.execv(sys.executable, [sys.executable, '-X', 'utf8', '-m', str(__package__)] + sys.argv[1:])
 
 

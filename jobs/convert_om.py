@@ -1,19 +1,21 @@
 """The exported graphs as .om files for an Ascend chip, by ATC."""
 
 import os
+from typing import Any, Dict, List, Sequence
 
+from stackgan.config import Config
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file
 
-from .engine.contract import Input, Job, folder_of
+from .engine.contract import Input, Job, Work, folder_of
 from .engine.outputs import run_folder
 
 
-def _inputs(config, volume):
+def _inputs(config: Config, volume: str) -> Sequence[Input]:
     return [Input('export', run_folder(config, 'export'), 'export')]
 
 
-def _settings(config):
+def _settings(config: Config) -> Dict[str, Any]:
     switches = config.export.fusion_switch_file
     there = switches and os.path.isfile(switches)
     found = {'soc_version': config.export.soc_version,
@@ -23,7 +25,7 @@ def _settings(config):
     return {'export': found}
 
 
-def _preview(config, volume):
+def _preview(config: Config, volume: str) -> List[str]:
     """The commands, for --dry-run."""
     from stackgan.export.atc import as_shell, commands, find_atc
     from stackgan.export.record import read_export
@@ -31,12 +33,12 @@ def _preview(config, volume):
     try:
         rows = commands(read_export(export), export, folder_of(JOB, config, volume), config.export)
     except InputError as error:
-        return [f'the command is known once export is done ({error})']
+        return [f'the commands are known once export is done ({error})']
     atc = find_atc(os.environ)
     return [as_shell([atc or 'atc'] + words) for _, words, _ in rows]
 
 
-def _run(work):
+def _run(work: Work) -> None:
     from stackgan.export.om import convert_all
     convert_all(work.inputs['export'], work.folder, work.config.export)
 

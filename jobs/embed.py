@@ -1,10 +1,10 @@
-"""An embedding for every caption: by the text encoder, or those the dataset brought."""
+"""An embedding for every caption, from the text encoder or precomputed with the dataset."""
 
-from .engine.contract import Job
+from .engine.contract import Job, Work
 from .engine.outputs import prepared_input, run_folder, text_encoder_inputs
 
 
-def _run(work):
+def _run(work: Work) -> None:
     from stackgan.text.encoder import embed_dataset, link_precomputed_embeddings
     if 'text-encoder' in work.inputs:
         embed_dataset(work.inputs['prepared'], work.inputs['text-encoder'], work.folder,

@@ -1,28 +1,32 @@
-"""Frozen graphs and ONNX of the trained generators and the text encoder, checked for ATC."""
+"""Exports the generators and the text encoder as frozen graphs and ONNX, checked for ATC."""
 
+import argparse
 import logging
 import os
+from typing import Any, Dict, Sequence
 
+from stackgan.config import Config
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file, user_path, write_json
 
-from .engine.contract import Input, Job
+from .engine.contract import Input, Job, Work
 from .engine.outputs import run_folder, text_encoder_of_own_captions, uses_precomputed_embeddings
 
 logger = logging.getLogger(__name__)
 
 
-def _add_options(parser):
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--check', type=user_path, metavar='FILE',
-                        help='export nothing: check a frozen graph (.pb) for what stops ATC')
+                        help='export nothing, but check a frozen graph (.pb) for what ATC cannot '
+                             'convert')
     parser.add_argument('--names', choices=('original', 'port'),
-                        help='write a checkpoint under the names of hanzhanggit/StackGAN or of '
-                             'the Ascend port instead')
+                        help='instead, write a checkpoint with the variable names of '
+                             'hanzhanggit/StackGAN or of the Ascend port')
 
 
-def _variant(job, options):
-    """The job for these options: what is not the models has a folder of its own."""
+def _variant(job: Job, options: argparse.Namespace) -> Job:
+    """The job for these options: --names and --check have outputs of their own."""
     if options.names and options.check:
         raise InputError('export: --names and --check do different things; give one of them')
     if options.names:
@@ -40,22 +44,23 @@ def _variant(job, options):
         run=lambda work: _check(work, path))
 
 
-def _names_job(job, layout):
-    def settings(config):
+def _names_job(job: Job, layout: str) -> Job:
+    def settings(config: Config) -> Dict[str, Any]:
         export = config.export
         return {'names': layout, 'checkpoint': export.checkpoint, 'weights': export.weights}
 
-    def run(work):
+    def run(work: Work) -> None:
         from stackgan.published.writing import write_published
         write_published(work.inputs['stage'], work.folder, work.config.export, layout)
 
-    return job._replace(
-        output=lambda config: run_folder(config, 'export-%s-stage%d' % (layout,
-                                                                        config.export.stage)),
-        settings=settings, run=run, inputs=lambda config, volume: [_stage_input(config)])
+    def output(config: Config) -> str:
+        return run_folder(config, f'export-{layout}-stage{config.export.stage}')
+
+    return job._replace(output=output, settings=settings, run=run,
+                        inputs=lambda config, volume: [_stage_input(config)])
 
 
-def _check(work, path):
+def _check(work: Work, path: str) -> None:
     from stackgan.export import check
     graph_def = check.read_graph(path)
     findings = check.check_graph(graph_def)
@@ -63,18 +68,18 @@ def _check(work, path):
         logger.info(f'{finding.level}: {finding}')
     write_json(os.path.join(work.folder, 'check.json'), check.report_of(graph_def, findings))
     check.require_passed(path, findings)
-    logger.info('%s would pass: %d nodes, %d warnings' % (path, len(graph_def.node), len(findings)))
+    logger.info(f'{path} would pass: {len(graph_def.node)} nodes, {len(findings)} warnings')
 
 
-def _stage_input(config):
-    stage = 'stage%d' % config.export.stage
+def _stage_input(config: Config) -> Input:
+    stage = f'stage{config.export.stage}'
     return Input('stage', run_folder(config, stage), 'train-' + stage)
 
 
-def _inputs(config, volume):
-    """The text encoder is exported along where there is one: an imported stage may do without.
+def _inputs(config: Config, volume: str) -> Sequence[Input]:
+    """The stage, and the text encoder if there is one: an imported stage may have none.
 
-    Not one that stayed behind from another training when the dataset came with its embeddings.
+    With precomputed embeddings, a text encoder left over from another training is not exported.
     """
     inputs = [_stage_input(config)]
     if config.export.onnx and (config.text.weights is not None
@@ -85,7 +90,7 @@ def _inputs(config, volume):
     return inputs
 
 
-def _run(work):
+def _run(work: Work) -> None:
     from stackgan.export.exporting import export
     export(work.inputs['stage'], work.folder, work.config.export, work.config.platform,
            work.inputs.get('text-encoder'))

@@ -1,17 +1,22 @@
-"""The built-in synthetic dataset "painted birds", painted from a seed in the CUB layout."""
+"""Paints the built-in synthetic dataset "painted birds" from a seed, in the CUB layout."""
 
+from typing import Optional
+
+from stackgan.config import Config
 from stackgan.config.loading import to_dict
 
-from .engine.contract import Job
+from .engine.contract import Job, Work
+from .engine.outputs import raw_folder
 
 
-def _not_needed(config, volume):
-    return None if config.make_dataset else 'this configuration uses a dataset of yours'
+def _not_needed(config: Config, volume: str) -> Optional[str]:
+    return None if config.make_dataset else 'this configuration uses a dataset of your own'
 
 
-def _run(work):
+def _run(work: Work) -> None:
     from stackgan.data.painted import make_dataset
     settings = work.config.make_dataset
+    assert settings is not None                   # else the job is not needed
     make_dataset(work.folder, settings.images, settings.image_size, settings.seed)
 
 
@@ -19,7 +24,7 @@ JOB = Job(
     name='make-dataset',
     summary='paint the built-in synthetic dataset "painted birds" (images, boxes, captions, '
             'attributes)',
-    output=lambda config: config.data.raw or f'raw/{config.data.name}',
+    output=raw_folder,
     inputs=lambda config, volume: (),
     settings=lambda config: to_dict(config.make_dataset),
     not_needed=_not_needed,

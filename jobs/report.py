@@ -1,16 +1,20 @@
-"""One page that shows what a run has made so far."""
+"""Writes one page that shows the results of a run so far."""
 
-from .engine.contract import Input, Job
+from typing import Sequence
+
+from stackgan.config import Config
+
+from .engine.contract import Input, Job, Work
 from .engine.imported import brings_stage1
 from .engine.outputs import embeddings_input, prepared_input, run_folder, text_encoder_inputs
 
 
-def _run(work):
+def _run(work: Work) -> None:
     from stackgan.reporting.page import write_report
     write_report(work.folder, work.inputs, work.config)
 
 
-def _inputs(config, volume):
+def _inputs(config: Config, volume: str) -> Sequence[Input]:
     stages = ('stage2',) if brings_stage1(config, volume) else ('stage1', 'stage2')
     return [
         prepared_input(config),
@@ -28,6 +32,6 @@ JOB = Job(
     inputs=_inputs,
     settings=lambda config: {},
     run=_run,
-    records=('index.html',),           # which tells when each job ran, and how long
+    records=('index.html',),           # which shows when each job ran, and for how long
     uses_tensorflow=False,
 )

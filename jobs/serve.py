@@ -1,9 +1,11 @@
-"""`serve`: a page and an API over the runs of a volume, which it only reads."""
+"""`serve`: a web page and an API for the runs on a volume, which is only read."""
 
+import argparse
 import logging
 import os
 import signal
 
+from stackgan.config import Config
 from stackgan.errors import InputError, Interrupted, MissingRequirement
 
 from .engine.contract import read_manifest
@@ -14,16 +16,16 @@ from .engine.signals import heeded
 logger = logging.getLogger(__name__)
 
 MAX_PORT = 65535
-GRACE_SECONDS = 10            # for the request in progress, once a signal has come
+GRACE_SECONDS = 10            # for the request in progress after a signal
 ALLOW_HOSTS = 'STACKGAN_SERVE_ALLOW_HOSTS'       # names, separated by spaces or commas
 
 
-def add_options(parser):
+def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--host', default='127.0.0.1', metavar='ADDRESS',
-                        help='where to listen (default: 127.0.0.1, this machine alone; there is '
-                             'no authentication)')
+                        help='address to listen on (default: 127.0.0.1, this machine only; there '
+                             'is no authentication)')
     parser.add_argument('--port', type=int, default=8080, metavar='N',
-                        help='default: 8080; 0: any that is free')
+                        help='port to listen on; 0: any free port (default: 8080)')
     parser.add_argument('--rate', type=int, default=30, metavar='N',
                         help='requests per minute from one address (default: 30)')
     parser.add_argument('--queue', type=int, default=16, metavar='N',
@@ -34,28 +36,30 @@ def add_options(parser):
                         help='trust the X-Forwarded-* headers of the reverse proxy at this '
                              'address')
     parser.add_argument('--allow-host', metavar='NAME', action='append', default=[],
-                        help='answer to this name too, beside localhost and the address it '
-                             f'listens at; may be repeated (and adds to ${ALLOW_HOSTS})')
+                        help='also accept this host name, besides localhost and the address '
+                             f'listened on; may be repeated (in addition to ${ALLOW_HOSTS})')
 
 
 def serve(
-        options,           # the parsed command line
-        config,            # Config
-        volume,            # absolute path of the data volume
-):
-    """Serves until SIGTERM or SIGHUP, then 0, or SIGINT, then 130; the request in progress ends."""
+        options: argparse.Namespace,
+        config: Config,
+        volume: str,    # absolute path of the data volume
+) -> int:
+    """Serves until a signal, and finishes the request in progress.
+
+    Returns 0 after SIGTERM or SIGHUP, 130 after SIGINT.
+    """
     for name in ('rate', 'queue', 'seconds'):
         if getattr(options, name) < 1:
-            raise InputError('--%s %d: must be at least 1' % (name, getattr(options, name)))
-    if not 0 <= options.port <= MAX_PORT:           # getaddrinfo may take its remainder
-        raise InputError('--port %d: must be 0 to %d' % (options.port, MAX_PORT))
+            raise InputError(f'--{name} {getattr(options, name)}: must be at least 1')
+    if not 0 <= options.port <= MAX_PORT:           # getaddrinfo may take it modulo 65536
+        raise InputError(f'--port {options.port}: must be 0 to {MAX_PORT}')
     try:
         import flask  # noqa: F401
         import waitress  # noqa: F401
     except ImportError as error:
         raise MissingRequirement(f'serve needs packages that are not installed ({error}); install '
-                                 f'the '
-                                 'extra `serve` of pyproject.toml')
+                                 'the extra `serve` of pyproject.toml')
     from stackgan.serving.app import create_app
     from stackgan.serving.hosts import allowed_hosts, url_host
     from stackgan.serving.limits import Limits
@@ -64,7 +68,7 @@ def serve(
     from stackgan.serving.service import make_service
 
     signals = heeded()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)     # all threads: sigwait has them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)     # in all threads, for sigwait
     try:
         with attached(Log('serve')):
             service = make_service(Runs(volume, read_manifest), config.platform,
@@ -80,11 +84,11 @@ def serve(
             logger.info(f'http://{url_host(options.host)}:{server.port} shows the runs of {volume}')
             number = signal.sigwait(signals)
             logger.info(f'stopping after {signal.Signals(number).name}; finishing the request in '
-                        f'progress')
+                        'progress')
             server.stop(GRACE_SECONDS)
             logger.info('stopped')
     finally:
-        while signal.sigtimedwait(signals, 0):       # more of them, sent while it was stopping
+        while signal.sigtimedwait(signals, 0):       # drops those sent while it was stopping
             pass
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Interrupted.exit_code if number == signal.SIGINT else 0

@@ -1,14 +1,15 @@
 """Trains Stage-I: 64x64 images from captions."""
 
-from .engine.contract import Job
+from .engine.contract import Job, Work
 from .engine.imported import no_training
 from .engine.outputs import embeddings_input, prepared_input, run_folder
 from .engine.training_settings import STAGE_RECORDS, training_settings
 
 
-def _run(work):
+def _run(work: Work) -> None:
     from stackgan.training.stages import train_stage
-    train_stage(1, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder, work.stop)
+    train_stage(1, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
+                work.stop)
 
 
 JOB = Job(

@@ -1,14 +1,15 @@
-"""Trains Stage-II: 256x256 images from Stage-I's and captions."""
+"""Trains Stage-II: 256x256 images from captions and the images of Stage-I."""
 
-from .engine.contract import Input, Job
+from .engine.contract import Input, Job, Work
 from .engine.imported import no_training
 from .engine.outputs import embeddings_input, prepared_input, run_folder
 from .engine.training_settings import STAGE_RECORDS, training_settings
 
 
-def _run(work):
+def _run(work: Work) -> None:
     from stackgan.training.stages import train_stage
-    train_stage(2, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder, work.stop, work.inputs['stage1'])
+    train_stage(2, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
+                work.stop, work.inputs['stage1'])
 
 
 JOB = Job(

@@ -1,12 +1,12 @@
-"""Trains the text encoder on the captions, with an image encoder beside it; or takes a published
-one.
-"""
+"""Trains the text encoder on captions and images, or takes the published one of text.weights."""
 
 import os
+from typing import Any, Dict, Optional, Sequence
 
+from stackgan.config import Config
 from stackgan.config.loading import to_dict
 
-from .engine.contract import Job
+from .engine.contract import Input, Job, Work
 from .engine.outputs import (
     is_torch7,
     prepared_input,
@@ -17,46 +17,46 @@ from .engine.outputs import (
 from .engine.training_settings import AUXILIARY_RECORDS, precision
 
 
-def _not_needed(config, volume):
+def _not_needed(config: Config, volume: str) -> Optional[str]:
     if config.text.weights is None and uses_precomputed_embeddings(config, volume):
-        return 'the dataset came with its embeddings'
+        return 'the dataset came with precomputed embeddings'
     return None
 
 
-def _inputs(config, volume):
+def _inputs(config: Config, volume: str) -> Sequence[Input]:
     return [prepared_input(config) if config.text.weights is None else weights_input(config)]
 
 
-def _settings(config):
+def _settings(config: Config) -> Dict[str, Any]:
     model = {'embedding_dim': config.model.embedding_dim}
     if config.text.weights is not None:
         return {'text': {'weights': config.text.weights}, 'model': model}
     text = to_dict(config.text)
-    for name in ('checkpoint_every_steps',        # changes what is kept, not what is trained
+    for name in ('checkpoint_every_steps',        # affects what is kept, not what is trained
                  'weights'):                      # null
         del text[name]
     return {'text': text, 'model': model, 'run': {'seed': config.run.seed},
             'platform': precision(config)}
 
 
-def _run(work):
+def _run(work: Work) -> None:
     config = work.config
     if config.text.weights is not None:
-        return _take_published(work)
+        return _take_published(work, config.text.weights)
     from stackgan.training.text_encoder import train_text_encoder
     train_text_encoder(work.inputs['prepared'], work.folder, config.text,
                        config.model.embedding_dim, config.run.seed, config.platform,
                        work.stop)
 
 
-def _take_published(work):
+def _take_published(work: Work, weights: str) -> None:
     from stackgan.text.published import convert_published
     from stackgan.text.skip_thought import describe_skip_thought
     path, embedding_dim = work.inputs['published'], work.config.model.embedding_dim
-    if is_torch7(work.config.text.weights):
+    if is_torch7(weights):
         return convert_published(path, work.folder, embedding_dim)
-    # What lies on the volume is named from here, for the volume may be mounted elsewhere.
-    place = path if os.path.isabs(work.config.text.weights) else os.path.relpath(path, work.folder)
+    # A path on the volume is stored relative to here, since the volume may be mounted elsewhere.
+    place = path if os.path.isabs(weights) else os.path.relpath(path, work.folder)
     describe_skip_thought(path, place, work.folder, embedding_dim)
 
 

@@ -1,18 +1,21 @@
 """The converted models against the frozen graphs, by ais_bench or msame, here or elsewhere."""
 
+import argparse
 import os
+from typing import Any, Dict, Optional, Sequence
 
+from stackgan.config import Config
 from stackgan.errors import InputError
 from stackgan.export.om_tools import find_tool
 from stackgan.files import digest_of, user_path
 
-from .engine.contract import Input, Job, listing, read_manifest
+from .engine.contract import Input, Job, Work, listing, read_manifest
 from .engine.outputs import run_folder
 
 LOOPS, MAX_LOOPS, MAX_DEVICES = 10, 100, 255
 
 
-def _add_options(parser):
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--loops', type=int, default=LOOPS, metavar='N',
                         help=f'runs of each model, whose mean time is reported (default: {LOOPS})')
     parser.add_argument('--device', type=int, default=0, metavar='N',
@@ -23,18 +26,18 @@ def _add_options(parser):
                         help='compare the results/ that run-on-ascend.sh made elsewhere')
 
 
-def _variant(job, options):
-    for name, least, most in (('loops', 1, MAX_LOOPS), ('device', 0, MAX_DEVICES)):
-        if not least <= getattr(options, name) <= most:
-            raise InputError('verify-om: --%s %d: must be from %d to %d'
-                             % (name, getattr(options, name), least, most))
+def _variant(job: Job, options: argparse.Namespace) -> Job:
+    for name, minimum, maximum in (('loops', 1, MAX_LOOPS), ('device', 0, MAX_DEVICES)):
+        value = getattr(options, name)
+        if not minimum <= value <= maximum:
+            raise InputError(f'verify-om: --{name} {value}: must be from {minimum} to {maximum}')
     if options.results and not os.path.isdir(options.results):
         raise InputError(f'verify-om: --results {options.results}: no such folder')
     results = options.results and os.path.abspath(options.results)
     return _job(options.loops, options.device, options.msame, results)
 
 
-def _inputs(config, volume):
+def _inputs(config: Config, volume: str) -> Sequence[Input]:
     inputs = [Input('export', run_folder(config, 'export'), 'export')]
     om = Input('om', run_folder(config, 'om'), 'convert-om')
     if read_manifest(os.path.join(volume, om.path)):       # a machine may have no ATC
@@ -42,19 +45,20 @@ def _inputs(config, volume):
     return inputs
 
 
-def _job(loops=LOOPS, device=0, msame=None, results=None):
-    """The job for these options; it is done again when a tool or results have come up."""
-    def settings(config):
+def _job(loops: int = LOOPS, device: int = 0, msame: Optional[str] = None,
+         results: Optional[str] = None) -> Job:
+    """The job for these options; it runs again when a tool or results have become available."""
+    def settings(config: Config) -> Dict[str, Any]:
         return {'loops': loops, 'results': results and digest_of(listing(results)),
                 'msame': bool(not results and (msame or find_tool(None)))}
 
-    def run(work):
+    def run(work: Work) -> None:
         from stackgan.export.om_check import verify
         tool = None if results else find_tool(msame)
         om = work.inputs.get('om')
         if tool and om is None:
-            raise InputError(f'verify-om: {run_folder(work.config, "om")} is not there yet; run '
-                             'convert-om first')
+            missing = run_folder(work.config, 'om')
+            raise InputError(f'verify-om: {missing} is not there yet; run convert-om first')
         verify(work.inputs['export'], om, work.folder, work.config.export,
                work.config.platform, tool, results, loops, device)
 

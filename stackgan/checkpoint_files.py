@@ -1,7 +1,7 @@
-"""TensorFlow checkpoints of someone else, opened within bounds.
+"""TensorFlow checkpoints from elsewhere, opened with limits on their size.
 
-Only by the prefix of their files: a folder of that name, in which TensorFlow would look for a file
-`checkpoint` that can name any other path, is not looked into.
+They are opened by the prefix of their files, never by folder: in a folder TensorFlow would follow
+a file `checkpoint`, which can name any other path.
 """
 
 import glob
@@ -13,23 +13,23 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.tensorflow_paths import plain_path
 
-LARGEST_INDEX = 64 << 20       # bytes; of the paper's Stage-II 40,000
-PACKED = 64                    # bytes that one byte of the form before V2, which packs, stands for
+LARGEST_INDEX = 64 << 20       # bytes; that of the paper's Stage-II has 40,000
+PACKED = 64                    # bytes per byte of a V1 checkpoint, which is compressed
 
 
 def open_checkpoint(prefix: str) -> Any:
     """TensorFlow's reader of a checkpoint.
 
-    Raises ValueError for files that are none or tell tensors larger than they are, and what
-    TensorFlow raises for damage.
+    Raises ValueError for files that are not a checkpoint or declare tensors larger than they are;
+    for damaged files, whatever TensorFlow raises.
     """
     index = prefix + '.index'
     is_packed = not os.path.exists(index)
     files = [prefix] if is_packed else [index] + glob.glob(glob.escape(prefix) + '.data-*')
     sizes = [_size_of(path) for path in files]
     if not is_packed and sizes[0] > LARGEST_INDEX:
-        raise ValueError('its index has %d bytes, more than %d' % (sizes[0], LARGEST_INDEX))
-    with plain_path(prefix) as plain:        # who reads tensors gives one that stays as long
+        raise ValueError(f'its index has {sizes[0]} bytes, more than {LARGEST_INDEX}')
+    with plain_path(prefix) as plain:        # to read tensors, callers keep their own plain path
         reader = tf.train.NewCheckpointReader(plain)
     most = sum(sizes) * PACKED if is_packed else sum(sizes[1:])
     types = reader.get_variable_to_dtype_map()
@@ -46,7 +46,7 @@ def open_checkpoint(prefix: str) -> Any:
     return reader
 
 
-def _size_of(path):
+def _size_of(path: str) -> int:
     try:
         facts = os.stat(path)
     except OSError as error:

@@ -1,19 +1,19 @@
-"""Checkpoints: a folder each, whole or absent, with its step and its facts beside the variables.
+"""Checkpoints: one folder each, either complete or absent, with facts beside the variables.
 
     checkpoints/
         00001200/model.index, model.data-00000-of-00001, checkpoint.json
 
-checkpoint.json holds the step, what the training adds, and `distance`: the smaller, the better
-the checkpoint.
+checkpoint.json holds the step, what the training adds, and `distance`: the smaller it is, the
+better the checkpoint.
 
-The variables are a TensorFlow V2 checkpoint, readable in every lane.
+The variables are a TensorFlow V2 checkpoint, which every TensorFlow version here can read.
 """
 
 import logging
 import os
 import re
 import shutil
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -32,43 +32,44 @@ EMA = 'moving_average'      # scope of the EMA weights of generator variables
 
 
 class Checkpoints:
-    """The checkpoints of one training. With `keep` None, opening makes and removes nothing."""
+    """The checkpoints of one training. With `keep` None, opening creates and removes nothing."""
 
     def __init__(
             self,
-            folder,            # need not be there
-            keep,              # newest ones kept besides the best; None: all, e.g. to read them
-    ):
+            folder: str,          # need not be there
+            keep: Optional[int],  # newest ones kept besides the best; None: all, e.g. to read them
+    ) -> None:
         self.folder, self.keep = folder, keep
         if keep is not None:
             self._sweep()
 
-    def all(self):
-        """Paths of the whole ones, from oldest to newest."""
+    def all(self) -> List[str]:
+        """Paths of the complete ones, from oldest to newest."""
         return [os.path.join(self.folder, name) for name, lacks in self._found() if not lacks]
 
-    def halves(self):
-        """{path: the files it lacks} of what is no whole checkpoint: half removed, or damaged."""
+    def halves(self) -> Dict[str, List[str]]:
+        """{path: missing files} of incomplete checkpoints: half removed, or damaged."""
         return {os.path.join(self.folder, name): lacks for name, lacks in self._found() if lacks}
 
-    def last(self):
+    def last(self) -> Optional[str]:
         """Path of the newest one, or None."""
-        return (self.all() or [None])[-1]
+        paths = self.all()
+        return paths[-1] if paths else None
 
-    def best(self):
+    def best(self) -> Optional[str]:
         """Path of the one with the smallest distance (the newest of equals), or None.
 
-        Imported ones have no distance; where none has one it is the newest.
+        Imported ones have no distance; if none has one, the newest counts as the best.
         """
         rated = [path for path in self.all() if read_facts(path).get('distance') is not None]
         return min(reversed(rated), key=lambda path: read_facts(path)['distance'],
                    default=self.last())
 
     def clean(self) -> None:
-        """Removes what a killed process left: to be called by a training, at its start and end.
+        """Removes what a killed process left behind. A training calls it at its start and end.
 
-        Half a checkpoint that is newer than all whole ones is told and left: no removal of old
-        ones left it, and the training will write it again.
+        An incomplete checkpoint newer than all complete ones is reported and kept: it is not the
+        rest of an interrupted removal, and the training will write it again.
         """
         self._sweep()
         last = self.last()
@@ -81,12 +82,12 @@ class Checkpoints:
 
     def save(
             self,
-            session,
-            saver,             # tf.train.Saver
-            step,              # training steps done
-            facts,             # dict for checkpoint.json
-    ):
-        """Writes one and removes what need not be kept. Returns its path."""
+            session: Any,
+            saver: Any,
+            step: int,                # training steps done
+            facts: Dict[str, Any],    # for checkpoint.json
+    ) -> str:
+        """Writes a checkpoint, removes those no longer kept and returns its path."""
         return self.write(step, facts, lambda prefix: saver.save(
             session, prefix, write_meta_graph=False, write_state=False))
 
@@ -97,7 +98,7 @@ class Checkpoints:
             write_model: Callable[[str], Any],     # gets the prefix of the paths to write
     ) -> str:
         """As `save`, with the variables from anywhere."""
-        name = '%08d' % step
+        name = f'{step:08d}'
         building, path = os.path.join(self.folder, '.' + name), os.path.join(self.folder, name)
         shutil.rmtree(building, ignore_errors=True)
         os.makedirs(building)
@@ -109,27 +110,27 @@ class Checkpoints:
         self._remove_old()
         return path
 
-    def _sweep(self):
-        """Removes what was being built or removed when a process was killed."""
+    def _sweep(self) -> None:
+        """Removes what a killed process was writing or removing."""
         for name in _names(self.folder):
             if name.startswith('.'):
                 shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
 
-    def _found(self):
-        """[(name, the files it lacks)] of the folders named by a step, from oldest to newest."""
+    def _found(self) -> List[Tuple[str, List[str]]]:
+        """[(name, missing files)] of the folders named after a step, from oldest to newest."""
         return sorted(((name, _lacks(os.path.join(self.folder, name)))
                        for name in _names(self.folder) if STEP.match(name)),
                       key=lambda found: int(found[0]))
 
-    def _remove_old(self):
+    def _remove_old(self) -> None:
         if self.keep is not None:
             best = self.best()
             for path in self.all()[:-self.keep]:
                 if path != best:
                     self._remove(path)
 
-    def _remove(self, path):
-        """Takes away the name first: a process killed in between leaves no half checkpoint."""
+    def _remove(self, path: str) -> None:
+        """Renames first, so that a process killed meanwhile leaves no incomplete checkpoint."""
         if os.path.isdir(path):
             removed = os.path.join(self.folder, '.removed-' + os.path.basename(path))
             shutil.rmtree(removed, ignore_errors=True)
@@ -137,37 +138,37 @@ class Checkpoints:
             shutil.rmtree(removed)
 
 
-def _names(folder):
+def _names(folder: str) -> List[str]:
     try:
         return os.listdir(folder)
     except FileNotFoundError:
         return []
 
 
-def _lacks(path):
-    """The files that a checkpoint in a folder would have, and this one has not."""
+def _lacks(path: str) -> List[str]:
+    """The files that are missing for a folder to be a complete checkpoint."""
     names = _names(path) if os.path.isdir(path) else []
     lacks = [name for name in (FACTS, 'model.index') if name not in names]
     return lacks + ([] if any(name.startswith(DATA) for name in names) else [DATA + '...'])
 
 
-def _step(path):
+def _step(path: str) -> int:
     return int(os.path.basename(path))
 
 
-def read_facts(path):
-    """What checkpoint.json says. Raises InputError where there is no whole checkpoint."""
+def read_facts(path: str) -> Dict[str, Any]:
+    """The content of checkpoint.json. Raises InputError if it is missing or damaged."""
     try:
         facts = read_json(os.path.join(path, FACTS))
     except (OSError, ValueError) as error:
         raise InputError(f'{path}: not a checkpoint ({error})')
     if not isinstance(facts, dict) or not isinstance(facts.get('step'), int):
-        raise InputError(f'{path}: not a checkpoint ({FACTS} tells no step)')
+        raise InputError(f'{path}: not a checkpoint (no step in {FACTS})')
     return facts
 
 
-def variables_of(path):
-    """{name: shape} of a checkpoint folder. Raises InputError where it cannot be read."""
+def variables_of(path: str) -> Dict[str, List[int]]:
+    """{name: shape} of a checkpoint folder. Raises InputError if it cannot be read."""
     try:
         with plain_path(path) as plain:
             return open_checkpoint(os.path.join(plain, 'model')).get_variable_to_shape_map()
@@ -175,8 +176,12 @@ def variables_of(path):
         raise _unreadable(path, error)
 
 
-def _unreadable(path, error):
-    """InputError. It advises to remove only what was opened and is damaged, not what is refused."""
+def _unreadable(path: str, error: Exception) -> InputError:
+    """The InputError for a checkpoint that TensorFlow cannot read.
+
+    It advises to remove the checkpoint only if its files can be read, so that a failing disk or
+    missing permissions cost nobody an intact checkpoint.
+    """
     reason = ' '.join(str(error).split())[:200]
     try:
         for name in sorted(os.listdir(path)):
@@ -185,24 +190,23 @@ def _unreadable(path, error):
                     pass
     except OSError as refused:
         return InputError(f'{refused.filename or path}: cannot be read: {refused.strerror}; the '
-                          f'checkpoint may be intact: check the '
-                          'disk and the file permissions')
+                          'checkpoint may be intact: check the disk and the file permissions')
     return InputError(f'{path}: not a readable checkpoint ({reason}); remove that folder to resume '
-                      f'from the '
-                      'one before it')
+                      'from the one before it')
 
 
 def restore(
-        session,
-        saver,             # tf.train.Saver over `variables`
-        variables,         # what the saver was made of: variables, or {stored name: variable}
-        path,              # checkpoint folder
-        is_part=False,     # True: the checkpoint may hold more than `variables`
-):
-    """Fills `variables`, all or none.
+        session: Any,
+        saver: Any,                # tf.train.Saver over `variables`
+        variables: Union[Sequence[Any], Dict[str, Any]],    # as given to the saver; a dict is
+                                   # {stored name: variable}
+        path: str,                 # checkpoint folder
+        is_part: bool = False,     # True: the checkpoint may hold more than `variables`
+) -> None:
+    """Restores all of `variables`, or none.
 
-    Raises InputError that names missing variables, unexpected ones and those of another shape;
-    of a finished training also for a file that has other bytes than were written.
+    Raises InputError that names missing and unexpected variables and variables of another shape;
+    for a finished training also if a file is not as it was written.
     """
     for name in sorted(_names(path)):
         check_file(os.path.join(path, name))
@@ -214,12 +218,14 @@ def restore(
     reshaped = [f'{name} {list(stored[name])} (wanted {wanted[name]})'
                 for name in sorted(set(wanted) & set(stored))
                 if list(stored[name]) != wanted[name]]
-    faults = [_few('missing', missing), _few('not expected', extra),
-              _few('of other dimensions', reshaped)]
+    faults = [_few('missing', missing), _few('unexpected', extra),
+              _few('another shape', reshaped)]
     if any(faults):
-        raise InputError('{}: a checkpoint of another network or of other dimensions: {}; set '
-                         'the model section as it was, or start a new run with run.name'.format(path, '; '.join(f for f in faults if f)))
-    with session.graph.as_default():         # outside of it TensorFlow 2 thinks it is eager
+        found = '; '.join(fault for fault in faults if fault)
+        raise InputError(f'{path}: a checkpoint of another network or of other dimensions: '
+                         f'{found}; set the model section back to what it was, or choose a new '
+                         'run.name')
+    with session.graph.as_default():         # without this TensorFlow 2 is in eager mode
         try:
             with plain_path(path) as plain:
                 saver.restore(session, os.path.join(plain, 'model'))
@@ -228,10 +234,10 @@ def restore(
 
 
 def ema_of(
-        variables,         # of generators
-        path,              # checkpoint folder
-):
-    """{stored name: variable}, the EMA of each variable that has one there."""
+        variables: Iterable[Any],    # of generators
+        path: str,                   # checkpoint folder
+) -> Dict[str, Any]:
+    """{stored name: variable}, with the EMA of each variable that has one in the checkpoint."""
     stored = variables_of(path)
     named = {v.op.name: v for v in variables}
     averages = {name: f'{EMA}/{name}' for name in named}
@@ -239,8 +245,8 @@ def ema_of(
             for name, variable in named.items()}
 
 
-def _few(label, names):
+def _few(label: str, names: Sequence[str]) -> str:
     if not names:
         return ''
-    more = ' and %d more' % (len(names) - 2) if len(names) > 2 else ''
-    return '{}: {}{}'.format(label, ', '.join(names[:2]), more)
+    shown, more = ', '.join(names[:2]), f' and {len(names) - 2} more' if len(names) > 2 else ''
+    return f'{label}: {shown}{more}'

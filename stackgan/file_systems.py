@@ -1,7 +1,8 @@
-"""File systems that cannot do all that a POSIX file system can: exFAT, SMB, NFS without locks.
+"""File systems that lack features of POSIX: exFAT, SMB, NFS without locks.
 
-What is a matter of safety or tidiness only (rights, flushing, links instead of copies) is tried
-and left out where it is refused. `refusal` puts all else into a line that names the file system.
+Features that are not essential (permissions, flushing, links instead of copies) are tried, and
+skipped where the file system refuses them. For all others `refusal` gives an error message that
+names the file system.
 """
 
 import errno
@@ -18,7 +19,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def sync(descriptor: int) -> None:
-    """Flushes a file to its disk, where its file system can. Raises OSError for a failing disk."""
+    """Flushes a file to disk if the file system can. Raises OSError for a failing disk."""
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -27,7 +28,7 @@ def sync(descriptor: int) -> None:
 
 
 def set_mode(path: str, mode: int) -> None:
-    """Sets the rights of a file, where its file system has any."""
+    """Sets the permissions of a file if the file system has any."""
     try:
         os.chmod(path, mode)
     except OSError as error:
@@ -36,7 +37,7 @@ def set_mode(path: str, mode: int) -> None:
 
 
 def link_or_copy(source: str, target: str) -> None:
-    """A hard link to a file that is never written to again; a copy where there can be none."""
+    """Makes a hard link to a file that is never written to again, or a copy if that fails."""
     try:
         os.link(source, target)
     except OSError:
@@ -44,7 +45,7 @@ def link_or_copy(source: str, target: str) -> None:
 
 
 def symlink_or_copy(source: str, target: str) -> None:
-    """A link to a file or folder; a copy where the file system has no links."""
+    """Makes a link to a file or folder, or a copy if the file system has no links."""
     try:
         os.symlink(source, target)
     except OSError as error:
@@ -54,7 +55,7 @@ def symlink_or_copy(source: str, target: str) -> None:
 
 
 def copy_tree(source: str, target: str) -> None:
-    """Copies the content of a folder into a new one; no rights, no times, no owners."""
+    """Copies the content of a folder into a new one, without permissions, times and owners."""
     for parent, _, names in os.walk(source):
         place = os.path.join(target, os.path.relpath(parent, source))
         os.makedirs(place, exist_ok=True)
@@ -63,7 +64,7 @@ def copy_tree(source: str, target: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Removes a file, a folder with its content, or a link alone; nothing where there is none."""
+    """Removes a file, a folder with its content, or a link (not its target), if it exists."""
     try:
         facts = os.lstat(path)
     except FileNotFoundError:
@@ -81,7 +82,7 @@ def empty(folder: str) -> None:
 
 
 def file_system_of(path: str) -> str:
-    """'exfat at /media/usb'; 'this file system' where the machine does not say."""
+    """'exfat at /media/usb', or 'this file system' if that cannot be found out."""
     best = ('', '')
     place = os.path.realpath(path)
     try:
@@ -89,7 +90,7 @@ def file_system_of(path: str) -> str:
             for words in (line.split(' ') for line in stream):
                 point = re.sub(r'\\([0-7]{3})', lambda found: chr(int(found.group(1), 8)), words[1])
                 is_above = place == point or place.startswith(point.rstrip('/') + '/')
-                if is_above and len(point) >= len(best[0]):       # of two at one place the later
+                if is_above and len(point) >= len(best[0]):    # the later of two at one place
                     best = (point, words[2])
     except (OSError, IndexError):
         pass
@@ -97,22 +98,22 @@ def file_system_of(path: str) -> str:
 
 
 def refusal(error: OSError, path: Optional[str] = None) -> Optional[str]:
-    """A line for what a file system cannot do, with its name; None for any other error."""
+    """The message for an operation that the file system does not support; else None."""
     place = error.filename or path
     if error.errno not in NOT_SUPPORTED or not isinstance(place, str):
         return None
     if error.errno == errno.EINVAL and (not error.filename
                                         or error.strerror != os.strerror(errno.EINVAL)):
-        return None                                # not of the file system: an argument of ours
+        return None                                # an invalid argument, not the file system
     return (f'{place}: the file system ({file_system_of(place)}) refuses what a job needs: '
-            f'{os.strerror(error.errno)}; put the data volume on a local '
-            'disk with --data')
+            f'{os.strerror(error.errno)}; put the data volume on a local disk with --data')
 
 
 def no_room(error: BaseException, path: str) -> Optional[str]:
-    """A line for a disk, a quota or a limit of file sizes that is full; None for any other error.
+    """The message for a full disk, an exceeded quota or file size limit; else None.
 
-    TensorFlow and NumPy give the reason in words, NumPy not even that.
+    TensorFlow and NumPy raise errors without a number. TensorFlow gives the reason in words, NumPy
+    only the counts of bytes.
     """
     number, text = getattr(error, 'errno', None), str(error)
     for each in NO_ROOM:
@@ -123,13 +124,14 @@ def no_room(error: BaseException, path: str) -> Optional[str]:
     if number not in NO_ROOM:
         return None
     try:
-        free = '%d MiB free' % (shutil.disk_usage(path).free >> 20)
+        free = f'{shutil.disk_usage(path).free >> 20} MiB free'
     except OSError:
         free = 'of unknown size'
-    reason = {errno.ENOSPC: free,
-              errno.EDQUOT: 'the disk quota of user %d is used up' % os.getuid(),
-              errno.EFBIG: f'a file would be larger than `ulimit -f`, or {file_system_of(path)}, allows'}[number]
+    reason = {
+        errno.ENOSPC: free,
+        errno.EDQUOT: f'the disk quota of user {os.getuid()} is used up',
+        errno.EFBIG: f'a file would be larger than `ulimit -f`, or {file_system_of(path)}, allows',
+    }[number]
     more = '' if number == errno.ENOSPC else ' or raise the limit'
     return (f'no space left on {path} ({reason}); make room{more} and run the same command again: '
-            f'it resumes '
-            'where it stopped')
+            'it resumes where it stopped')

@@ -1,21 +1,21 @@
-"""The fields of TensorFlow's GraphDef, to count what one holds before TensorFlow reads it."""
+"""The fields of TensorFlow's GraphDef, to check a file's fields before TensorFlow parses it."""
 
 from stackgan.wire import BYTES, FIXED, FLOAT, INT, INTS, REFUSED, TEXT, Field
 
-MAX_FIELDS = 500000        # of a file; ours have some thousand, an Inception 20,000
-NAME_BYTES = 4096          # of a name, at most
-_FEW = 1 << 16             # bytes of what is not looked into
+MAX_FIELDS = 500000        # of a file; exported graphs have a few thousand, an Inception 20,000
+NAME_BYTES = 4096          # longest name
+_FEW = 1 << 16             # most bytes of parts that are not parsed further
 
 
-def _name(name, repeated=False):
+def _name(name: str, repeated: bool = False) -> Field:
     return Field(name, TEXT, repeated, NAME_BYTES)
 
 
-def _numbers(name):
+def _numbers(name: str) -> Field:
     return Field(name, FIXED, True, 1 << 20)
 
 
-_HANDLE = Field('a constant of a type that no number has', REFUSED)
+_HANDLE = Field('a constant that is not numeric', REFUSED)
 SHAPE = {2: Field('dim', {1: Field('size', INT), 2: _name('name')}, True),
          3: Field('unknown_rank', INT)}
 TENSOR = {1: Field('dtype', INT), 2: Field('tensor_shape', SHAPE), 3: Field('version', INT),

@@ -1,11 +1,11 @@
-"""Frozen TensorFlow graphs (.pb) of someone else: read within bounds, operations by allow-list.
+"""Frozen TensorFlow graphs (.pb) from elsewhere: limited in size, operations by allow-list.
 
-A graph can hold any operation, and some read and write files, run code or never end; a few of
-them do so while a graph is only imported, for shapes. So no graph is imported here or elsewhere
-before `require_operations` has seen it.
+A graph can hold any operation, and some read and write files, run code or never end. A few do so
+even while a graph is imported, for shape inference. So no graph is imported, here or elsewhere,
+before `require_operations` has checked it.
 """
 
-from typing import Any, Container, Dict, Iterable, Optional
+from typing import Any, Container, Dict, Iterable, List, Optional, Set
 
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
@@ -15,9 +15,9 @@ from stackgan.graph_fields import GRAPH, MAX_FIELDS
 from stackgan.model_bounds import LARGEST_TENSOR, WORK_PER_IMAGE, read_model_file
 from stackgan.wire import Budget, WireFault, read_message
 
-MAX_SIZES = 64                # numbers of a constant that tells a shape
-MAX_REPEATED = 1 << 20        # numbers of all constants that stand for many by being repeated
-# What export writes, in all lanes.
+MAX_SIZES = 64                # elements of a constant that gives a shape
+MAX_REPEATED = 1 << 20        # elements that constants declare beyond those they store
+# What export writes, in all TensorFlow versions.
 OF_GENERATORS = frozenset('''
     Add AddV2 BiasAdd ConcatV2 Const Conv2D Exp Fill Identity LeakyRelu MatMul Mul Placeholder Relu
     Reshape ResizeNearestNeighbor Split Tanh Tile
@@ -29,9 +29,7 @@ OF_CLASSIFIERS = frozenset('''
     MatMul MaxPool Maximum Mean Minimum Mul NoOp Pack Pad Placeholder RealDiv Relu Relu6 Reshape
     ResizeBilinear Rsqrt Shape Slice Softmax Split Sqrt Squeeze StridedSlice Sub Transpose
     '''.split())
-
-
-# Inputs that tell shapes: those must be constants.
+# Inputs that give shapes: they must be constants.
 SIZES = {'Reshape': (1,), 'Tile': (1,), 'Fill': (0,), 'ResizeNearestNeighbor': (1,),
          'ResizeBilinear': (1,), 'Split': (0,), 'ConcatV2': (-1,), 'Concat': (0,),
          'ExpandDims': (1,), 'Mean': (1,), 'Pad': (1,), 'Slice': (1, 2),
@@ -42,15 +40,15 @@ HIGHEST_RANK = 8
 
 
 class Unfit(Exception):
-    """Why a graph is not used, in words for the end of a sentence."""
+    """Why a graph is refused, worded as the end of a sentence."""
 
 
 def read_graph(
         path: str,
-        title: str,            # of what it should be, with its article
-        remedy: str,           # what to do about another file
+        title: str,     # of what it should be, with its article
+        remedy: str,    # end of the error message: what to do instead
 ) -> Any:
-    """The tf.GraphDef of a file, for `require_operations`. Raises InputError where it is none."""
+    """The tf.GraphDef of a file, for `require_operations`. Raises InputError if it is not one."""
     data = read_model_file(path, remedy)
     reason = ''
     try:
@@ -60,23 +58,24 @@ def read_graph(
             return graph_def
     except WireFault as fault:
         reason = f' ({fault})'
-    except (DecodeError, RuntimeError):          # the second: what Python's own parser may raise
+    except (DecodeError, RuntimeError):          # RuntimeError: from the parser in pure Python
         pass
     raise InputError(f'{path}: not {title}{reason}; {remedy}')
 
 
 def require_operations(
-        graph_def: Any,                    # tf.GraphDef; loses devices and marks of placement
-        allowed: Container[str],           # operations
-        kind: str,                         # of graph that has these, with its article
+        graph_def: Any,             # tf.GraphDef; loses devices and marks of placement
+        allowed: Container[str],    # operations
+        kind: str,                  # of graph that has these, with its article
 ) -> None:
-    """Raises Unfit for a graph that may do something else than to compute.
+    """Raises Unfit for a graph that could do more than compute.
 
-    Nor may it compute the shapes of what it computes, which TensorFlow does while it imports.
+    Shapes must be constants too, because TensorFlow would compute them while it imports the graph.
     """
     other = sorted({node.op for node in graph_def.node if node.op not in allowed})
     if other:
-        raise Unfit('it holds operations that {} has not: {}'.format(kind, ', '.join(repr(name[:40])[1:-1] for name in other[:5])))
+        shown = ', '.join(repr(name[:40])[1:-1] for name in other[:5])
+        raise Unfit(f'it holds operations that {kind} has not: {shown}')
     if graph_def.library.ListFields():
         raise Unfit('it holds functions')
     nodes, repeated = {node.name: node for node in graph_def.node}, 0
@@ -96,21 +95,21 @@ def require_operations(
             source = nodes.get(name.split(':')[0])
             if source is None or source.op != 'Const' or \
                     _declared(source, source.attr['value'].tensor) > MAX_SIZES:
-                raise Unfit(f'{_shown(node)} computes the shape of what it gives')
+                raise Unfit(f'{_shown(node)} computes the shape of its output')
     if repeated > MAX_REPEATED:
-        raise Unfit('its constants stand for %d numbers that are not there' % repeated)
+        raise Unfit(f'its constants declare {repeated} elements that they do not store')
 
 
 def import_checked(
-        graph_def: Any,                    # tf.GraphDef that `require_operations` has seen
-        outputs: Iterable[str],            # nodes that are asked for
-        inputs: Optional[Dict[str, Any]] = None,   # name of a node -> tensor in its place
-        batch: Optional[int] = None,       # for how many an unknown first side stands
-        scope: str = '',                   # of the names in the current graph
+        graph_def: Any,                             # tf.GraphDef that `require_operations` has seen
+        outputs: Iterable[str],                     # nodes that are asked for
+        inputs: Optional[Dict[str, Any]] = None,    # name of a node -> tensor in its place
+        batch: Optional[int] = None,                # for how many an unknown first side stands
+        scope: str = '',                            # of the names in the current graph
 ) -> None:
-    """Imports what outputs need into the current graph, and nothing else.
+    """Imports the nodes that the outputs need, and no others, into the current graph.
 
-    Raises Unfit for what is no graph, for a tensor of no known shape, and for too much work.
+    Raises Unfit for an invalid graph, for tensors of unknown shape and for too much work.
     """
     inputs, graph = inputs or {}, tf.get_default_graph()
     before = {operation.name for operation in graph.get_operations()}
@@ -136,7 +135,7 @@ def import_checked(
         raise Unfit(f'it takes more work than {WORK_PER_IMAGE:.0e} multiplications an image')
 
 
-def _part_of(graph_def, outputs, inputs):
+def _part_of(graph_def: Any, outputs: Set[str], inputs: Container[str]) -> Any:
     """The nodes that outputs need, inputs as placeholders."""
     nodes, needed, waiting = {node.name: node for node in graph_def.node}, set(), list(outputs)
     while waiting:
@@ -155,8 +154,8 @@ def _part_of(graph_def, outputs, inputs):
     return part
 
 
-def _size(operation, tensor, batch):
-    """How many numbers a tensor has."""
+def _size(operation: Any, tensor: Any, batch: Optional[int]) -> int:
+    """The number of elements of a tensor."""
     sides = tensor.shape.as_list() if tensor.shape.ndims is not None else [None]
     if sides and sides[0] is None and tensor.shape.ndims:
         sides[0] = batch
@@ -166,40 +165,40 @@ def _size(operation, tensor, batch):
             raise Unfit(f'{_shown(operation)} has no fixed shape')
         size *= side
     if size > LARGEST_TENSOR:
-        raise Unfit('%s gives %s numbers, more than %d'
-                    % (_shown(operation), ' x '.join(map(str, sides)), LARGEST_TENSOR))
+        shape = ' x '.join(map(str, sides))
+        raise Unfit(f'{_shown(operation)} has {shape} elements, more than {LARGEST_TENSOR}')
     return size
 
 
-def _names_of_sizes(node):
-    """Names of the inputs that tell the shape of what an operation gives."""
+def _names_of_sizes(node: Any) -> List[str]:
+    """Names of the inputs that give the shape of an operation's output."""
     inputs = [name for name in node.input if not name.startswith('^')]
     places = SIZES.get(node.op, ())
     return [inputs[place] for place in places if -len(inputs) <= place < len(inputs)]
 
 
-def _declared(node, tensor):
-    """How many numbers a constant stands for."""
+def _declared(node: Any, tensor: Any) -> int:
+    """The number of elements that a constant declares."""
     sides = [each.size for each in tensor.tensor_shape.dim]
     if tensor.dtype not in TYPES or tensor.tensor_shape.unknown_rank or len(sides) > HIGHEST_RANK \
             or min(sides + [0]) < 0:
-        raise Unfit(f'{_shown(node)} is a constant of no known type or shape')
+        raise Unfit(f'{_shown(node)} is a constant of unknown type or shape')
     size = 1
     for side in sides:
         size *= side
     return size
 
 
-def _repeated(node, tensor):
-    """How many numbers a constant stands for beyond those that are there."""
+def _repeated(node: Any, tensor: Any) -> int:
+    """The number of elements that a constant declares beyond those it stores."""
     size = _declared(node, tensor)
     content = tensor.tensor_content
     if content and len(content) != size * TYPES[tensor.dtype]:
-        raise Unfit('%s is a constant of %d bytes, its shape tells others'
-                    % (_shown(node), len(content)))
+        raise Unfit(f'{_shown(node)} is a constant of {len(content)} bytes, which does not match '
+                    'its shape')
     values = sum(len(value) for field, value in tensor.ListFields() if field.name.endswith('_val'))
     return 0 if content else max(0, size - values)
 
 
-def _shown(node):
+def _shown(node: Any) -> str:
     return repr(node.name[:60])[1:-1]

@@ -1,8 +1,8 @@
-"""Whether files still have the bytes that a job wrote: by the sha256 in the output's manifest.
+"""Checks that files still have the bytes that a job wrote, by the sha256 in the manifest.
 
 `check_file` reads a file before it is used. `check_soon` reads one in the background while it is
-used already; `settle` waits for that, before anything that was made of it is kept.
-Files without a manifest (of the user, of unfinished work) are taken as they are.
+already in use; `settle` waits for that before any result is kept. Files without a manifest (your
+own, and unfinished work) are not checked.
 """
 
 import hashlib
@@ -19,16 +19,16 @@ from stackgan.files import BLOCK_BYTES, open_regular
 from stackgan.manifests import MANIFEST, look_at
 
 OTHER_BYTES = 'has other bytes than were written'
-LEVELS = 3                   # folders above a file in which its manifest may lie
+LEVELS = 3                   # folders above a file in which its manifest may be
 MAX_READERS = 8              # files read at once; more gain nothing on most disks
-NICENESS = 10                # of the background thread, where a thread can have one
+NICENESS = 10                # of the background thread, on Linux
 POLL_SECONDS = 0.2
 
 
 def digest_of_blocks(
         path: str,
-        copy_to: Any = None,                          # stream that gets the same bytes
-        advance: Optional[Callable[[int], None]] = None,     # called with the bytes of each block
+        copy_to: Any = None,                                # stream that gets the same bytes
+        advance: Optional[Callable[[int], None]] = None,    # called with the bytes of each block
 ) -> str:
     """sha256, in hex, of a regular file. Raises OSError."""
     digest = hashlib.sha256()
@@ -43,8 +43,7 @@ def digest_of_blocks(
 
 
 def copy_checked(source: str, target: str, sha256: Optional[str]) -> bool:
-    """Copies a file; returns False, and leaves no copy, for other bytes than `sha256` (None: any).
-    """
+    """Copies a file, unless its digest is not `sha256` (None: any). Returns whether it did."""
     with open(target, 'wb') as stream:
         digest = digest_of_blocks(source, stream)
     is_same = sha256 is None or digest == sha256
@@ -54,21 +53,20 @@ def copy_checked(source: str, target: str, sha256: Optional[str]) -> bool:
 
 
 def damaged_files(
-        folder: str,                   # of an output
-        files: Dict[str, dict],        # {name: {'sha256', ...}}, a part of its manifest's
-        advance: Optional[Callable[[int], None]] = None,     # from several threads
+        folder: str,                         # of an output
+        files: Dict[str, Dict[str, Any]],    # {name: {'sha256', ...}}: some of its manifest's
+        advance: Optional[Callable[[int], None]] = None,     # called from several threads
 ) -> Dict[str, str]:
-    """{name: what is wrong} of files whose bytes are not those of the manifest. Reads in parallel.
-    """
+    """{name: what is wrong} of files that differ from the manifest. Reads them in parallel."""
     ended = threading.Event()            # when the caller is interrupted
 
-    def fault_of(name):
+    def fault_of(name: str) -> Optional[str]:
         if ended.is_set():
             return None
         try:
             digest = digest_of_blocks(os.path.join(folder, name), None, advance)
         except OSError as error:
-            return 'cannot be read (%s)' % (error.strerror or error)
+            return f'cannot be read ({error.strerror or error})'
         return None if digest == files[name]['sha256'] else OTHER_BYTES
 
     if not files:
@@ -83,14 +81,14 @@ def damaged_files(
 
 
 def check_file(path: str) -> None:
-    """Raises InputError for a file of an output that has other bytes than its manifest says."""
+    """Raises InputError for a file of an output that differs from its manifest."""
     recorded = _recorded(path)
     if recorded:
         _raise_if_damaged(_fault_of(path, recorded), path, recorded)
 
 
 def is_undamaged(path: str) -> bool:
-    """Whether a file has the bytes of its manifest, or none to be compared with."""
+    """Whether a file matches its manifest, or has none."""
     recorded = _recorded(path)
     return not recorded or _fault_of(path, recorded) is None
 
@@ -98,12 +96,11 @@ def is_undamaged(path: str) -> bool:
 def damage(path: str, fault: str, job: str) -> InputError:
     """The error for a damaged file of a job's output."""
     return InputError(f'{path} {fault}: the disk, or a copy, has damaged it; make it again: {job} '
-                      f'--force '
-                      '(`verify` finds all such files)')
+                      '--force (`verify` finds all such files)')
 
 
 def _recorded(path: str) -> Optional[Tuple[str, str]]:
-    """(sha256, job that wrote it) of a file by the manifest above it, or None."""
+    """(sha256, job that wrote it) of a file from the manifest above it, or None."""
     folder, name = os.path.split(os.path.abspath(path))
     for _ in range(LEVELS):
         manifest = os.path.join(folder, MANIFEST)
@@ -119,8 +116,8 @@ def _recorded(path: str) -> Optional[Tuple[str, str]]:
 
 
 @lru_cache(maxsize=16)
-def _files_of(folder, *of_this_state):
-    """({name: sha256}, job) of an output; a damaged manifest tells of no file."""
+def _files_of(folder: str, *of_this_state: int) -> Tuple[Dict[str, str], str]:
+    """({name: sha256}, job) of an output; no names if its manifest is damaged."""
     manifest = look_at(folder).manifest
     if manifest is None:
         return {}, ''
@@ -128,14 +125,14 @@ def _files_of(folder, *of_this_state):
             manifest['request']['job'])
 
 
-def _fault_of(path, recorded):
+def _fault_of(path: str, recorded: Tuple[str, str]) -> Optional[str]:
     try:
         return None if digest_of_blocks(path) == recorded[0] else OTHER_BYTES
     except OSError as error:
-        return 'cannot be read (%s)' % (error.strerror or error)
+        return f'cannot be read ({error.strerror or error})'
 
 
-def _raise_if_damaged(fault, path, recorded):
+def _raise_if_damaged(fault: Optional[str], path: str, recorded: Tuple[str, str]) -> None:
     if fault:
         raise damage(path, fault, recorded[1])
 
@@ -143,13 +140,15 @@ def _raise_if_damaged(fault, path, recorded):
 class Check:
     """A file that is being read in the background."""
 
-    def __init__(self, path: str, recorded: Tuple[str, str], state: Any = None):
+    def __init__(self, path: str, recorded: Tuple[str, str], state: Any = None) -> None:
         self.path, self.recorded, self.state = path, recorded, state
-        self.fault, self.is_done = None, threading.Event()
+        self.fault: Optional[str] = None
+        self.is_done = threading.Event()
 
     def perform(self) -> None:
-        """Reads the file; called by the thread. One that is replaced meanwhile has no fault: who
-        uses it has the old one open.
+        """Reads the file; called by the thread.
+
+        A file that is replaced meanwhile counts as undamaged: its users have the old one open.
         """
         fault = _fault_of(self.path, self.recorded)
         if self.state is None or self.state == _state_of(self.path):
@@ -162,7 +161,7 @@ class Check:
 
 
 class Unchecked:
-    """In place of the `Check` of a file that no manifest tells of."""
+    """Stands in for the `Check` of a file that is in no manifest."""
 
     def raise_if_damaged(self) -> None:
         """Raises nothing."""
@@ -175,7 +174,7 @@ _waiting: 'queue.Queue[Check]' = queue.Queue()
 
 
 def check_soon(path: str) -> Optional[Check]:
-    """The `Check` of a file, begun when it is asked for first; None: nothing says what it was."""
+    """The `Check` of a file, started by the first call; None if no manifest has the file."""
     recorded, state = _recorded(path), _state_of(path)
     if recorded is None or state is None:
         return None
@@ -189,7 +188,7 @@ def check_soon(path: str) -> Optional[Check]:
 
 
 def _state_of(path: str) -> Optional[tuple]:
-    """What changes when a file is written to or replaced; None where there is none."""
+    """Values that change when a file is written to or replaced; None if it does not exist."""
     try:
         facts = os.stat(path)
     except OSError:
@@ -198,10 +197,10 @@ def _state_of(path: str) -> Optional[tuple]:
 
 
 def settle(stop: Any = None) -> None:
-    """Waits until the files in use are read; raises InputError for a damaged one.
+    """Waits until all files in use have been checked; raises InputError for a damaged one.
 
-    A `stop` (jobs.engine.signals.Stop or alike) that is requested ends the wait: what is in use
-    then is read again by the process that resumes.
+    A requested `stop` (such as jobs.engine.signals.Stop) ends the wait: the process that resumes
+    checks the files again.
     """
     with _lock:
         checks = list(_checks.values())
@@ -213,18 +212,18 @@ def settle(stop: Any = None) -> None:
 
 
 def forget() -> None:
-    """Forgets the files that an earlier job of this process has used."""
+    """Forgets the files that an earlier job of this process used."""
     with _lock:
         _checks.clear()
 
 
-def _start_thread():
+def _start_thread() -> None:
     if not any(thread.name == __name__ for thread in threading.enumerate()):
         threading.Thread(target=_work, name=__name__, daemon=True).start()
 
 
-def _work():
-    if sys.platform.startswith('linux'):          # elsewhere it would be the whole process
+def _work() -> None:
+    if sys.platform.startswith('linux'):          # elsewhere it would apply to the whole process
         try:
             os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
         except OSError:

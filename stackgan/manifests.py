@@ -1,6 +1,7 @@
-"""manifest.json of a job's output: what the job was asked, and the size and digest of each file.
+"""manifest.json of a job's output: the request of the job, and the size and digest of each file.
 
-One that is not as a job writes it is damaged, and so is an output that misses one of its files.
+A manifest that no job would write counts as damaged, and so does an output without one of its
+files.
 """
 
 import os
@@ -16,10 +17,10 @@ SHOWN = 2                    # faults that one line names
 
 
 class Output(NamedTuple):
-    """What is known of an output without reading its files."""
+    """What is known about an output without reading its files."""
 
-    manifest: Optional[dict]     # None: it has none, or a damaged one
-    faults: List[str]            # a text each: what is missing, damaged or of another size
+    manifest: Optional[Dict[str, Any]]    # None: missing or damaged
+    faults: List[str]            # one text each: what is missing, damaged or of another size
     lost: List[str]              # names of the files that are missing or of another size
 
     @property
@@ -29,7 +30,7 @@ class Output(NamedTuple):
     def describe(self) -> str:
         """The faults as the beginning of a sentence."""
         more = len(self.faults) - SHOWN
-        return ', '.join(self.faults[:SHOWN]) + (' and %d more' % more if more > 0 else '')
+        return ', '.join(self.faults[:SHOWN]) + (f' and {more} more' if more > 0 else '')
 
 
 def look_at(folder: str) -> Output:
@@ -44,10 +45,10 @@ def look_at(folder: str) -> Output:
                   sorted(lost))
 
 
-def read_manifest(folder: str) -> Optional[dict]:
-    """The manifest of an output whose files are all there, or None.
+def read_manifest(folder: str) -> Optional[Dict[str, Any]]:
+    """The manifest of an output that has all its files, or None.
 
-    What it says beside its files may be odd: `look_at` checks all of it.
+    Only its list of files is checked; `look_at` checks the rest as well.
     """
     manifest, fault = _load(folder)
     if fault or not isinstance(manifest, dict) or _oddity_of_files(manifest.get('files')) \
@@ -57,7 +58,7 @@ def read_manifest(folder: str) -> Optional[dict]:
 
 
 def _load(folder: str) -> Tuple[Any, Optional[str]]:
-    """(what manifest.json holds, None), or (None, what is wrong with it)."""
+    """(value in manifest.json, None), or (None, what is wrong with it)."""
     try:
         return read_json(os.path.join(folder, MANIFEST)), None
     except (FileNotFoundError, NotADirectoryError):
@@ -65,10 +66,10 @@ def _load(folder: str) -> Tuple[Any, Optional[str]]:
     except OSError as error:
         return None, f'cannot be read ({error.strerror})'
     except ValueError as error:
-        return None, 'is damaged ({})'.format(' '.join(str(error).split())[:80])
+        return None, _damaged(' '.join(str(error).split())[:80])
 
 
-def lost_files(folder: str, manifest: dict) -> Dict[str, str]:
+def lost_files(folder: str, manifest: Dict[str, Any]) -> Dict[str, str]:
     """{name: what is wrong} of the files that are missing or of another size."""
     faults = {name: _fault(os.path.join(folder, name), facts['size'])
               for name, facts in manifest['files'].items()}
@@ -76,7 +77,7 @@ def lost_files(folder: str, manifest: dict) -> Dict[str, str]:
 
 
 def is_request(value: Any) -> bool:
-    """Whether a value is what a job is asked: job, form, settings, digests of inputs."""
+    """Whether a value is the request of a job: job, form, settings, digests of inputs."""
     return (isinstance(value, dict) and isinstance(value.get('job'), str)
             and _is_count(value.get('form')) and isinstance(value.get('settings'), dict)
             and isinstance(value.get('inputs'), dict)
@@ -84,24 +85,24 @@ def is_request(value: Any) -> bool:
 
 
 def _fault(path: str, size: int) -> Optional[str]:
-    """What is wrong with a file, as far as its size tells."""
+    """What is wrong with a file, judged by its size."""
     try:
         facts = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return 'is missing'
     except (OSError, ValueError) as error:
-        return 'cannot be read (%s)' % (getattr(error, 'strerror', None) or error)
+        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
     if not stat.S_ISREG(facts.st_mode):
-        return 'is no regular file'
+        return 'is not a regular file'
     if facts.st_size != size:
-        return 'has %d bytes instead of %d' % (facts.st_size, size)
+        return f'has {facts.st_size} bytes instead of {size}'
     return None
 
 
 def _oddity(manifest: Any) -> Optional[str]:
-    """In what a manifest is not as jobs write them, or None."""
+    """Why a manifest cannot have been written by a job, or None."""
     if not isinstance(manifest, dict):
-        return _damaged('not a table of names and values')
+        return _damaged('not a JSON object')
     if not is_request(manifest.get('request')):
         return _damaged('request is missing or invalid')
     for name, kind in (('content', str), ('finished', str), ('versions', dict)):
@@ -121,7 +122,7 @@ def _oddity_of_files(files: Any) -> Optional[str]:
         return _damaged('files is missing or invalid')
     for name, facts in files.items():
         if not is_plain(name):
-            return _damaged('a name of a file is no path below the folder')
+            return _damaged('the name of a file is not a path below the folder')
         if not (isinstance(facts, dict) and _is_count(facts.get('size'))
                 and isinstance(facts.get('sha256'), str) and DIGEST.match(facts['sha256'])):
             return _damaged('size or sha256 of a file is missing or invalid')
@@ -133,7 +134,7 @@ def _damaged(how: str) -> str:
 
 
 def is_plain(name: str) -> bool:
-    """Whether a name is a path below a folder, as `files_below` writes them."""
+    """Whether a name is a path below a folder, as `files_below` gives them."""
     return '\0' not in name and all(part not in ('', '.', '..') for part in name.split('/'))
 
 

@@ -1,22 +1,22 @@
-"""How large a model file of someone else may be, and what it makes. Imports no TensorFlow.
+"""Size limits for model files from elsewhere and for their tensors. Imports no TensorFlow.
 
-A generator of the paper has 162 MB, takes 1.3e10 multiplications an image, and of 64 images at
-once its largest tensor has 2.7e8 numbers.
+For comparison: a generator of the paper has 162 MB and takes 1.3e10 multiplications per image; in
+a batch of 64 its largest tensor has 2.7e8 elements.
 """
 
 from stackgan.errors import InputError
 from stackgan.files import read_bytes
 
-LARGEST_FILE = 2 ** 31 - 1      # bytes: of one protocol buffer
-LARGEST_TENSOR = 2 ** 30        # numbers
+LARGEST_FILE = 2 ** 31 - 1      # bytes; the limit of a protocol buffer
+LARGEST_TENSOR = 2 ** 30        # elements
 WORK_PER_IMAGE = 2 * 10 ** 12   # multiplications
 
 
 def read_model_file(
         path: str,
-        remedy: str,           # what to do about another file
+        remedy: str,    # end of the error message: what to do instead
 ) -> bytes:
-    """Its bytes. Raises InputError for what is no regular file, or larger than a model can be."""
+    """The bytes of a file. Raises InputError if it is not a regular file or is too large."""
     try:
         return read_bytes(path, LARGEST_FILE)
     except ValueError as error:

@@ -1,26 +1,29 @@
-"""Work done ahead by a thread, so that making the next batch overlaps using this one."""
+"""A thread that prepares the next batches while the current one is in use."""
 
 import queue
 import threading
+from typing import Any, Iterable, Iterator, Optional, Tuple, TypeVar
 
-ENDED = object()
+Item = TypeVar('Item')
+ENDED: Any = object()
 
 
 def prefetch(
-        items,             # iterable; runs in a thread of its own
-        most,              # items made before they are asked for
-):
+        items: Iterable[Item],    # consumed in a thread of its own
+        most: int,                # items prepared ahead
+) -> Iterator[Item]:
     """Yields `items`. An error in the thread is raised here; leaving early ends the thread."""
-    ready, ended = queue.Queue(most), threading.Event()
+    ready: 'queue.Queue[Any]' = queue.Queue(most)
+    ended = threading.Event()
 
-    def work():
+    def work() -> None:
         try:
             for item in items:
                 _put(ready, ended, (item, None))
                 if ended.is_set():
                     return
             _put(ready, ended, (ENDED, None))
-        except BaseException as error:           # handed to the reader, which raises it
+        except BaseException as error:           # passed to the reader, which raises it
             _put(ready, ended, (ENDED, error))
 
     thread = threading.Thread(target=work, name='ahead', daemon=True)
@@ -38,7 +41,8 @@ def prefetch(
         thread.join()
 
 
-def _put(ready, ended, item):
+def _put(ready: 'queue.Queue[Any]', ended: threading.Event,
+         item: Tuple[Any, Optional[BaseException]]) -> None:
     while not ended.is_set():
         try:
             return ready.put(item, timeout=0.1)

@@ -1,8 +1,8 @@
-"""The one place that prints. Showing is never part of the work.
+"""The one place that prints. A job never fails or waits because of its output.
 
-Whatever becomes of a terminal, a pipe or the file behind it (closed, full, stopped, unable to
-show a character), no call here raises or waits for it, and no exit code depends on it. What is
-shown of names and texts of others holds no character that a terminal would obey.
+Whatever happens to the terminal, pipe or file behind standard output (closed, full, stopped,
+unable to show a character), no call here raises or blocks, and no exit code depends on it. Control
+characters in file names and other people's text are escaped before they are shown.
 """
 
 import errno
@@ -17,17 +17,18 @@ import time
 import traceback
 import unicodedata
 from contextlib import contextmanager
+from typing import Any, Iterator, Optional, TextIO
 
-PENDING_BYTES = 1 << 20       # kept for a reader that is slow; what is more is not shown
-FAREWELL_SECONDS = 5.0        # a reader that takes nothing for so long is not waited for at the end
-CHUNK_BYTES = 512             # PIPE_BUF of POSIX: what fits when a pipe says that it can be written
+PENDING_BYTES = 1 << 20       # kept for a slow reader; anything beyond is dropped
+FAREWELL_SECONDS = 5.0        # at the end: longest wait for a reader that reads nothing
+CHUNK_BYTES = 512             # POSIX's least PIPE_BUF: fits whenever a pipe is ready for writing
 PIECE = 1 << 16               # characters shown at once
 
 
 def printable(text: object, keep: str = '') -> str:
-    r"""`text` in one line without control characters: they become \x1b, \n, \u202e, \udce9 ...
+    r"""`text` in one line, with control characters escaped: \x1b, \n, \u202e, \udce9 ...
 
-    Characters of `keep` ('\n\t' for a text of several lines) stay.
+    Characters in `keep` ('\n\t' for a text of several lines) are left as they are.
     """
     text = str(text)
     if text.isprintable():
@@ -36,7 +37,7 @@ def printable(text: object, keep: str = '') -> str:
                    else each.encode('unicode_escape').decode('ascii') for each in text)
 
 
-def _is_space(character):
+def _is_space(character: str) -> bool:
     return unicodedata.category(character) == 'Zs'
 
 
@@ -46,9 +47,9 @@ def encoding() -> str:
 
 
 def typed(text: str) -> str:
-    """An argument that is text, not a path: its bytes as UTF-8, else as the terminal means them.
+    """A command-line argument that is text, not a path: as UTF-8, else in the terminal's encoding.
 
-    Raises UnicodeDecodeError for bytes that are no text there either.
+    Raises UnicodeDecodeError if its bytes are valid in neither.
     """
     try:
         text.encode('utf-8')
@@ -68,10 +69,10 @@ def echo_error(text: object) -> None:
 
 
 def show(text: object, end: str = '\n') -> bool:
-    """Shows what was asked for, of one line or several, on standard output.
+    """Shows what a command was asked to show, one line or several, on standard output.
 
-    Unlike `echo` it waits for a reader that is slow, such as a pager: here showing is the work.
-    Returns whether there is still a reader.
+    Unlike `echo` it waits for a slow reader such as a pager. Returns whether there still is a
+    reader.
     """
     text = printable(text, '\n\t') + end
     outlet = getattr(sys.stdout, 'buffer', None)
@@ -83,7 +84,7 @@ def show(text: object, end: str = '\n') -> bool:
 
 
 def relay(text: str) -> None:
-    """Shows on standard output what another program printed, without its control characters."""
+    """Shows another program's output on standard output, with control characters escaped."""
     _write(sys.stdout, printable(text, '\n\t\r'))
 
 
@@ -93,9 +94,9 @@ def echo_traceback() -> None:
 
 
 class Terminal:
-    """What progress is shown on: standard error unless told, and whether someone looks at it."""
+    """The stream that shows progress (standard error by default), and whether it is a terminal."""
 
-    def __init__(self, stream=None):
+    def __init__(self, stream: Optional[TextIO] = None) -> None:
         self.stream = stream
         self.is_terminal = _asks(stream or sys.stderr, 'isatty', False)
 
@@ -103,13 +104,13 @@ class Terminal:
         _write(self.stream or sys.stderr, printable(text) + '\n')
 
     def redraw(self, text: str, end: str = '') -> None:
-        """Puts `text`, cut to the width of the terminal, in place of the line it is on."""
+        """Replaces the current line by `text`, cut to the width of the terminal."""
         width = shutil.get_terminal_size((100, 20)).columns
         _write(self.stream or sys.stderr, '\r\x1b[K' + printable(text)[:width - 1] + end)
 
 
 def ask(question: str) -> bool:
-    """Asks a person at a terminal and returns whether the answer was yes; False without one."""
+    """Asks a yes-or-no question at the terminal; without a terminal the answer is False."""
     if not (_asks(sys.stdin, 'isatty', False) and _asks(sys.stderr, 'isatty', False)):
         return False
     _write(sys.stderr, printable(question) + ' [y/N] ')
@@ -119,15 +120,15 @@ def ask(question: str) -> bool:
         return False
 
 
-def _asks(stream, question, otherwise):
+def _asks(stream: Any, question: str, otherwise: Any) -> Any:
     try:
         return getattr(stream, question)()
     except (AttributeError, OSError, ValueError):         # None, or closed
         return otherwise
 
 
-def _write(stream, text):
-    """Writes and flushes what can be written. Raises nothing."""
+def _write(stream: Any, text: str) -> None:
+    """Writes and flushes, ignoring failures."""
     try:
         try:
             stream.write(text)
@@ -141,9 +142,9 @@ def _write(stream, text):
 # The streams of a process.
 
 def prepare() -> None:
-    """Makes standard output and error of this process streams that never fail and never wait.
+    """Replaces this process's standard output and error by streams that never fail or block.
 
-    Also for what others print: argparse, warnings, logging, TensorFlow. Called first of all.
+    They also serve argparse, warnings, logging and TensorFlow. To be called before anything prints.
     """
     _fill_standard_descriptors()
     sys.stdout = _stream(sys.stdout, 1)
@@ -151,7 +152,7 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Gives a slow reader of the rest a little time. Called last of all."""
+    """Gives a slow reader a little time to read the rest. To be called last."""
     for stream in (sys.stdout, sys.stderr):
         _asks(stream, 'flush', None)
         outlet = getattr(stream, 'buffer', None)
@@ -159,8 +160,8 @@ def finish() -> None:
             outlet.drain(FAREWELL_SECONDS)
 
 
-def _fill_standard_descriptors():
-    """Opens what the shell closed (`>&-`), or the next file of ours would be standard output."""
+def _fill_standard_descriptors() -> None:
+    """Opens descriptors that the shell closed (`>&-`), or the next file opened would get them."""
     while True:
         descriptor = os.open(os.devnull, os.O_RDWR)
         if descriptor > 2:
@@ -169,20 +170,21 @@ def _fill_standard_descriptors():
         os.set_inheritable(descriptor, True)
 
 
-def _stream(before, descriptor):
+def _stream(before: Any, descriptor: int) -> TextIO:
     _asks(before, 'flush', None)
-    return io.TextIOWrapper(_Outlet(descriptor), getattr(before, 'encoding', None) or 'utf-8',
+    outlet: Any = _Outlet(descriptor)                     # raw: it buffers by itself
+    return io.TextIOWrapper(outlet, getattr(before, 'encoding', None) or 'utf-8',
                             errors='backslashreplace', newline='\n', line_buffering=True,
                             write_through=True)
 
 
 @contextmanager
-def silenced_errors():
-    """Standard error goes nowhere within the block, also that of C libraries."""
+def silenced_errors() -> Iterator[None]:
+    """Discards standard error within the block, including that of C libraries."""
     _asks(sys.stderr, 'flush', None)
     try:
         kept = os.dup(2)
-    except OSError:                                       # closed: there is nothing to silence
+    except OSError:                                       # it is closed already
         yield
         return
     try:
@@ -195,26 +197,26 @@ def silenced_errors():
 
 
 class _Outlet(io.RawIOBase):
-    """A descriptor that takes what can be written without waiting; a rest is tried again later."""
+    """A descriptor that is written to without blocking; what it does not take is tried later."""
 
-    def __init__(self, descriptor):
+    def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._number = descriptor
-        self._own = None
+        self._own: Optional[int] = None
         self._pending = bytearray()
-        self._lock = threading.RLock()              # of one thread and its signal handlers, too
+        self._lock = threading.RLock()              # reentrant for the sake of signal handlers
         self.is_gone = False
 
-    def writable(self):
+    def writable(self) -> bool:
         return True
 
-    def fileno(self):
+    def fileno(self) -> int:
         return self._number
 
-    def isatty(self):
+    def isatty(self) -> bool:
         return os.isatty(self._number)
 
-    def write(self, data):
+    def write(self, data: Any) -> int:
         data = bytes(data)
         with self._lock:
             if not self.is_gone and len(self._pending) + len(data) <= PENDING_BYTES:
@@ -222,8 +224,8 @@ class _Outlet(io.RawIOBase):
                 self._push()
         return len(data)
 
-    def drain(self, seconds):
-        """Writes what is pending, as long as something is taken at least every `seconds`."""
+    def drain(self, seconds: float) -> None:
+        """Writes what is pending, until the reader takes nothing for `seconds`."""
         end = time.monotonic() + seconds
         while self._pending and not self.is_gone and time.monotonic() < end:
             with self._lock:
@@ -232,8 +234,8 @@ class _Outlet(io.RawIOBase):
             if self._pending:
                 self._can_be_written(100)
 
-    def _push(self):
-        """Writes what the other end takes now; returns how many bytes that were."""
+    def _push(self) -> int:
+        """Writes what the other end takes now; returns the number of bytes."""
         taken = 0
         try:
             waits = _may_wait(self._number)
@@ -246,33 +248,33 @@ class _Outlet(io.RawIOBase):
             pass
         except OSError as error:
             self._pending.clear()
-            # A disk may have room again; a pipe or a terminal that is gone does not come back.
+            # A disk may have room again; a closed pipe or terminal does not come back.
             self.is_gone = error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         return taken
 
-    def _writer(self):
-        """The descriptor to write to; for a terminal one of our own that does not wait.
+    def _writer(self) -> int:
+        """The descriptor to write to; for a terminal, a non-blocking one of this process's own.
 
-        A terminal may have room for less than a chunk. The flag O_NONBLOCK on the descriptor
-        itself would be seen by every process that shares it.
+        A terminal may have room for less than a chunk, and O_NONBLOCK on the inherited descriptor
+        would affect every process that shares it.
         """
         if self._own is None:
             self._own = self._number
             if self.isatty():
                 try:
-                    self._own = os.open('/dev/fd/%d' % self._number,
+                    self._own = os.open(f'/dev/fd/{self._number}',
                                         os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-                except OSError:                           # of another user, or another container
+                except OSError:                  # it belongs to another user or container
                     pass
         return self._own
 
-    def _can_be_written(self, milliseconds):
+    def _can_be_written(self, milliseconds: int) -> bool:
         poll = select.poll()
         poll.register(self._number, select.POLLOUT)
         return bool(poll.poll(milliseconds))
 
 
-def _may_wait(descriptor):
-    """Whether writing may wait for someone: a pipe, a socket, a terminal; not a file."""
+def _may_wait(descriptor: int) -> bool:
+    """Whether writing may block: true of a pipe, a socket and a terminal, but not of a file."""
     mode = os.fstat(descriptor).st_mode
     return not (stat.S_ISREG(mode) or stat.S_ISBLK(mode))

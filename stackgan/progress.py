@@ -1,40 +1,42 @@
 """Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere."""
 
 import time
+from types import TracebackType
+from typing import Optional, TextIO, Type
 
 from stackgan.printing import Terminal
 
-BAR_SECONDS = 0.2      # between two drawings of the bar
+BAR_SECONDS = 0.2      # between two updates of the bar
 LINE_SECONDS = 10.0    # between two plain lines
 BAR_CELLS = 24
-MAX_SECONDS = 1e9       # no duration of ours: of a manifest that says so
+MAX_SECONDS = 1e9      # a manifest that was edited may hold more
 
 
-def duration(seconds):
-    """'42s', '3m05s' or '2h07m'; what a clock that was set back makes negative is '0s'."""
-    seconds = int(round(min(max(0, seconds), MAX_SECONDS)))
-    if seconds < 60:
-        return '%ds' % seconds
-    if seconds < 3600:
-        return '%dm%02ds' % divmod(seconds, 60)
-    return '%dh%02dm' % divmod(seconds // 60, 60)
+def duration(seconds: float) -> str:
+    """'42s', '3m05s' or '2h07m'; '0s' for a negative one, since a clock may be set back."""
+    whole = int(round(min(max(0, seconds), MAX_SECONDS)))
+    if whole < 60:
+        return f'{whole}s'
+    if whole < 3600:
+        return f'{whole // 60}m{whole % 60:02d}s'
+    return f'{whole // 3600}h{whole // 60 % 60:02d}m'
 
 
 class Progress:
-    """Counts units of work and shows them on a stream (standard error unless told).
+    """Counts units of work and shows them on a stream, by default standard error.
 
-    The rate is that of this process: work done before it (a resumed job) counts as progress
-    but not as speed.
+    The rate is that of this process: work done before (by a job that is resumed) counts as
+    progress, but not for the rate.
     """
 
     def __init__(
             self,
-            label,          # what is being done, e.g. 'train-stage1'
-            total,          # number of units in all
-            unit,           # plural name of a unit, e.g. 'images'
-            done=0,         # units that an earlier process did
-            stream=None,    # None: standard error
-    ):
+            label: str,                         # what is being done, e.g. 'train-stage1'
+            total: int,                         # number of units in all
+            unit: str,                          # plural name of a unit, e.g. 'images'
+            done: int = 0,                      # units that an earlier process did
+            stream: Optional[TextIO] = None,    # None: standard error
+    ) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = self.first = done
         self.terminal = Terminal(stream)
@@ -43,17 +45,18 @@ class Progress:
         self.shown = None if self.is_terminal else self.started
         self.note = ''
 
-    def __enter__(self):
+    def __enter__(self) -> 'Progress':
         return self
 
-    def __exit__(self, kind, value, trace):
+    def __exit__(self, kind: Optional[Type[BaseException]], value: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
         if self.is_terminal and self.shown is not None:
-            self._generate(end='\n')
+            self._redraw(end='\n')
         elif not self.is_terminal and kind is None and self.done > self.first:
             self._line()
 
-    def advance(self, units=1, note=None):
-        """Counts `units` more; `note` (losses, a file's name) is shown behind the figures."""
+    def advance(self, units: int = 1, note: Optional[str] = None) -> None:
+        """Counts `units` more; `note` (losses, a file name) is shown after the figures."""
         self.done += units
         if note is not None:
             self.note = note
@@ -62,31 +65,31 @@ class Progress:
         if self.shown is None or now - self.shown >= interval:
             self.shown = now
             if self.is_terminal:
-                self._generate()
+                self._redraw()
             elif self.done < self.total:             # the last line comes at the end
                 self._line()
 
-    def rate(self):
+    def rate(self) -> float:
         """Units a second in this process."""
         return (self.done - self.first) / max(time.monotonic() - self.started, 1e-9)
 
-    def text(self):
+    def text(self) -> str:
         """The figures: share, count, rate, time left, note."""
         share = 100.0 * self.done / max(self.total, 1)
-        text = '%s %3d%%  %d/%d %s' % (self.label, share, self.done, self.total, self.unit)
+        text = f'{self.label} {int(share):3d}%  {self.done}/{self.total} {self.unit}'
         if self.done > self.first:
             rate = self.rate()
-            text += '  %s/s' % (('%.1f' if rate < 100 else '%.0f') % rate)
+            text += f'  {rate:.1f}/s' if rate < 100 else f'  {rate:.0f}/s'
             if self.done < self.total:
                 text += f'  {duration((self.total - self.done) / rate)} left'
             else:
                 text += f'  took {duration(time.monotonic() - self.started)}'
         return text + ('  ' + self.note if self.note else '')
 
-    def _generate(self, end=''):
+    def _redraw(self, end: str = '') -> None:
         filled = int(BAR_CELLS * self.done / max(self.total, 1))
         bar = '#' * filled + '.' * (BAR_CELLS - filled)
         self.terminal.redraw(self.text().replace(self.label, f'{self.label} [{bar}]', 1), end)
 
-    def _line(self):
+    def _line(self) -> None:
         self.terminal.line(self.text())

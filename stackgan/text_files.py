@@ -1,31 +1,31 @@
-"""Text that people bring, whatever program wrote it: the one reader of captions, lists and tables.
+"""Reading your text files (captions, lists, tables), whatever program wrote them.
 
-UTF-8, UTF-16 and UTF-32 are told apart by their byte order marks; UTF-16 without one, as some
-Windows programs write it, by its NULs. Lines end with LF, CR LF or CR. Whatever else counts as a
-line end somewhere (U+2028, form feeds) is white space, because it comes from pasted text.
+UTF-8, UTF-16 and UTF-32 are recognised by their byte order marks; UTF-16 without one, which some
+Windows programs write, by its NULs. Lines end with LF, CR LF or CR. Other line separators (U+2028,
+form feeds) count as white space, because they come from pasted text.
 """
 
 import codecs
 import errno
 import re
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Optional
 
 from stackgan.errors import InputError
 from stackgan.files import read_bytes
 
-MAX_TABLE_BYTES = 512 << 20          # of a table or list for a whole dataset
-MAX_TEXT_BYTES = 16 << 20            # of a file of captions
+MAX_TABLE_BYTES = 512 << 20          # a table or list for a whole dataset
+MAX_TEXT_BYTES = 16 << 20            # a file of captions
 MARK = '\ufeff'
 MARKS = ((codecs.BOM_UTF32_LE, 'utf-32-le'), (codecs.BOM_UTF32_BE, 'utf-32-be'),
          (codecs.BOM_UTF8, 'utf-8'), (codecs.BOM_UTF16_LE, 'utf-16-le'),
-         (codecs.BOM_UTF16_BE, 'utf-16-be'))         # that of UTF-32 begins as that of UTF-16
-NUL_SHARE = 0.5                      # of the characters: what UTF-16 of Latin text far exceeds
+         (codecs.BOM_UTF16_BE, 'utf-16-be'))         # UTF-32 first: its mark begins as UTF-16's
+NUL_SHARE = 0.5                      # of the characters; UTF-16 of Latin text far exceeds it
 LINE_END = re.compile('\r\n|\r|\n')
 NOT_THE_FILES_FAULT = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 
 
 class UnreadableText(InputError):
-    """A text file that cannot be read; `reason` says why without its name."""
+    """A text file that cannot be read; `reason` is the message without the file's name."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f'{path} {reason}')
@@ -33,14 +33,14 @@ class UnreadableText(InputError):
 
 
 class Text(NamedTuple):
-    """What a text file holds."""
+    """The content of a text file."""
 
-    text: str              # without a byte order mark; line ends as they are in the file
-    is_whole: bool         # False: bytes that are no UTF-8 became U+FFFD
+    text: str              # without a byte order mark; line ends as in the file
+    is_whole: bool         # False: bytes that are not UTF-8 became U+FFFD
 
 
 def read_text(path: str, limit: int = MAX_TEXT_BYTES) -> Text:
-    """`Text` of a file. Raises UnreadableText; OSError for what is not the file's fault."""
+    """`Text` of a file. Raises UnreadableText, or OSError if the fault is not in the file."""
     data = _read_bytes(path, limit)
     try:
         return decode(data)
@@ -51,13 +51,13 @@ def read_text(path: str, limit: int = MAX_TEXT_BYTES) -> Text:
 def read_lines(path: str, limit: int = MAX_TABLE_BYTES) -> List[str]:
     """The lines of a file in which each character matters, such as a list of names.
 
-    Raises UnreadableText where it is missing, or not text; and where a line is not UTF-8.
+    Raises UnreadableText if it is missing or is not text, InputError for a line that is not UTF-8.
     """
     found = read_text(path, limit)
     lines = split_lines(found.text)
     if not found.is_whole:
         for number, line in enumerate(lines, 1):
-            require_whole(line, '%s: line %d' % (path, number))
+            require_whole(line, f'{path}: line {number}')
     return lines
 
 
@@ -65,10 +65,10 @@ def require_whole(text: str, origin: str) -> None:
     """Raises InputError for text in which bytes were replaced; `origin` names file and line."""
     if '\ufffd' in text:
         raise InputError(f'{origin}: {text.strip()[:60]!r} holds bytes that are not UTF-8; save '
-                         f'the file as UTF-8')
+                         'the file as UTF-8')
 
 
-def _read_bytes(path, limit):
+def _read_bytes(path: str, limit: int) -> bytes:
     try:
         return read_bytes(path, limit)
     except FileNotFoundError:
@@ -76,13 +76,13 @@ def _read_bytes(path, limit):
     except OSError as error:
         if error.errno in NOT_THE_FILES_FAULT:
             raise
-        raise UnreadableText(path, 'cannot be read (%s)' % (error.strerror or error))
+        raise UnreadableText(path, f'cannot be read ({error.strerror or error})')
     except ValueError as error:                        # too large, or a NUL in its path
         raise UnreadableText(path, f'cannot be read ({error})')
 
 
 def decode(data: bytes) -> Text:
-    """`Text` of bytes. Raises ValueError, worded to follow the file's name, for what is no text."""
+    """`Text` of bytes. Raises ValueError for what is not text; its message follows a file name."""
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), None)
     encoding = encoding or _encoding_by_nuls(data) or 'utf-8'
     is_whole = True
@@ -93,13 +93,13 @@ def decode(data: bytes) -> Text:
             raise ValueError(f'is damaged {encoding.upper()[:6]}; save it as UTF-8')
         text, is_whole = data.decode(encoding, 'replace'), False
     if '\0' in text:
-        raise ValueError('holds NUL characters: it is no text, or in an encoding that is not '
-                         'known; save it as UTF-8')
+        raise ValueError('holds NUL characters, so it is not text or its encoding is unknown; save '
+                         'it as UTF-8')
     return Text(text[1:] if text.startswith(MARK) else text, is_whole)
 
 
-def _encoding_by_nuls(data):
-    """UTF-16 without a mark: the upper half of nearly each character is NUL, the lower never."""
+def _encoding_by_nuls(data: bytes) -> Optional[str]:
+    """UTF-16 without a mark: nearly every character has a NUL as its upper byte, none as lower."""
     characters = len(data) // 2
     if not characters or len(data) % 2 or b'\0' not in data:
         return None
@@ -112,12 +112,12 @@ def _encoding_by_nuls(data):
 
 
 def split_lines(text: str) -> List[str]:
-    """The lines of a text; nothing follows a last line end."""
+    """The lines of a text; a line end at the end begins no further line."""
     lines = LINE_END.split(text)
     return lines if lines[-1] else lines[:-1]
 
 
 def clean_caption(text: str) -> str:
-    """`text` with each run of white space as one space and none at the ends."""
-    text = text.replace(MARK, '')                       # files with marks are put together
+    """`text` with each run of white space as one space, and none at the ends."""
+    text = text.replace(MARK, '')                       # from concatenated files
     return ' '.join(text.split()).encode('utf-8', 'replace').decode('utf-8')   # lone surrogates

@@ -1,6 +1,7 @@
-"""Text in images: a free font that is shipped, so that every machine draws the same."""
+"""Text in images, in a free font that is included, so that it looks the same everywhere."""
 
 import os
+from typing import List
 
 from PIL import ImageFont
 
@@ -8,20 +9,21 @@ FONT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'fonts', 'DejaVu
 
 
 def font(
-        size,             # pixels
-):
+        size: int,    # pixels
+) -> ImageFont.FreeTypeFont:
     """DejaVu Sans."""
     return ImageFont.truetype(FONT, size)
 
 
 def wrap(
-        text,
-        letters,          # font
-        width,            # pixels
-        lines,            # most lines; what does not fit ends in an ellipsis
-):
+        text: str,
+        letters: ImageFont.FreeTypeFont,    # font
+        width: int,                         # pixels
+        lines: int,                         # most lines; what does not fit ends in an ellipsis
+) -> List[str]:
     """`text` as a list of at most `lines` lines of at most `width` pixels."""
-    wrapped, words = [], text.split()
+    wrapped: List[str] = []
+    words = text.split()
     while words and len(wrapped) < lines:
         line = _cut(words.pop(0), letters, width)
         while words and letters.getlength(line + ' ' + words[0]) <= width:
@@ -32,8 +34,8 @@ def wrap(
     return wrapped
 
 
-def _cut(text, letters, width):
-    """The longest beginning of `text` that fits, with an ellipsis where something is cut."""
+def _cut(text: str, letters: ImageFont.FreeTypeFont, width: int) -> str:
+    """The longest beginning of `text` that fits, with an ellipsis if it was cut."""
     if letters.getlength(text) <= width:
         return text
     while text and letters.getlength(text + '\u2026') > width:

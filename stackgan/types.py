@@ -1,10 +1,10 @@
-"""What the parts hand one another."""
+"""Records that are passed between the data pipeline, the networks and the training loop."""
 
 from typing import Any, Callable, List, NamedTuple
 
 
 class Batch(NamedTuple):
-    """One training batch: of arrays where it is built, of placeholders where it is used."""
+    """One training batch: arrays where it is built, placeholders in the graph."""
 
     images: Any            # [N, S, S, 3] uint8; S is 64 for Stage-I, 256 for Stage-II
     wrong_images: Any      # [N, S, S, 3] uint8, each of another class than its caption
@@ -15,7 +15,7 @@ class Batch(NamedTuple):
 
 
 class GanPair(NamedTuple):
-    """A generator and its discriminator, ready to be trained against each other."""
+    """A generator and its discriminator, to be trained against each other."""
 
     name: str                          # 'stage1' or 'stage2'
     generator_scope: str
@@ -40,4 +40,4 @@ class TrainingGraph(NamedTuple):
     step: Any                                  # the operation that makes the step
     losses: dict                               # name -> scalar tensor
     start_ema: Any                             # operation: EMA weights := variables
-    averaged: Callable                         # variable getter: averages where there are any
+    averaged: Callable                         # variable getter: EMA weights where there are any

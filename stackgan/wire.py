@@ -1,46 +1,45 @@
-"""Protocol buffers read by a list of fields, without generated code and within bounds.
+"""Reads protocol buffers by a table of fields, without generated code and within limits.
 
-A message of someone else's becomes objects only as far as a table of its fields says: anything
-that the table has not is a fault, and so is more than a number of fields, since a field of two
-bytes costs a library some hundred.
+Only fields that the table has are accepted, and only up to a number of fields in all: a field of
+two bytes can cost a protobuf library a hundred bytes of memory.
 """
 
 import struct
-from typing import Any, Dict, List, NamedTuple, Union
+from typing import Any, Dict, List, NamedTuple, Tuple, Union
 
 INT, FLOAT, BYTES, TEXT, INTS, FIXED = 'int', 'float', 'bytes', 'text', 'ints', 'fixed'
-REFUSED = 'refused'        # the name of such a field tells why, after "it holds"
+REFUSED = 'refused'        # the name of such a field is the reason, after "it holds"
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5            # wire types
 OF = {INT: VARINT, FLOAT: FIXED32, BYTES: DELIMITED, TEXT: DELIMITED}
 DEEPEST = 12               # messages within messages
 
 
 class WireFault(Exception):
-    """What is wrong with a message, in words for the end of a sentence."""
+    """What is wrong with a message, worded as the end of a sentence."""
 
 
 class Field(NamedTuple):
-    """What a message may have under a number."""
+    """A field that a message may have under a number."""
 
     name: str
     kind: Union[str, Dict[int, Any]]    # INT ..., or the table of another message
     repeated: bool = False
-    most: int = 1 << 31                 # bytes of one that is delimited
+    most: int = 1 << 31                 # bytes, if it is length-delimited
 
 
 class Budget:
-    """Fields that may still be read."""
+    """The number of fields that may still be read."""
 
     def __init__(
             self,
-            fields,            # of the whole message, those within others counted
-    ):
+            fields: int,    # of the whole message, those within others counted
+    ) -> None:
         self.most = self.left = fields
 
-    def spend(self, fields=1):
+    def spend(self, fields: int = 1) -> None:
         self.left -= fields
         if self.left < 0:
-            raise WireFault('it has more than %d fields' % self.most)
+            raise WireFault(f'it has more than {self.most} fields')
 
 
 def read_message(
@@ -48,16 +47,17 @@ def read_message(
         table: Dict[int, Field],
         budget: Budget,
 ) -> Dict[str, Any]:
-    """{name: value, or list of those of a repeated field}. Raises WireFault.
+    """{name: value; a list for a repeated field}. Raises WireFault.
 
-    A memoryview stands for BYTES, so that nothing is copied; INT and INTS are signed.
+    The value of BYTES is a memoryview, so that nothing is copied; INT and INTS are signed.
     """
     return _read(memoryview(data), table, budget, 'the file', DEEPEST)
 
 
-def _read(data, table, budget, place, deeper):
+def _read(data: memoryview, table: Dict[int, Field], budget: Budget, place: str,
+          deeper: int) -> Dict[str, Any]:
     if not deeper:
-        raise WireFault(f'{place} lies too deep')
+        raise WireFault(f'{place} is nested too deeply')
     found: Dict[str, Any] = {}
     position, end = 0, len(data)
     while position < end:
@@ -65,8 +65,7 @@ def _read(data, table, budget, place, deeper):
         key, position = _varint(data, position, place)
         field = table.get(key >> 3)
         if field is None:
-            raise WireFault('%s has a field %d, which is not among those that are read'
-                            % (place, key >> 3))
+            raise WireFault(f'{place} has an unknown field {key >> 3}')
         if field.kind == REFUSED:
             raise WireFault('it holds ' + field.name)
         value, position = _value(data, position, key & 7, field, budget, place, deeper)
@@ -81,10 +80,11 @@ def _read(data, table, budget, place, deeper):
     return found
 
 
-def _value(data, position, wire, field, budget, place, deeper):
+def _value(data: memoryview, position: int, wire: int, field: Field, budget: Budget, place: str,
+           deeper: int) -> Tuple[Any, int]:
     """(value, where the next field begins)."""
     kind = field.kind
-    if kind == FIXED and wire in (FIXED32, FIXED64):            # numbers that nobody looks at
+    if kind == FIXED and wire in (FIXED32, FIXED64):            # numbers that are not used
         return None, _step(data, position, 4 if wire == FIXED32 else 8, place)
     if kind == INTS and wire == VARINT:
         number, position = _varint(data, position, place)
@@ -99,26 +99,25 @@ def _value(data, position, wire, field, budget, place, deeper):
         return struct.unpack('<f', data[position:end])[0], end
     size, position = _varint(data, position, place)
     if size > field.most:
-        raise WireFault('%s in %s has %d bytes, more than %d' % (field.name, place, size,
-                                                                 field.most))
+        raise WireFault(f'{field.name} in {place} has {size} bytes, more than {field.most}')
     end = _step(data, position, size, place)
     return _delimited(data[position:end], field, budget, place, deeper), end
 
 
-def _delimited(part, field, budget, place, deeper):
+def _delimited(part: memoryview, field: Field, budget: Budget, place: str, deeper: int) -> Any:
     if field.kind == TEXT:
         try:
             return str(part, 'utf-8')
         except UnicodeDecodeError:
-            raise WireFault(f'{field.name} in {place} is no UTF-8')
+            raise WireFault(f'{field.name} in {place} is not UTF-8')
     if field.kind == INTS:
         return _packed(part, budget, place)
-    if field.kind in (BYTES, FIXED):
+    if isinstance(field.kind, str):                             # BYTES, or packed FIXED
         return part
     return _read(part, field.kind, budget, field.name, deeper - 1)
 
 
-def _packed(part, budget, place) -> List[int]:
+def _packed(part: memoryview, budget: Budget, place: str) -> List[int]:
     numbers, position = [], 0
     while position < len(part):
         budget.spend()
@@ -127,7 +126,7 @@ def _packed(part, budget, place) -> List[int]:
     return numbers
 
 
-def _varint(data, position, place):
+def _varint(data: memoryview, position: int, place: str) -> Tuple[int, int]:
     """(number of up to 64 bits, where the next one begins)."""
     number = shift = 0
     while shift < 70:
@@ -142,11 +141,11 @@ def _varint(data, position, place):
     raise WireFault(f'{place} holds a number of more than 64 bits')
 
 
-def _signed(number):
+def _signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
-def _step(data, position, size, place):
+def _step(data: memoryview, position: int, size: int, place: str) -> int:
     if position + size > len(data):
         raise WireFault(f'{place} is cut off')
     return position + size

@@ -197,7 +197,7 @@ def test_dry_run_prints_the_command(volume, tmp_path, capsys):
     commands = [line for line in lines if line.startswith('atc --framework=3 --model=/')]
     assert len(commands) == 2 and "noise2:2,8'" in commands[1]
     assert main(['convert-om', '--data', str(tmp_path / 'empty')] + options) == 0
-    assert 'the command is known once export is done' in capsys.readouterr().out
+    assert 'the commands are known once export is done' in capsys.readouterr().out
 
 
 def test_order_of_the_search(tmp_path, monkeypatch):

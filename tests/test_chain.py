@@ -94,7 +94,7 @@ def test_a_second_run_does_nothing_and_does_not_load_tensorflow(volume, tmp_path
     (tmp_path / 'tensorflow.py').write_text('raise SystemExit("tensorflow was imported")')
     trap = str(tmp_path)
     done = call(volume, 'run', '--on', 'local', PYTHONPATH=trap)
-    assert done.returncode == 0 and 'run: all is up to date' in done.stdout, done.stdout
+    assert done.returncode == 0 and 'run: everything is up to date' in done.stdout, done.stdout
     for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1',
                 'train-stage2', 'sample', 'train-scorer', 'score', 'export', 'report'):
         done = call(volume, job, PYTHONPATH=trap)
@@ -134,7 +134,7 @@ def test_captions_of_one_s_own(volume, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, text', [
-    (['--caption', '   '], 'the captions given are empty'),
+    (['--caption', '   '], 'the captions are empty'),
     (['--captions', 'nowhere.txt'], '--captions nowhere.txt: cannot be read'),
     (['--caption', 'a bird', '--copies', '0'], '--copies 0: must be at least 1')])
 def test_bad_captions(volume, arguments, text):
@@ -193,7 +193,7 @@ def test_a_stage_that_was_imported_stands_in_for_its_training(volume, tmp_path):
     done = call(tmp_path, 'run', '--on', 'local')
     assert done.returncode == 0 and 'run: sample, score, export, report done' in done.stdout
     assert 'train-stage1: not needed: runs/smoke/stage2 was imported and' in done.stdout
-    assert 'run: all is up to date' in call(tmp_path, 'run', '--on', 'local').stdout
+    assert 'run: everything is up to date' in call(tmp_path, 'run', '--on', 'local').stdout
     page = (tmp_path / 'runs' / 'smoke' / 'report' / 'index.html').read_text()
     assert 'a checkpoint of hanzhanggit/StackGAN' in page and 'with the imported Stage-II' in page
     for name in ('64/00003.png', '256/00015.png'):
@@ -395,7 +395,7 @@ def seen_generated(features):
 
 
 @pytest.mark.parametrize('make, text', [
-    (None, 'nowhere is missing; --image-folder names a folder of images'),
+    (None, 'nowhere is missing; pass a folder of images to --image-folder'),
     (0, 'no image there'), (1, '1 images, but 2 splits need at least 4')])
 def test_folders_that_cannot_be_scored(volume, tmp_path, make, text):
     folder = tmp_path / ('nowhere' if make is None else 'images')
@@ -409,7 +409,7 @@ def test_folders_that_cannot_be_scored(volume, tmp_path, make, text):
 
 def test_missing_weights_are_named(volume):
     done = call(volume, 'score', '--set', 'score.stackgan_weights=weights/model.ckpt')
-    assert done.returncode == 2 and 'score.stackgan_weights names it' in done.stdout
+    assert done.returncode == 2 and 'change score.stackgan_weights' in done.stdout
 
 
 def test_a_chain_of_separate_jobs_gives_the_same_images(volume, tmp_path):

@@ -20,12 +20,12 @@ CLIENTS = {
     'no engine': (CONFIG + "*) echo 'Cannot connect to the daemon' >&2; exit 1;;", 0,
                   'no containers: the Docker engine does not answer (Cannot connect'),
     'no project': ("*) echo 'no json';;", 0, 'no containers: docker compose config gives no'),
-    'says nothing': ('*) exit 1;;', 0, 'docker has no Compose v2 (it says nothing)'),
+    'says nothing': ('*) exit 1;;', 0, 'docker has no Compose v2 (no output)'),
     'a failure': (CONFIG + f"*' down '*) echo 'network busy' >&2; echo '{HELP}' >&2; exit 1;; "
                   "*) echo 28.2;;", 2,
-                  'the containers are not removed: docker compose --profile * down '
+                  'the containers were not removed: docker compose --profile * down '
                   '--remove-orphans: network busy'),
-    'all is well': (CONFIG + '*) echo 28.2;;', 0, 'the containers of the project are removed'),
+    'all is well': (CONFIG + '*) echo 28.2;;', 0, 'removed the containers of the project'),
 }
 
 

@@ -142,7 +142,7 @@ def test_a_second_runner_leaves_the_first_alone(volume):
     wait_for(lambda: steps_done(volume) >= 2)
     second = runner(volume, '--on', 'docker', '--until', 'train-stage1')
     text = second.communicate()[0]
-    assert second.returncode == 1 and 'train-stage1: runs already, in container' in text, text
+    assert second.returncode == 1 and 'train-stage1: already runs, in container' in text, text
     text = first.communicate()[0]
     assert first.returncode == 0, text
 

@@ -109,7 +109,7 @@ def test_what_the_engine_refuses_is_told(monkeypatch):
 
 
 def test_a_job_that_runs_already_is_left_alone(monkeypatch):
-    with pytest.raises(StackganError, match='runs already, in container stackgan-embed-1'):
+    with pytest.raises(StackganError, match='already runs, in container stackgan-embed-1'):
         run_service(monkeypatch, status='running')
 
 
@@ -126,7 +126,7 @@ def test_what_containers_do_not_see(tmp_path):
     arguments = ['run', '--config', 'folder', '--data', str(tmp_path / 'volume'), '--set',
                  f'data.raw={raw}', '--until', 'preprocess']
     done = call(*arguments)
-    assert f'run: local, because {raw} lies outside of the volume' in done.stdout
+    assert f'run: local, because {raw} is outside of the volume' in done.stdout
     volume = tmp_path / 'volume'
     (volume / 'raw' / 'mine').mkdir(parents=True)
 
@@ -137,16 +137,16 @@ def test_what_containers_do_not_see(tmp_path):
 
     assert hidden('raw/mine') is hidden('raw/missing') is hidden('/data/raw/mine') is None
     assert hidden(volume / 'raw/mine').endswith('relative to the volume: raw/mine')
-    assert hidden('../elsewhere').endswith('leads outside of the volume')
+    assert hidden('../elsewhere').endswith('is a link out of the volume')
     (volume / 'raw' / 'inner').symlink_to(volume / 'raw' / 'mine')
     (volume / 'raw' / 'outer').symlink_to(raw)
-    assert hidden('raw/inner') is None and 'raw/outer leads outside' in hidden('raw/outer')
+    assert hidden('raw/inner') is None and 'raw/outer is a link out' in hidden('raw/outer')
     (volume / 'raw' / 'mine' / 'images').symlink_to(raw)
-    assert 'raw/mine/images leads outside' in hidden('raw/mine')
+    assert 'raw/mine/images is a link out' in hidden('raw/mine')
     shutil.rmtree(str(volume / 'prepared'))
     (volume / 'prepared').symlink_to(raw)                       # an output on another disk
     assert '/prepared/' in hidden('raw/missing')
-    assert hidden('raw/missing').endswith('leads outside of the volume')
+    assert hidden('raw/missing').endswith('is a link out of the volume')
 
 
 def test_the_user_and_project_of_a_run(tmp_path, monkeypatch):

@@ -171,17 +171,17 @@ def constant(shape, data=None, count=1):
 
 
 @pytest.mark.parametrize('graph_def, words', [
-    (lambda: constant([2000000000]), 'its constants stand for 1999999999 numbers that are not'),
+    (lambda: constant([2000000000]), 'its constants declare 1999999999 elements that they'),
     (lambda: constant([1 << 40, 1 << 40]), 'numbers that are not there'),
-    (lambda: constant([3], b'\0' * 8), 'liar is a constant of 8 bytes, its shape tells others'),
-    (lambda: constant([-5]), 'liar is a constant of no known type or shape'),
-    (lambda: constant([1] * 100), 'liar is a constant of no known type or shape'),
-    (lambda: generator(lambda: tf.fill([50000, 50000], 0.0)), '50000 x 50000 numbers, more than'),
+    (lambda: constant([3], b'\0' * 8), 'liar is a constant of 8 bytes, which does not match its'),
+    (lambda: constant([-5]), 'liar is a constant of unknown type or shape'),
+    (lambda: constant([1] * 100), 'liar is a constant of unknown type or shape'),
+    (lambda: generator(lambda: tf.fill([50000, 50000], 0.0)), '50000 x 50000 elements, more than'),
     (lambda: generator(lambda: tf.tile(plain(), [1, 1000, 1000, 1])), '64000 x 64000 x 3 numbers'),
     (lambda: generator(lambda: tf.reshape(tf.zeros([60000, 1]) + tf.zeros([1, 60000]), [-1])),
      '60000 x 60000 numbers'),
     (lambda: generator(lambda: tf.reshape(tf.zeros([64, 64, 1]), tf.fill([2], 64))),
-     'Reshape computes the shape of what it gives'),
+     'Reshape computes the shape of its output'),
     (lambda: generator(lambda: tf.placeholder(tf.float32, name='x')), 'x has no fixed shape'),
 ])
 def test_sizes_that_a_file_does_not_have_are_refused(tmp_path, graph_def, words):

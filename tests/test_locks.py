@@ -41,7 +41,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
         with pytest.raises(InputError, match=name + '.lock: must be a regular file'):
             take(tmp_path / name)
         assert is_locked(str(tmp_path / name)) is None
-        assert holder(str(tmp_path / name) + '.lock') == 'its lock file does not say who'
+        assert holder(str(tmp_path / name) + '.lock') == 'its lock file does not name the process'
 
 
 def test_a_file_that_holds_something_else_is_kept(tmp_path):
@@ -64,7 +64,7 @@ def test_what_a_killed_job_left_is_taken_over(tmp_path, left):
     b'[1]', b'"x"', b'{"job": 1}', b'\xff', b'[' * 4000, b'{' * 9999, b'1' * 4000])
 def test_any_content_has_no_holder_and_no_traceback(tmp_path, content):
     (tmp_path / 'report.lock').write_bytes(content)
-    assert holder(str(tmp_path / 'report.lock')) == 'its lock file does not say who'
+    assert holder(str(tmp_path / 'report.lock')) == 'its lock file does not name the process'
 
 
 def test_a_lock_that_is_held_is_left_as_it_is(tmp_path):

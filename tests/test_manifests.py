@@ -140,6 +140,6 @@ def test_an_odd_request_of_unfinished_work(tmp_path, capsys, text):
     os.makedirs(str(tmp_path / 'out.partial'))
     (tmp_path / 'out.partial' / 'request.json').write_text(text)
     assert run(make_job(precious=True), tmp_path) == 2
-    assert 'it does not say which' in capsys.readouterr().err
+    assert 'no valid request.json' in capsys.readouterr().err
     assert run(make_job(), tmp_path) == 0
     shutil.rmtree(str(tmp_path / 'out'))

@@ -180,7 +180,7 @@ def test_another_format_of_onnx_runtime_in_disguise_is_refused(tmp_path):
     (b'\x3a\x05abc', 'the file is cut off'),
     (b'\x08' + b'\xff' * 11, 'a number of more than 64 bits'),
     (b'\x0b\x0b\x0b', 'ir_version in the file is of another wire type'),
-    (b'\x12\x02\xff\xfe', 'producer_name in the file is no UTF-8'),
+    (b'\x12\x02\xff\xfe', 'producer_name in the file is not UTF-8'),
     (b'\x08\x07\x08\x07', 'the file has two of ir_version'),
     (b'\x42\x00' * 300000, 'more than 200000 fields'),
     (b'\x12\xff\xff\x01' + b'a' * 32767, 'producer_name in the file has 32767 bytes, more than'),

@@ -98,8 +98,8 @@ def test_two_volumes_with_one_target_exclude_each_other(linked, tmp_path, capsys
 
 
 @pytest.mark.parametrize('lead, text', [
-    ('nowhere/out', 'which is not there; mount its disk or make that folder, or remove the link'),
-    ('file', 'which is not a folder'), ('out', 'leads to itself'), ('loop', 'leads to itself')])
+    ('nowhere/out', 'which does not exist; mount its disk or make that folder, or remove the link'),
+    ('file', 'which is not a folder'), ('out', 'points to itself'), ('loop', 'points to itself')])
 @pytest.mark.parametrize('name', ['out', 'out.partial', 'runs'])
 def test_links_that_lead_to_no_folder_are_told(tmp_path, capsys, name, lead, text):
     (tmp_path / 'file').write_text('mine')

@@ -361,7 +361,7 @@ def test_the_form_of_before_tensorflow_0_12_is_read(tmp_path):
 
 def test_options_that_are_missing(tmp_path, capsys):
     assert run(tmp_path, 'import-checkpoint') == 2
-    assert '--stage is missing; say --stage 1 or 2 and --from PATH' in capsys.readouterr().err
+    assert '--stage is missing; pass --stage 1 or 2 and --from PATH' in capsys.readouterr().err
     assert run(tmp_path, 'export', '--names', 'port', '--check', 'x.pb') == 2
 
 

@@ -69,7 +69,7 @@ def test_the_chain_goes_on_from_a_published_encoder(weights, kind, volume, train
     assert generated.returncode == 0, generated.stdout
     again = call(volume, 'run', '--on', 'local', '--until', 'train-stage1',
                  *settings_of(weights, kind))
-    assert 'run: all is up to date' in again.stdout
+    assert 'run: everything is up to date' in again.stdout
 
 
 def test_captions_of_ones_own_need_no_dataset(volume, trained, tmp_path):
@@ -88,7 +88,7 @@ def test_captions_of_ones_own_need_no_dataset(volume, trained, tmp_path):
 def test_what_is_wrong_is_one_line(volume):
     for more, text in (
             (['--set', 'text.weights=weights/lm.t7'], '--set model.embedding_dim=12'),
-            (['--set', 'text.weights=weights/none.t7'], 'none.t7 is missing; text.weights names'),
+            (['--set', 'text.weights=weights/none.t7'], 'none.t7 is missing; put it there, or change'),
             (['--set', 'text.weights=weights'], 'dictionary.txt, utable.npy')):
         done = call(volume, 'train-text-encoder', '--set', 'run.name=wrong',
                     '--set', 'text.source=published', *more)
@@ -154,7 +154,7 @@ def test_a_published_encoder_beside_brought_embeddings(brought):
     for job in (score.JOB, report.JOB):
         assert 'text-encoder' not in names(job, config, brought)
     bare = tiny_config()
-    assert 'came with its embeddings' in train_text_encoder.JOB.not_needed(bare, brought)
+    assert 'came with precomputed embeddings' in train_text_encoder.JOB.not_needed(bare, brought)
     with pytest.raises(InputError, match='name the published encoder with text.weights'):
         own_captions().not_needed(bare, brought)
 

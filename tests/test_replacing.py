@@ -60,7 +60,7 @@ def test_what_took_minutes_is_replaced_as_before(volume):        # noqa: F811
 
 def test_more_epochs_extend_it(long, capsys):
     assert run_job(JOB, long, toy_config('stage1.epochs=4')) == 0
-    assert 'extends the finished output' in capsys.readouterr().out
+    assert 'extending the finished output' in capsys.readouterr().out
     assert read_manifest(stage(long))['seconds'] > 3 * 3600          # all that was worked on it
 
 

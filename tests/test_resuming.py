@@ -125,7 +125,7 @@ def resumes(job, volume, trained, capsys, name, how):
     assert state.word == 'stale' and name in state.reason and 'resumes' in state.reason
     assert run_job(job, volume) == 0
     output = capsys.readouterr().out
-    assert name in output and 'resumes from its newest whole checkpoint' in output
+    assert name in output and 'resuming from its newest complete checkpoint' in output
     step = 3 if name.startswith('checkpoints') else 6
     assert 'resuming from step %d of 6' % step in output
     assert checkpoints(volume) == checkpoints(trained)           # trained to the same bits
@@ -167,7 +167,7 @@ def test_without_a_whole_checkpoint_replacing_wants_restart(volume, capsys):
     for force in (False, True):
         assert run_job(JOB, volume, force=force) == 2
         message = capsys.readouterr().err
-        assert 'no whole checkpoint is left' in message and '00000003/model.index' in message
+        assert 'no complete checkpoint is left' in message and '00000003/model.index' in message
         assert checkpoints(volume) == before
     assert sorted(os.listdir(os.path.dirname(stage(volume)))) == [
         'embeddings', 'embeddings.lock', 'stage1', 'stage1.lock']

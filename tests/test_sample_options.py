@@ -50,7 +50,7 @@ def test_what_is_asked_for():
     ('--truncation-z -1', '--truncation-z -1.0: must be 0, or 0.01 to 10'),
     ('--truncation-z nan', '--truncation-z nan: must be'),
     ('--truncation-z 0.001', 'must be 0, or 0.01'),
-    ('--truncation-noise 2.5', 'must be 0, or 0.01 to 2, where the noise is cut in training'),
+    ('--truncation-noise 2.5', 'must be 0, or 0.01 to 2, where the noise is truncated in training'),
     ('--nearest 0', '--nearest 0: must be 1 to 8'), ('--nearest 9', 'must be 1 to 8'),
     ('--model x.pb --stage 1', '--model has the stages it was exported with')])
 def test_nonsense_is_refused_in_one_line(tmp_path, capsys, arguments, text):

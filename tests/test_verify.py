@@ -79,13 +79,13 @@ def test_one_flipped_byte_in_each_output(volume, capsys):
     assert errors[::2] == [f'verify: error: {folder}/deep/b.bin has other bytes than were written'
                            for folder in folders]
     assert 'make-dataset --force' in errors[1] and 'preprocess --force' in errors[3]
-    assert 'train-stage1 --force resumes from its newest whole checkpoint' in errors[-1]
+    assert 'train-stage1 --force resumes from its newest complete checkpoint' in errors[-1]
 
 
 @pytest.mark.parametrize('damage, text', [
     (os.unlink, 'a.txt is missing'),
     (lambda path: os.truncate(path, 5), 'a.txt has 5 bytes instead of 3000000'),
-    (lambda path: (os.unlink(path), os.mkfifo(path)), 'a.txt is no regular file'),
+    (lambda path: (os.unlink(path), os.mkfifo(path)), 'a.txt is not a regular file'),
     (lambda path: damage_manifest(os.path.dirname(path), '[]'), 'manifest.json is damaged'),
     (lambda path: os.unlink(os.path.dirname(path) + '/manifest.json'),
      'manifest.json is missing')])

@@ -1,11 +1,14 @@
-"""The chain: every job in order, run one process after the other."""
+"""The chain: all jobs in order, each run in a process of its own."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import FrameType
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
+from stackgan.config import Config
 from stackgan.errors import InputError, Interrupted
 from stackgan.printing import echo, echo_error, printable, show
 from stackgan.progress import duration
@@ -26,29 +29,29 @@ from .. import (
     train_text_encoder,
     verify_om,
 )
-from .contract import folder_of, look_at, request_of, state_of
+from .contract import Job, State, folder_of, look_at, request_of, state_of
 from .locks import is_locked
 from .replacing import check_chain, would_replace
 from .signals import heeded
 
 JOBS = (make_dataset.JOB, preprocess.JOB, train_text_encoder.JOB, embed.JOB, train_stage1.JOB,
         train_stage2.JOB, sample.JOB, train_scorer.JOB, score.JOB, export.JOB, report.JOB)
-ON_REQUEST = (convert_om.JOB, verify_om.JOB,      # go on from export where there is an Ascend
-              import_checkpoint.JOB)              # stands in for a training
+ON_REQUEST = (convert_om.JOB, verify_om.JOB,      # follow export on a machine with an Ascend
+              import_checkpoint.JOB)              # replaces a training
 PACKAGE = __name__.rpartition('.engine.')[0]     # jobs, or stackgan.jobs where it is installed
 NAMES = tuple(job.name for job in JOBS + ON_REQUEST)
 BY_NAME = {job.name: job for job in JOBS + ON_REQUEST}
 
 
-def until(name, config, volume):
-    """A job and those whose outputs it needs, each after what it needs; for None all but those on
-    request.
+def until(name: Optional[str], config: Config, volume: str) -> Tuple[Job, ...]:
+    """The named job and all jobs that it needs, in order; for None all but those on request.
 
-    What a job that is not needed (of an imported stage) would need is not needed either.
+    The inputs of a job that is not needed, such as the training of an imported stage, are not
+    needed either.
     """
-    found = []
+    found: List[Job] = []
 
-    def visit(job):
+    def visit(job: Job) -> None:
         if job in found:
             return
         for maker in _makers(job, config, volume) if _is_needed(job, config, volume) else ():
@@ -61,35 +64,35 @@ def until(name, config, volume):
     return tuple(found)
 
 
-def _makers(job, config, volume):
+def _makers(job: Job, config: Config, volume: str) -> List[Job]:
     try:
         return [BY_NAME[each.made_by] for each in job.inputs(config, volume) if each.made_by]
-    except InputError:                                # which the job itself will tell
+    except InputError:                                # the job itself will report it
         return []
 
 
-def _is_needed(job, config, volume):
+def _is_needed(job: Job, config: Config, volume: str) -> bool:
     try:
         return not job.not_needed(config, volume)
-    except InputError:                                # which the job itself will tell
+    except InputError:                                # the job itself will report it
         return True
 
 
 def run_chain(
-        config,            # Config
-        volume,            # absolute path of the data volume
-        last,              # name of the job wanted, with what it needs; None: all
-        arguments,         # command-line options handed on to each job
-        restart=(),        # names of jobs that may replace what is there
-):
-    """Runs what is not up to date, a process for each job; stops at the first failure.
+        config: Config,
+        volume: str,                    # absolute path of the data volume
+        last: Optional[str],            # the job to run, after all that it needs; None: all jobs
+        arguments: Sequence[str],       # command-line options passed to each job
+        restart: Sequence[str] = (),    # jobs that may replace a finished training
+) -> int:
+    """Runs what is not up to date, one process per job; stops at the first failure.
 
     Returns the exit code: 0, or that of the job that failed.
     """
     jobs = until(last, config, volume)
     restart = check_chain(jobs, config, volume, restart)
 
-    def run_one(job):
+    def run_one(job: Job) -> int:
         anew = ['--restart'] if job.name in restart else []
         return _run_process(job.name, list(arguments) + anew)
 
@@ -97,13 +100,13 @@ def run_chain(
 
 
 def run_jobs(
-        jobs,                        # in order
-        config,                      # Config
-        volume,                      # absolute path of the data volume
-        run_one,                     # runs a job and returns its exit code
-        hint=lambda job: '',         # what to add when a job failed
-):
-    """Runs those that are not up to date, wherever `run_one` does; stops at the first failure.
+        jobs: Sequence[Job],                            # in order
+        config: Config,
+        volume: str,                                    # absolute path of the data volume
+        run_one: Callable[[Job], int],                  # runs a job and returns its exit code
+        hint: Callable[[Job], str] = lambda job: '',    # what to add when a job failed
+) -> int:
+    """Runs the jobs that are not up to date by `run_one`; stops at the first failure.
 
     Returns the exit code: 0, or that of the job that failed.
     """
@@ -115,37 +118,38 @@ def run_jobs(
             continue
         code = run_one(job)
         if code:
-            echo_error('run: %s ended with exit code %d, the rest was not run%s'
-                     % (job.name, code, hint(job)))
+            echo_error(f'run: {job.name} ended with exit code {code}, the rest was not run'
+                       f'{hint(job)}')
             return code
         ran.append(job.name)
     say_done(ran, time.monotonic() - started)
     return 0
 
 
-def say_not_run(job, state):
-    """Says why a job is passed over."""
-    echo('{}: {}'.format(job.name, 'up to date' if state.word == 'done' else
-                    'not needed: ' + state.reason))
+def say_not_run(job: Job, state: State) -> None:
+    """Shows why a job is skipped."""
+    reason = 'up to date' if state.word == 'done' else f'not needed: {state.reason}'
+    echo(f'{job.name}: {reason}')
 
 
-def say_done(ran, seconds):
-    """Says what a chain did."""
+def say_done(ran: Sequence[str], seconds: float) -> None:
+    """Shows what a chain did."""
     if ran:
-        echo('run: {} done in {}'.format(', '.join(ran), duration(seconds)))
+        names = ', '.join(ran)
+        echo(f'run: {names} done in {duration(seconds)}')
     else:
-        echo('run: all is up to date')
+        echo('run: everything is up to date')
 
 
-def _run_process(name, arguments):
+def _run_process(name: str, arguments: Sequence[str]) -> int:
     """Runs one job and returns its exit code.
 
-    Hands SIGTERM and SIGHUP on; a terminal gives Ctrl-C to both processes itself.
+    SIGTERM and SIGHUP are passed on to it; on Ctrl-C the terminal signals both processes.
     """
     process = subprocess.Popen([sys.executable, '-m', PACKAGE, name] + list(arguments))
-    stops = []
+    stops: List[int] = []
 
-    def hand_on(number, frame):
+    def hand_on(number: int, frame: Optional[FrameType]) -> None:
         stops.append(number)
         if number != signal.SIGINT:
             process.send_signal(number)
@@ -162,11 +166,11 @@ def _run_process(name, arguments):
 
 
 def rows_of_status(
-        config,            # Config
-        volume,            # absolute path of the data volume
-        queued,            # {job: what a scheduler says of it} of those that are submitted
-):
-    """[job, state, output, detail] of every job, as texts."""
+        config: Config,
+        volume: str,               # absolute path of the data volume
+        queued: Dict[str, str],    # {job: its state in the scheduler} of jobs that are submitted
+) -> List[List[str]]:
+    """[job, state, output, detail] of every job."""
     rows = []
     for job in JOBS + ON_REQUEST:
         folder = folder_of(job, config, volume)
@@ -176,17 +180,19 @@ def rows_of_status(
             word, detail = 'queued', queued[job.name]
         if word == 'stale':
             replaced = would_replace(job, folder, request_of(job, config, volume))
-            detail += (f'; --restart replaces the finished training of {duration(replaced.seconds)}' if replaced else '')
-        if word == 'done':
-            manifest = look_at(folder).manifest
-            detail = '{}, took {}'.format(manifest['finished'].replace('T', ' '),
-                                      duration(manifest['seconds']))
+            if replaced:
+                took = duration(replaced.seconds)
+                detail += f'; --restart replaces the finished training of {took}'
+        manifest = look_at(folder).manifest if word == 'done' else None
+        if manifest:
+            finished = manifest['finished'].replace('T', ' ')
+            detail = f"{finished}, took {duration(manifest['seconds'])}"
         rows.append([job.name, word, os.path.relpath(folder, volume), detail])
     return rows
 
 
-def print_table(header, rows):
-    """Prints texts in columns as wide as their widest cell."""
+def print_table(header: List[str], rows: List[List[str]]) -> None:
+    """Prints a table whose columns are as wide as their widest cell."""
     lines = [[printable(cell) for cell in row] for row in [header] + rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
     for line in lines:

@@ -1,10 +1,10 @@
-"""`python -m jobs`: one job, the whole chain, or the state of things."""
+"""`python -m jobs`: runs one job or the whole chain, and shows the state of the outputs."""
 
 import argparse
 import os
 import shlex
 import sys
-from typing import List
+from typing import Any, Dict, List, NoReturn, Optional, Sequence, Set, Tuple
 
 import stackgan
 from stackgan.config import Config, load_config
@@ -27,7 +27,7 @@ from . import (
     slurm,
     verify,
 )
-from .contract import state_of
+from .contract import Job, state_of
 from .execution import execute, exit_code_of, explain
 from .replacing import check_chain, replaced_by
 from .submitting import steps_of
@@ -36,14 +36,14 @@ EXAMPLES = '''examples:
   python -m jobs run --config configs/painted-birds.yaml        the whole chain
   python -m jobs train-stage1 --config configs/birds.yaml --set train.batch_size=16
   python -m jobs sample --caption "a small red bird with black wings"
-  python -m jobs status                                         what is done, stale or missing
-  python -m jobs verify                                         what a disk or a copy has damaged
+  python -m jobs status                                         which outputs are done or stale
+  python -m jobs verify                                         find damaged files
 
 exit codes: 0 done or up to date, 1 failed, 2 bad configuration or input,
             3 this machine lacks something, 130 interrupted (what is done is kept)'''
 
 
-def main(arguments=None):
+def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs the command line and returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -64,20 +64,20 @@ def main(arguments=None):
         return Interrupted.exit_code
 
 
-def _volume(path):
+def _volume(path: str) -> str:
     if not path:
-        raise ConfigError('--data is empty; name the folder of the data volume')
+        raise ConfigError('--data is empty; pass the folder of the data volume')
     return os.path.abspath(path)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Shows its help and its errors as everything is shown."""
+    """Escapes control characters in its error messages."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         super().error(printable(message))
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         '--config', metavar='FILE', type=user_path,
@@ -86,114 +86,133 @@ def _parser():
              '(default: $STACKGAN_CONFIG, else painted-birds)')
     common.add_argument('--set', metavar='KEY=VALUE', action='append', default=[],
                         help='override one key, e.g. train.batch_size=8; may be repeated '
-                             '(and comes after those of $STACKGAN_SET)')
+                             '(and overrides $STACKGAN_SET)')
     common.add_argument('--data', metavar='DIR', type=user_path,
                         default=os.environ.get('STACKGAN_DATA') or 'data',
                         help='the data volume (default: $STACKGAN_DATA, else ./data)')
     running = argparse.ArgumentParser(add_help=False)
     running.add_argument('--dry-run', action='store_true',
-                         help='print the complete configuration, what is not a default marked, '
-                              'and what would run, then stop')
+                         help='print the complete configuration, with values that are not '
+                              'defaults marked, and the jobs that would run; run nothing')
     parser = _Parser(
-        prog=_program(), description='StackGAN as a chain of batch jobs.', epilog=EXAMPLES,
+        prog=_program(),
+        description='StackGAN: text-to-image synthesis as a chain of batch jobs.', epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--version', action='version',
                         version='stackgan ' + stackgan.__version__)
-    commands = parser.add_subparsers(dest='command', metavar='COMMAND')
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND',
+                                     parser_class=argparse.ArgumentParser)
     commands.required = True
-
-    run = commands.add_parser('run', parents=[common, running],
-                              help='bring the whole chain up to date')
-    run.add_argument('--until', metavar='JOB', choices=chain.NAMES,
-                     help='stop after this job: {}'.format(', '.join(chain.NAMES)))
-    run.add_argument('--on', choices=('auto', 'docker', 'local'), default='auto',
-                     help='docker: in containers, by compose.yaml; local: in this Python; auto '
-                          '(the default): docker if Docker is reachable and the images are '
-                          'available')
-    run.add_argument('--restart', metavar='JOB', action='append', default=[], choices=chain.NAMES,
-                     help='allow this job to replace a finished training; may be '
-                          'repeated')
-    run.set_defaults(act=_run)
-    submit = commands.add_parser(
-        'submit', parents=[common, running], help='submit the chain to Slurm or Kubernetes',
-        description='Submits each job of the chain that is not up to date, held until those it '
-                    'needs are done. `resources` in the configuration says what each is given.')
-    submit.add_argument('--on', choices=('slurm', 'kubernetes'), required=True,
-                        help='slurm: one batch job for each job; kubernetes: one Job whose pod '
-                             'runs them in order')
-    submit.add_argument('--until', metavar='JOB', choices=chain.NAMES,
-                        help='stop after this job')
-    submit.add_argument('--restart', metavar='JOB', action='append', default=[],
-                        choices=chain.NAMES,
-                        help='slurm: allow this job to replace a finished training; may be '
-                             'repeated')
-    submit.set_defaults(act=_submit)
-    status = commands.add_parser('status', parents=[common],
-                                 help='show what is done, stale or missing')
-    status.set_defaults(act=_status)
-    logs = commands.add_parser('logs', parents=[common], help="show a job's log")
-    logs.add_argument('job', metavar='JOB', choices=chain.NAMES)
-    logs.add_argument('--follow', action='store_true', help='follow it while the job runs')
-    logs.set_defaults(act=_logs)
-    verifying = commands.add_parser(
-        'verify', parents=[common], help='read every byte of outputs and name what is damaged',
-        description='Compares every file of finished outputs with the digest in manifest.json. '
-                    'Exit code 1 if one is damaged or missing.')
-    verify.add_options(verifying, chain.NAMES)
-    verifying.set_defaults(act=_verify)
-    clean = commands.add_parser(
-        'clean', parents=[common], help='remove containers, and the outputs of jobs that are named',
-        description='Removes the containers of the project. Data goes only by name: the outputs '
-                    'of the jobs given, finished or not.')
-    clean.add_argument('jobs', metavar='JOB', nargs='*',
-                       choices=chain.NAMES + ([],),     # argparse checks the empty list too
-                       help='a job whose output is removed: {}'.format(', '.join(chain.NAMES)))
-    clean.set_defaults(act=_clean)
-    serving = commands.add_parser(
-        'serve', parents=[common], help='a web page and API that generate images from sentences',
-        description='Serves a web page and an API that generate images with the runs on the '
-                    'volume, which is only read.')
-    serve.add_options(serving)
-    serving.set_defaults(act=serve.serve)
-    completing = commands.add_parser(
-        'completion', help='print the completion of this command line for a shell',
-        description='Prints what bash or zsh needs to complete words: source <(stackgan completion '
-                    'bash)')
-    completing.add_argument('shell', choices=completion.SHELLS)
+    _add_run(commands, [common, running])
+    _add_others(commands, [common])
     for job in chain.JOBS + chain.ON_REQUEST:
         one = commands.add_parser(job.name, parents=[common, running], help=job.summary,
-                                  description=job.summary)
-        one.add_argument('--force', action='store_true', help='run even when up to date')
+                                  description=_sentence(job.summary))
+        one.add_argument('--force', action='store_true', help='run even if up to date')
         one.add_argument('--restart', action='store_true',
-                         help='throw away unfinished work of this job, or replace a finished '
-                              'training, and start anew (also: $STACKGAN_RESTART names the job)')
+                         help='discard unfinished work of this job, or replace a finished '
+                              'training, and start over (same as its name in $STACKGAN_RESTART)')
         if job.add_options:
             job.add_options(one)
         one.set_defaults(act=_one, job=job)
     return parser
 
 
-def _program():
-    """How it was called: by the command that is installed, or as a module."""
+def _add_run(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    names = ', '.join(chain.NAMES)
+    run = commands.add_parser(
+        'run', parents=parents, help='bring the whole chain up to date',
+        description='Runs all jobs that are not up to date, in order.')
+    run.add_argument('--until', metavar='JOB', choices=chain.NAMES,
+                     help=f'run only this job and those it needs: {names}')
+    run.add_argument('--on', choices=('auto', 'docker', 'local'), default='auto',
+                     help='docker: in the containers of compose.yaml; local: in this Python; auto '
+                          '(the default): docker if Docker is reachable and the images are '
+                          'available')
+    run.add_argument('--restart', metavar='JOB', action='append', default=[], choices=chain.NAMES,
+                     help='allow this job to replace a finished training; may be repeated')
+    run.set_defaults(act=_run)
+    submit = commands.add_parser(
+        'submit', parents=parents, help='submit the chain to Slurm or Kubernetes',
+        description='Submits each job of the chain that is not up to date, held until those it '
+                    'needs are done. `resources` in the configuration sets what each is given.')
+    submit.add_argument('--on', choices=('slurm', 'kubernetes'), required=True,
+                        help='slurm: one batch job for each job; kubernetes: one Job whose pod '
+                             'runs them in order')
+    submit.add_argument('--until', metavar='JOB', choices=chain.NAMES,
+                        help='submit only this job and those it needs')
+    submit.add_argument('--restart', metavar='JOB', action='append', default=[],
+                        choices=chain.NAMES,
+                        help='slurm: allow this job to replace a finished training; may be '
+                             'repeated')
+    submit.set_defaults(act=_submit)
+
+
+def _add_others(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
+    """The commands that are neither `run` nor a job."""
+    names = ', '.join(chain.NAMES)
+    status = commands.add_parser(
+        'status', parents=parents, help='show which outputs are done, stale or missing',
+        description='Shows the state of the output of every job, and why it is not up to date.')
+    status.set_defaults(act=_status)
+    logs = commands.add_parser('logs', parents=parents, help="show a job's log",
+                               description="Shows the log of a job's last run.")
+    logs.add_argument('job', metavar='JOB', choices=chain.NAMES, help=f'one of {names}')
+    logs.add_argument('--follow', action='store_true', help='follow the log while the job runs')
+    logs.set_defaults(act=_logs)
+    verifying = commands.add_parser(
+        'verify', parents=parents, help='read every byte of the outputs and name damaged files',
+        description='Compares every file of finished outputs with the digest in manifest.json. '
+                    'The exit code is 1 if one is damaged or missing.')
+    verify.add_options(verifying, chain.NAMES)
+    verifying.set_defaults(act=_verify)
+    clean = commands.add_parser(
+        'clean', parents=parents, help='remove containers, and the outputs of the jobs you name',
+        description='Removes the containers of the project, and the outputs of the jobs you name, '
+                    'finished or not. No other data is removed.')
+    clean.add_argument('jobs', metavar='JOB', nargs='*',
+                       choices=chain.NAMES + ([],),     # argparse checks the empty list too
+                       help=f'a job whose output to remove: {names}')
+    clean.set_defaults(act=_clean)
+    serving = commands.add_parser(
+        'serve', parents=parents, help='a web page and API that generate images from sentences',
+        description='Serves a web page and an API that generate images with the runs on the '
+                    'volume, which is only read.')
+    serve.add_options(serving)
+    serving.set_defaults(act=serve.serve)
+    completing = commands.add_parser(
+        'completion', help='print the shell completion of this command line',
+        description='Prints the completion script for bash or zsh. To use it: '
+                    'source <(stackgan completion bash)')
+    completing.add_argument('shell', choices=completion.SHELLS)
+
+
+def _sentence(summary: str) -> str:
+    return summary[:1].upper() + summary[1:] + '.'
+
+
+def _program() -> str:
+    """How this program was started: as the installed command, or as a module."""
     called = os.path.basename(sys.argv[0])
     return called if called == 'stackgan' else 'python -m jobs'
 
 
-def _completion(parser, options):
+def _completion(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     known = sorted(name[:-5] for name in os.listdir(SHIPPED) if name.endswith('.yaml'))
     show(completion.script(parser, options.shell, known), end='')
     return 0
 
 
-def _settings_of_environment():
-    """The settings in $STACKGAN_SET, separated by spaces: the way into a container."""
+def _settings_of_environment() -> List[str]:
+    """The settings in $STACKGAN_SET, separated by spaces, which also reach into containers."""
+    text = os.environ.get('STACKGAN_SET', '')
     try:
-        return shlex.split(os.environ.get('STACKGAN_SET', ''))
+        return shlex.split(text)
     except ValueError as error:
-        raise ConfigError('STACKGAN_SET={}: {}'.format(os.environ['STACKGAN_SET'], error))
+        raise ConfigError(f'STACKGAN_SET={text}: {error}')
 
 
-def _one(options, config, volume):
+def _one(options: argparse.Namespace, config: Config, volume: str) -> int:
     if options.dry_run:
         job = options.job.variant(options.job, options)
         _dry_run(config, volume, [job])
@@ -203,15 +222,15 @@ def _one(options, config, volume):
     return execute(options.job, config, volume, options)
 
 
-def _run(options, config, volume):
+def _run(options: argparse.Namespace, config: Config, volume: str) -> int:
     if options.dry_run:
         return _dry_run(config, volume, chain.until(options.until, config, volume))
     environment = compose.variables(find_config(options.config), options.set, volume)
     where, why = _choose(options, environment, config, volume)
-    echo('run: {}{}'.format(where, ', because ' + why if why else ''))
+    echo(f'run: {where}, because {why}' if why else f'run: {where}')
     if where == 'docker':
         return docker_runner.run_chain(config, volume, options.until, environment,
-                                      options.restart)
+                                       options.restart)
     return chain.run_chain(config, volume, options.until, _handed_on(options, volume),
                            options.restart)
 
@@ -236,7 +255,7 @@ def _submit(options: argparse.Namespace, config: Config, volume: str) -> int:
     for name, number in slurm.submit(steps, config, volume, arguments, restart).items():
         echo(f'{name}: submitted as Slurm job {number}')
     if not steps:
-        echo('submit: all is up to date')
+        echo('submit: everything is up to date')
     return 0
 
 
@@ -248,8 +267,9 @@ def _handed_on(options: argparse.Namespace, volume: str) -> List[str]:
     return arguments
 
 
-def _choose(options, environment, config, volume):
-    """('docker' or 'local', why; None when it was asked for)."""
+def _choose(options: argparse.Namespace, environment: Dict[str, str], config: Config,
+            volume: str) -> Tuple[str, Optional[str]]:
+    """('docker' or 'local', why; None if the user chose it)."""
     if options.on != 'auto':
         return options.on, None
     jobs = chain.until(options.until, config, volume)
@@ -258,7 +278,7 @@ def _choose(options, environment, config, volume):
         return 'local', hidden
     try:
         client, project = docker_runner.connect(), compose.Project(environment)
-        with docker_runner.engine_errors('the look for images'):
+        with docker_runner.engine_errors('the search for images'):
             reason = docker_runner.can_have_images(client, project, [job.name for job in jobs])
     except StackganError as error:
         reason = str(error)
@@ -267,17 +287,17 @@ def _choose(options, environment, config, volume):
     return 'docker', 'Docker is reachable and the images are available'
 
 
-def _logs(options, config, volume):
+def _logs(options: argparse.Namespace, config: Config, volume: str) -> int:
     logs.show(chain.BY_NAME[options.job], config, volume, options.follow,
               slurm.log_of(options.job, config, volume))
     return 0
 
 
-def _verify(options, config, volume):
+def _verify(options: argparse.Namespace, config: Config, volume: str) -> int:
     return verify.verify([chain.BY_NAME[name] for name in options.jobs], config, volume)
 
 
-def _clean(options, config, volume):
+def _clean(options: argparse.Namespace, config: Config, volume: str) -> int:
     code = cleaning.clean_containers(
         compose.variables(find_config(options.config), options.set, volume))
     for name in options.jobs:
@@ -285,15 +305,16 @@ def _clean(options, config, volume):
     return code
 
 
-def _dry_run(config, volume, jobs):
+def _dry_run(config: Config, volume: str, jobs: Sequence[Job]) -> int:
     show(marked_yaml(config))
-    rows, will_run, replaced = [], set(), replaced_by(jobs, config, volume)
+    rows, replaced = [], replaced_by(jobs, config, volume)
+    will_run: Set[str] = set()
     for job in jobs:
         state = state_of(job, config, volume)
         plan, reason = state.word, state.reason
         if state.word == 'done':
             changing = [each.made_by for each in job.inputs(config, volume)
-                        if each.made_by in will_run]
+                        if each.made_by and each.made_by in will_run]
             if changing:
                 plan, reason = 'would run', 'after ' + ', '.join(changing)
         elif state.word != 'not needed':
@@ -308,7 +329,7 @@ def _dry_run(config, volume, jobs):
     return 0
 
 
-def _status(options, config, volume):
+def _status(options: argparse.Namespace, config: Config, volume: str) -> int:
     show(printable(f'configuration {options.config}, volume {volume}'))
     chain.print_table(['JOB', 'STATE', 'OUTPUT', 'DETAIL'], chain.rows_of_status(
         config, volume, slurm.queued(config, volume)))

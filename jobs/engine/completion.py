@@ -1,10 +1,10 @@
-"""Shell completion of the command line: the script that `completion SHELL` prints."""
+"""Shell completion: the script that `completion SHELL` prints."""
 
 import argparse
 from typing import Dict, List
 
 SHELLS = ('bash', 'zsh')
-SCRIPT = '''# Completion of stackgan for %(shell)s: words that the command alone tells, and files.
+SCRIPT = '''# Completion of stackgan for %(shell)s: commands, options, their choices, and files.
 %(first)s_stackgan() {
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
     local words=
@@ -31,7 +31,7 @@ ZSH = 'autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashc
 
 
 def script(parser: argparse.ArgumentParser, shell: str, configurations: List[str]) -> str:
-    """The text to be sourced by bash or zsh; `configurations` are completed after --config."""
+    """The script for bash or zsh to source; `configurations` are completed after --config."""
     commands = commands_of(parser)
     values = {"*' --config'": list(configurations)}
     for name, command in commands.items():
@@ -39,12 +39,16 @@ def script(parser: argparse.ArgumentParser, shell: str, configurations: List[str
             if action.choices and action.option_strings:
                 values[f"'{name} {action.option_strings[-1]}'"] = [
                     str(choice) for choice in action.choices]
+    options = {name: _words(command) for name, command in commands.items()}
     return SCRIPT % {
         'shell': shell, 'first': ZSH if shell == 'zsh' else '', 'commands': ' '.join(commands),
-        'values': '\n'.join(f'        {name}) words="{" ".join(words)}" ;;'
-                            for name, words in sorted(values.items())),
-        'options': '\n'.join(f'            {name}) words="{" ".join(_words(command))}" ;;'
-                             for name, command in commands.items())}
+        'values': _cases(dict(sorted(values.items())), 8), 'options': _cases(options, 12)}
+
+
+def _cases(words: Dict[str, List[str]], indent: int) -> str:
+    """The branches of a shell `case` that set `words`."""
+    return '\n'.join(' ' * indent + f'{name}) words="{" ".join(each)}" ;;'
+                     for name, each in words.items())
 
 
 def commands_of(parser: argparse.ArgumentParser) -> Dict[str, argparse.ArgumentParser]:

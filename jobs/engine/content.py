@@ -1,36 +1,36 @@
-"""What of an output counts when jobs that read it ask whether it has changed."""
+"""The part of an output by which the jobs that read it decide whether it has changed."""
 
 import os
 from fnmatch import fnmatchcase
-from typing import Dict
+from typing import Any, Dict
 
 from stackgan.files import digest_of, read_json_lines
 from stackgan.manifests import look_at
 
-from .contract import differences
+from .contract import Job, differences
 
 CONFIG = 'config.yaml'               # holds settings of other jobs as well
 
 
 def is_content(
-        job,               # Job
-        name: str,         # of a file, relative to the output
+        job: Job,
+        name: str,    # of a file, relative to the output
 ) -> bool:
-    """Whether a file is what was made, and no record of how it was made."""
+    """Whether a file is a result, rather than a record of how it was made."""
     return name != CONFIG and not any(fnmatchcase(name, pattern) for pattern in job.records)
 
 
 def content_of(
-        job,                       # Job
+        job: Job,
         folder: str,               # of the output; the new one is still in <folder>.partial
-        request: dict,
+        request: Dict[str, Any],
         files: Dict[str, dict],    # of the new manifest
 ) -> str:
-    """Digest of the content. Two runs that made the same have the same, whenever they ran."""
+    """Digest of the content: equal for runs with equal results, whenever they ran."""
     made = {name: facts['sha256'] for name, facts in files.items() if is_content(job, name)}
     old = look_at(folder).manifest
     if old and not differences(old['request'], request) and _is_left_of(job, made, old['files']):
-        return old['content']        # by the rule of its time; what follows stays up to date
+        return old['content']        # keeps later jobs up to date if this rule has changed since
     for name, keys in job.timed.items():
         if name in made:
             made[name] = digest_of([
@@ -39,7 +39,7 @@ def content_of(
     return digest_of([request['job'], request['form'], made])
 
 
-def _is_left_of(job, made, old_files):
-    """Whether nothing is new: the same files, or of a training what was not lost of them."""
+def _is_left_of(job: Job, made: Dict[str, str], old_files: Dict[str, Dict[str, Any]]) -> bool:
+    """Whether nothing is new: the same files, or, for a training, those that were not lost."""
     old = {name: facts['sha256'] for name, facts in old_files.items() if is_content(job, name)}
-    return made == old or (job.resumes and made and made.items() <= old.items())
+    return made == old or (job.resumes and bool(made) and made.items() <= old.items())

@@ -1,13 +1,14 @@
 """What a job is, and when its output counts as done.
 
-A job reads folders, writes one folder and nothing else. The folder is built in `<output>.partial`,
-gets `manifest.json` last and then its name. The manifest says what the job was asked (settings,
-digests of the inputs) and what it made; a job whose manifest says what would be asked now is up
-to date. Nothing here imports TensorFlow, so asking takes a fraction of a second.
+A job reads folders and writes one folder. It works in `<output>.partial`, writes `manifest.json`
+last and then renames the folder to `<output>`. The manifest records the request (settings, digests
+of the inputs) and the files. A job is up to date if the request in its manifest is the one it would
+get now. Nothing here imports TensorFlow, so finding out takes a fraction of a second.
 """
 
+import argparse
 import os
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from stackgan.config import Config
 from stackgan.config.loading import default_settings
@@ -18,63 +19,64 @@ from stackgan.files import digest_of
 from stackgan.manifests import MANIFEST, look_at, read_manifest  # noqa: F401
 
 from .places import target_of
+from .signals import Stop
 
 REQUEST = 'request.json'
 
 
 class Input(NamedTuple):
-    """A folder, or a file of the user's, that a job reads."""
+    """A folder that a job reads, or one of the user's files."""
 
     name: str                       # what the job calls it
     path: str                       # relative to the volume, or absolute
-    made_by: Optional[str] = None   # the job that makes it; None: the user brings it
-    hint: str = 'put the raw dataset there, or name its folder with data.raw'
-    # What a user does about one that is missing.
+    made_by: Optional[str] = None   # the job that makes it; None: the user provides it
+    hint: str = ''                  # end of the error message if the user's is missing
 
 
 class Work(NamedTuple):
-    """What a job's `run` is given."""
+    """The argument of a job's `run`."""
 
     config: Config
     volume: str                     # absolute path of the data volume
     folder: str                     # absolute path of the folder to write; may hold earlier work
     inputs: Dict[str, str]          # absolute path of each input, by name
-    settings: dict                  # what the job's `settings` gave
-    stop: Any                       # jobs.signals.Stop
-    notes: dict                     # of the manifest: what else a reader of the output must know
-
-
-def no_settings(config):
-    return {}
+    settings: Dict[str, Any]        # the result of the job's `settings`
+    stop: Stop
+    notes: Dict[str, Any]           # for the manifest: whatever readers of the output must know
 
 
 class Job(NamedTuple):
-    """A batch job. Its module defines one as `JOB`."""
+    """A batch job. Its module defines one as `JOB`.
+
+    The functions take the configuration and the absolute path of the data volume.
+    """
 
     name: str                                       # as typed: 'train-stage1'
     summary: str                                    # one line of help
     output: Callable[[Config], str]                 # folder it writes, relative to the volume
     inputs: Callable[[Config, str], Sequence[Input]]
-    settings: Callable[[Config], dict]              # the part of the configuration it depends on
-    run: Optional[Callable[[Work], None]]           # None: what `variant` gives
+    settings: Callable[[Config], Dict[str, Any]]    # the part of the configuration it depends on
+    run: Optional[Callable[[Work], None]]           # None: `variant` gives it
     uses_tensorflow: bool = True
-    form: int = 1                                   # raised when the output's form changes
+    form: int = 1                                   # incremented when the output format changes
     not_needed: Callable[[Config, str], Optional[str]] = lambda config, volume: None
-    # Why this configuration and volume have no use for the job, or None.
+    # The reason why there is no use for the job, or None.
     growing: Tuple[str, ...] = ()
-    # Settings (dotted) that may change without starting anew: a finished output is extended.
-    precious: bool = False                          # days of work: never thrown away unasked
+    # Settings (dotted) that may change in a finished output: it is extended, not made again.
+    precious: bool = False                          # days of work: never deleted unasked
     resumes: bool = False
-    # A finished output that lost a file is made whole from its checkpoints, not made anew.
+    # A finished output that lost files is repaired from its checkpoints, not made again.
     records: Tuple[str, ...] = ()
-    # Patterns of files that tell of the run (events, logs, times): no content of the output.
+    # Patterns of files about the run itself (events, logs, times): not content of the output.
     timed: Dict[str, Tuple[str, ...]] = {}
-    # {file of JSON lines: keys of its lines that hold times}: the rest of the file is content.
-    is_complete: Callable = lambda folder, config, volume: True
-    # Whether a finished output of this very request holds all that is asked of it.
-    add_options: Optional[Callable] = None          # adds options of its own to a parser
-    variant: Callable = lambda job, options: job    # the job that those options make of it
-    preview: Callable = lambda config, volume: ()   # lines that --dry-run adds
+    # {file of JSON lines: keys that hold times}: the rest of the file is content.
+    is_complete: Callable[[str, Config, str], bool] = lambda folder, config, volume: True
+    # Whether a finished output of the same request has everything; its folder comes first.
+    add_options: Optional[Callable[[argparse.ArgumentParser], None]] = None
+    variant: Callable[['Job', argparse.Namespace], 'Job'] = lambda job, options: job
+    # The job for the options that `add_options` added.
+    preview: Callable[[Config, str], Sequence[str]] = lambda config, volume: ()
+    # Lines that --dry-run adds.
 
 
 class State(NamedTuple):
@@ -84,13 +86,13 @@ class State(NamedTuple):
     reason: str = ''
 
 
-def folder_of(job, config, volume):
-    """Absolute path of the folder that a job writes; of an output that is a link, its target."""
+def folder_of(job: Job, config: Config, volume: str) -> str:
+    """Absolute path of the folder that a job writes; if the output is a link, its target."""
     return target_of(os.path.join(volume, job.output(config)))
 
 
-def request_of(job, config, volume):
-    """What a job is asked: a dict for its manifest. Raises InputError for a missing input."""
+def request_of(job: Job, config: Config, volume: str) -> Dict[str, Any]:
+    """The request of a job, for its manifest. Raises InputError for a missing input."""
     return {
         'job': job.name,
         'form': job.form,
@@ -100,9 +102,9 @@ def request_of(job, config, volume):
     }
 
 
-def flat(settings, prefix=''):
-    """Nested settings as one dict of dotted keys, so that differences can be named."""
-    values = {}
+def flat(settings: Dict[str, Any], prefix: str = '') -> Dict[str, Any]:
+    """Nested settings as one dict with dotted keys, so that differences can be named."""
+    values: Dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
             values.update(flat(value, prefix + name + '.'))
@@ -111,12 +113,12 @@ def flat(settings, prefix=''):
     return values
 
 
-def input_digest(job, each, volume):
-    """Digest of an input's content. Raises InputError where the input is missing."""
+def input_digest(job: Job, each: Input, volume: str) -> str:
+    """Digest of an input's content. Raises InputError if the input is missing."""
     path = os.path.join(volume, each.path)
     if each.made_by:
         output = look_at(path)
-        if output.is_whole:
+        if output.manifest and output.is_whole:
             return output.manifest['content']
         if os.path.isdir(path) and os.listdir(path):
             raise InputError(f'{job.name}: {each.path} is damaged: {output.describe()}; run '
@@ -131,8 +133,8 @@ def input_digest(job, each, volume):
     return digest_of(listing(path))
 
 
-def listing(folder):
-    """[relative path, bytes, time of change] of every file: changes when the files do."""
+def listing(folder: str) -> List[List[Any]]:
+    """[relative path, bytes, time of change] of every file, which changes when the files do."""
     found = []
     for path in walk(folder).files:
         try:
@@ -143,8 +145,8 @@ def listing(folder):
     return found
 
 
-def state_of(job, config, volume):
-    """`State` of a job's output. Raises nothing for missing inputs: they are a reason."""
+def state_of(job: Job, config: Config, volume: str) -> State:
+    """`State` of a job's output. A missing input is a reason, not an error."""
     folder = folder_of(job, config, volume)
     output = look_at(folder)
     manifest = output.manifest if output.is_whole else None
@@ -158,21 +160,21 @@ def state_of(job, config, volume):
     if manifest and not differences(manifest['request'], request):
         if job.is_complete(folder, config, volume):
             return State('done')
-        return State('unfinished', 'there is more to add')
+        return State('unfinished', 'more is to be added')
     if os.path.isdir(folder + '.partial'):
         return State('unfinished', 'resumes where it stopped')
     if manifest:
         return State('stale', ', '.join(differences(manifest['request'], request)))
-    if os.path.isdir(folder) and os.listdir(folder):      # an empty one: what a link leads to
+    if os.path.isdir(folder) and os.listdir(folder):      # an empty one is the target of a link
         return State('stale', output.describe() + (
             ', resumes from its whole checkpoints' if job.resumes else ''))
     return State('missing')
 
 
-def differences(old, new, ignored=()):
-    """What changed between two requests, a text each: 'train.batch_size 64 -> 32'.
+def differences(old: Dict[str, Any], new: Dict[str, Any], ignored: Sequence[str] = ()) -> List[str]:
+    """What changed between two requests, as texts: 'train.batch_size 64 -> 32'.
 
-    A setting that a request of an earlier version lacks had its default then.
+    A setting that is missing from the request of an earlier version had its default then.
     """
     found = []
     if old.get('form') != new['form']:
@@ -190,5 +192,5 @@ def differences(old, new, ignored=()):
     return found
 
 
-def _value(settings, name, defaults):
+def _value(settings: Dict[str, Any], name: str, defaults: Dict[str, Any]) -> Any:
     return settings[name] if name in settings else defaults.get(name)

@@ -1,5 +1,6 @@
-"""Running one job: check, lock, work in a sibling folder, manifest, name."""
+"""Runs one job: check, lock, work in a sibling folder, write the manifest, rename."""
 
+import argparse
 import errno
 import logging
 import os
@@ -8,8 +9,10 @@ import sys
 import time
 import traceback
 from datetime import datetime
+from typing import Any, Dict, List, Optional
 
 import stackgan
+from stackgan.config import Config
 from stackgan.config.loading import to_yaml
 from stackgan.errors import InputError, Interrupted, MissingRequirement, StackganError
 from stackgan.file_systems import no_room, refusal, remove
@@ -21,13 +24,13 @@ from stackgan.printing import echo_traceback
 
 from .ascend_files import ascend_files
 from .content import content_of
-from .contract import REQUEST, Work, differences, folder_of, request_of
+from .contract import REQUEST, Job, Work, differences, folder_of, request_of
 from .locks import locked
 from .logs import Log, attached
 from .places import check_place
 from .replacing import asked_to_restart, check_replacing
 from .resuming import request_in, resume_from
-from .signals import handled
+from .signals import Stop, handled
 from .verify import check_inputs
 
 logger = logging.getLogger(__name__)
@@ -36,18 +39,18 @@ UNRECORDED = (MANIFEST, REQUEST, 'log.txt')
 
 
 def execute(
-        job,              # Job
-        config,           # Config
-        volume,           # absolute path of the data volume
-        options,          # the parsed command line
-):
-    """Brings a job's output up to date and returns the exit code. Prints every outcome."""
+        job: Job,
+        config: Config,
+        volume: str,    # absolute path of the data volume
+        options: argparse.Namespace,
+) -> int:
+    """Brings a job's output up to date and returns the exit code. Shows every outcome."""
     log = Log(job.name)
     with attached(log):
         return _exit_code(job, config, volume, options, log)
 
 
-def _exit_code(job, config, volume, options, log):
+def _exit_code(job: Job, config: Config, volume: str, options: argparse.Namespace, log: Log) -> int:
     try:
         with handled() as stop:
             job = job.variant(job, options)
@@ -55,7 +58,8 @@ def _exit_code(job, config, volume, options, log):
             _execute(job, config, volume, options, log, stop)
         return 0
     except Interrupted as signal:
-        logger.info(f'interrupted by {signal}; what is done is kept, run the same command to resume')
+        logger.info(f'interrupted by {signal}; what is done is kept, run the same command to '
+                    'resume')
         return Interrupted.exit_code
     except StackganError as error:
         logger.error(str(error))
@@ -68,40 +72,40 @@ def _exit_code(job, config, volume, options, log):
         return exit_code_of(error, volume)
 
 
-def explain(error, volume, log_path):
-    """One line for an exception that is no StackganError."""
+def explain(error: BaseException, volume: str, log_path: Optional[str]) -> str:
+    """One line for an exception other than StackganError."""
     known = no_room(error, volume) or refusal_of(error, volume)
     if known:
         return known
-    number = getattr(error, 'errno', None)
-    if number == errno.EACCES and _cannot_be_read(error.filename):
-        return ('cannot read %s: %s; make it readable for user %d'
-                % (error.filename, os.strerror(number), os.getuid()))
-    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return ('cannot write %s: %s; make it writable for user %d or name another volume with '
-                '--data' % (error.filename or volume, os.strerror(number), os.getuid()))
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        reason, user = os.strerror(error.errno), os.getuid()
+        if error.errno == errno.EACCES and _cannot_be_read(error.filename):
+            return f'cannot read {error.filename}: {reason}; make it readable for user {user}'
+        return (f'cannot write {error.filename or volume}: {reason}; make it writable for user '
+                f'{user}, or pass another volume with --data')
     where = f'; the traceback is in {log_path}' if log_path else ''
     text = ' '.join(str(error).split())
     return f'{type(error).__name__}: {text[:400]}{where}'
 
 
-def _cannot_be_read(path):
-    """Whether a path that was refused is there and may not be read: it was not to be written."""
+def _cannot_be_read(path: object) -> bool:
+    """Whether a path exists and may not be read, so that reading failed rather than writing."""
     return isinstance(path, str) and os.path.exists(path) and not os.access(
         path, os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK)
 
 
-def refusal_of(error, volume):
-    """What a file system refuses, in one line that names it; None for any other error."""
+def refusal_of(error: BaseException, volume: str) -> Optional[str]:
+    """The message for what the file system does not support; None for any other error."""
     return refusal(error, volume) if isinstance(error, OSError) else None
 
 
-def exit_code_of(error, volume):
-    """3 where the file system is what is missing, else 1."""
+def exit_code_of(error: BaseException, volume: str) -> int:
+    """3 if the file system lacks a feature, else 1."""
     return MissingRequirement.exit_code if refusal_of(error, volume) else 1
 
 
-def _execute(job, config, volume, options, log, stop):
+def _execute(job: Job, config: Config, volume: str, options: argparse.Namespace, log: Log,
+             stop: Stop) -> None:
     reason = job.not_needed(config, volume)
     if reason:
         logger.info(f'not needed: {reason}')
@@ -111,9 +115,9 @@ def _execute(job, config, volume, options, log, stop):
     check_place(folder + '.partial')
     request = request_of(job, config, volume)
 
-    def is_done():
+    def is_done() -> bool:
         output = look_at(folder)
-        return (output.is_whole and not options.force
+        return (output.manifest is not None and output.is_whole and not options.force
                 and not differences(output.manifest['request'], request)
                 and job.is_complete(folder, config, volume))
 
@@ -122,7 +126,7 @@ def _execute(job, config, volume, options, log, stop):
         return
     with locked(folder, job.name):
         _finish_interrupted_commit(job, folder)
-        if is_done():                                      # by whoever held the lock
+        if is_done():                                      # by the process that held the lock
             logger.info(f'up to date: {folder}')
             return
         forget()
@@ -131,36 +135,40 @@ def _execute(job, config, volume, options, log, stop):
         log.path = os.path.join(partial, 'log.txt')
         if job.uses_tensorflow:
             load_tensorflow(config.platform)
-        started, notes = time.monotonic(), {}
-        before = request_in(partial)['seconds']
+        started = time.monotonic()
+        before = (request_in(partial) or {}).get('seconds', 0.0)
+        work = Work(config, volume, partial, _input_paths(job, config, volume),
+                    job.settings(config), stop, {})
+        assert job.run is not None                         # else `variant` has raised
         with ascend_files(job.name, config, volume, partial):
-            job.run(Work(config, volume, partial, _input_paths(job, config, volume),
-                         job.settings(config), stop, notes))
+            job.run(work)
         settle(stop)
         with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:
             stream.write(to_yaml(config))
         seconds = time.monotonic() - started
         logger.info(f'done in {seconds:.1f} s: {folder}')
-        _write_manifest(job, folder, request, notes, before + seconds)
+        _write_manifest(job, folder, request, work.notes, before + seconds)
         _commit(job, folder, keep_previous=job.precious or (job.resumes and options.restart))
         log.path = os.path.join(folder, 'log.txt')
 
 
-def _input_paths(job, config, volume):
+def _input_paths(job: Job, config: Config, volume: str) -> Dict[str, str]:
     return {each.name: os.path.join(volume, each.path) for each in job.inputs(config, volume)}
 
 
-def _prepare_partial(job, folder, request, options, log):
-    """The folder to work in: what an interrupted job of the same request left, or a new one."""
+def _prepare_partial(job: Job, folder: str, request: Dict[str, Any], options: argparse.Namespace,
+                     log: Log) -> str:
+    """The folder to work in: the one of an interrupted job of the same request, or a new one."""
     partial = folder + '.partial'
     if os.path.isdir(partial):
         changed = _changes(job, partial, request)
         if changed and job.precious and not options.restart:
+            names = ', '.join(changed)
             raise InputError(
-                '{} holds unfinished work made with other settings ({}); set them back to resume, '
-                'choose another run.name, or pass --restart to throw it away'.format(partial, ', '.join(changed)))
+                f'{partial} holds unfinished work made with other settings ({names}); set them '
+                'back to resume, choose another run.name, or pass --restart to discard it')
         if changed or options.restart or (options.force and not job.precious):
-            remove(partial)                       # of a link the link alone
+            remove(partial)                       # if it is a link, only the link
     seconds = 0.0
     if os.path.isdir(partial):
         remove_unfinished(partial)
@@ -177,11 +185,11 @@ def _prepare_partial(job, folder, request, options, log):
     return partial
 
 
-def seconds_before(partial):
-    """Seconds that earlier processes worked on what is in the folder, as far as files tell.
+def seconds_before(partial: str) -> float:
+    """Seconds that earlier processes worked on the folder, as far as its files show.
 
-    request.json has those before the last one, which wrote it first of all, and worked at least
-    until its newest file.
+    request.json has the seconds before the last process, which began by writing that file and
+    worked at least until the time of its newest file.
     """
     known = (request_in(partial) or {}).get('seconds')
     if not isinstance(known, (int, float)):
@@ -191,14 +199,16 @@ def seconds_before(partial):
     return known + max(max(times) - began, 0.0)
 
 
-def _changes(job, partial, request):
+def _changes(job: Job, partial: str, request: Dict[str, Any]) -> List[str]:
     old = request_in(partial)
-    return ['it does not say which'] if old is None else differences(old, request, job.growing)
+    return [f'no valid {REQUEST}'] if old is None else differences(old, request, job.growing)
 
 
-def _write_manifest(job, folder, request, notes, seconds):
-    """manifest.json of the partial folder."""
-    partial, files = folder + '.partial', {}
+def _write_manifest(job: Job, folder: str, request: Dict[str, Any], notes: Dict[str, Any],
+                    seconds: float) -> None:
+    """Writes manifest.json of the partial folder."""
+    partial = folder + '.partial'
+    files: Dict[str, Dict[str, Any]] = {}
     for name in files_below(partial):
         if name not in UNRECORDED:
             path = os.path.join(partial, name)
@@ -214,8 +224,8 @@ def _write_manifest(job, folder, request, notes, seconds):
     })
 
 
-def versions():
-    """Versions of what took part in this process."""
+def versions() -> Dict[str, str]:
+    """Versions of Python and the packages that this process has used."""
     found = {'stackgan': stackgan.__version__, 'python': machine.python_version()}
     for name in ('numpy', 'tensorflow', 'PIL'):
         if name in sys.modules:
@@ -223,10 +233,10 @@ def versions():
     return found
 
 
-def _commit(job, folder, keep_previous):
-    """Gives the partial folder, which has its manifest, the name of the output."""
+def _commit(job: Job, folder: str, keep_previous: bool) -> None:
+    """Renames the partial folder, which has its manifest, to the output."""
     request = os.path.join(folder + '.partial', REQUEST)
-    if os.path.exists(request) and not job.resumes:      # which is mended without a manifest, too
+    if os.path.exists(request) and not job.resumes:      # else it serves to repair the output
         os.unlink(request)
     previous = folder + '.previous'
     if os.path.isdir(folder):
@@ -236,12 +246,12 @@ def _commit(job, folder, keep_previous):
     if not keep_previous:
         try:
             remove(previous)
-        except OSError:                          # the output is whole; the next commit tries again
+        except OSError:                          # the output is complete; the next run tries again
             pass
 
 
-def _finish_interrupted_commit(job, folder):
-    """A process may die between the manifest and the name: the work is whole, name it."""
+def _finish_interrupted_commit(job: Job, folder: str) -> None:
+    """Renames the complete work of a process that died after writing the manifest."""
     partial = folder + '.partial'
     if look_at(partial).is_whole:
         _commit(job, folder, keep_previous=True)

@@ -1,4 +1,4 @@
-"""One job at a time on one output: a lock that the kernel drops with the process."""
+"""One job at a time for an output: a file lock, which the kernel releases with the process."""
 
 import errno
 import fcntl
@@ -8,18 +8,19 @@ import socket
 import stat
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Iterator, Optional
 
 from stackgan.errors import InputError, MissingRequirement, StackganError
 from stackgan.file_systems import file_system_of
 from stackgan.files import open_regular, parse_json, read_bytes
 
 MAX_BYTES = 4096             # of a lock file
-OWN = b'{"job"'              # how it begins while its job runs, and after a kill
+OWN = b'{"job"'              # its beginning while the job runs, and after the job was killed
 
 
 @contextmanager
-def locked(folder, name):
-    """Holds `<folder>.lock`. Raises StackganError that says who holds it already."""
+def locked(folder: str, name: str) -> Iterator[None]:
+    """Holds `<folder>.lock`. Raises StackganError if another process holds it, and names it."""
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     path = folder + '.lock'
     descriptor = _open(path)
@@ -28,13 +29,12 @@ def locked(folder, name):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StackganError(f'{name}: another job is writing {folder} ({holder(path)}); wait '
-                                f'for it or stop it')
+                                'for it or stop it')
         except OSError as error:
             raise MissingRequirement(
-                f'{name}: {path} cannot be locked, so two jobs could write one output: the file '
-                f'system ({file_system_of(path)}) '
-                f'refuses: {os.strerror(error.errno)}; mount it with locks, or put the volume on a '
-                f'local disk with --data')
+                f'{name}: {path} cannot be locked, so two jobs could write the same output: the '
+                f'file system ({file_system_of(path)}) refuses: {error.strerror}; mount it with '
+                'locks, or put the volume on a local disk with --data')
         _check_own(descriptor, path)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps({
@@ -47,16 +47,16 @@ def locked(folder, name):
 
 
 def _open(path: str) -> int:
-    """A descriptor of a lock file that is made if need be. Raises InputError for anything else.
+    """Opens a lock file, creating it if need be. Raises InputError for anything else.
 
-    A link would let a job write over the file that it names; a FIFO would make it wait.
+    Through a link a job would overwrite another file; a FIFO would make it wait.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK) or os.path.islink(path):
-            raise InputError(f'{path}: is a link, and a lock is a file of its own; remove it')
+            raise InputError(f'{path}: is a link, but a lock must be a regular file; remove it')
         if error.errno in (errno.EISDIR, errno.ENXIO):
             raise InputError(f'{path}: must be a regular file to serve as the lock; remove it')
         raise
@@ -67,23 +67,23 @@ def _open(path: str) -> int:
 
 
 def _check_own(descriptor: int, path: str) -> None:
-    """Raises InputError for a file with the name of a lock that holds something else."""
+    """Raises InputError if the file has the name of a lock but other content."""
     content = os.pread(descriptor, MAX_BYTES + 1, 0)
     if len(content) > MAX_BYTES or content[:len(OWN)] != OWN[:len(content)]:
         raise InputError(f'{path}: is not a lock file (it has other content); move it away')
 
 
-def holder(path):
-    """Who wrote the lock file, in words."""
+def holder(path: str) -> str:
+    """The process that wrote the lock file, in words."""
     try:
         facts = parse_json(read_bytes(path, MAX_BYTES, follow=False).decode('utf-8'))
         return '{job}, process {pid} on {host} since {since}'.format(**facts)
     except (OSError, ValueError, KeyError, TypeError):
-        return 'its lock file does not say who'
+        return 'its lock file does not name the process'
 
 
-def is_locked(folder):
-    """Who holds the lock of an output, in words, or None. Takes nothing and writes nothing."""
+def is_locked(folder: str) -> Optional[str]:
+    """The process that holds the lock of an output, in words, or None. Leaves no trace."""
     try:
         stream = open_regular(folder + '.lock', follow=False)
     except OSError:

@@ -1,4 +1,4 @@
-"""The log of a job: what the library logs, on the terminal and in a file of the output."""
+"""The log of a job: messages of the library, on the terminal and in log.txt of the output."""
 
 import logging
 import os
@@ -8,21 +8,22 @@ from datetime import datetime
 from typing import Iterator, Optional
 
 from stackgan import printing
+from stackgan.config import Config
 from stackgan.errors import InputError
 from stackgan.printing import echo, echo_error, printable
 
-from .contract import folder_of
+from .contract import Job, folder_of
 from .locks import is_locked
 
 POLL_SECONDS = 0.5
 
 
 class Log(logging.Handler):
-    """Shows messages and appends them to a file; a log that cannot be written stops nothing."""
+    """Shows messages and appends them to a file; a log that cannot be written is no failure."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.prefix = name + ': '                # of the job
+        self.prefix = name + ': '                # the name of the job
         self.path: Optional[str] = None
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -38,21 +39,21 @@ class Log(logging.Handler):
         if self.path:
             try:
                 with open(self.path, 'a', encoding='utf-8', errors='backslashreplace') as stream:
-                    stamp = datetime.now().strftime('%Y-%m-%d %H:%M:%S')
-                    stream.write('{}  {}\n'.format(stamp, text.rstrip('\n')))
+                    line = text.rstrip('\n')
+                    stream.write(f'{datetime.now():%Y-%m-%d %H:%M:%S}  {line}\n')
             except OSError:
                 pass
 
 
 @contextmanager
 def attached(handler: logging.Handler) -> Iterator[None]:
-    """Within, `handler` and no other gets what the library and the jobs log."""
+    """Within the block, `handler` alone gets the messages of the library and the jobs."""
     loggers = [logging.getLogger(name) for name in ('stackgan', __name__.split('.')[0])]
     before = [(each, each.level, each.propagate) for each in loggers]
     for each in set(loggers):
         each.addHandler(handler)
         each.setLevel(logging.INFO)
-        each.propagate = False                   # other libraries put handlers of theirs on the root
+        each.propagate = False                   # other libraries add handlers to the root logger
     try:
         yield
     finally:
@@ -62,10 +63,10 @@ def attached(handler: logging.Handler) -> Iterator[None]:
             each.propagate = propagate
 
 
-def show(job, config, volume, follow, other=None):
+def show(job: Job, config: Config, volume: str, follow: bool, other: Optional[str] = None) -> None:
     """Prints a job's log; with `follow`, until the job ends. Raises InputError.
 
-    `other` is a file that tells why a job that has no log did not begin.
+    `other` is a file that shows why a job without a log did not begin.
     """
     folder = folder_of(job, config, volume)
     paths = [path for path in (folder + '.partial/log.txt', folder + '/log.txt')
@@ -73,7 +74,7 @@ def show(job, config, volume, follow, other=None):
     paths += [other] if other and not paths else []
     if not paths:
         raise InputError(f'logs: {job.name} has not run in {volume}')
-    # The file stays open when its folder is renamed.
+    # It can be read on when its folder is renamed.
     with open(paths[0], encoding='utf-8', errors='replace') as stream:
         is_read = printing.show(stream.read(), end='')
         while follow and is_read and is_locked(folder):

@@ -1,8 +1,9 @@
-"""Finished trainings that took long are replaced only when that is asked for."""
+"""Finished trainings that took long are only replaced with --restart."""
 
 import os
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Set
 
+from stackgan.config import Config
 from stackgan.errors import InputError
 from stackgan.manifests import look_at
 from stackgan.printing import ask
@@ -27,12 +28,12 @@ class Replaced(NamedTuple):
 
 
 def asked_to_restart(name: str) -> bool:
-    """Whether $STACKGAN_RESTART names a job: the way into a container."""
+    """Whether $STACKGAN_RESTART names a job; it also reaches into containers."""
     return name in os.environ.get('STACKGAN_RESTART', '').replace(',', ' ').split()
 
 
 def would_replace(job: Job, folder: str, request: dict) -> Optional[Replaced]:
-    """What running the job would replace, or None: nothing that took long."""
+    """The training that running the job would replace, if it took long; else None."""
     output = look_at(folder)
     manifest = output.manifest
     if manifest is None or not (job.resumes and output.is_whole):
@@ -44,31 +45,31 @@ def would_replace(job: Job, folder: str, request: dict) -> Optional[Replaced]:
 
 
 def check_replacing(job: Job, folder: str, request: dict) -> None:
-    """Raises InputError for a training that took long, unless a person at a terminal agrees."""
+    """Raises InputError for a training that took long, unless the user at a terminal agrees."""
     found = would_replace(job, folder, request)
     if found:
         _refuse([found], 'pass --restart to replace it')
 
 
-def check_chain(jobs: Sequence[Job], config, volume: str, restart: Sequence[str]) -> List[str]:
-    """Names of the jobs to restart: `restart`, and those that a person at a terminal agrees to.
+def check_chain(jobs: Sequence[Job], config: Config, volume: str,
+                restart: Sequence[str]) -> List[str]:
+    """Names of the jobs to restart: `restart`, and those that the user at a terminal agrees to.
 
-    Raises InputError, before anything runs, for the trainings that the chain would replace: what
-    changed itself, or follows from what did. A rebuilt input may come out the same; then the job
-    decides when its turn comes.
+    Raises InputError, before anything runs, for trainings that the chain would replace because
+    their settings changed or an input will be made again. (That input may come out the same;
+    after --restart the job itself decides when its turn comes.)
     """
     found = [each for each in replaced_by(jobs, config, volume).values()
              if each.job not in restart and not asked_to_restart(each.job)]
     if found:
-        _refuse(found, 'pass {} to replace {}'.format(
-            ' '.join('--restart ' + each.job for each in found),
-            'it' if len(found) == 1 else 'them'))
+        options = ' '.join('--restart ' + each.job for each in found)
+        _refuse(found, f'pass {options} to replace {_it(found)}')
     return list(restart) + [each.job for each in found]
 
 
-def replaced_by(jobs: Sequence[Job], config, volume: str) -> Dict[str, Replaced]:
-    """{job: `Replaced`} of those that a chain of `jobs` would replace."""
-    changing: Dict[str, bool] = {}
+def replaced_by(jobs: Sequence[Job], config: Config, volume: str) -> Dict[str, Replaced]:
+    """{job: `Replaced`} of the trainings that a chain of `jobs` would replace."""
+    changing: Set[str] = set()
     found = {}
     for job in jobs:
         state = state_of(job, config, volume)
@@ -76,26 +77,32 @@ def replaced_by(jobs: Sequence[Job], config, volume: str) -> Dict[str, Replaced]
         if (state.word in ('not needed', 'waiting') or output.manifest is None
                 or not output.is_whole):
             continue
-        after = [each.made_by for each in job.inputs(config, volume) if each.made_by in changing]
+        after = [each.made_by for each in job.inputs(config, volume)
+                 if each.made_by and each.made_by in changing]
         if state.word == 'stale' or after:
-            changing[job.name] = True
+            changing.add(job.name)
         if os.path.isdir(folder_of(job, config, volume) + '.partial'):
-            continue                                  # begun: it was asked for then
+            continue                                  # already begun, with consent
         replaced = would_replace(job, folder_of(job, config, volume),
                                  request_of(job, config, volume))
         if replaced is None and after and job.resumes:
-            seconds = output.manifest['seconds']
+            seconds, makers = output.manifest['seconds'], ', '.join(after)
             if seconds >= LONG_SECONDS:
                 replaced = Replaced(job.name, folder_of(job, config, volume), seconds,
-                                    'it follows from {}, which would change'.format(', '.join(after)))
+                                    f'it depends on {makers}, which would change')
         if replaced:
             found[job.name] = replaced
     return found
 
 
 def _refuse(found: Sequence[Replaced], how: str) -> None:
-    """Asks at a terminal; raises InputError where there is none, or for a no."""
-    if ask('{}. Replace {}?'.format('; '.join(map(str, found)), 'it' if len(found) == 1 else 'them')):
+    """Asks at a terminal; raises InputError if there is none or the answer is no."""
+    replaced = '; '.join(map(str, found))
+    if ask(f'{replaced}. Replace {_it(found)}?'):
         return
-    raise InputError('{}; set it back, choose another run.name, or {} (what is replaced is kept as '
-                     '<folder>.previous)'.format('; '.join(map(str, found)), how))
+    raise InputError(f'{replaced}; set it back, choose another run.name, or {how} (what is '
+                     'replaced is kept as <folder>.previous)')
+
+
+def _it(found: Sequence[Replaced]) -> str:
+    return 'it' if len(found) == 1 else 'them'

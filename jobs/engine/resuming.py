@@ -1,8 +1,8 @@
-"""Going on from a finished output: a longer training, or one that lost some of its files."""
+"""Resuming from a finished output: to train for longer, or to repair one that lost files."""
 
 import logging
 import os
-from typing import Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from stackgan.errors import InputError
 from stackgan.file_systems import remove
@@ -10,16 +10,14 @@ from stackgan.files import files_below, read_json
 from stackgan.integrity import OTHER_BYTES, copy_checked, damaged_files
 from stackgan.manifests import MANIFEST, Output, is_request, look_at
 
-from .contract import REQUEST, differences
+from .contract import REQUEST, Job, differences
 
 logger = logging.getLogger(__name__)
 
 CHECKPOINTS = 'checkpoints/'
-ANEW = 'pass --restart to train it anew (it is kept as %s.previous)'
 
-
-def request_in(folder: str) -> Optional[dict]:
-    """What request.json in an output's folder says, or None."""
+def request_in(folder: str) -> Optional[Dict[str, Any]]:
+    """The request in request.json of an output's folder, or None."""
     try:
         request = read_json(os.path.join(folder, REQUEST))
     except (OSError, ValueError):
@@ -28,14 +26,15 @@ def request_in(folder: str) -> Optional[dict]:
 
 
 def resume_from(
-        job,                             # Job
-        folder: str,                     # of the output
-        request: dict,                   # what the job is asked now
-        force: bool,                     # it was asked to run although it is done
+        job: Job,
+        folder: str,      # of the output
+        request: Dict[str, Any],    # what the job is asked now
+        force: bool,      # it was asked to run although it is done
 ) -> bool:
-    """Makes <folder>.partial from what is whole of a finished output; False: there is nothing.
+    """Makes <folder>.partial from the undamaged files of a finished output.
 
-    Raises InputError where a precious output would have to be made from nothing, unasked.
+    Returns False if there is nothing to resume from. Raises InputError if a precious output would
+    have to be made from scratch.
     """
     if not (job.growing or job.resumes) or not os.path.isdir(folder) or not os.listdir(folder):
         return False
@@ -43,24 +42,30 @@ def resume_from(
     old = output.manifest['request'] if output.manifest else request_in(folder)
     if old is None:
         if job.precious:
-            raise InputError(f'{folder}: {output.describe()}, so it does not say what it was '
-                             f'trained on; put that file '
-                             f'back, choose another run.name, or {ANEW % folder}')
+            raise InputError(f'{folder}: {output.describe()}, so what it was trained on is '
+                             'unknown; put that file back, choose another run.name, or '
+                             f'{_anew(folder)}')
         return False
     if old['job'] != request['job'] and job.precious:
-        raise InputError('{} was made by {}; choose another run.name, or {}'.format(folder, old['job'], ANEW % folder))
+        raise InputError(f"{folder} was made by {old['job']}; choose another run.name, or "
+                         f'{_anew(folder)}')
     if old['job'] != request['job'] or differences(old, request, job.growing):
         return False                                      # stale
     grows = bool(differences(old, request))
     if not job.resumes:
         return output.is_whole and grows and not force and _copy(job, folder, output)
-    if output.is_whole and not grows and not _is_damaged(job, folder, output.manifest):
-        return False                                      # asked to make it again
+    if output.manifest and output.is_whole and not grows and not _is_damaged(
+            job, folder, output.manifest):
+        return False                                      # --force: it is made again
     return _copy(job, folder, output)
 
 
-def _is_damaged(job, folder, manifest):
-    """Whether a file has other bytes. Raises InputError for a precious output that is whole."""
+def _anew(folder: str) -> str:
+    return f'pass --restart to train it again from scratch (it is kept as {folder}.previous)'
+
+
+def _is_damaged(job: Job, folder: str, manifest: Dict[str, Any]) -> bool:
+    """Whether a file has changed. Raises InputError if none has and the output is precious."""
     if damaged_files(folder, manifest['files']):
         return True
     if job.precious:
@@ -69,8 +74,8 @@ def _is_damaged(job, folder, manifest):
     return False
 
 
-def _copy(job, folder: str, output: Output) -> bool:
-    """Copies what is whole, under the name only when all of it is there."""
+def _copy(job: Job, folder: str, output: Output) -> bool:
+    """Copies the undamaged files, first to another name, so that <folder>.partial is complete."""
     building, partial = folder + '.partial.copy', folder + '.partial'
     remove(building)
     faults = dict.fromkeys(output.lost, '') if output.manifest else {}
@@ -80,27 +85,27 @@ def _copy(job, folder: str, output: Output) -> bool:
     if texts and not _drop_half_checkpoints(building, faults):
         remove(building)
         if job.precious:
-            raise InputError(f'{folder}: {_few(texts)}, and no whole checkpoint is left to resume '
-                             f'from; put back '
-                             f'what is missing, choose another run.name, or {ANEW % folder}')
+            raise InputError(f'{folder}: {_few(texts)}, and no complete checkpoint is left to '
+                             'resume from; put back what is missing, choose another run.name, or '
+                             f'{_anew(folder)}')
         logger.warning(f'{folder}: {_few(texts)}; it will be made again')
         return False
     if texts:
-        logger.warning(f'{folder}: {_few(texts)}; resumes from its newest whole checkpoint; lost records of '
-            f'steps between are '
-            'not made again')
+        logger.warning(f'{folder}: {_few(texts)}; resuming from its newest complete checkpoint; '
+                       'lost records of the steps before it stay lost')
     else:
-        logger.info(f'extends the finished output in {folder}')
+        logger.info(f'extending the finished output in {folder}')
     os.rename(building, partial)
     return True
 
 
-def _few(texts):
+def _few(texts: List[str]) -> str:
     return Output(None, texts, []).describe()
 
 
-def _copy_whole_files(folder: str, building: str, manifest: Optional[dict]) -> Dict[str, str]:
-    """Copies files, but none of other bytes than the manifest says; returns {name: fault}."""
+def _copy_whole_files(folder: str, building: str,
+                      manifest: Optional[Dict[str, Any]]) -> Dict[str, str]:
+    """Copies the files that match the manifest; returns {name: fault} of the others."""
     files = manifest['files'] if manifest else {}
     faults = {}
     os.makedirs(building)
@@ -116,7 +121,7 @@ def _copy_whole_files(folder: str, building: str, manifest: Optional[dict]) -> D
 
 
 def _drop_half_checkpoints(building: str, faults: Dict[str, str]) -> bool:
-    """Removes checkpoints that lost a file; returns whether a whole one is left."""
+    """Removes checkpoints that lost a file; returns whether a complete one is left."""
     for name in faults:
         if name.startswith(CHECKPOINTS) and name.count('/') > 1:
             remove(os.path.join(building, *name.split('/')[:2]))

@@ -1,20 +1,22 @@
-"""Being asked to stop: a job that can save what it has is asked first."""
+"""Signals that stop a job: one that can save its work first may defer them."""
 
 import signal
 import threading
 from contextlib import contextmanager
+from types import FrameType
+from typing import Iterator, Optional, Tuple
 
 from stackgan.errors import Interrupted
 
-# Ctrl-C; a scheduler, an engine or `kill`; a terminal or an SSH session that ends.
+# From Ctrl-C; from a scheduler, Docker or `kill`; from a terminal or SSH session that ends.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def heeded():
-    """The signals that ask this process to stop, without those it was started to ignore (nohup).
+def heeded() -> Tuple[signal.Signals, ...]:
+    """The signals that stop this process, without those it was started to ignore (nohup).
 
-    SIGINT is heeded in any case: a shell lets all its background jobs ignore it, and who sends
-    it to one by `kill` means it. A thread besides the main one cannot heed any.
+    SIGINT is always among them: shells make background jobs ignore it, but sending it to one with
+    `kill` is deliberate. Only the main thread can handle signals; in others there are none.
     """
     if threading.current_thread() is not threading.main_thread():
         return ()
@@ -25,16 +27,16 @@ def heeded():
 class Stop:
     """A stop request. Unless a job defers it, a signal raises `Interrupted` at once."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.requested = False
         self.is_deferred = False
 
     @contextmanager
-    def deferred(self):
-        """Within the block a signal only sets `requested`; Ctrl-C after another one raises.
+    def deferred(self) -> "Iterator['Stop']":
+        """Within the block a signal only sets `requested`, but Ctrl-C raises the second time.
 
-        SIGTERM and SIGHUP may come twice without anyone's impatience: from the system to all
-        processes, and handed on by the process that started this one.
+        SIGTERM and SIGHUP often come twice: from the system, which signals all processes, and
+        from the parent process, which passes them on.
         """
         self.is_deferred = True
         try:
@@ -42,14 +44,14 @@ class Stop:
         finally:
             self.is_deferred = False
 
-    def _receive(self, number, frame):
+    def _receive(self, number: int, frame: Optional[FrameType]) -> None:
         was_requested, self.requested = self.requested, True
         if number == signal.SIGINT if was_requested else not self.is_deferred:
             raise Interrupted(signal.Signals(number).name)
 
 
 @contextmanager
-def handled():
+def handled() -> Iterator[Stop]:
     """Turns SIGINT, SIGTERM and SIGHUP into a `Stop` while the block runs."""
     stop = Stop()
     before = {number: signal.signal(number, stop._receive) for number in heeded()}

@@ -1,15 +1,16 @@
 """`verify`: whether every file of every output has the bytes that its job wrote.
 
-What is out of sight of a job (a worn disk, a copy that broke off, an editor) changes files without
-changing their size; `status` looks at sizes alone. Here all bytes are read. Also what a job checks
-of its inputs before it starts.
+A worn disk, an interrupted copy or an editor can change a file without changing its size, and
+`status` looks only at sizes. Here all bytes are read. A job checks its inputs here as well.
 """
 
+import argparse
 import os
 import threading
 from fnmatch import fnmatchcase
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
+from stackgan.config import Config
 from stackgan.errors import InputError, Interrupted
 from stackgan.integrity import damage, damaged_files
 from stackgan.manifests import MANIFEST, Output, look_at
@@ -18,9 +19,10 @@ from stackgan.progress import Progress
 
 from .chain import BY_NAME
 from .content import CONFIG
+from .contract import Job
 from .signals import handled
 
-# Checked by who opens them: arrays (stackgan.data.prepared), checkpoints and models.
+# Checked when they are opened: arrays (stackgan.data.prepared), checkpoints and models.
 READ_LATER = ('*.npy', '*/model.index', '*/model.data-*', '*.pb', '*.onnx')
 PLACES = ('raw', 'prepared', os.path.join('runs', '*'))      # of outputs on a volume
 UNFINISHED = ('.partial', '.partial.copy')
@@ -34,8 +36,8 @@ class Found(NamedTuple):
     output: Output
 
 
-def check_inputs(job, config, volume: str) -> None:
-    """Reads what a job is about to read, but for large files. Raises InputError for damage."""
+def check_inputs(job: Job, config: Config, volume: str) -> None:
+    """Checks the inputs of a job, except for large files. Raises InputError for a damaged one."""
     for each in job.inputs(config, volume):
         folder = os.path.join(volume, each.path)
         manifest = look_at(folder).manifest if each.made_by else None
@@ -50,11 +52,11 @@ def check_inputs(job, config, volume: str) -> None:
 
 
 def verify(
-        jobs,              # [Job] whose outputs are read; none: all outputs on the volume
-        config,            # Config
-        volume: str,       # absolute path of the data volume
+        jobs: Sequence[Job],    # [Job] whose outputs are read; none: all outputs on the volume
+        config: Config,
+        volume: str,            # absolute path of the data volume
 ) -> int:
-    """Reads all bytes, prints what is whole and what is not, and returns the exit code."""
+    """Reads all bytes, shows which outputs are whole or damaged, and returns the exit code."""
     found = _outputs_of(jobs, config, volume) if jobs else _all_outputs(volume)
     try:
         with handled():
@@ -64,19 +66,19 @@ def verify(
         return Interrupted.exit_code
     for path, output in found:
         if not faults[path]:
-            echo('verify: %s is whole: %d files, %.1f MiB'
-                % (path, len(_files(output)), _bytes(output) / MEBIBYTE))
+            echo(f'verify: {path} is whole: {len(_files(output))} files, '
+                 f'{_bytes(output) / MEBIBYTE:.1f} MiB')
     damaged = [each for each in found if faults[each.path]]
     for path, output in damaged:
         for text in faults[path]:
             echo_error(f'verify: error: {path}/{text}')
         echo_error(f'verify: error: {_advice(path, output)}')
-    echo('verify: %d of %d outputs are whole' % (len(found) - len(damaged), len(found)))
+    echo(f'verify: {len(found) - len(damaged)} of {len(found)} outputs are whole')
     return 1 if damaged else 0
 
 
-def _outputs_of(jobs, config, volume: str) -> List[Found]:
-    """The output of each job, and those beside it that it made with other options."""
+def _outputs_of(jobs: Sequence[Job], config: Config, volume: str) -> List[Found]:
+    """The output of each job, and those that it made with other options."""
     found: Dict[str, Found] = {}
     for job in jobs:
         own = job.output(config)
@@ -92,7 +94,7 @@ def _outputs_of(jobs, config, volume: str) -> List[Found]:
 
 
 def _all_outputs(volume: str) -> List[Found]:
-    """Every folder of the volume that a job has finished, of any configuration."""
+    """All finished outputs on the volume, of any configuration."""
     found = []
     for place in PLACES:
         parents = [place] if '*' not in place else [
@@ -100,14 +102,15 @@ def _all_outputs(volume: str) -> List[Found]:
         for parent in parents:
             found += _outputs_below(volume, parent)
     if not found:
-        raise InputError(f'{volume} holds no finished output; name the volume with --data')
+        raise InputError(f'{volume} holds no finished output; pass the volume with --data')
     return found
 
 
 def _outputs_below(volume: str, parent: str) -> List[Found]:
     paths = [os.path.join(parent, name) for name in _folders(os.path.join(volume, parent))
              if not name.endswith(UNFINISHED)]
-    signs = (CONFIG,) if parent == 'raw' else (CONFIG, MANIFEST)   # a dataset may have the second
+    # A raw dataset may have a manifest.json of its own.
+    signs = (CONFIG,) if parent == 'raw' else (CONFIG, MANIFEST)
     return [Found(path, look_at(os.path.join(volume, path))) for path in paths
             if any(os.path.lexists(os.path.join(volume, path, sign)) for sign in signs)]
 
@@ -124,7 +127,7 @@ def _maker(output: Output) -> str:
     return output.manifest['request']['job'] if output.manifest else ''
 
 
-def _files(output: Output) -> dict:
+def _files(output: Output) -> Dict[str, Dict[str, Any]]:
     return output.manifest['files'] if output.manifest else {}
 
 
@@ -133,7 +136,7 @@ def _bytes(output: Output) -> int:
 
 
 def _read(found: List[Found], volume: str) -> Dict[str, List[str]]:
-    """{path: faults, a text each} of outputs."""
+    """{path: faults, as texts} of outputs."""
     total = sum(_bytes(output) for _, output in found if output.manifest)
     faults, counter = {}, _Mebibytes()
     with Progress('verify', counter.of(total), 'MiB') as progress:
@@ -151,16 +154,16 @@ def _read(found: List[Found], volume: str) -> Dict[str, List[str]]:
 
 
 def _unless_replaced(folder: str, output: Output, texts: List[str]) -> List[str]:
-    """The faults of an output, if a job has not given it a new one meanwhile."""
+    """The faults of an output; a note instead if a job has replaced it meanwhile."""
     if texts and output.manifest and look_at(folder).manifest not in (None, output.manifest):
         return [f'{MANIFEST} changed during verification; run verify again']
     return texts
 
 
 class _Mebibytes:
-    """Bytes, counted by several threads, as whole MiB for a progress bar."""
+    """Counts bytes, from several threads, as whole MiB for a progress bar."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock, self._bytes = threading.Lock(), 0
 
     def of(self, count: int) -> int:
@@ -177,15 +180,16 @@ class _Mebibytes:
 def _advice(path: str, output: Output) -> str:
     job = _maker(output)
     if path.endswith('.previous'):
-        return f'{path} is an earlier output of its job, kept beside the present one'
+        return f'{path} is an earlier output of its job, kept beside the current one'
     if not job:
-        return (f'{path}: which job made it is unknown; run that job again, or put {MANIFEST} back')
+        return f'{path}: which job made it is unknown; run that job again, or put {MANIFEST} back'
     if job.startswith('train-'):
-        return f'{path}: {job} --force resumes from its newest whole checkpoint'
+        return f'{path}: {job} --force resumes from its newest complete checkpoint'
     return f'{path}: make it again with the options it was made with: {job} --force'
 
 
-def add_options(parser, names: Tuple[str, ...]) -> None:
+def add_options(parser: argparse.ArgumentParser, names: Tuple[str, ...]) -> None:
     """Adds the jobs to a parser."""
     parser.add_argument('jobs', metavar='JOB', nargs='*', choices=names + ([],),
-                        help='a job whose outputs are read: {} (default: all on the volume)'.format(', '.join(names)))
+                        help=f"a job whose outputs to read: {', '.join(names)} (default: all "
+                             'outputs on the volume)')

@@ -1,8 +1,9 @@
-"""Measures one lane (`measure FILE`), or prints what was measured as a table (`table FILE`).
+"""Measures one TensorFlow version (`measure FILE`), or prints measurements (`table FILE`).
 
-The figures of the public code are those measured once on a 2-core machine with AVX-512 (TensorFlow
-1.15.0, the Ascend port with its NPU lines removed); ratios against them hold only roughly
-elsewhere. Ratios between lanes, and shares of the GEMM peak, are of one run on one machine.
+The figures of the public code were measured once on a 2-core machine with AVX-512 (TensorFlow
+1.15.0, the Ascend port with its NPU lines removed); ratios to them are only rough on other
+machines. Ratios between TensorFlow versions, and shares of the GEMM peak, are of one run on one
+machine.
 """
 
 import argparse
@@ -13,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any, Dict, List, Optional, Tuple
+
+from stackgan.config import Config
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
@@ -30,10 +34,11 @@ PUBLIC = {'Stage-I training, batch 16': 7.65, 'Stage-II training, batch 4': 0.49
           'batch of 64 at 304 px': 254.0, 'loader with 2,000 images': 1087.0}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('action', choices=('measure', 'table'))
-    parser.add_argument('file')
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n')[0])
+    parser.add_argument('action', choices=('measure', 'table'),
+                        help='measure: append measurements to FILE; table: print those in FILE')
+    parser.add_argument('file', metavar='FILE', help='measurements, as JSON lines')
     parser.add_argument('--images', help='photographs to preprocess (default: generated ones)')
     parser.add_argument('--quick', action='store_true', help='fewer repetitions')
     options = parser.parse_args()
@@ -49,44 +54,46 @@ def main():
         rows += loader_rows(folder, config)
         rows += scoring_rows(folder, config, 64 if options.quick else 256)
     with open(options.file, 'a') as stream:
-        for row in rows:
-            stream.write(json.dumps(row) + '\n')
+        for each in rows:
+            stream.write(json.dumps(each) + '\n')
+    return 0
 
 
-def lane():
+def lane() -> str:
     import tensorflow as tf
     return f'TF {tf.__version__}'
 
 
-def row(what, value, unit, note=''):
+def row(what: str, value: float, unit: str, note: str = '') -> Dict[str, Any]:
     printing.echo_error(f'  {what}: {value} {unit} {note}')
     return {'lane': lane(), 'what': what, 'value': value, 'unit': unit, 'note': note}
 
 
 # Training.
 
-def training_rows(config, steps):
+def training_rows(config: Config, steps: int) -> List[Dict[str, Any]]:
     from stackgan.platforms.session import resolve
     resolved = resolve(config.platform)
     kind = 'bfloat16' if resolved.bfloat16 else 'float32'
     peak, measured = Peak(resolved), []
     for stage, size in ((1, 16), (2, 4)):
-        peak.measure()                      # more than once: other programs take cores at times
+        peak.measure()                      # more than once, since other programs may take cores
         measured.append((stage, size) + step_seconds(config, stage, size, steps, resolved))
     peak.measure()
     best, way = peak.best
-    rows = [row(f'GEMM peak ({kind})', round(best / 1e9), 'GFLOP/s', 'by {}; {}'.format(
-        way, ', '.join(f'{name} {speed / 1e9:.0f}' for name, speed in peak.speeds.items())))]
+    speeds = ', '.join(f'{name} {speed / 1e9:.0f}' for name, speed in peak.speeds.items())
+    rows = [row(f'GEMM peak ({kind})', round(best / 1e9), 'GFLOP/s', f'by {way}; {speeds}')]
     for stage, size, seconds, flops in measured:
         share = flops / seconds / best
-        rows.append(dict(row('Stage-%s training, batch %d' % ('I' * stage, size),
+        rows.append(dict(row(f"Stage-{'I' * stage} training, batch {size}",
                              round(size / seconds, 2), 'images/s',
                              f'{kind}, {100 * share:.0f} % of the GEMM peak'), share=share))
     return rows
 
 
-def step_seconds(config, stage, size, steps, resolved):
-    """(median seconds of a step without the first, its floating point operations)."""
+def step_seconds(config: Config, stage: int, size: int, steps: int,
+                 resolved: Any) -> Tuple[float, int]:
+    """(median seconds of a step after the first, its floating point operations)."""
     import numpy as np
     import tensorflow.compat.v1 as tf
 
@@ -111,7 +118,7 @@ def step_seconds(config, stage, size, steps, resolved):
 
 # Data.
 
-def preprocess_row(folder, images):
+def preprocess_row(folder: str, images: Optional[str]) -> Dict[str, Any]:
     from stackgan.data.painted import make_dataset
     from stackgan.data.preprocessing import preprocess
     raw, source = os.path.join(folder, 'raw'), 'generated 500 px JPEG'
@@ -124,17 +131,17 @@ def preprocess_row(folder, images):
     settings = load_config(os.path.join(ROOT, 'configs', 'painted-birds.yaml'), overrides).data
     rates = []
     for attempt in range(2):
-        out = os.path.join(folder, 'prepared%d' % attempt)
+        out = os.path.join(folder, f'prepared{attempt}')
         os.makedirs(out)
         seconds = timed(lambda: preprocess(raw, out, settings))  # noqa: B023
         with open(os.path.join(out, 'report.json')) as stream:
             report = json.load(stream)
         rates.append((report['train']['images'] + report['test']['images']) / seconds)
     return row('preprocess', round(max(rates), 1), 'images/s',
-               '%s, %d processes' % (source, available_cores()))
+               f'{source}, {available_cores()} processes')
 
 
-def loader_rows(folder, config):
+def loader_rows(folder: str, config: Config) -> List[Dict[str, Any]]:
     import numpy as np
 
     from stackgan.data.batches import Batches
@@ -144,7 +151,7 @@ def loader_rows(folder, config):
         before = resident_mib()
         batches = Batches(split, embeddings, 2, 64, config.model, 4, 0)
         seconds = [timed(lambda: batches.make(step)) for step in range(12)]  # noqa: B023
-        rows.append(row('loader with {} images'.format(format(images, ',')),
+        rows.append(row(f'loader with {images:,} images',
                         round(max(resident_mib() - before, 0.0), 1), 'MiB more',
                         'after 12 batches of 64 at 304 px'))
     rows.append(row('batch of 64 at 304 px', round(1000 * float(np.median(seconds)), 1), 'ms',
@@ -152,8 +159,8 @@ def loader_rows(folder, config):
     return rows
 
 
-def fake_dataset(folder, images):
-    """(Split, ArrayFile) of random images; on disk alone."""
+def fake_dataset(folder: str, images: int) -> Tuple[Any, Any]:
+    """(Split, ArrayFile) of random images, which are only on disk."""
     import numpy as np
 
     from stackgan.data.prepared import ArrayFile, Split, open_dataset, shard_name
@@ -179,22 +186,27 @@ def fake_dataset(folder, images):
 
 # Scores.
 
-def scoring_rows(folder, config, count):
-    """StackGAN's Inception-v3, with random weights, over PNG files of 256 px: decode to statistics.
+def scoring_rows(folder: str, config: Config, count: int) -> List[Dict[str, Any]]:
+    """StackGAN's Inception-v3 with random weights on PNG files of 256 px, from decoding to scores.
 
-    In a process of its own, whose largest size is the memory of scoring.
+    It runs in a process of its own, whose peak size is the memory of scoring.
     """
-    code = ('import sys; sys.path.insert(0, %r); sys.path.insert(0, %r); import bench; '
-            'bench.score_files(%r, %d)' % (ROOT, os.path.join(ROOT, 'scripts'), folder, count))
-    done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, check=True)
+    done = run_here(f'bench.score_files({folder!r}, {count})')
     rate, kind, mib = json.loads(done.stdout.decode().splitlines()[-1])
     return [row('Inception-v3, files', round(rate, 1), 'images/s',
-                '%s, %d PNG files of 256 px, read to statistics' % (kind, count)),
-            row('memory of scoring', round(mib), 'MiB', 'largest size of the process')]
+                f'{kind}, {count} PNG files of 256 px, from decoding to scores'),
+            row('memory of scoring', round(mib), 'MiB', 'peak size of the process')]
 
 
-def score_files(folder, count):
-    """Prints [images a second, precision, largest size in MiB]."""
+def run_here(call: str) -> 'subprocess.CompletedProcess[bytes]':
+    """Calls a function of this module in another process."""
+    code = (f"import sys; sys.path[:0] = [{ROOT!r}, {os.path.join(ROOT, 'scripts')!r}]; "
+            f'import bench; {call}')
+    return subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, check=True)
+
+
+def score_files(folder: str, count: int) -> None:
+    """Prints [images per second, precision, peak size in MiB]."""
     config = load_config(os.path.join(ROOT, 'configs', 'birds.yaml'))
     load_tensorflow(config.platform)
     from stackgan.scoring.features import extract
@@ -203,7 +215,7 @@ def score_files(folder, count):
     checkpoint, image_folder = random_inception(folder), random_images(folder, count)
     from stackgan.scoring.extractors import open_stackgan
     with open_stackgan(checkpoint, 50, config.platform) as network:
-        network.run([network.prepare(np_zeros())] * 16)             # builds its kernels
+        network.run([network.prepare(np_zeros())] * 16)             # warms up
         images = FolderImages(image_folder)
         started = time.perf_counter()
         features = extract(images, [network], os.path.join(folder, 'features'), 'score')
@@ -212,21 +224,19 @@ def score_files(folder, count):
         print(json.dumps([count / seconds, network.facts['precision'], largest_mib()]))
 
 
-def np_zeros():
+def np_zeros() -> Any:
     import numpy as np
     return np.zeros((256, 256, 3), np.uint8)
 
 
-def random_inception(folder):
+def random_inception(folder: str) -> str:
     """Folder of a checkpoint like that of StackGAN-inception-model; made in another process."""
     path = os.path.join(folder, 'inception')
-    code = ('import sys; sys.path.insert(0, {!r}); sys.path.insert(0, {!r}); import bench; '
-            'bench.write_inception({!r})'.format(ROOT, os.path.join(ROOT, 'scripts'), path))
-    subprocess.run([sys.executable, '-c', code], check=True)
+    run_here(f'bench.write_inception({path!r})')
     return path
 
 
-def write_inception(path):
+def write_inception(path: str) -> None:
     import tensorflow.compat.v1 as tf
 
     from stackgan.scoring.inception_v3 import AVERAGE, inception_v3
@@ -239,7 +249,7 @@ def write_inception(path):
         tf.train.Saver(names).save(session, os.path.join(path, 'model.ckpt'))
 
 
-def random_images(folder, count):
+def random_images(folder: str, count: int) -> str:
     import numpy as np
     from PIL import Image
     path = os.path.join(folder, 'images')
@@ -247,36 +257,36 @@ def random_images(folder, count):
     random = np.random.RandomState(0)
     for number in range(count):
         small = Image.fromarray(random.randint(0, 256, (32, 32, 3)).astype(np.uint8))
-        small.resize((256, 256), Image.BICUBIC).save(os.path.join(path, '%05d.png' % number))
+        small.resize((256, 256), Image.BICUBIC).save(os.path.join(path, f'{number:05d}.png'))
     return path
 
 
-def largest_mib():
-    """Since the program was started: the maximum that getrusage tells is its parent's as well."""
+def largest_mib() -> float:
+    """Peak size of this program; getrusage would include that of its parent process."""
     with open('/proc/self/status') as stream:
         line = next(line for line in stream if line.startswith('VmHWM'))
     return int(line.split()[1]) / 1024.0
 
 
-def resident_mib():
+def resident_mib() -> float:
     with open('/proc/self/statm') as stream:
         return int(stream.read().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2.0 ** 20
 
 
 # The table.
 
-def print_table(rows):
-    """Prints the table; returns 1 where something in it cannot be."""
+def print_table(rows: List[Dict[str, Any]]) -> int:
+    """Prints the table; returns 1 if something in it cannot be right."""
     header = ('lane', 'what', 'measured', 'public code', 'ratio', 'note')
     cells = [header]
     for each in rows:
         public = PUBLIC.get(each['what'])
         ratio = ''
         if public and each['value']:
-            ratio = (public / each['value'] if each['unit'].startswith(('ms', 'MiB'))
-                     else each['value'] / public)
-            ratio = f'{ratio:.1f}x'
-        cells.append((each['lane'], each['what'], '{:g} {}'.format(each['value'], each['unit']),
+            is_less_better = each['unit'].startswith(('ms', 'MiB'))
+            times = public / each['value'] if is_less_better else each['value'] / public
+            ratio = f'{times:.1f}x'
+        cells.append((each['lane'], each['what'], f"{each['value']:g} {each['unit']}",
                       f'{public:g}' if public else '', ratio, each['note']))
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     for line in cells:

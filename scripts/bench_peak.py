@@ -1,23 +1,24 @@
-"""The peak that speeds are compared with, and the operations of a graph: for bench.py."""
+"""For bench.py: the peak that speeds are compared with, and the operations of a graph."""
 
 import time
 from contextlib import contextmanager
-from typing import Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
-SIDE = 4096              # of the matrices; a convolution has as many rows, of 64 x 64 places
+SIDE = 4096              # of the matrices; a convolution has as many rows, of 64 x 64 positions
 WAYS = ('matmul', 'convolution 1x1', 'convolution 3x3', 'NumPy')
 
 
 class Peak:
-    """The fastest product of this run, on the settings of a session.
+    """The fastest matrix product of this run, with the settings of a session.
 
-    One library may be slow on a processor where another is not: TensorFlow 1.15 multiplies matrices
-    by Eigen and convolves by oneDNN. So several ways are tried, and every `measure` counts.
+    One library may be slow on a processor where another is fast: TensorFlow 1.15 multiplies
+    matrices with Eigen and convolves with oneDNN. So several ways are tried, and the fastest of all
+    calls of `measure` counts.
     """
 
-    def __init__(self, resolved, side: int = SIDE, repeats: int = 6):
+    def __init__(self, resolved: Any, side: int = SIDE, repeats: int = 6) -> None:
         self.resolved, self.side, self.repeats = resolved, side, repeats
-        self.speeds = dict.fromkeys(WAYS, 0.0)           # type: Dict[str, float]      FLOP/s
+        self.speeds: Dict[str, float] = dict.fromkeys(WAYS, 0.0)      # FLOP/s
 
     def measure(self) -> None:
         """Tries every way again."""
@@ -28,12 +29,12 @@ class Peak:
 
     @property
     def best(self) -> Tuple[float, str]:
-        """(FLOP/s, by which way)."""
+        """(FLOP/s, the way)."""
         return max((speed, name) for name, speed in self.speeds.items())
 
     @contextmanager
-    def _products(self) -> Iterator[Dict[str, Tuple[Callable, float]]]:
-        """{way: (what multiplies once, its floating point operations)}."""
+    def _products(self) -> Iterator[Dict[str, Tuple[Callable[[], Any], float]]]:
+        """{way: (a function that multiplies once, its floating point operations)}."""
         import numpy as np
         import tensorflow.compat.v1 as tf
 
@@ -49,13 +50,14 @@ class Peak:
         with tf.Graph().as_default(), tf.Session(
                 config=session_config(self.resolved)) as session:
             for name, pair in shapes.items():
+                variable = name.replace(' ', '-')
                 left, right = [tf.get_variable(
-                    '%s-%d' % (name.replace(' ', '-'), number), use_resource=True,
+                    f'{variable}-{number}', use_resource=True,
                     initializer=tf.cast(tf.random_normal(shape), dtype))
                     for number, shape in enumerate(pair)]
                 product = (tf.matmul(left, right) if name == 'matmul'
                            else tf.nn.conv2d(left, right, [1, 1, 1, 1], 'SAME'))
-                # Fetched as one number: a product that nobody reads is optimised away.
+                # Fetched as one number: an unused product would be optimised away.
                 outputs[name] = tf.reduce_max(product), op_flops(product.op)
             session.run(tf.global_variables_initializer())
             for name, (output, flops) in outputs.items():
@@ -63,36 +65,36 @@ class Peak:
             yield products
 
 
-def timed(action: Callable) -> float:
-    """Seconds that it takes."""
+def timed(action: Callable[[], Any]) -> float:
+    """Seconds that a call takes."""
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
 
 
-def faults(rows: List[dict]) -> List[str]:
-    """What is wrong with what was measured: nothing is faster than the fastest there is."""
-    return ['{}, {}: {:.0f} % of the GEMM peak; the peak was measured too low, or the operations '
-            'are counted wrongly'.format(each['lane'], each['what'], 100 * each['share'])
+def faults(rows: List[Dict[str, Any]]) -> List[str]:
+    """Rows that cannot be right, since they are faster than the peak."""
+    return [f"{each['lane']}, {each['what']}: {100 * each['share']:.0f} % of the GEMM peak; the "
+            'peak was measured too low, or the operations are counted wrongly'
             for each in rows if each.get('share', 0) > 1]
 
 
-def run_flops(*fetches) -> int:
+def run_flops(*fetches: Any) -> int:
     """Multiplications and additions of the convolutions and matrix products that a run executes.
 
-    A gradient for what needs none, an image, stands in the graph and is never computed.
+    The graph also has gradients of the images, which nothing needs and which are not computed.
     """
-    needed, prefetch = set(), [getattr(fetch, 'op', fetch) for fetch in fetches]
-    while prefetch:
-        op = prefetch.pop()
+    needed, waiting = set(), [getattr(fetch, 'op', fetch) for fetch in fetches]
+    while waiting:
+        op = waiting.pop()
         if op not in needed:
             needed.add(op)
-            prefetch += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+            waiting += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
     return sum(map(op_flops, needed))
 
 
-def op_flops(op) -> int:
-    """Multiplications and additions of a convolution or matrix product; 0 of what is neither."""
+def op_flops(op: Any) -> int:
+    """Multiplications and additions of a convolution or matrix product; 0 for other operations."""
     if op.type == 'MatMul':
         a, out = op.inputs[0].shape.as_list(), op.outputs[0].shape.as_list()
         return 2 * (a[0] if op.get_attr('transpose_a') else a[1]) * out[0] * out[1]
@@ -102,7 +104,7 @@ def op_flops(op) -> int:
     return 0
 
 
-def convolution_shapes(op):
+def convolution_shapes(op: Any) -> Tuple[List[int], List[int]]:
     """(shape of the output maps of the forward convolution, shape of its kernel)."""
     shapes = [tensor.shape.as_list() for tensor in op.inputs]
     if op.type == 'Conv2D':

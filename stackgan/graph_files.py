@@ -45,7 +45,7 @@ class Unfit(Exception):
 
 def read_graph(
         path: str,
-        title: str,     # of what it should be, with its article
+        title: str,     # what it should be, with an article, for the error message
         remedy: str,    # end of the error message: what to do instead
 ) -> Any:
     """The tf.GraphDef of a file, for `require_operations`. Raises InputError if it is not one."""
@@ -64,9 +64,9 @@ def read_graph(
 
 
 def require_operations(
-        graph_def: Any,             # tf.GraphDef; loses devices and marks of placement
+        graph_def: Any,             # tf.GraphDef; devices and placement attributes are removed
         allowed: Container[str],    # operations
-        kind: str,                  # of graph that has these, with its article
+        kind: str,                  # of graph that has these operations, with an article
 ) -> None:
     """Raises Unfit for a graph that could do more than compute.
 
@@ -101,11 +101,11 @@ def require_operations(
 
 
 def import_checked(
-        graph_def: Any,                             # tf.GraphDef that `require_operations` has seen
-        outputs: Iterable[str],                     # nodes that are asked for
-        inputs: Optional[Dict[str, Any]] = None,    # name of a node -> tensor in its place
-        batch: Optional[int] = None,                # for how many an unknown first side stands
-        scope: str = '',                            # of the names in the current graph
+        graph_def: Any,                             # tf.GraphDef checked by `require_operations`
+        outputs: Iterable[str],                     # names of nodes
+        inputs: Optional[Dict[str, Any]] = None,    # name of a node -> tensor to replace it
+        batch: Optional[int] = None,                # stands for an unknown first dimension
+        scope: str = '',                            # for the names in the current graph
 ) -> None:
     """Imports the nodes that the outputs need, and no others, into the current graph.
 

@@ -28,7 +28,7 @@ POLL_SECONDS = 0.2
 def digest_of_blocks(
         path: str,
         copy_to: Any = None,                                # stream that gets the same bytes
-        advance: Optional[Callable[[int], None]] = None,    # called with the bytes of each block
+        advance: Optional[Callable[[int], None]] = None,    # called with the size of each block
 ) -> str:
     """sha256, in hex, of a regular file. Raises OSError."""
     digest = hashlib.sha256()
@@ -55,7 +55,7 @@ def copy_checked(source: str, target: str, sha256: Optional[str]) -> bool:
 def damaged_files(
         folder: str,                         # of an output
         files: Dict[str, Dict[str, Any]],    # {name: {'sha256', ...}}: some of its manifest's
-        advance: Optional[Callable[[int], None]] = None,     # called from several threads
+        advance: Optional[Callable[[int], None]] = None,    # called from several threads
 ) -> Dict[str, str]:
     """{name: what is wrong} of files that differ from the manifest. Reads them in parallel."""
     ended = threading.Event()            # when the caller is interrupted

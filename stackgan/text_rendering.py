@@ -17,9 +17,9 @@ def font(
 
 def wrap(
         text: str,
-        letters: ImageFont.FreeTypeFont,    # font
-        width: int,                         # pixels
-        lines: int,                         # most lines; what does not fit ends in an ellipsis
+        letters: ImageFont.FreeTypeFont,
+        width: int,     # pixels
+        lines: int,     # at most; longer text is cut and ends in an ellipsis
 ) -> List[str]:
     """`text` as a list of at most `lines` lines of at most `width` pixels."""
     wrapped: List[str] = []

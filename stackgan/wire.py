@@ -32,7 +32,7 @@ class Budget:
 
     def __init__(
             self,
-            fields: int,    # of the whole message, those within others counted
+            fields: int,    # of the whole message, including nested ones
     ) -> None:
         self.most = self.left = fields
 

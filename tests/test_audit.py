@@ -54,7 +54,7 @@ def test_what_is_found_is_listed_and_is_no_failure(audit, tmp_path):
     found = {'id': 'PYSEC-1', 'fix_versions': ['1.1', '2.1'], 'aliases': [], 'description': ''}
     code, said = audit(answer({'name': 'one', 'version': '1.0', 'vulns': [found]},
                               {'name': 'three', 'skip_reason': 'not found'}))
-    assert code == 0 and 'one 1.0: PYSEC-1, mended in 1.1, 2.1\n' in said
+    assert code == 0 and 'one 1.0: PYSEC-1, fixed in 1.1, 2.1\n' in said
     assert 'audit: 2 known vulnerabilities in 2 packages that were looked up' in said
     assert 'not looked up: three' in said
     assert (tmp_path / 'asked').read_text() == 'one==1.0\ntwo==3.0\n--\none==2.0\n--\n'
@@ -62,7 +62,7 @@ def test_what_is_found_is_listed_and_is_no_failure(audit, tmp_path):
 
 def test_a_service_that_knows_nothing_is_no_all_clear(audit):
     code, said = audit(answer({'name': 'one', 'skip_reason': 'not found on the index'}))
-    assert code == 3 and 'nothing was looked up' in said and ' 0 known' not in said
+    assert code == 3 and 'no package was looked up' in said and ' 0 known' not in said
 
 
 def test_a_service_that_cannot_be_reached_is_told(audit):

@@ -172,7 +172,7 @@ def constant(shape, data=None, count=1):
 
 @pytest.mark.parametrize('graph_def, words', [
     (lambda: constant([2000000000]), 'its constants declare 1999999999 elements that they'),
-    (lambda: constant([1 << 40, 1 << 40]), 'numbers that are not there'),
+    (lambda: constant([1 << 40, 1 << 40]), 'elements that they do not store'),
     (lambda: constant([3], b'\0' * 8), 'liar is a constant of 8 bytes, which does not match its'),
     (lambda: constant([-5]), 'liar is a constant of unknown type or shape'),
     (lambda: constant([1] * 100), 'liar is a constant of unknown type or shape'),

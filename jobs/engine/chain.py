@@ -100,11 +100,11 @@ def run_chain(
 
 
 def run_jobs(
-        jobs: Sequence[Job],                            # in order
+        jobs: Sequence[Job],                            # in the order to run them in
         config: Config,
         volume: str,                                    # absolute path of the data volume
         run_one: Callable[[Job], int],                  # runs a job and returns its exit code
-        hint: Callable[[Job], str] = lambda job: '',    # what to add when a job failed
+        hint: Callable[[Job], str] = lambda job: '',    # added to the message if a job fails
 ) -> int:
     """Runs the jobs that are not up to date by `run_one`; stops at the first failure.
 

@@ -22,9 +22,9 @@ def is_content(
 
 def content_of(
         job: Job,
-        folder: str,               # of the output; the new one is still in <folder>.partial
+        folder: str,                       # of the output; the new one is still in <folder>.partial
         request: Dict[str, Any],
-        files: Dict[str, dict],    # of the new manifest
+        files: Dict[str, Dict[str, Any]],  # of the new manifest
 ) -> str:
     """Digest of the content: equal for runs with equal results, whenever they ran."""
     made = {name: facts['sha256'] for name, facts in files.items() if is_content(job, name)}

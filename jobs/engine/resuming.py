@@ -27,9 +27,9 @@ def request_in(folder: str) -> Optional[Dict[str, Any]]:
 
 def resume_from(
         job: Job,
-        folder: str,      # of the output
-        request: Dict[str, Any],    # what the job is asked now
-        force: bool,      # it was asked to run although it is done
+        folder: str,                # of the output
+        request: Dict[str, Any],    # the job's request now
+        force: bool,                # --force was given
 ) -> bool:
     """Makes <folder>.partial from the undamaged files of a finished output.
 

@@ -52,7 +52,7 @@ def check_inputs(job: Job, config: Config, volume: str) -> None:
 
 
 def verify(
-        jobs: Sequence[Job],    # [Job] whose outputs are read; none: all outputs on the volume
+        jobs: Sequence[Job],    # whose outputs to read; none: all outputs on the volume
         config: Config,
         volume: str,            # absolute path of the data volume
 ) -> int:

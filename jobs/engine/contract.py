@@ -8,6 +8,7 @@ get now. Nothing here imports TensorFlow, so finding out takes a fraction of a s
 
 import argparse
 import os
+from functools import lru_cache
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from stackgan.config import Config
@@ -180,7 +181,7 @@ def differences(old: Dict[str, Any], new: Dict[str, Any], ignored: Sequence[str]
     if old.get('form') != new['form']:
         found.append('made by another version of the job')
     before, after = rename_settings(old.get('settings', {})), new['settings']
-    defaults = default_settings()
+    defaults = _defaults()
     for name in sorted(set(before) | set(after)):
         if name not in ignored and _value(before, name, defaults) != _value(after, name, defaults):
             found.append(f'{name} {_value(before, name, defaults)} -> '
@@ -190,6 +191,11 @@ def differences(old: Dict[str, Any], new: Dict[str, Any], ignored: Sequence[str]
         if before.get(name) != after.get(name):
             found.append(f'{name} changed')
     return found
+
+
+@lru_cache(maxsize=1)
+def _defaults() -> Dict[str, Any]:
+    return default_settings()
 
 
 def _value(settings: Dict[str, Any], name: str, defaults: Dict[str, Any]) -> Any:

@@ -4,7 +4,6 @@ import errno
 import fcntl
 import json
 import os
-import socket
 import stat
 from contextlib import contextmanager
 from datetime import datetime
@@ -38,7 +37,7 @@ def locked(folder: str, name: str) -> Iterator[None]:
         _check_own(descriptor, path)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps({
-            'job': name, 'pid': os.getpid(), 'host': socket.gethostname(),
+            'job': name, 'pid': os.getpid(), 'host': os.uname().nodename,
             'since': datetime.now().replace(microsecond=0).isoformat()}).encode())
         yield
         os.ftruncate(descriptor, 0)

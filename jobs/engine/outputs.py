@@ -4,6 +4,7 @@ import os
 from typing import List
 
 from stackgan.config import Config
+from stackgan.data.dataset import open_dataset
 from stackgan.errors import InputError
 
 from .contract import Input
@@ -73,7 +74,6 @@ def is_torch7(path: str) -> bool:
 
 def uses_precomputed_embeddings(config: Config, volume: str) -> bool:
     """Whether the embeddings came precomputed with the dataset (`text.source`)."""
-    from stackgan.data.prepared import open_dataset
     if config.text.source in ('train', 'published'):
         return False
     folder = os.path.join(volume, prepared_folder(config))

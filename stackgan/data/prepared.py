@@ -18,36 +18,17 @@ count as memory of the process, which would grow with the dataset.
 """
 
 import os
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 
+from stackgan.data.dataset import Dataset, open_dataset  # noqa: F401
 from stackgan.errors import InputError
-from stackgan.files import read_json, read_json_lines
+from stackgan.files import read_json_lines
 from stackgan.integrity import UNCHECKED, Check, Unchecked, check_file, check_soon
 
 LOW, HIGH = 76, 304        # sides of the stored images in pixels
 SPLITS = ('train', 'test')
-
-
-class Dataset(NamedTuple):
-    """The contents of dataset.json."""
-
-    folder: str
-    name: str
-    classes: List[str]               # names; the index is the class id
-    embedding_dim: Optional[int]     # of the embeddings that came with the dataset; None: none did
-
-
-def open_dataset(folder: str) -> Dataset:
-    """`Dataset` of a prepared folder. Raises InputError if dataset.json cannot be read."""
-    path = os.path.join(folder, 'dataset.json')
-    try:
-        facts = read_json(path)
-        return Dataset(folder, facts['name'], facts['classes'], facts['embedding_dim'])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f'{path}: not the description of a prepared dataset ({error}); run '
-                         'preprocess')
 
 
 def shard_name(side: int, number: int) -> str:

@@ -272,7 +272,7 @@ def test_images_that_cannot_be_had(volume):
     missing = {'STACKGAN_IMAGE': 'nowhere', 'STACKGAN_BASE': 'nowhere/base:1'}
     process = runner(volume, '--on', 'docker', '--until', 'make-dataset', **missing)
     text = process.communicate()[0]
-    assert process.returncode == 2 and 'make a base by scripts/base-image.sh' in text, text
+    assert process.returncode == 2 and 'make a base image with scripts/base-image.sh' in text, text
     process = runner(volume, '--until', 'make-dataset', **missing)
     text = process.communicate()[0]
     assert process.returncode == 0, text

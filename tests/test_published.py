@@ -401,7 +401,7 @@ def test_an_imported_stage2_brings_its_stage1(tmp_path, capsys):
     assert bring(tmp_path, 2, path) == 0
     assert run(tmp_path, 'train-stage1') == 0 and run(tmp_path, 'train-stage2') == 0
     said = capsys.readouterr().out
-    assert 'train-stage1: not needed: runs/painted-birds/stage2 was imported and brings' in said
+    assert 'train-stage1: not needed: runs/painted-birds/stage2 was imported and has' in said
     assert 'train-stage2: not needed: runs/painted-birds/stage2 was imported from' in said
     facts = read_facts(os.path.join(folder_of(tmp_path, 2), 'checkpoints', '00000000'))
     assert facts['stage'] == 2 and 'compat' not in facts

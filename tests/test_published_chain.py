@@ -155,7 +155,7 @@ def test_a_published_encoder_beside_brought_embeddings(brought):
         assert 'text-encoder' not in names(job, config, brought)
     bare = tiny_config()
     assert 'came with precomputed embeddings' in train_text_encoder.JOB.not_needed(bare, brought)
-    with pytest.raises(InputError, match='name the published encoder with text.weights'):
+    with pytest.raises(InputError, match='set text.weights to the published encoder'):
         own_captions().not_needed(bare, brought)
 
 

@@ -64,6 +64,6 @@ def test_the_help_groups_the_options_and_gives_examples(capsys):
     with pytest.raises(SystemExit):
         main(['sample', '--help'])
     text = capsys.readouterr().out
-    for title in ('captions:', 'noise:', 'interpolations between images:', 'memorising:',
+    for title in ('captions:', 'noise:', 'interpolation:', 'memorisation:',
                   'model:', 'examples:', '  python -m jobs sample --caption'):
         assert title in text

@@ -27,7 +27,8 @@ MIN_FREE_BYTES = 1 << 30      # a checkpoint of the paper's dimensions is 0.9 GB
 def connect() -> Any:
     """A client of the Docker engine. Raises MissingRequirement if it does not answer."""
     try:
-        from docker.client import DockerClient  # not `docker`: a folder of the checkout
+        # Not `import docker`, which would find the checkout's folder of that name, as mypy does.
+        from docker import DockerClient  # type: ignore[attr-defined]
         client = DockerClient.from_env(timeout=ENGINE_SECONDS)
         client.ping()
     except ImportError:

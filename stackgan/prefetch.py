@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from typing import Any, Iterable, Iterator, Optional, Tuple, TypeVar
+from typing import Any, Generator, Iterable, Optional, Tuple, TypeVar
 
 Item = TypeVar('Item')
 ENDED: Any = object()
@@ -11,7 +11,7 @@ ENDED: Any = object()
 def prefetch(
         items: Iterable[Item],    # consumed in a thread of its own
         most: int,                # items prepared ahead
-) -> Iterator[Item]:
+) -> Generator[Item, None, None]:
     """Yields `items`. An error in the thread is raised here; leaving early ends the thread."""
     ready: 'queue.Queue[Any]' = queue.Queue(most)
     ended = threading.Event()

@@ -69,7 +69,7 @@ def test_a_chain_in_its_order_then_nothing_to_do(cluster, tmp_path):
     wait_until(lambda: states(cluster)[last] == 'COMPLETED')
     assert os.path.exists(os.path.join(volume, 'prepared/smoke/manifest.json'))
     code, text = jobs(cluster, volume, 'submit', '--on', 'slurm', '--until', 'preprocess')
-    assert (code, text) == (0, 'submit: all is up to date\n')
+    assert (code, text) == (0, 'submit: everything is up to date\n')
 
 
 @needs.slurm

@@ -17,9 +17,10 @@ def _inputs(config: Config, volume: str) -> Sequence[Input]:
 
 def _settings(config: Config) -> Dict[str, Any]:
     switches = config.export.fusion_switch_file
-    there = switches and os.path.isfile(switches)
-    found = {'soc_version': config.export.soc_version,
-             'fusion_switch_file': digest_of_file(switches) if there else switches}
+    if switches and os.path.isfile(switches):
+        switches = digest_of_file(switches)
+    found: Dict[str, Any] = {'soc_version': config.export.soc_version,
+                             'fusion_switch_file': switches}
     if config.export.atc_options:           # so that models from before the key stay up to date
         found['atc_options'] = config.export.atc_options
     return {'export': found}

@@ -136,7 +136,7 @@ def _sampler(work: Work, model: Optional[str]) -> Any:
                    work.config.platform)
 
 
-def _judge(work: Work, index: Dict[str, Any]) -> None:
+def _judge(work: Work, index: List[Dict[str, Any]]) -> None:
     from stackgan.scoring.painted import describe, judge_samples
     reports = judge_samples(work.folder, index, work.inputs['prepared'],
                             os.path.join(work.inputs['raw'], 'attributes.jsonl'))
@@ -144,7 +144,7 @@ def _judge(work: Work, index: Dict[str, Any]) -> None:
     logger.info(describe(reports))
 
 
-def _show_nearest(work: Work, index: Dict[str, Any], count: int) -> None:
+def _show_nearest(work: Work, index: List[Dict[str, Any]], count: int) -> None:
     from stackgan.data.prepared import Split, open_dataset
     from stackgan.sampling.nearest_sheet import add_nearest
     split = Split(open_dataset(work.inputs['prepared']), 'train')

@@ -73,7 +73,7 @@ def serve(
         with attached(Log('serve')):
             service = make_service(Runs(volume, read_manifest), config.platform,
                                    Limits(rate=options.rate, queue=options.queue,
-                                          drawing_seconds=options.seconds,
+                                          generation_seconds=options.seconds,
                                           seconds=max(60, 2 * options.seconds)),
                                    versions(), config.run.name)
             added = options.allow_host + os.environ.get(ALLOW_HOSTS, '').replace(',', ' ').split()

@@ -135,7 +135,7 @@ def wanted(*captions):
 
 def test_plans_put_captions_into_rows_and_seeds_or_steps_into_columns():
     plan = seeds_plan(wanted('a', 'b'), [3, 1, 2])
-    assert [(sample.wanted.caption, sample.source.seed) for sample in plan.samples] == [
+    assert [(sample.request.caption, sample.source.seed) for sample in plan.samples] == [
         ('a', 3), ('a', 1), ('a', 2), ('b', 3), ('b', 1), ('b', 2)]
     assert plan.rows == [('a', [0, 1, 2]), ('b', [3, 4, 5])]
     assert plan.headings == ['seed 3', 'seed 1', 'seed 2']
@@ -144,9 +144,9 @@ def test_plans_put_captions_into_rows_and_seeds_or_steps_into_columns():
         (1, 0.0), (1, 0.5), (1, 1.0)] * 2
     assert plan.headings == ['0 %', '50 %', '100 %'] and plan.is_path
     plan = caption_path_plan(wanted('a', 'b'), [3, 8], 5)
-    assert [sample.wanted.embedding[0] for sample in plan.samples] == [0, 0.25, 0.5, 0.75, 1] * 2
+    assert [sample.request.embedding[0] for sample in plan.samples] == [0, 0.25, 0.5, 0.75, 1] * 2
     assert [sample.source.seed for sample in plan.samples] == [3] * 5 + [8] * 5
-    assert {sample.wanted.caption for sample in plan.samples} == {'a'}        # whose noise it is
+    assert {sample.request.caption for sample in plan.samples} == {'a'}        # whose noise it is
     plan = copies_plan(wanted('a', 'b', 'a'), 5)
     assert plan.rows == [('a', [0, 2]), ('b', [1])]
 
@@ -163,12 +163,12 @@ def test_a_line_of_the_index_holds_all_that_it_takes_to_draw_it_again():
             source = NoiseSource(line['seed'], limits, line.get('other_seed'),
                                  line['position'] if 'other_seed' in line else 0.0)
             rebuilt = noise_of([line['caption']], [line['copy']], [source], DIMS)
-            generated = noise_of([sample.wanted.caption], [sample.wanted.copy], [sample.source],
+            generated = noise_of([sample.request.caption], [sample.request.copy], [sample.source],
                                  DIMS)
             assert all(np.array_equal(*pair) for pair in zip(rebuilt, generated))
             embedding = embeddings[line['caption']]
             if 'other_caption' in line:
                 embedding = lerp(embedding, embeddings[line['other_caption']], line['position'])
-            assert np.array_equal(embedding, sample.wanted.embedding)
+            assert np.array_equal(embedding, sample.request.embedding)
     assert facts_of(copies_plan(wanted('a'), 5).samples[0]) == {
         'image': 'x0', 'caption': 'a', 'seed': 5, 'copy': 0}

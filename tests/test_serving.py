@@ -499,7 +499,7 @@ def test_only_the_encoder_that_embedded_the_captions_draws(tmp_path, volume):
 
     assert why_not(encoder, **{'text-encoder': encoder['content']}) is None
     assert why_not(published) is None
-    assert 'another text encoder' in why_not(encoder, **{'text-encoder': 'another'})
+    assert 'a different text encoder' in why_not(encoder, **{'text-encoder': 'another'})
     assert 'its text encoder did not produce' in why_not(encoder)
     assert 'did not produce' in one_line(generate(client), 409)
 

@@ -216,7 +216,7 @@ def test_a_worker_that_is_killed_or_stands_still_is_replaced(whole):
 # With a program in the place of the worker.
 
 def run_of(program, **limits):
-    limits = Limits(**dict({'drawing_seconds': 0.5}, **limits))
+    limits = Limits(**dict({'generation_seconds': 0.5}, **limits))
     said = []
     attach(said)
     worker = Worker(tiny_config().platform, limits, (sys.executable, '-c', program))
@@ -233,14 +233,14 @@ BEGINS = ('import sys, os, time, json\n'
 
 @pytest.mark.parametrize('program, how', [
     (BEGINS + 'time.sleep(1000)', 'longer than 0.5 seconds'),
-    (BEGINS + 'sys.exit(0)', 'has ended'),
+    (BEGINS + 'sys.exit(0)', 'exited'),
     (BEGINS + 'os.kill(os.getpid(), 11)', 'killed by SIGSEGV'),
     (BEGINS + 'os.write(1, b"\\xff" * 1000); time.sleep(1000)', 'a frame of'),
     (BEGINS + 'os.write(1, frames.HEAD.pack(1 << 19, 0) + b"[" * (1 << 19)); time.sleep(1000)',
-     'no JSON'),
+     'invalid JSON'),
     (BEGINS + 'os.write(1, frames.HEAD.pack(1, 5)); time.sleep(1000)', 'longer than'),
-    (BEGINS + 'frames.write(1, frames.packed([1])); time.sleep(1000)', 'something else'),
-    (BEGINS + 'frames.write(1, frames.packed({"refused": 7})); time.sleep(1000)', 'something else'),
+    (BEGINS + 'frames.write(1, frames.packed([1])); time.sleep(1000)', 'did not send'),
+    (BEGINS + 'frames.write(1, frames.packed({"refused": 7})); time.sleep(1000)', 'did not send'),
     (BEGINS + 'frames.write(1, frames.packed({"sizes": [[4]]}, b"GIF8")); time.sleep(1000)', 'PNG'),
     (BEGINS + 'frames.write(1, frames.packed({"sizes": [[9]]}, b"GIF8")); time.sleep(1000)',
      'other images'),

@@ -4,7 +4,7 @@ TensorFlow is loaded only for a .pb; an .onnx does not need it.
 """
 
 import os
-from typing import Any, Callable, List, NamedTuple, Optional, Union
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
@@ -73,20 +73,20 @@ class ModelSampler:
 
     def generate(
             self,
-            wanted: List[SampleRequest],                        # [SampleRequest]
+            requests: Sequence[SampleRequest],
             seed: Union[int, List[NoiseSource]],                # of the noise
             advance: Optional[Callable[[int], None]] = None,    # called after each batch with its
                                                                # number of images
     ) -> Images:
         """Images as uint8."""
-        embeddings = np.stack([each.embedding for each in wanted])
+        embeddings = np.stack([each.embedding for each in requests])
         width = self.model.inputs[EMBEDDING][1]
         if embeddings.shape[1] != width:
             raise InputError(f'{self.model.path}: takes embeddings of size {width}, but those of '
                              f'this run have size {embeddings.shape[1]}; generate with the run '
                              'the model was exported from')
-        noise = noise_of([each.caption for each in wanted], [each.copy for each in wanted], seed,
-                         NoiseWidths(self.model.inputs[Z][1], self.model.inputs[NOISE1][1]))
+        noise = noise_of([each.caption for each in requests], [each.copy for each in requests],
+                         seed, NoiseWidths(self.model.inputs[Z][1], self.model.inputs[NOISE1][1]))
 
         def run(embeddings: np.ndarray, noise: Noise) -> Images:
             arrays = dict(zip(INPUTS, (embeddings,) + tuple(noise)))

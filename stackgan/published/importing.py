@@ -1,26 +1,28 @@
-"""A published checkpoint to what a finished training of ours leaves.
+"""Turns a published checkpoint into what a finished training of ours leaves.
 
     checkpoints/00000000/         all variables of the networks it holds, with moving statistics
-    options.json                  where it is from, what of it was not read, what it does otherwise
+    options.json                  its source, what was not read from it, where it differs
     stats.jsonl                   empty: nothing was trained here
 """
 
 import dataclasses
 import logging
 import os
+from typing import Any, Dict, Optional
 
 import tensorflow.compat.v1 as tf
 
 import stackgan
 from stackgan.checkpoints import Checkpoints
 from stackgan.config.loading import to_dict
+from stackgan.config.schema import Config
 from stackgan.files import write_json, write_json_lines
 from stackgan.published.names import ORIGINAL, PORT, TITLES
-from stackgan.published.reading import describe, open_published, values_of
+from stackgan.published.reading import Published, describe, open_published, values_of
 
 logger = logging.getLogger(__name__)
 
-DIFFERENCES = {       # of what the public codes generate, from what our networks generate
+DIFFERENCES = {       # between what published codebases generate and what our networks generate
     ORIGINAL: (),
     PORT: ('one ReLU more, at the end of the first residual branch of Stage-I',
            "batch norm of Stage-I's dense layer and of Stage-II's joining convolution always by "
@@ -29,14 +31,14 @@ DIFFERENCES = {       # of what the public codes generate, from what our network
 
 
 def import_checkpoint(
-        path,              # as a Saver is given it
-        stage,             # 1 or 2
-        layout,            # 'original', 'port', or 'auto'
-        compat,            # networks.layers.ASCEND_PORT, or None
-        config,            # Config
-        folder,            # where to write
-):
-    """Fills our networks; returns what options.json tells of it.
+        path: str,              # as a Saver takes it
+        stage: int,             # 1 or 2
+        layout: str,            # 'original', 'port', or 'auto'
+        compat: Optional[str],  # networks.layers.ASCEND_PORT, or None
+        config: Config,
+        folder: str,            # where the result is written
+) -> Dict[str, Any]:
+    """Fills our networks; returns what options.json records of it.
 
     Raises InputError, with nothing written, for what does not fit.
     """
@@ -52,7 +54,7 @@ def import_checkpoint(
     return imported
 
 
-def _save(published, folder, facts):
+def _save(published: Published, folder: str, facts: Dict[str, Any]) -> None:
     with tf.Graph().as_default(), tf.Session() as session:
         variables = {name: tf.get_variable(name, shape, tf.float32, use_resource=True)
                      for name, shape in published.shapes.items()}
@@ -64,8 +66,8 @@ def _save(published, folder, facts):
         Checkpoints(os.path.join(folder, 'checkpoints'), None).save(session, saver, 0, facts)
 
 
-def _describe(published, compat):
-    """Where it is from, what of it was not read, and what ours generates otherwise."""
+def _describe(published: Published, compat: Optional[str]) -> Dict[str, Any]:
+    """Its source, what was not read from it, and where ours generates differently."""
     return {
         'from': published.path,
         'layout': published.layout,
@@ -78,7 +80,8 @@ def _describe(published, compat):
     }
 
 
-def _write_options(published, config, folder, imported):
+def _write_options(published: Published, config: Config, folder: str,
+                   imported: Dict[str, Any]) -> None:
     trained = dataclasses.replace(config, model=published.dims)
     write_json(os.path.join(folder, 'options.json'), {
         'config': to_dict(trained),
@@ -87,12 +90,12 @@ def _write_options(published, config, folder, imported):
     })
 
 
-def _report(published, compat, config):
-    """Says what was read and every name that was not, but for what trainings keep besides."""
+def _report(published: Published, compat: Optional[str], config: Config) -> None:
+    """Logs what was read and every name that was not, except for what training stores besides."""
     unread = published.unread
-    logger.info('%d variables of %s; not read: %d of optimisers, %d of zero-debiasing, %d counters'
-        % (len(published.names), TITLES[published.layout], len(unread['optimiser']),
-           len(unread['debiasing']), len(unread['step'])))
+    logger.info(f'{len(published.names)} variables of {TITLES[published.layout]}; not read: '
+                f"{len(unread['optimiser'])} of optimisers, {len(unread['debiasing'])} of "
+                f"zero-debiasing, {len(unread['step'])} counters")
     for name in unread['unmatched']:
         logger.info(f'unmatched, not read: {name}')
     for scope in published.absent:
@@ -100,8 +103,8 @@ def _report(published, compat, config):
     for text in () if compat else DIFFERENCES[published.layout]:
         logger.info(f'differs from {TITLES[published.layout]}: there is {text}')
     if DIFFERENCES[published.layout] and not compat:
-        logger.info('--compat ascend-port generates as it does; without, this can be trained on '
-                    'and '
-            'exported')
+        logger.info('--compat ascend-port generates as it does; without it, you can continue '
+                    'training and export')
     if published.dims != config.model:
-        logger.info('its dimensions are not those of the configuration; with it use --set {}'.format(describe(published.dims).replace(' ', ' --set ')))
+        settings = describe(published.dims).replace(' ', ' --set ')
+        logger.info(f'its dimensions differ from the configuration; with it use --set {settings}')

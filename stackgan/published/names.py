@@ -4,6 +4,8 @@ PrettyTensor names a layer after its kind and counts the kinds within a network,
 which `networks.ascend_port.SCOPES` lists the layers.
 """
 
+from typing import Collection, Dict, Optional, Tuple
+
 from stackgan.networks.ascend_port import SCOPES, port_name
 
 ORIGINAL, PORT = 'original', 'port'
@@ -15,14 +17,15 @@ LEAVES = {'gamma': 'gamma', 'beta': 'beta', 'moving_mean': 'mean',
           'moving_variance': 'variance'}
 
 
-def original_scopes():
+def original_scopes() -> Dict[str, Tuple[str, Optional[str], bool]]:
     """{our layer: (the original's layer, its batch norm or None, whether it is dense)}."""
-    counts, scopes = {}, {}
+    counts: Dict[Tuple[str, str], int] = {}
+    scopes = {}
 
-    def counted(network, kind):
+    def counted(network: str, kind: str) -> str:
         number = counts.get((network, kind), 0)
         counts[network, kind] = number + 1
-        return '%s_%d' % (kind, number) if number else kind
+        return f'{kind}_{number}' if number else kind
 
     for layer, (theirs, norm) in SCOPES.items():
         network, is_dense = theirs.split('/')[0], theirs.endswith('/fc')
@@ -30,7 +33,7 @@ def original_scopes():
         inner = 'Linear' if is_dense else name
         if norm:
             outer = 'fc_batch_norm' if is_dense else counted(network, 'conv_batch_norm')
-            norm = '{}/{}/{}'.format(network, outer, 'batch_norm' if is_dense else outer)
+            norm = f"{network}/{outer}/{'batch_norm' if is_dense else outer}"
         scopes[layer] = f'{network}/{name}/{inner}', norm, is_dense
     return scopes
 
@@ -39,13 +42,15 @@ ORIGINAL_SCOPES = original_scopes()
 
 
 def original_name(
-        name,             # of one of our network variables
-):
+        name: str,  # of one of our network variables
+) -> str:
     """The name of the same variable in a checkpoint of the original. KeyError for any other."""
     layer, _, leaf = name.rpartition('/')
     theirs, norm, is_dense = ORIGINAL_SCOPES[layer]
-    if leaf in ('weights', 'biases'):
-        return '{}/{}'.format(theirs, ('Matrix' if is_dense else 'w') if leaf == 'weights' else 'bias')
+    if leaf == 'biases':
+        return f'{theirs}/bias'
+    if leaf == 'weights':
+        return f"{theirs}/{'Matrix' if is_dense else 'w'}"
     return f'{norm}/{LEAVES[leaf]}'
 
 
@@ -53,9 +58,9 @@ NAMES = {ORIGINAL: original_name, PORT: port_name}
 
 
 def layout_of(
-        stored,           # names in a checkpoint
-):
-    """Which layout they are of, or None."""
+        stored: Collection[str],  # names in a checkpoint
+) -> Optional[str]:
+    """The layout that has such names, or None."""
     for layout, sign in SIGNS.items():
         if 'g_net' + sign in stored:
             return layout
@@ -63,9 +68,9 @@ def layout_of(
 
 
 def kind_of(
-        name,             # of a stored variable that is none of the networks'
-):
-    """'optimiser', 'debiasing' or 'step': what trainings keep besides; None: unknown."""
+        name: str,  # of a stored variable that is none of the networks'
+) -> Optional[str]:
+    """'optimiser', 'debiasing' or 'step': what training stores besides; None: unknown."""
     leaf = name.rpartition('/')[2]
     if leaf.startswith(('beta1_power', 'beta2_power')) or leaf in ('Adam', 'Adam_1', 'Adam_2',
                                                                    'Adam_3'):

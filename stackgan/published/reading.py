@@ -1,7 +1,7 @@
-"""A published checkpoint: which layout and stage it is of, its dimensions, its values."""
+"""Reads a published checkpoint: its layout, stage, dimensions and values."""
 
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Set, Tuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,29 +14,31 @@ from stackgan.networks.layers import TESTING
 from stackgan.published.names import NAMES, NETWORKS, TITLES, kind_of, layout_of
 from stackgan.tensorflow_paths import plain_path
 
+Shapes = Dict[str, List[int]]      # name of a variable -> its shape
+
 FEW = 3                    # names in an error
 DAMAGE = (ValueError, IndexError, RuntimeError, tf.errors.OpError)   # what the reader raises
 
 
 class Published(NamedTuple):
-    """A checkpoint that fits, and what of it is read."""
+    """A checkpoint that fits, and what is read from it."""
 
-    path: str              # as a Saver is given it
-    reader: Any            # TensorFlow's reader of it
-    layout: str            # 'original' or 'port'
+    path: str                      # as a Saver takes it
+    reader: Any                    # TensorFlow's, of that path
+    layout: str                    # 'original' or 'port'
     dims: Model
-    names: dict            # our name -> theirs, of every variable of the networks it holds
-    shapes: dict           # our name -> shape
-    absent: list           # scopes of discriminators that it holds nothing of
-    unread: dict           # 'optimiser', 'debiasing', 'step', 'unmatched' -> stored names
-    place: Any             # keeps the path that the reader was given, from which it still reads
+    names: Dict[str, str]          # our name -> theirs, of every variable of the networks it holds
+    shapes: Shapes                 # by our names
+    absent: List[str]              # scopes of discriminators that it does not hold
+    unread: Dict[str, List[str]]   # 'optimiser', 'debiasing', 'step', 'unmatched' -> stored names
+    place: ExitStack               # keeps the path that the reader still reads from
 
 
 def open_published(
-        path,             # as a Saver is given it
-        stage,            # 1 or 2
-        layout,           # 'original', 'port', or 'auto'
-):
+        path: str,    # as a Saver takes it
+        stage: int,   # 1 or 2
+        layout: str,  # 'original', 'port', or 'auto'
+) -> Published:
     """`Published`. Raises InputError, one line, for anything that does not fit."""
     reader, place = _reader(path)
     stored = reader.get_variable_to_shape_map()
@@ -50,10 +52,8 @@ def open_published(
                      _unread(stored, set(names.values())), place)
 
 
-def values_of(
-        published,        # Published
-):
-    """Yields (our name, float32 array). Raises InputError for one that is damaged or no number."""
+def values_of(published: Published) -> Iterator[Tuple[str, np.ndarray]]:
+    """Yields (our name, float32 array). Raises InputError for damaged or non-finite values."""
     types = published.reader.get_variable_to_dtype_map()
     for name, theirs in published.names.items():
         try:
@@ -64,13 +64,12 @@ def values_of(
             raise _unreadable(published.path, error)
         if not np.isfinite(value).all():
             raise InputError(f'{published.path}: {theirs} holds non-finite values (NaN or '
-                             f'infinite); import a '
-                             'checkpoint from before training diverged')
+                             f'infinite); import a checkpoint from before training diverged')
         yield name, value
 
 
-def build_networks(stage, dims):
-    """Generators and discriminators of a stage, and of Stage-I before it, in the current graph."""
+def build_networks(stage: int, dims: Model) -> None:
+    """Generators and discriminators of a stage, and of Stage-I below it, in the current graph."""
     embeddings = tf.zeros([1, dims.embedding_dim])
     noise, z = tf.zeros([1, dims.condition_dim]), tf.zeros([1, dims.noise_dim])
     images = stage1.generator(embeddings, noise, z, dims, TESTING).images
@@ -80,14 +79,14 @@ def build_networks(stage, dims):
         stage2.discriminator(images, embeddings, dims, TESTING)
 
 
-def network_shapes(stage, dims):
-    """{name: shape} of our variables of a stage, with Stage-I's before it."""
+def network_shapes(stage: int, dims: Model) -> Shapes:
+    """Shapes of our variables of a stage, including Stage-I's."""
     with tf.Graph().as_default():
         build_networks(stage, dims)
         return {v.op.name: v.shape.as_list() for v in tf.global_variables()}
 
 
-def _reader(path):
+def _reader(path: str) -> Tuple[Any, ExitStack]:
     place = ExitStack()
     try:
         return open_checkpoint(place.enter_context(plain_path(path))), place
@@ -97,38 +96,41 @@ def _reader(path):
         raise _unreadable(path, error)
 
 
-def _unreadable(path, error):
-    return InputError('{}: not a readable TensorFlow checkpoint ({}); name the path without '
-                      '.index, with .index and .data-... files beside each other'.format(path, ' '.join(str(error).split())[:200]))
+def _unreadable(path: str, error: Exception) -> InputError:
+    reason = ' '.join(str(error).split())[:200]
+    return InputError(f'{path}: not a readable TensorFlow checkpoint ({reason}); name the path '
+                      f'without .index, with .index and .data-... files beside each other')
 
 
-def _check_layout(path, stored, wanted):
+def _check_layout(path: str, stored: Shapes, wanted: str) -> str:
     found = layout_of(stored)
     if found is None:
-        raise InputError('{}: has the names of neither {}; it begins with {}'.format(path, ' nor '.join(sorted(TITLES.values())), _few(sorted(stored))))
+        layouts = ' nor '.join(sorted(TITLES.values()))
+        raise InputError(f'{path}: has the names of neither {layouts}; it begins with '
+                         f'{_few(sorted(stored))}')
     if wanted not in ('auto', found):
         raise InputError(f'{path}: --layout {wanted}, but its names are those of {TITLES[found]}; '
                          f'pass --layout {found} or auto')
     return found
 
 
-def _check_stage(path, stored, stage):
+def _check_stage(path: str, stored: Shapes, stage: int) -> None:
     found = 2 if any(name.startswith('hr_g_net/') for name in stored) else 1
     if found != stage:
-        raise InputError('%s: --stage %d, but it is a checkpoint of %s; pass --stage %d'
-                         % (path, stage, 'Stage-I alone' if found == 1 else
-                            'Stage-II, with its Stage-I', found))
+        content = 'Stage-I alone' if found == 1 else 'Stage-II, with its Stage-I'
+        raise InputError(f'{path}: --stage {stage}, but it is a checkpoint of {content}; pass '
+                         f'--stage {found}')
 
 
-def _dimensions(path, stored, layout):
-    """`Model`, read off five shapes."""
-    def shape(name, rank):
+def _dimensions(path: str, stored: Shapes, layout: str) -> Model:
+    """`Model`, derived from five shapes."""
+    def shape(name: str, rank: int) -> List[int]:
         theirs = NAMES[layout](name)
         if theirs not in stored:
             raise InputError(f'{path}: {theirs} is missing')
         if len(stored[theirs]) != rank:
-            raise InputError('%s: %s has the shape %s, expected %d dimensions'
-                             % (path, theirs, list(stored[theirs]), rank))
+            raise InputError(f'{path}: {theirs} has the shape {list(stored[theirs])}, expected '
+                             f'{rank} dimensions')
         return stored[theirs]
 
     embedding, both = shape(stage1.GENERATOR + '/condition/weights', 2)
@@ -144,13 +146,13 @@ def _dimensions(path, stored, layout):
     return dims
 
 
-def describe(dims):
-    """The `model` section in words for `--set`."""
-    return ' '.join('model.%s=%d' % each for each in sorted(vars(dims).items()))
+def describe(dims: Model) -> str:
+    """The `model` section as values for `--set`."""
+    return ' '.join(f'model.{key}={value}' for key, value in sorted(vars(dims).items()))
 
 
-def _present(shapes, stored):
-    """({name: shape} of the networks a checkpoint holds, scopes of absent discriminators)."""
+def _present(shapes: Shapes, stored: Shapes) -> Tuple[Shapes, List[str]]:
+    """(shapes of the networks that a checkpoint holds, scopes of absent discriminators)."""
     absent = [ours for theirs, ours in NETWORKS.items()
               if ours.endswith('/discriminator')
               and any(name.startswith(ours + '/') for name in shapes)
@@ -160,24 +162,24 @@ def _present(shapes, stored):
     return kept, absent
 
 
-def _check_shapes(path, stored, names, shapes):
+def _check_shapes(path: str, stored: Shapes, names: Dict[str, str], shapes: Shapes) -> None:
     missing = sorted(theirs for theirs in names.values() if theirs not in stored)
     if missing:
-        raise InputError('%s: %d of %d variables are missing: %s'
-                         % (path, len(missing), len(names), _few(missing)))
+        raise InputError(f'{path}: {len(missing)} of {len(names)} variables are missing: '
+                         f'{_few(missing)}')
     wrong = [f'{theirs} has the shape {list(stored[theirs])}, expected {shapes[ours]}'
              for ours, theirs in sorted(names.items()) if list(stored[theirs]) != shapes[ours]]
     if wrong:
         raise InputError(f'{path}: {_few(wrong)}')
 
 
-def _unread(stored, read):
-    kinds = {'optimiser': [], 'debiasing': [], 'step': [], 'unmatched': []}
+def _unread(stored: Shapes, read: Set[str]) -> Dict[str, List[str]]:
+    kinds: Dict[str, List[str]] = {'optimiser': [], 'debiasing': [], 'step': [], 'unmatched': []}
     for name in sorted(set(stored) - read):
         kinds[kind_of(name) or 'unmatched'].append(name)
     return kinds
 
 
-def _few(texts):
-    more = ' and %d more' % (len(texts) - FEW) if len(texts) > FEW else ''
+def _few(texts: Sequence[str]) -> str:
+    more = f' and {len(texts) - FEW} more' if len(texts) > FEW else ''
     return ', '.join(texts[:FEW]) + more

@@ -1,4 +1,4 @@
-"""A checkpoint of ours under the names of a public code."""
+"""Writes a checkpoint of ours under the variable names of a published codebase."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 import stackgan
 from stackgan.checkpoints import Checkpoints, ema_of, read_facts, restore, variables_of
 from stackgan.config.loading import network_of, to_dict
+from stackgan.config.schema import Export
 from stackgan.errors import InputError
 from stackgan.files import write_json
 from stackgan.published.names import NAMES, NETWORKS, ORIGINAL, TITLES
@@ -21,12 +22,12 @@ FACTS = 'published.json'
 
 
 def write_published(
-        stage_folder,      # of a finished stage
-        folder,            # gets model.ckpt.* and published.json
-        settings,          # the `export` section
-        layout,            # 'original' or 'port'
-):
-    """Writes the networks that the checkpoint holds, with moving statistics, without optimisers."""
+        stage_folder: str,  # of a finished stage
+        folder: str,        # gets model.ckpt.* and published.json
+        settings: Export,
+        layout: str,        # 'original' or 'port'
+) -> None:
+    """Writes the networks of the checkpoint, with moving statistics, without optimisers."""
     store = Checkpoints(os.path.join(stage_folder, 'checkpoints'), None)
     path = store.best() if settings.checkpoint == 'best' else store.last()
     if path is None:
@@ -52,8 +53,8 @@ def write_published(
         'compat': facts.get('compat'),
         'weights': 'the EMA' if set(sources) != set(shapes) else 'the training itself',
         'versions': {'stackgan': stackgan.__version__, 'tensorflow': tf.__version__}})
-    logger.info('checkpoint %s as %s under the names of %s: %s, %d variables' % (
-        os.path.basename(path), NAME, TITLES[layout], ', '.join(networks), len(shapes)))
+    logger.info(f'checkpoint {os.path.basename(path)} as {NAME} under the names of '
+                f"{TITLES[layout]}: {', '.join(networks)}, {len(shapes)} variables")
     if facts.get('compat') and layout == ORIGINAL:
-        logger.info('it was imported with --compat {}; under these names it generates as without '
-                    '--compat'.format(facts['compat']))
+        logger.info(f"it was imported with --compat {facts['compat']}; under these names it "
+                    f'generates as without --compat')

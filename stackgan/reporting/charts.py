@@ -2,6 +2,10 @@
 
 import html
 import math
+from typing import Callable, List, Sequence, Tuple
+
+Point = Tuple[float, ...]             # (x, y)
+Series = Tuple[str, List[Point]]      # name, points
 
 WIDTH, HEIGHT = 560, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 34
@@ -10,11 +14,11 @@ POINTS = 400               # of a line, at most; more are averaged
 
 
 def line_chart(
-        series,           # [(name, [(x, y), ...])]
-        x_label,          # what x counts
-        title,
-):
-    """An <svg> element as text; an empty text where there is nothing to draw."""
+        series: Sequence[Series],
+        x_label: str,  # what x counts
+        title: str,
+) -> str:
+    """An <svg> element as text; empty where there is nothing to draw."""
     series = [(name, _thinned(points)) for name, points in series if len(points) > 1]
     if not series:
         return ''
@@ -23,42 +27,51 @@ def line_chart(
     x_ticks, y_ticks = _ticks(min(xs), max(xs)), _ticks(min(min(ys), 0.0), max(ys))
     across = _scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
     up = _scale(min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys)), HEIGHT - BOTTOM, TOP)
-    parts = ['<svg viewBox="0 0 %d %d" role="img" aria-label="%s">'
-             % (WIDTH, HEIGHT + 18, html.escape(title))]
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 18}" role="img" '
+             f'aria-label="{html.escape(title)}">']
     for y in y_ticks:
-        parts.append('<line class="rule" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>'
-                     % (LEFT, WIDTH - RIGHT, up(y), up(y)))
+        parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(y):.1f}" '
+                     f'y2="{up(y):.1f}"/>')
         parts.append(_text(LEFT - 6, up(y) + 4, _number(y), 'end'))
     for x in x_ticks:
         parts.append(_text(across(x), HEIGHT - BOTTOM + 16, _number(x), 'middle'))
     parts.append(_text(WIDTH - RIGHT, HEIGHT - 4, x_label, 'end'))
     for (_, points), colour in zip(series, COLOURS):
-        parts.append('<polyline fill="none" stroke="{}" stroke-width="1.6" points="{}"/>'.format(
-            colour, ' '.join(f'{across(x):.1f},{up(y):.1f}' for x, y in points)))
+        line = ' '.join(f'{across(x):.1f},{up(y):.1f}' for x, y in points)
+        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" '
+                     f'points="{line}"/>')
     parts.append(_legend(series))
     return '\n'.join(parts + ['</svg>'])
 
 
-def _legend(series):
+def charts_section(
+        charts: Sequence[Tuple[str, str]],  # (title, what `line_chart` returned)
+) -> str:
+    """The charts that are not empty, with their titles, as HTML."""
+    figures = ''.join(f'<figure>{chart}<figcaption>{html.escape(title)}</figcaption></figure>'
+                      for title, chart in charts if chart)
+    return f'<div class="charts">{figures}</div>'
+
+
+def _legend(series: Sequence[Series]) -> str:
     parts, x = [], LEFT
     for (name, _), colour in zip(series, COLOURS):
-        parts.append('<rect x="%d" y="%d" width="12" height="3" fill="%s"/>'
-                     % (x, HEIGHT + 6, colour))
+        parts.append(f'<rect x="{x}" y="{HEIGHT + 6}" width="12" height="3" fill="{colour}"/>')
         parts.append(_text(x + 17, HEIGHT + 12, name, 'start'))
         x += 34 + 7 * len(name)
     return '\n'.join(parts)
 
 
-def _text(x, y, text, anchor):
+def _text(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(text)}</text>'
 
 
-def _scale(low, high, start, end):
+def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
     span = (high - low) or 1.0
     return lambda value: start + (value - low) / span * (end - start)
 
 
-def _ticks(low, high):
+def _ticks(low: float, high: float) -> List[float]:
     """About five round numbers that cover the range."""
     span = (high - low) or abs(high) or 1.0
     step = 10.0 ** math.floor(math.log10(span / 4.0))
@@ -68,11 +81,11 @@ def _ticks(low, high):
             if low - step / 2 <= step * i <= high + step / 2]
 
 
-def _number(value):
+def _number(value: float) -> str:
     return f'{round(value, 6):g}'
 
 
-def _thinned(points):
+def _thinned(points: Sequence[Point]) -> List[Point]:
     """At most POINTS points: means of neighbours."""
     size = -(-len(points) // POINTS)
     groups = [points[i:i + size] for i in range(0, len(points), size)]

@@ -1,18 +1,20 @@
-"""Collects what a run has made and writes index.html with the images beside it."""
+"""Collects the results of a run and writes index.html with its images."""
 
 import html
 import logging
 import os
 import re
 from string import Template
+from typing import Dict, Iterator, List, Optional
 
 from stackgan.config.loading import to_yaml
+from stackgan.config.schema import Config
 from stackgan.errors import InputError
 from stackgan.files import atomic_write, read_json, read_json_lines
 from stackgan.integrity import copy_checked
 from stackgan.plain_names import file_within
 from stackgan.progress import duration
-from stackgan.reporting.charts import line_chart
+from stackgan.reporting.charts import Point, charts_section, line_chart
 from stackgan.reporting.scores import scores_section
 from stackgan.reporting.tables import html_table
 from stackgan.scoring.painted import describe
@@ -24,13 +26,13 @@ TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
 
 
 def write_report(
-        folder,           # where index.html goes
-        inputs,           # {name: folder}: prepared, embeddings, stage1, stage2, samples,
-                          # scores, and text-encoder where there is one; no stage1 where an
-                          # imported Stage-II brings it
-        config,           # Config
-):
-    """Writes the page; it stands alone with the images in its folder."""
+        folder: str,             # where index.html goes
+        inputs: Dict[str, str],  # {name: folder}: prepared, embeddings, stage1, stage2, samples,
+                                 # scores, and text-encoder where there is one; no stage1 where an
+                                 # imported Stage-II brings it
+        config: Config,
+) -> None:
+    """Writes the page; it needs nothing but the images in its folder."""
     sections = [
         ('Samples', _samples(folder, inputs['samples'])),
         ('Scores', scores_section(inputs['scores'])),
@@ -39,23 +41,24 @@ def write_report(
         ('Stage-I training', _stage(folder, inputs.get('stage1'), 'stage1')),
         ('Stage-II training', _stage(folder, inputs['stage2'], 'stage2')),
         ('Time', _times(inputs)),
-        ('Configuration', f'<details><summary>All '
-                          f'keys</summary><pre>{html.escape(to_yaml(config))}</pre></details>'),
+        ('Configuration', '<details><summary>All keys</summary>'
+                          f'<pre>{html.escape(to_yaml(config))}</pre></details>'),
     ]
     body = '\n'.join(f'<section><h2>{title}</h2>\n{content}</section>'
                      for title, content in sections if content)
     with open(TEMPLATE, encoding='utf-8') as stream:
-        page = Template(stream.read()).substitute(title=html.escape(config.run.name), body=body)
+        template = Template(stream.read())
+    page = template.substitute(title=html.escape(str(config.run.name)), body=body)
     path = os.path.join(folder, 'index.html')
     with atomic_write(path, 'w') as stream:
         stream.write(page)
-    logger.info('open {}'.format(path.replace('.partial', '')))
+    logger.info(f"open {path.replace('.partial', '')}")
 
 
-def _image(folder, source, name, caption):
-    """Copies an image beside the page; its <figure>."""
+def _image(folder: str, source: str, name: str, caption: str) -> str:
+    """Copies an image beside the page; returns its <figure>."""
     try:
-        file_within(*os.path.split(source))               # a link would be shown to everyone
+        file_within(*os.path.split(source))               # a link would publish another file
         copy_checked(source, os.path.join(folder, name), None)
     except (OSError, ValueError) as error:
         raise InputError(f'{source}: cannot be shown ({error}); make that output again')
@@ -64,7 +67,7 @@ def _image(folder, source, name, caption):
             f'<figcaption>{text}</figcaption></figure>')
 
 
-def _samples(folder, samples):
+def _samples(folder: str, samples: str) -> str:
     text = _image(folder, os.path.join(samples, 'grid.png'), 'samples.png',
                   'Images generated from held-out captions, one caption per row')
     colours = os.path.join(samples, 'colours.json')
@@ -73,44 +76,43 @@ def _samples(folder, samples):
     return text
 
 
-def _sentence(text):
+def _sentence(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _prepared(folder, prepared):
+def _prepared(folder: str, prepared: str) -> str:
     return _image(folder, os.path.join(prepared, 'contact-sheet.png'), 'contact-sheet.png',
                   'Prepared images, each with its class and first caption')
 
 
-def _text_encoder(encoder):
+def _text_encoder(encoder: Optional[str]) -> str:
     """A table of retrieval on held-out classes against chance."""
     if not encoder:
         return '<p>The dataset comes with precomputed embeddings.</p>'
     path = os.path.join(encoder, 'retrieval.json')
     if not os.path.exists(path):
         options = read_json(os.path.join(encoder, 'options.json'))
-        return ('<p>A published encoder, not trained here: %s%s, embeddings of %d numbers.'
-                '</p>' % (options['kind'], html.escape(
-                    ' of ' + options['source']['file'] if 'source' in options else ''),
-                    options['embedding_dim']))
-    rows = [(name.replace('_', ' '), '%.1f %%' % (100 * value['value']),
-             '%.1f %%' % (100 * value['chance']))
+        source = f" of {options['source']['file']}" if 'source' in options else ''
+        return (f"<p>A published encoder, not trained here: {options['kind']}"
+                f"{html.escape(source)}, embeddings of {options['embedding_dim']} numbers.</p>")
+    rows = [(name.replace('_', ' '), f"{100 * value['value']:.1f} %",
+             f"{100 * value['chance']:.1f} %")
             for name, value in sorted(read_json(path).items()) if isinstance(value, dict)]
     return html_table(('retrieval on held-out classes', 'value', 'chance'), rows)
 
 
-def _stage(folder, stage, name):
-    """Charts and grids of a training; where an imported one is from."""
+def _stage(folder: str, stage: Optional[str], name: str) -> str:
+    """Charts and grids of a training, or the source of an imported one."""
     if stage is None:
         return '<p>Comes with the imported Stage-II.</p>'
     imported = read_json(os.path.join(stage, 'options.json')).get('imported')
     if imported:
-        return '<p>Imported from {}, a checkpoint of {}.{}</p>'.format(
-            html.escape(imported['from']), html.escape(imported['of']),
-            ''.join(f' Differs: {html.escape(text)}.' for text in imported['differs']))
+        differences = ''.join(f' Differs: {html.escape(text)}.' for text in imported['differs'])
+        return (f"<p>Imported from {html.escape(imported['from'])}, a checkpoint of "
+                f"{html.escape(imported['of'])}.{differences}</p>")
     stats = read_json_lines(os.path.join(stage, 'stats.jsonl'))
 
-    def line(key):
+    def line(key: str) -> List[Point]:
         return [(each['step'], each[key]) for each in stats if key in each]
 
     charts = [
@@ -122,30 +124,27 @@ def _stage(folder, stage, name):
         ('Sliced Wasserstein distance to held-out images',
          [('distance', line('sliced_wasserstein'))]),
     ]
-    generated = [(title, line_chart(series, 'step', title)) for title, series in charts]
-    text = '<div class="charts">{}</div>'.format(''.join(
-        f'<figure>{chart}<figcaption>{title}</figcaption></figure>'
-        for title, chart in generated if chart))
+    text = charts_section([(title, line_chart(series, 'step', title)) for title, series in charts])
     return text + ''.join(_grids(folder, stage, name))
 
 
-def _grids(folder, stage, name):
+def _grids(folder: str, stage: str, name: str) -> Iterator[str]:
     """Figures of the first, a middle and the last grid."""
     grids = sorted(name for name in os.listdir(os.path.join(stage, 'samples')) if GRID.match(name))
     chosen = sorted({0, len(grids) // 2, len(grids) - 1})
     for i in reversed(chosen):
         step = int(grids[i].split('.')[0])
         yield _image(folder, os.path.join(stage, 'samples', grids[i]),
-                     f'{name}-{grids[i]}', 'After %d steps' % step)
+                     f'{name}-{grids[i]}', f'After {step} steps')
 
 
-def _times(inputs):
+def _times(inputs: Dict[str, str]) -> str:
     rows = []
     for folder in inputs.values():
         manifest = read_json(os.path.join(folder, 'manifest.json'))
         versions = manifest['versions']
         rows.append((manifest['request']['job'], duration(manifest['seconds']),
                      manifest['finished'].replace('T', ' '),
-                     ', '.join('{} {}'.format(*each) for each in sorted(versions.items()))))
+                     ', '.join(f'{name} {version}' for name, version in sorted(versions.items()))))
     return html_table(('job', 'duration', 'finished', 'versions'),
                       sorted(rows, key=lambda row: row[2]))

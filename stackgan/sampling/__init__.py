@@ -1,1 +1,1 @@
-"""Captions or embeddings -> images and grids."""
+"""From captions or embeddings to images and grids."""

@@ -1,8 +1,10 @@
-"""Ways as animated GIFs: forward and back without end, both stages side by side, captioned."""
+"""Interpolations as animated GIFs: forward and back, endlessly, both stages side by side."""
 
 import os
+from typing import Any, Dict, List, Sequence, Tuple
 
-from PIL import Image, ImageDraw
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from stackgan.files import atomic_write
 from stackgan.progress import Progress
@@ -17,54 +19,58 @@ from stackgan.sampling.grids import (
     PAPER,
     shown,
 )
+from stackgan.sampling.plans import Path, Plan
 from stackgan.sampling.sheets import read_images, stage_names
 from stackgan.text_rendering import font, wrap
 
+Colour = Tuple[int, ...]           # RGB, 0 to 255
+
 FOLDER = 'animations'
 ANIMATIONS = 16                    # at most
-STEP_MS, END_MS = 140, 900         # how long a frame stands: on the way, and at both ends
+STEP_MS, END_MS = 140, 900         # how long a frame is shown: in between, and at both ends
 SIDES = (256, 192, 128)            # of an image: the largest with which the frames fit
 MAX_PIXELS = 10 * 1000 * 1000     # of all frames of a file; a pixel takes 0.3 to 1 byte
-BAR = 3                            # height of the line that shows how far it is
+BAR = 3                            # height of the position bar
 
 
 def write_animations(
-        folder,           # with the files of `index`; gets animations/
-        plan,             # Plan of ways
-        index,            # lines of samples.jsonl, one for each shot
-):
-    """Writes a GIF for each of the first rows; returns what there is, in words."""
+        folder: str,                  # with the files of `index`; gets animations/
+        plan: Plan,                   # of interpolations
+        index: List[Dict[str, Any]],  # lines of samples.jsonl, one for each sample
+) -> str:
+    """Writes a GIF for each of the first rows; returns a description of what it wrote."""
     os.makedirs(os.path.join(folder, FOLDER), exist_ok=True)
     rows = plan.rows[:ANIMATIONS]
     with Progress('animations', len(rows), 'files') as progress:
         for number, (path, samples) in enumerate(rows):
             frames = frames_of(path, [read_images(folder, index[sample]) for sample in samples],
                                stage_names(index[0]))
-            write_gif(os.path.join(folder, FOLDER, '%05d.gif' % number), frames)
+            write_gif(os.path.join(folder, FOLDER, f'{number:05d}.gif'), frames)
             progress.advance()
-    return '{}/{}'.format(FOLDER, ' (%d of %d rows)' % (len(rows), len(plan.rows))
-                      if len(rows) < len(plan.rows) else '')
+    part = f' ({len(rows)} of {len(plan.rows)} rows)' if len(rows) < len(plan.rows) else ''
+    return f'{FOLDER}/{part}'
 
 
 def frames_of(
-        path,             # Path
-        steps,            # [[image of each stage]], from one end to the other
-        names,            # of the stages
-):
-    """PIL images, one a step."""
+        path: Path,
+        steps: Sequence[Sequence[np.ndarray]],  # the image of each stage, from one end to the other
+        names: Sequence[str],                   # of the stages
+) -> List[Image.Image]:
+    """One frame a step."""
     side = [side for side in SIDES if _pixels(side, len(names), len(steps)) <= MAX_PIXELS
             or side == SIDES[-1]][0]
-    return [_frame(path, images, names, side, step / float(len(steps) - 1))
+    return [_frame(path, images, names, side, step / (len(steps) - 1))
             for step, images in enumerate(steps)]
 
 
-def _pixels(side, stages, steps):
-    """Of all frames; the texts are taken as four lines."""
+def _pixels(side: int, stages: int, steps: int) -> int:
+    """Pixels of all frames, with four lines of text."""
     width, height = 2 * MARGIN + stages * (side + GAP), side + 6 * LINE_HEIGHT + 3 * MARGIN
     return width * height * max(1, 2 * steps - 2)
 
 
-def _frame(path, images, names, side, place):
+def _frame(path: Path, images: Sequence[np.ndarray], names: Sequence[str], side: int,
+           place: float) -> Image.Image:
     letters = font(LETTER_SIZE)
     width = len(names) * (side + GAP) - GAP
     texts = _texts_of(path, letters, width, place)
@@ -87,39 +93,40 @@ def _frame(path, images, names, side, place):
     return frame
 
 
-def _draw_bar(pen, y, width, place):
-    """How far it is on the way."""
+def _draw_bar(pen: ImageDraw.ImageDraw, y: int, width: int, place: float) -> None:
+    """The position between the ends."""
     pen.rectangle((MARGIN, y, MARGIN + width - 1, y + BAR - 1), _mixed(0.15))
     end = MARGIN + BAR + int(round(place * (width - 1 - BAR)))
     pen.rectangle((MARGIN, y, end, y + BAR - 1), FAINT)
 
 
-def _texts_of(path, letters, width, place):
-    """[(lines, ink)]: of two captions the nearer is the darker; what holds all the way is black."""
+def _texts_of(path: Path, letters: ImageFont.FreeTypeFont, width: int,
+              place: float) -> List[Tuple[List[str], Colour]]:
+    """[(lines, ink)]: the nearer caption is darker; a text that holds throughout is black."""
     lines = LINES if width > 2 * SIDES[-1] else 2 * LINES
-    seeds = ['seed %d' % seed for seed in path.seeds]
+    seeds = [f'seed {seed}' for seed in path.seeds]
     texts = list(zip(path.captions, _shares(path.captions, place)))
     if len(seeds) == 2:
-        seeds = ['{}, {:.0f} %'.format(' to '.join(seeds), 100 * place)]
+        seeds = [f"{' to '.join(seeds)}, {100 * place:.0f} %"]
     texts += [(text, 0.5) for text in seeds]
     return [(wrap(text, letters, width, lines), _mixed(share)) for text, share in texts]
 
 
-def _shares(captions, place):
+def _shares(captions: Sequence[str], place: float) -> Tuple[float, ...]:
     return (1.0 - place, place) if len(captions) == 2 else (1.0,)
 
 
-def _mixed(share):
+def _mixed(share: float) -> Colour:
     """A grey from faint (0) to ink (1)."""
     pale = 200
     return tuple(int(round(pale + share * (ink - pale))) for ink in INK)
 
 
 def write_gif(
-        path,             # file
-        frames,           # PIL images of one size, from one end of a way to the other
-):
-    """Writes them forward and back, without end."""
+        path: str,
+        frames: Sequence[Image.Image],  # of one size, from one end of an interpolation to the other
+) -> None:
+    """Writes them forward and back, in an endless loop."""
     order = list(range(len(frames))) + list(range(len(frames) - 2, 0, -1))
     times = [END_MS if place in (0, len(frames) - 1) else STEP_MS for place in order]
     coloured = [_with_palette(frame) for frame in frames]
@@ -128,11 +135,11 @@ def write_gif(
                          append_images=[coloured[place] for place in order[1:]])
 
 
-def _with_palette(frame):
-    """256 colours chosen for this frame, and the others dithered from them.
+def _with_palette(frame: Image.Image) -> Image.Image:
+    """The frame dithered with 256 colours chosen for it.
 
-    An octree keeps small spots of a colour of their own, which a median cut drops, and takes a
-    hundredth of a second; one palette for all frames would save nothing that is worth it.
+    An octree keeps small spots of a distinct colour, which a median cut drops, and takes a
+    hundredth of a second; one palette for all frames would not save enough to be worth it.
     """
     return frame.quantize(palette=frame.quantize(256, Image.FASTOCTREE),
                           dither=Image.FLOYDSTEINBERG)

@@ -1,7 +1,8 @@
-"""Grids of images, a row a caption, the caption written under its row; ways as strips."""
+"""Grids of images: one row per caption, written below it; interpolations as strips."""
 
-from typing import Any, List, NamedTuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from stackgan.text_rendering import font, wrap
@@ -12,22 +13,22 @@ PAPER, INK, FAINT = (255, 255, 255), (34, 34, 34), (120, 120, 120)
 
 
 class Strips(NamedTuple):
-    """Images that belong together step by step, in strips one above the other."""
+    """Images that correspond step by step, in strips one above the other."""
 
-    strips: List[Any]     # of as many images each
-    left: str             # written under its beginning
-    right: str            # written under its end
-    name: str             # written before both
+    strips: List[Sequence[np.ndarray]]     # of equal length
+    left: str                              # written below the first image
+    right: str                             # written below the last image
+    name: str                              # written to the left of both
 
 
 def captioned_grid(
-        rows,             # [(caption, [image, ...])]; images are [S, S, 3] uint8 of any S
-        side,             # every image is shown this large, in pixels
-        headings=None,    # a text above each column; None: none
-        columns=1,        # rows of the list that stand side by side
-        groups=None,      # texts above the headings, each above as many columns; None: none
-        lines=LINES,      # that a caption may take
-):
+        rows: Sequence[Tuple[str, Sequence[np.ndarray]]],  # caption, [S, S, 3] uint8 images
+        side: int,                                 # shown size of every image, in pixels
+        headings: Optional[Sequence[str]] = None,  # a text above each column; None: none
+        columns: int = 1,                          # rows of the list that are shown side by side
+        groups: Optional[Sequence[str]] = None,    # above the headings, evenly spread; None: none
+        lines: int = LINES,                        # that a caption may take up
+) -> Image.Image:
     """A PIL image of all rows."""
     letters = font(LETTER_SIZE)
     width = max(len(images) for _, images in rows) * (side + GAP) - GAP
@@ -52,15 +53,15 @@ def captioned_grid(
 
 
 def strip_grid(
-        rows,             # [Strips]
-        side,             # every image is shown this large, in pixels
-        headings,         # a text above each step
-        labels,           # a text before each strip
-):
-    """A PIL image of ways, each with its strips and two texts under it."""
+        rows: Sequence[Strips],
+        side: int,                # every image is shown at this size, in pixels
+        headings: Sequence[str],  # a text above each step
+        labels: Sequence[str],    # a text before each strip
+) -> Image.Image:
+    """A PIL image of interpolations, each with its strips and two texts below."""
     letters = font(LETTER_SIZE)
     before = MARGIN + int(max(letters.getlength(text) for text in
-                              labels + [row.name for row in rows])) + MARGIN
+                              [*labels, *(row.name for row in rows)])) + MARGIN
     width = len(headings) * (side + GAP) - GAP
     height = len(labels) * (side + GAP) + LINES * LINE_HEIGHT + MARGIN
     top = MARGIN + LINE_HEIGHT
@@ -85,17 +86,18 @@ def strip_grid(
 
 
 def lines_of(
-        captions,         # texts
-        images,           # beside each other
-        side,             # each is shown this large, in pixels
-):
-    """Lines that the longest of them takes under so many images, at least 2 and at most 8."""
+        captions: Sequence[str],
+        images: int,  # side by side
+        side: int,    # each is shown at this size, in pixels
+) -> int:
+    """Lines that the longest caption takes below so many images, at least 2 and at most 8."""
     width = images * (side + GAP) - GAP
     return max([LINES] + [len(wrap(text, font(LETTER_SIZE), width, 4 * LINES))
                           for text in captions])
 
 
-def _write_above(pen, texts, left, top, width):
+def _write_above(pen: ImageDraw.ImageDraw, texts: Sequence[str], left: int, top: int,
+                 width: int) -> None:
     """Texts evenly spread over a width, each cut to its share."""
     letters, share = font(LETTER_SIZE), (width + GAP) // len(texts)
     for i, text in enumerate(texts):
@@ -104,9 +106,9 @@ def _write_above(pen, texts, left, top, width):
 
 
 def shown(
-        pixels,           # [S, S, 3] uint8
-        side,             # wanted, in pixels
-):
+        pixels: np.ndarray,  # [S, S, 3] uint8
+        side: int,           # in pixels
+) -> Image.Image:
     """The image as a PIL image of that size."""
     image = Image.fromarray(pixels)
     if image.size == (side, side):

@@ -1,29 +1,32 @@
-"""Which held-out captions are generated when none are given."""
+"""Which held-out captions images are generated for when none are given."""
 
 import itertools
+from typing import Dict, Iterator, List, Tuple
 
 from stackgan.data.noise import random_state
+from stackgan.data.prepared import ArrayFile, Split
 from stackgan.sampling.sample_request import SampleRequest
 
 
 def held_out_captions(
-        split,             # data.prepared.Split, the test part
-        embeddings,        # data.prepared.ArrayFile of its captions
-        count,             # images wanted
-        seed,              # of the choice
-):
-    """[SampleRequest]: test images in shuffled order, over and over, each with a random caption."""
+        split: Split,           # the test part
+        embeddings: ArrayFile,  # of its captions
+        count: int,             # number of images
+        seed: int,              # of the choice
+) -> List[SampleRequest]:
+    """Test images in shuffled order, repeated as needed, each with a random caption."""
     return list(itertools.islice(stream_captions(split, embeddings, seed), count))
 
 
 def stream_captions(
-        split,             # data.prepared.Split, the test part
-        embeddings,        # data.prepared.ArrayFile of its captions
-        seed,              # of the choice
-        first=0,           # the first ones to leave out
-):
-    """`held_out_captions` without end, one by one; no embedding stays in memory."""
-    items, generated = split.items(), {}
+        split: Split,           # the test part
+        embeddings: ArrayFile,  # of its captions
+        seed: int,              # of the choice
+        first: int = 0,         # how many to skip
+) -> Iterator[SampleRequest]:
+    """`held_out_captions` as an endless iterator; no embedding stays in memory."""
+    items = split.items()
+    generated: Dict[str, int] = {}
     for place, (image, number) in enumerate(stream_choices(split, seed)):
         caption = items[image]['captions'][number]
         copy = generated.get(caption, 0)                     # a repeated caption gets other noise
@@ -35,10 +38,10 @@ def stream_captions(
 
 
 def stream_choices(
-        split,             # data.prepared.Split, the test part
-        seed,              # of the choice
-):
-    """(image, number of its caption) without end: what `held_out_captions` generates."""
+        split: Split,  # the test part
+        seed: int,     # of the choice
+) -> Iterator[Tuple[int, int]]:
+    """Endless (image, number of its caption), as `held_out_captions` chooses them."""
     random = random_state(seed, 'held-out captions')
     starts = split.caption_starts
     while True:

@@ -1,4 +1,6 @@
-"""Ways between two points: straight ones for embeddings, great circles for noise."""
+"""Interpolation between two points: linear for embeddings, on great circles for noise."""
+
+from typing import List
 
 import numpy as np
 
@@ -6,32 +8,32 @@ STRAIGHT = 1e-6            # sine of an angle below which a great circle is not 
 
 
 def positions(
-        steps,            # at least 2
-):
-    """[steps] floats from 0 to 1, both included, evenly spaced."""
-    return [step / float(steps - 1) for step in range(steps)]
+        steps: int,  # at least 2
+) -> List[float]:
+    """Evenly spaced positions from 0 to 1, both included."""
+    return [step / (steps - 1) for step in range(steps)]
 
 
 def lerp(
-        first,            # [N] float32
-        other,            # [N] float32
-        position,         # 0: first ... 1: other
-):
-    """[N] float32 on the straight way; at 0 and 1 the ends to the bit."""
+        first: np.ndarray,  # [N] float32
+        other: np.ndarray,  # [N] float32
+        position: float,    # 0: first ... 1: other
+) -> np.ndarray:
+    """[N] float32, interpolated linearly; at 0 and 1 exactly the ends."""
     value = (1.0 - position) * first.astype(np.float64) + position * other.astype(np.float64)
     return value.astype(np.float32)
 
 
 def slerp(
-        first,            # [N] float32
-        other,            # [N] float32
-        position,         # 0: first ... 1: other
-):
-    """[N] float32 on the great circle through both (Shoemake, 1985); the ends to the bit.
+        first: np.ndarray,  # [N] float32
+        other: np.ndarray,  # [N] float32
+        position: float,    # 0: first ... 1: other
+) -> np.ndarray:
+    """[N] float32 on the great circle through both (Shoemake, 1985); at 0 and 1 exactly the ends.
 
-    Lengths in between are between those of the ends, as far as N is large enough for two
-    normals to be nearly orthogonal. Vectors on one line, and zeros, have no such circle: the way
-    between them is straight.
+    Lengths in between lie between those of the ends, provided that N is large enough for two
+    normals to be nearly orthogonal. Parallel vectors and zeros have no such circle; they are
+    interpolated linearly.
     """
     first, other = first.astype(np.float64), other.astype(np.float64)
     lengths = np.linalg.norm(first) * np.linalg.norm(other)

@@ -1,41 +1,42 @@
-"""The training images nearest to others: pixel by pixel at 64 px, exact, in blocks.
+"""The nearest training images of given images: exact, by pixels at 64 px, in blocks.
 
 The distance of two images is the root of the mean squared difference of their values (0 to 255)
 over 64 x 64 pixels and three channels, to the training image or its mirror image, whichever is
-nearer: training shows both. Of a stored 76 px image the middle counts. It finds copies; two
-images of one bird in another place, or in front of another background, are far apart by it.
+nearer, since training shows both. Of a stored 76 px image the centre is compared. This distance
+finds copies; two images of one bird in different places, or before different backgrounds, are far
+apart.
 """
 
-from typing import Any, NamedTuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from stackgan.data.prepared import LOW
+from stackgan.data.prepared import LOW, Split
 
 SIDE = 64
 MARGIN = (LOW - SIDE) // 2
 BLOCK = 128                # images at a time: 13 MB of float64, three times
-GROUP = 4096               # images whose neighbours are sought in one pass: 50 MB
+GROUP = 4096               # images compared in one pass over the split: 50 MB
 DISTANCE = ('root mean square difference of the values (0 to 255) of 64 x 64 pixels, to the middle '
-            'of the stored 76 px training image or its mirror image')
+            'of the stored 76 px training image or its mirror image')     # stands in nearest.json
 
 
 class Neighbours(NamedTuple):
     """Of each of N images the K nearest training images, the nearest first."""
 
-    images: Any            # [N, K] int64: indices in the split
-    distances: Any         # [N, K] float64
-    mirrored: Any          # [N, K] bool: whether the mirror image is the nearer one
+    images: np.ndarray     # [N, K] int64: indices in the split
+    distances: np.ndarray  # [N, K] float64
+    mirrored: np.ndarray   # [N, K] bool: whether the mirror image is the nearer one
 
 
 def nearest(
-        images,            # [N, 64, 64, 3] uint8
-        split,             # data.prepared.Split to search
-        count,             # K, at most as many as there are
-        leave_out=None,    # [N] indices: an image of the split that is no neighbour of each
-        advance=None,      # called with the number of training images after each block
-):
-    """`Neighbours`. Of equal distances the earlier image counts as nearer."""
+        images: np.ndarray,                      # [N, 64, 64, 3] uint8
+        split: Split,                            # to search
+        count: int,                              # K, at most as many as there are
+        leave_out: Optional[np.ndarray] = None,  # [N] index of each image itself; None: no such
+        advance: Optional[Callable[[int], None]] = None,  # gets each block's number of images
+) -> Neighbours:
+    """`Neighbours`. Of two images at the same distance the earlier one counts as nearer."""
     total = len(images)
     squares = np.full((total, 0), 0.0)
     numbers_of_nearest, mirrored = np.zeros((total, 0), np.int64), np.zeros((total, 0), bool)
@@ -55,20 +56,17 @@ def nearest(
     return Neighbours(numbers_of_nearest, np.sqrt(squares / (SIDE * SIDE * 3)), mirrored)
 
 
-def training_image(
-        split,             # data.prepared.Split
-        index,
-):
-    """[64, 64, 3] uint8: the middle of a stored 76 px image."""
+def training_image(split: Split, index: int) -> np.ndarray:
+    """[64, 64, 3] uint8: the centre of a stored 76 px image."""
     return split.image(index, LOW, MARGIN, SIDE)[:, MARGIN:MARGIN + SIDE]
 
 
-def _rows(images):
+def _rows(images: Sequence[np.ndarray]) -> np.ndarray:
     """[N, 64 * 64 * 3] float64: sums of products of whole numbers below 2 ** 53 are exact."""
     return np.stack(images).reshape(len(images), -1).astype(np.float64)
 
 
-def _squares(images, block):
+def _squares(images: np.ndarray, block: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """Squared distances [N, B] to the nearer of each image and its mirror image, and which."""
     turned = block.reshape(-1, SIDE, SIDE, 3)[:, :, ::-1].reshape(len(block), -1)
     lengths = np.sum(block * block, axis=1)
@@ -84,7 +82,7 @@ def _squares(images, block):
     return squares, is_turned
 
 
-def _first(count, squares, *others):
+def _first(count: int, squares: np.ndarray, *others: np.ndarray) -> List[np.ndarray]:
     """The `count` smallest of each row, in order, with what belongs to them."""
     order = np.argsort(squares, axis=1, kind='mergesort')[:, :count]       # is stable
     return [np.take_along_axis(each, order, axis=1) for each in (squares,) + others]

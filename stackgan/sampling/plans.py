@@ -1,6 +1,6 @@
-"""Which images are generated, and how they stand in a grid: copies, seeds, ways between two."""
+"""Which images are generated, and how a grid shows them: copies, seeds, interpolations."""
 
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from stackgan.sampling.interpolation import lerp, positions
 from stackgan.sampling.sample_request import NoiseSource, SampleRequest, Truncation
@@ -9,7 +9,7 @@ from stackgan.sampling.sample_request import NoiseSource, SampleRequest, Truncat
 class PlannedSample(NamedTuple):
     """One image to generate, with the noise it gets."""
 
-    wanted: SampleRequest
+    request: SampleRequest
     source: NoiseSource
 
 
@@ -17,71 +17,71 @@ class Plan(NamedTuple):
     """Images in the order of generation, and the rows of their grid."""
 
     samples: List[PlannedSample]
-    rows: List[Tuple[Any, List[int]]]    # (what is written under it, indices of its shots)
-    headings: Optional[List[str]]        # of the columns; None: they have none
-    is_path: bool                        # whether a row is a way, step by step
+    rows: List[Tuple[Any, List[int]]]    # (caption or Path, indices of its samples)
+    headings: Optional[List[str]]        # of the columns; None: none
+    is_path: bool                        # whether each row is an interpolation
     noise: str                           # which noise, in words
 
 
 class Path(NamedTuple):
-    """What is written under a row that leads from one to another."""
+    """The ends of a row that interpolates."""
 
-    captions: Tuple[str, ...]            # one, or the two that it leads between
+    captions: Tuple[str, ...]            # one, or both ends
     seeds: Tuple[int, ...]               # likewise
 
 
 def copies_plan(
-        wanted,           # [SampleRequest]
-        seed,             # of all noise
-        truncation=Truncation(),  # noqa: B008
-):
+        requests: Sequence[SampleRequest],
+        seed: int,                              # of all noise
+        truncation: Truncation = Truncation(),  # noqa: B008
+) -> Plan:
     """Each image once; those of one caption in one row."""
-    rows = {}
-    for number, each in enumerate(wanted):
+    rows: Dict[str, List[int]] = {}
+    for number, each in enumerate(requests):
         rows.setdefault(each.caption, []).append(number)
-    return Plan([PlannedSample(each, NoiseSource(seed, truncation)) for each in wanted],
-                list(rows.items()), None, False, 'seed %d' % seed)
+    return Plan([PlannedSample(each, NoiseSource(seed, truncation)) for each in requests],
+                list(rows.items()), None, False, f'seed {seed}')
 
 
 def seeds_plan(
-        wanted,           # [SampleRequest]
-        seeds,            # a column each
-        truncation=Truncation(),  # noqa: B008
-):
-    """A row for each of `wanted`, a column for each seed."""
+        requests: Sequence[SampleRequest],
+        seeds: Sequence[int],                   # a column each
+        truncation: Truncation = Truncation(),  # noqa: B008
+) -> Plan:
+    """A row for each request, a column for each seed."""
     samples = [PlannedSample(each, NoiseSource(seed, truncation))
-               for each in wanted for seed in seeds]
-    rows = [(each.caption, _row(number, len(seeds))) for number, each in enumerate(wanted)]
-    names = ['seed %d' % seed for seed in seeds]
+               for each in requests for seed in seeds]
+    rows = [(each.caption, _row(number, len(seeds))) for number, each in enumerate(requests)]
+    names = [f'seed {seed}' for seed in seeds]
     return Plan(samples, rows, names, False, 'seeds ' + ', '.join(map(str, seeds)))
 
 
 def noise_path_plan(
-        wanted,           # [SampleRequest]
-        seeds,            # (from, to)
-        steps,            # images on the way, both ends included
-        truncation=Truncation(),  # noqa: B008
-):
-    """For each of `wanted`, the way from its image of one seed to that of another."""
+        requests: Sequence[SampleRequest],
+        seeds: Sequence[int],                   # the first and the last
+        steps: int,                             # images of each interpolation, both ends included
+        truncation: Truncation = Truncation(),  # noqa: B008
+) -> Plan:
+    """For each request, an interpolation from its image of one seed to that of another."""
     places = positions(steps)
     samples = [PlannedSample(each, NoiseSource(seeds[0], truncation, seeds[1], place))
-               for each in wanted for place in places]
+               for each in requests for place in places]
     rows = [(Path((each.caption,), tuple(seeds)), _row(number, steps))
-            for number, each in enumerate(wanted)]
-    return Plan(samples, rows, _percentages(places), True, 'seeds %d to %d' % tuple(seeds))
+            for number, each in enumerate(requests)]
+    return Plan(samples, rows, _percentages(places), True, f'seeds {seeds[0]} to {seeds[1]}')
 
 
 def caption_path_plan(
-        ends,             # two SampleRequest
-        seeds,            # a row each
-        steps,            # images on the way, both ends included
-        truncation=Truncation(),  # noqa: B008
-):
-    """For each seed, the straight way between the embeddings of two captions.
+        ends: Sequence[SampleRequest],          # the first and the last
+        seeds: Sequence[int],                   # a row each
+        steps: int,                             # images of each interpolation, both ends included
+        truncation: Truncation = Truncation(),  # noqa: B008
+) -> Plan:
+    """For each seed, a straight interpolation between the embeddings of two captions.
 
-    The noise is that of the first caption all the way, so that nothing but the sentence changes:
-    the first image is the one the first caption has with that seed, the last one has the second
-    caption's embedding and the first one's noise.
+    The noise stays that of the first caption, so that nothing but the sentence changes: the first
+    image is what the first caption gets with that seed; the last one combines the second caption's
+    embedding with the first one's noise.
     """
     places = positions(steps)
     first, other = ends
@@ -92,16 +92,14 @@ def caption_path_plan(
                for seed in seeds for each in steps_of]
     rows = [(Path((first.caption, other.caption), (seed,)), _row(number, steps))
             for number, seed in enumerate(seeds)]
-    noise = 'seed{} {}'.format('s' if len(seeds) > 1 else '', ', '.join(map(str, seeds)))
+    noise = ('seeds ' if len(seeds) > 1 else 'seed ') + ', '.join(map(str, seeds))
     return Plan(samples, rows, _percentages(places), True, noise)
 
 
-def facts_of(
-        sample,             # PlannedSample
-):
-    """Its line of the index without the files: all that it takes to generate it again."""
-    wanted, source = sample
-    line = dict(wanted.facts, caption=wanted.caption, seed=source.seed, copy=wanted.copy)
+def facts_of(sample: PlannedSample) -> Dict[str, Any]:
+    """Its line of samples.jsonl without the files: all that generating it again needs."""
+    request, source = sample
+    line = dict(request.facts, caption=request.caption, seed=source.seed, copy=request.copy)
     if source.other_seed is not None:
         line.update(other_seed=source.other_seed, position=source.position)
     for kind, limit in source.truncation._asdict().items():
@@ -110,9 +108,9 @@ def facts_of(
     return line
 
 
-def _row(number, width):
+def _row(number: int, width: int) -> List[int]:
     return list(range(number * width, (number + 1) * width))
 
 
-def _percentages(places):
-    return ['%.0f %%' % (100 * place) for place in places]
+def _percentages(places: Sequence[float]) -> List[str]:
+    return [f'{100 * place:.0f} %' for place in places]

@@ -1,1 +1,1 @@
-"""A page and an API that generate what a visitor types, from the runs of a volume."""
+"""A web page and API that generate images from sentences, with the runs of a volume."""

@@ -1,25 +1,26 @@
-"""The API, in JSON. openapi.json describes it."""
+"""The JSON API, described by openapi.json."""
 
 import os
+from typing import Any, Dict
 
 from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from stackgan.serving import generate_request
+from stackgan.serving.gallery import GeneratedImage
 from stackgan.serving.refusals import Refusal
-from stackgan.serving.service import all_runs, generate
+from stackgan.serving.runs import Run
+from stackgan.serving.service import Service, all_runs, generate
 
-PING_SECONDS = 2            # for the worker to answer
+PING_SECONDS = 2            # that the worker has to answer in
 DESCRIPTION = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'openapi.json')
 
 
-def api(
-        service,           # Service
-):
+def api(service: Service) -> Blueprint:
     """Blueprint of the API."""
     routes = Blueprint('api', __name__)
 
     @routes.route('/health')
-    def health():
+    def health() -> Response:
         runs, worker = all_runs(service), service.worker.state(PING_SECONDS)
         is_well = worker in ('ready', 'generating', 'starting')
         bad = [{'name': run.name, 'faults': list(run.faults)} for run in runs if run.faults]
@@ -31,32 +32,32 @@ def api(
         return answer
 
     @routes.route('/openapi.json')
-    def description():
+    def description() -> Response:
         return send_file(DESCRIPTION, mimetype='application/json')
 
     @routes.route('/api/runs')
-    def runs():
+    def runs() -> Response:
         return jsonify(runs=[describe_run(run) for run in all_runs(service)])
 
     @routes.route('/api/generate', methods=['POST'])
-    def generate_images():
+    def generate_images() -> Response:
         if request.mimetype != 'application/json':
             raise Refusal(415, 'Send JSON, with the header Content-Type: application/json')
-        wanted = generate_request.from_json(request.get_data(), service.limits)
-        generated = generate(service, wanted, request.remote_addr)
-        return jsonify(run=wanted.run, caption=wanted.caption, seed=wanted.seed,
+        requested = generate_request.from_json(request.get_data(), service.limits)
+        generated = generate(service, requested, request.remote_addr)
+        return jsonify(run=requested.run, caption=requested.caption, seed=requested.seed,
                        notices=generated.notices,
                        images=[describe_image(each) for each in generated.images])
 
     @routes.route('/api/gallery')
-    def gallery():
+    def gallery() -> Response:
         return jsonify(images=[describe_image(each) for each in service.gallery.recent()])
 
     @routes.route('/api/images/<id>/<int:stage>.png')
-    def image(id, stage):
+    def image(id: str, stage: int) -> Response:
         found = service.gallery.get(id)
         if found is None or stage not in found.stages:
-            raise Refusal(404, 'This image is not there, or not any more; generate it again')
+            raise Refusal(404, 'This image is not kept any more; generate it again')
         answer = Response(found.stages[stage], mimetype='image/png')
         answer.headers['Cache-Control'] = 'private, max-age=3600'
         return answer
@@ -64,10 +65,8 @@ def api(
     return routes
 
 
-def describe_run(
-        run,               # Run
-):
-    """A run as the API tells of it."""
+def describe_run(run: Run) -> Dict[str, Any]:
+    """A run as the API returns it."""
     facts = {'name': run.name, 'can_generate': bool(run.stages), 'stages': run.stages,
              'sizes': run.sides, 'encoder': run.encoder_kind if run.encoder else 'none'}
     if run.stages:
@@ -80,10 +79,8 @@ def describe_run(
     return facts
 
 
-def describe_image(
-        image,           # gallery.Image
-):
-    """An image as the API tells of it."""
+def describe_image(image: GeneratedImage) -> Dict[str, Any]:
+    """An image as the API returns it."""
     return {'id': image.id, 'run': image.run, 'caption': image.caption,
             'seed': image.seed, 'copy': image.copy,
             'stages': {str(stage): url_for('api.image', id=image.id, stage=stage)

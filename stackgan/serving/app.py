@@ -1,16 +1,18 @@
-"""The web application: page and API with the headers of every answer and the form of errors."""
+"""The web application: page, API, the headers of every response, and error responses."""
 
 import logging
 import traceback
+from typing import Collection, Optional, Union
 from urllib.parse import urlsplit
 
-from flask import Flask, jsonify, request
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from stackgan.serving.api import api
 from stackgan.serving.hosts import allowed_hosts, name_of
 from stackgan.serving.pages import pages
 from stackgan.serving.refusals import Refusal
+from stackgan.serving.service import Service
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +21,7 @@ POLICY = ("default-src 'none'; img-src 'self'; style-src 'self'; script-src 'sel
 HEADERS = {
     'Content-Security-Policy': POLICY,
     'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'same-origin',       # with less, browsers hide the origin of our own form
+    'Referrer-Policy': 'same-origin',       # stricter ones hide the origin of our own form
     'Cross-Origin-Resource-Policy': 'same-origin',
     'Cross-Origin-Opener-Policy': 'same-origin',
     'Cache-Control': 'no-store',
@@ -30,9 +32,9 @@ OWN_NAMES = allowed_hosts()
 
 
 def create_app(
-        service,           # Service
-        hosts=OWN_NAMES,   # names by which it may be asked
-):
+        service: Service,
+        hosts: Collection[str] = OWN_NAMES,  # Host names that are answered
+) -> Flask:
     """The WSGI application."""
     app = Flask('stackgan.serving')
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -40,21 +42,21 @@ def create_app(
     app.register_blueprint(pages(service))
 
     @app.before_request
-    def refuse_at_once():
-        """Another name, too much, and another site that would generate by a visitor's browser."""
+    def refuse_at_once() -> None:
+        """Refuses other host names, large bodies, and other sites that use a visitor's browser."""
         if name_of(request.environ.get('HTTP_HOST', '')) not in hosts:
-            raise Refusal(421, 'Host name not allowed; open the page as '
-                          'localhost, or start serve with --allow-host and that name')
+            raise Refusal(421, 'Host name not allowed; open the page as localhost, or start serve '
+                               'with --allow-host and that name')
         if (request.content_length or 0) > service.limits.body_bytes:
             raise RequestEntityTooLarge()
         origin = request.headers.get('Origin')
-        site = request.headers.get('Sec-Fetch-Site', 'none')        # of newer browsers
+        site = request.headers.get('Sec-Fetch-Site', 'none')        # sent by newer browsers
         if request.method == 'POST' and (origin and _host_of(origin) != request.host
                                          or site not in ('none', 'same-origin')):
             raise Refusal(403, 'This request comes from another site')
 
     @app.after_request
-    def add_headers(answer):
+    def add_headers(answer: Response) -> Response:
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if 'Location' in answer.headers:
@@ -62,17 +64,17 @@ def create_app(
         return answer
 
     @app.errorhandler(Refusal)
-    def refuse(refusal):
+    def refuse(refusal: Refusal) -> Response:
         return _error(refusal.status, str(refusal), refusal.retry_after)
 
     @app.errorhandler(HTTPException)
-    def refuse_by_framework(error):
-        if error.code is None or error.code < 400:           # a redirection
+    def refuse_by_framework(error: HTTPException) -> Union[Response, HTTPException]:
+        if error.code is None or error.code < 400:           # a redirect
             return error
         return _error(error.code, PLAIN.get(error.code, error.name))
 
     @app.errorhandler(Exception)
-    def fail(error):
+    def fail(error: Exception) -> Response:
         logger.error(''.join(traceback.format_exception(
             type(error), error, error.__traceback__)).rstrip())
         return _error(500, 'Something went wrong here; its owner finds it in the log')
@@ -80,20 +82,20 @@ def create_app(
     return app
 
 
-def _host_of(origin):
+def _host_of(origin: str) -> Optional[str]:
     try:
         return urlsplit(origin).netloc
     except ValueError:                               # http://[
         return None
 
 
-def _on_this_host(location):
-    """A redirection without a host: it never leads elsewhere, whatever name was asked for."""
+def _on_this_host(location: str) -> str:
+    """A redirect without a host: it never leads elsewhere, whatever name was requested."""
     parts = urlsplit(location)
     return '/' + parts.path.lstrip('/') + ('?' + parts.query if parts.query else '')
 
 
-def _error(status, message, retry_after=None):
+def _error(status: int, message: str, retry_after: Optional[int] = None) -> Response:
     answer = jsonify(error=message)
     answer.status_code = status
     if retry_after:

@@ -1,14 +1,14 @@
-"""The recent images, in memory."""
+"""Recent images, kept in memory."""
 
 import threading
 from collections import OrderedDict
-from typing import Dict, NamedTuple
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 
 class GeneratedImage(NamedTuple):
     """A generated image."""
 
-    id: str                 # by what it depends on: an image sampled again has the same
+    id: str                 # a digest of all it depends on: generating it again gives the same
     run: str
     caption: str
     seed: int
@@ -17,20 +17,20 @@ class GeneratedImage(NamedTuple):
 
 
 class Gallery:
-    """The last images, newest first. For any number of threads."""
+    """The newest images, newest first. Thread-safe."""
 
     def __init__(
             self,
-            size,             # images kept
-    ):
+            size: int,  # images kept
+    ) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._images = OrderedDict()
+        self._images: 'OrderedDict[str, GeneratedImage]' = OrderedDict()
 
     def add(
             self,
-            images,         # [Image], the first of which is shown first
-    ):
+            images: Sequence[GeneratedImage],  # the first of them is shown first
+    ) -> None:
         with self._lock:
             for image in reversed(images):
                 self._images[image.id] = image
@@ -38,12 +38,12 @@ class Gallery:
             while len(self._images) > self._size:
                 self._images.popitem(last=False)
 
-    def get(self, id):
-        """The `Image`, or None where it is not there or no more."""
+    def get(self, id: str) -> Optional[GeneratedImage]:
+        """The image, or None where it is not kept."""
         with self._lock:
             return self._images.get(id)
 
-    def recent(self):
-        """[Image], newest first."""
+    def recent(self) -> List[GeneratedImage]:
+        """Newest first."""
         with self._lock:
             return list(reversed(self._images.values()))

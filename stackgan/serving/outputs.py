@@ -1,14 +1,18 @@
-"""What a run's outputs say of themselves, when anyone may have written them."""
+"""Reads the outputs of a run without trusting them: anyone may have written them."""
 
 import os
 import stat
+from typing import Any, BinaryIO, Callable, Dict, Optional
 
 from stackgan.files import open_regular
 from stackgan.manifests import MANIFEST, look_at
 from stackgan.printing import printable
 
-MAX_TOLD = 200                      # characters of what is wrong
-MAX_FACTS_BYTES = 1 << 20           # of JSON: a manifest of some 6,000 files
+# From the folder of an output to its manifest; None where it is not finished.
+ManifestReader = Callable[[str], Optional[Dict[str, Any]]]
+
+MAX_FAULT = 200                     # characters of the description of a fault
+MAX_FACTS_BYTES = 1 << 20           # of JSON: a manifest of about 6,000 files
 MAX_REPORT_BYTES = 64 << 20         # of one file
 PARTS = ('export', 'report', 'stage1', 'stage2', 'text-encoder', 'embeddings')
 
@@ -18,9 +22,9 @@ class Damaged(Exception):
 
 
 def read_output(
-        folder,            # of an output
-        read_manifest,     # (folder) -> manifest of a finished output, or None
-):
+        folder: str,  # of an output
+        read_manifest: ManifestReader,
+) -> Optional[Dict[str, Any]]:
     """The manifest of a finished output, or None where there is none. Raises `Damaged`."""
     try:
         facts = os.stat(os.path.join(folder, MANIFEST))
@@ -33,7 +37,7 @@ def read_output(
     _check_size(facts)
     manifest = read_manifest(folder)
     if manifest is None:
-        raise Damaged(printable(look_at(folder).describe())[:MAX_TOLD])
+        raise Damaged(printable(look_at(folder).describe())[:MAX_FAULT])
     fault = _fault_of(manifest)
     if fault:
         raise Damaged(fault)
@@ -41,24 +45,24 @@ def read_output(
 
 
 def check_facts(
-        path,              # of a JSON file of an output
-):
-    """Raises `Damaged` for one that is too large for every visitor to wait for."""
+        path: str,  # of a JSON file of an output
+) -> None:
+    """Raises `Damaged` for a file that is too large to read for every request."""
     try:
         _check_size(os.stat(path))
     except OSError as error:
         raise Damaged(error.strerror)
 
 
-def _check_size(facts):
+def _check_size(facts: os.stat_result) -> None:
     if not stat.S_ISREG(facts.st_mode):
         raise Damaged('it is not a regular file')
     if facts.st_size > MAX_FACTS_BYTES:
-        raise Damaged('it has %d bytes, more than %d' % (facts.st_size, MAX_FACTS_BYTES))
+        raise Damaged(f'it has {facts.st_size} bytes, more than {MAX_FACTS_BYTES}')
 
 
-def _fault_of(manifest):
-    """What is missing or of another type in a manifest, or None."""
+def _fault_of(manifest: Any) -> Optional[str]:
+    """What is missing or has the wrong type in a manifest, or None."""
     request = manifest.get('request') if isinstance(manifest, dict) else None
     if not isinstance(request, dict):
         return 'it has no request'
@@ -68,19 +72,19 @@ def _fault_of(manifest):
                               ('notes', manifest.get('notes') or {}, dict),
                               ('content', manifest.get('content', ''), str)):
         if not isinstance(value, kind):
-            return f'its {name} are of another type'
+            return f'its {name} have the wrong type'
     return None
 
 
 def open_report_file(
-        runs,              # folder of all runs
-        run,               # name of one
-        name,              # of a file of its report, with forward slashes
-):
+        runs: str,  # folder of all runs
+        run: str,   # name of one
+        name: str,  # of a file of its report, with forward slashes
+) -> BinaryIO:
     """The stream of a regular file below `runs`. Raises OSError for anything else.
 
-    A report that is a link out of the folder of the runs, or a file of it that is a link, is none:
-    each step is opened as what it is, so that nothing changed meanwhile leads elsewhere.
+    Links are refused, whether the report links out of `runs` or a file of it is a link: each step
+    of the path is opened relative to the one before, so that a change meanwhile leads nowhere else.
     """
     base = os.path.realpath(runs)
     folder = os.path.relpath(os.path.realpath(os.path.join(base, run, 'report')), base)

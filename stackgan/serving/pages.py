@@ -1,37 +1,37 @@
-"""What a visitor sees: the page, which works without JavaScript too, and the reports of runs."""
+"""What a visitor sees: the page, which also works without JavaScript, and the reports of runs."""
 
 import mimetypes
+from typing import Any, Dict, Mapping, Optional
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from werkzeug.wsgi import wrap_file
 
 from stackgan.serving import generate_request
+from stackgan.serving.gallery import GeneratedImage
 from stackgan.serving.refusals import Refusal
-from stackgan.serving.service import all_runs, generate
+from stackgan.serving.service import Service, all_runs, generate
 
-# A report is one page with its style and its charts inside, written by the job `report`.
+# A report is one page with its style and charts inline, written by the job `report`.
 REPORT_POLICY = ("default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
                  "form-action 'none'; frame-ancestors 'none'")
 
 
-def pages(
-        service,           # Service
-):
+def pages(service: Service) -> Blueprint:
     """Blueprint of the pages."""
     routes = Blueprint('pages', __name__)
 
     @routes.route('/')
-    def index():
+    def index() -> str:
         id = request.args.get('image')
         shown = service.gallery.get(id) if id else None
         message = '' if shown or not id else 'This image is not kept any more; generate it again.'
         return page(service, shown, message, _values(shown))
 
     @routes.route('/', methods=['POST'])
-    def generate_by_form():
+    def generate_by_form() -> Any:
         try:
-            wanted = generate_request.from_form(request.form, service.limits)
-            generated = generate(service, wanted, request.remote_addr)
+            requested = generate_request.from_form(request.form, service.limits)
+            generated = generate(service, requested, request.remote_addr)
         except Refusal as refusal:
             answer = Response(page(service, None, str(refusal), request.form),
                               status=refusal.status)
@@ -40,13 +40,13 @@ def pages(
             return answer
         return redirect(url_for('pages.index', image=generated.images[0].id), 303)
 
-    @routes.route('/favicon.ico')           # asked for by browsers that show a report
-    def icon():
+    @routes.route('/favicon.ico')           # requested by browsers that show a report
+    def icon() -> Response:
         return current_app.send_static_file('icon.svg')
 
     @routes.route('/runs/<run>/report/')
     @routes.route('/runs/<run>/report/<path:name>')
-    def report(run, name='index.html'):
+    def report(run: str, name: str = 'index.html') -> Response:
         found = service.runs.report_file(run, name)
         if found is None:
             raise Refusal(404, 'There is no such file of a report')
@@ -61,11 +61,11 @@ def pages(
 
 
 def page(
-        service,           # Service
-        shown,             # Image to show, or None
-        message,           # what to tell the visitor; '' for nothing
-        values,            # {name: text} of the form
-):
+        service: Service,
+        shown: Optional[GeneratedImage],  # image to show
+        message: str,                     # what to tell the visitor; '' for nothing
+        values: Mapping[str, str],        # of the form
+) -> str:
     """The page as text."""
     runs = all_runs(service)
     can_generate = [run.name for run in runs if run.stages]
@@ -79,7 +79,7 @@ def page(
                            limits=service.limits, largest_seed=generate_request.LARGEST_SEED)
 
 
-def _values(shown):
+def _values(shown: Optional[GeneratedImage]) -> Dict[str, str]:
     if shown is None:
         return {}
     return {'run': shown.run, 'caption': shown.caption, 'seed': str(shown.seed)}

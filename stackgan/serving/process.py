@@ -1,4 +1,4 @@
-"""The server's side of the worker: starts it, asks it, and ends it when it takes too much."""
+"""The server's side of the worker: starts it, sends requests, and kills it past its limits."""
 
 import dataclasses
 import logging
@@ -8,13 +8,17 @@ import subprocess
 import sys
 import threading
 import time
-from typing import NamedTuple
+from typing import IO, Any, List, NamedTuple, Optional, Sequence, cast
 
+from stackgan.config.schema import Platform
 from stackgan.files import digest_of
 from stackgan.printing import printable
 from stackgan.serving import frames
 from stackgan.serving.gallery import GeneratedImage
+from stackgan.serving.generate_request import GenerateRequest
+from stackgan.serving.limits import Limits
 from stackgan.serving.refusals import Refusal, stopping
+from stackgan.serving.runs import Run
 
 logger = logging.getLogger(__name__)
 
@@ -26,98 +30,95 @@ PNG = b'\x89PNG\r\n\x1a\n'
 
 
 class Generated(NamedTuple):
-    """What came of a request."""
+    """The result of a request."""
 
-    images: list        # [Image]
-    notices: list       # what the encoder could not read, a sentence each
+    images: List[GeneratedImage]
+    notices: List[str]          # what the encoder could not read, a sentence each
 
 
 class Worker:
-    """A process that generates one request after the other. For any number of threads.
+    """A process that handles one request at a time. Thread-safe.
 
-    It is started when it is first needed, and anew after it has ended or was ended.
+    It is started when it is first needed, and again after it exited or was killed.
     """
 
-    def __init__(
-            self,
-            platform,          # the `platform` section
-            limits,            # Limits
-            command=COMMAND,
-    ):
+    def __init__(self, platform: Platform, limits: Limits,
+                 command: Sequence[str] = COMMAND) -> None:
         self._settings = {'platform': dataclasses.asdict(platform), 'runs': limits.runs,
                           'memory': limits.worker_bytes,
-                          'seconds': limits.start_seconds + limits.drawing_seconds}
+                          'seconds': limits.start_seconds + limits.generation_seconds}
         self._limits, self._command = limits, command
         self._asking = threading.Lock()        # one conversation at a time
-        self._guard = threading.Lock()         # of the two below
-        self._process, self._is_open, self._doing = None, True, None
+        self._guard = threading.Lock()         # of the process and of _is_open
+        self._process: Optional[subprocess.Popen] = None
+        self._is_open = True
+        self._doing: Optional[str] = None
 
-    def generate(
-            self,
-            run,               # Run
-            asked,             # GenerateRequest
-    ):
-        """`Generated`. Raises Refusal, and `Ended` where the run ended the worker."""
+    def generate(self, run: Run, request: GenerateRequest) -> Generated:
+        """Raises Refusal, and `Ended` where the run ended the worker."""
         with self._asking:
             self._doing = 'generating'
             try:
-                return self._generate(run, asked)
+                return self._generate(run, request)
             except frames.Late:
                 self._end()
-                raise Ended(f'it took longer than {self._limits.drawing_seconds:g} seconds')
+                raise Ended(f'it took longer than {self._limits.generation_seconds:g} seconds')
             except (frames.Gone, ValueError) as error:     # ValueError: its pipe is closed here
                 code = self._end(wait=1)
                 if not self._is_open:
                     raise stopping()
-                raise Ended(f'it was killed by {signal.Signals(-code).name}, possibly out of memory' if code and code < 0 else str(error))
+                if code and code < 0:
+                    name = signal.Signals(-code).name
+                    raise Ended(f'it was killed by {name}, possibly out of memory')
+                raise Ended(str(error))
             finally:
                 self._doing = None
 
-    def _generate(self, run, asked):
+    def _generate(self, run: Run, request: GenerateRequest) -> Generated:
         needed = run._replace(report=(), faults=(), note='', why_not='')
-        frame = frames.packed({'run': needed._asdict(), 'asked': asked._asdict()})
+        frame = frames.packed({'run': needed._asdict(), 'request': request._asdict()})
         process = self._begun(frame, 2)
-        answer, content = frames.read(process.stdout.fileno(),
-                                      time.monotonic() + self._limits.drawing_seconds)
+        answer, content = frames.read(_stdout(process),
+                                      time.monotonic() + self._limits.generation_seconds)
         if not isinstance(answer, dict):
-            raise frames.Gone('it sent something else than an answer')
+            raise frames.Gone('it did not send an answer')
         for text in _texts(answer.get('log')):
             logger.info(text)
         if 'refused' in answer:
             raise _refusal(answer['refused'])
-        return Generated(_images(run, asked, answer.get('sizes'), content),
+        return Generated(_images(run, request, answer.get('sizes'), content),
                          _texts(answer.get('notices')))
 
-    def _begun(self, frame, tries):
-        """The process, which begins with a request. One that ended meanwhile is started anew."""
+    def _begun(self, frame: bytes, tries: int) -> subprocess.Popen:
+        """The process, which has begun a request. One that exited meanwhile is restarted."""
         end = time.monotonic() + self._limits.start_seconds
         try:
             process = self._running(end)
-            frames.write(process.stdin.fileno(), frame, end)
-            frames.read(process.stdout.fileno(), end)
+            frames.write(_stdin(process), frame, end)
+            frames.read(_stdout(process), end)
             return process
         except (frames.Gone, frames.Late, OSError, ValueError) as error:
             self._end()
             if tries > 1 and self._is_open:
                 return self._begun(frame, tries - 1)
-            logger.info('the worker cannot be started: %s' % (str(error) or 'it does not answer'))
+            logger.info(f"the worker cannot be started: {str(error) or 'it does not answer'}")
             raise Refusal(503, 'The worker process cannot be started; see the log of the server',
                           30)
 
     def state(
             self,
-            seconds,           # to wait for its answer
-    ):
-        """'ready', 'generating', 'starting', or why it does not answer; it is then started anew."""
+            seconds: float,  # to wait for its answer
+    ) -> str:
+        """'ready', 'generating', 'starting', or why it does not answer; it is then restarted."""
         if self._doing or not self._asking.acquire(timeout=seconds):
-            return self._doing or 'generating'     # which has a time of its own
+            return self._doing or 'generating'     # which has its own time limit
         try:
             if self._process is None:
                 self._doing, seconds = 'starting', self._limits.start_seconds
             end = time.monotonic() + seconds
             process = self._running(end)
-            frames.write(process.stdin.fileno(), frames.packed({'ping': 1}), end)
-            answer, _ = frames.read(process.stdout.fileno(), end)
+            frames.write(_stdin(process), frames.packed({'ping': 1}), end)
+            answer, _ = frames.read(_stdout(process), end)
             return 'ready' if answer == {'pong': 1} else 'answers something else'
         except frames.Late:
             self._end()
@@ -129,14 +130,14 @@ class Worker:
             self._doing = None
             self._asking.release()
 
-    def close(self):
-        """Ends it for good, whatever it is doing."""
+    def close(self) -> None:
+        """Kills it for good, whatever it is doing."""
         with self._guard:
             self._is_open = False
         self._end()
 
-    def _running(self, end):
-        """The process, started where there is none."""
+    def _running(self, end: float) -> subprocess.Popen:
+        """The process, started where none is running."""
         with self._guard:
             if not self._is_open:
                 raise stopping()
@@ -147,12 +148,12 @@ class Worker:
                 self._process = subprocess.Popen(
                     self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
                     cwd=ROOT, start_new_session=True)     # Ctrl-C is for the server
-                os.set_blocking(self._process.stdin.fileno(), False)
-                frames.write(self._process.stdin.fileno(), frames.packed(self._settings), end)
+                os.set_blocking(_stdin(self._process), False)
+                frames.write(_stdin(self._process), frames.packed(self._settings), end)
             return self._process
 
-    def _end(self, wait=0):
-        """Kills it; its own exit status where it ended by itself within `wait` seconds."""
+    def _end(self, wait: float = 0) -> Optional[int]:
+        """Kills it; returns its exit status where it exited by itself within `wait` seconds."""
         with self._guard:
             process, self._process = self._process, None
         if process is None:
@@ -170,34 +171,45 @@ class Ended(Exception):
     """A run ended the worker; the message says how."""
 
 
-def _collect(process):
+def _stdin(process: subprocess.Popen) -> int:
+    """Descriptor of the pipe to it."""
+    return cast(IO[bytes], process.stdin).fileno()
+
+
+def _stdout(process: subprocess.Popen) -> int:
+    """Descriptor of the pipe from it."""
+    return cast(IO[bytes], process.stdout).fileno()
+
+
+def _collect(process: subprocess.Popen) -> None:
     process.wait()
-    process.stdin.close()
-    process.stdout.close()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
 
 
-def _refusal(values):
-    """The Refusal a worker sends. Raises Gone for anything else."""
+def _refusal(values: Any) -> Refusal:
+    """The refusal that a worker sent. Raises Gone for anything else."""
     if isinstance(values, list) and len(values) == 3 and values[0] in (400, 503):
         retry_after = values[2] if type(values[2]) is int else None
         return Refusal(values[0], ''.join(_texts(values[1:2])), retry_after)
-    raise frames.Gone('it sent something else than a refusal')
+    raise frames.Gone('it did not send a refusal')
 
 
-def _texts(values):
-    """What a worker says, short and printable; nothing where it says anything else."""
+def _texts(values: Any) -> List[str]:
+    """A worker's messages, shortened and printable; none where it sent anything else."""
     values = values if isinstance(values, list) else []
     return [printable(each)[:MAX_NOTICE] for each in values[:MAX_NOTICES] if isinstance(each, str)]
 
 
-def _images(run, asked, sizes, content):
-    """[Image] of the PNGs that follow each other in `content`. Raises Gone for anything else."""
+def _images(run: Run, request: GenerateRequest, sizes: Any, content: bytes) -> List[GeneratedImage]:
+    """The images whose PNGs are concatenated in `content`. Raises Gone for anything else."""
     whole = (isinstance(sizes, list) and all(isinstance(row, list) for row in sizes)
-             and [len(row) for row in sizes] == [run.stages] * asked.count
+             and [len(row) for row in sizes] == [run.stages] * request.count
              and all(type(size) is int and size > 0 for row in sizes for size in row)
              and sum(map(sum, sizes)) == len(content))
     if not whole:
-        raise frames.Gone('it sent other images than were asked for')
+        raise frames.Gone('it sent other images than were requested')
     images, start = [], 0
     for copy, row in enumerate(sizes):
         stages = {}
@@ -205,7 +217,7 @@ def _images(run, asked, sizes, content):
             stages[stage] = content[start:start + size]
             start += size
             if not stages[stage].startswith(PNG):
-                raise frames.Gone('it sent what is no PNG')
-        images.append(GeneratedImage(digest_of([run.digest, asked.caption, asked.seed, copy])[:20],
-                                     run.name, asked.caption, asked.seed, copy, stages))
+                raise frames.Gone('it sent something that is not a PNG')
+        id = digest_of([run.digest, request.caption, request.seed, copy])[:20]
+        images.append(GeneratedImage(id, run.name, request.caption, request.seed, copy, stages))
     return images

@@ -1,8 +1,8 @@
-"""The runs of a volume: what can generate images each, by what, or why not. Only reads."""
+"""The runs of a volume: which can generate images, with what, or why not. Only reads."""
 
 import importlib.util
 import os
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Dict, List, NamedTuple, Optional, Tuple
 
 from stackgan.errors import InputError
 from stackgan.export.record import FACTS, read_export
@@ -13,72 +13,71 @@ from stackgan.serving.outputs import (
     MAX_REPORT_BYTES,
     PARTS,
     Damaged,
+    ManifestReader,
     check_facts,
     open_report_file,
     read_output,
 )
 from stackgan.text.options import CHAR_CNN_RNN, OPTIONS, read_options
 
-RUN = 'python -m jobs %s --set run.name=%s'
 NO_ENCODER = ('it has no text encoder, so a sentence of yours cannot be embedded; name a published '
-              'one with text.weights, or train one, then: ' + RUN)
+              'one with text.weights, or train one, then: ')
 HELD_BACK = ('it uses precomputed embeddings that its text encoder did not produce; set '
-             'text.weights to the encoder that produced them, then: ' + RUN)
-OTHER_ENCODER = ('its captions were embedded by another text encoder than the one that is there '
-                 'now; bring it up to date: ' + RUN)
+             'text.weights to the encoder that produced them, then: ')
+OTHER_ENCODER = ('its captions were embedded by a different text encoder from the one there now; '
+                 'bring it up to date: ')
 ODD_NAME = 'its folder name contains control characters or is not UTF-8; rename the folder'
-DAMAGED = '%s cannot be used: %s; delete that output and make it again: ' + RUN
 JOB_OF = {'stage1': 'train-stage1', 'stage2': 'train-stage2', 'text-encoder': 'train-text-encoder',
-          'embeddings': 'embed'}               # where it has another name than its output
+          'embeddings': 'embed'}               # where it differs from the name of its output
 
 
 class Run(NamedTuple):
-    """What a run has to generate with."""
+    """A run and what it generates with."""
 
     name: str
     stages: int = 0                        # 1 or 2; 0: it cannot generate images
-    why_not: str = ''                      # then why, and what to do
-    note: str = ''                         # what a visitor may want to know
+    why_not: str = ''                      # why it cannot, and what to do
+    note: str = ''                         # for the visitor
     digest: str = ''                       # of what it generates with
-    model: Optional[str] = None            # an .onnx; None: the checkpoint of a stage
+    model: Optional[str] = None            # an .onnx file; None: the checkpoint of a stage
     stage_folder: Optional[str] = None     # of that checkpoint
-    encoder: Optional[str] = None          # an .onnx, or the folder of a text encoder
+    encoder: Optional[str] = None          # an .onnx file, or the folder of a text encoder
     encoder_kind: str = CHAR_CNN_RNN
     report: Tuple[str, ...] = ()           # files of its report
-    faults: Tuple[str, ...] = ()           # what is wrong with it, beside being unfinished
+    faults: Tuple[str, ...] = ()           # what is wrong with it, apart from being unfinished
 
     @property
-    def sides(self):
-        """Sides of its images, in pixels."""
+    def sides(self) -> List[int]:
+        """Side lengths of its images, in pixels."""
         return [64, 256][:self.stages]
 
 
 class Runs:
-    """The runs of a volume as they are now."""
+    """The current runs of a volume."""
 
     def __init__(
             self,
-            volume,            # folder of the data volume
-            read_manifest,     # (folder) -> manifest of a finished output, or None
-    ):
+            volume: str,  # folder of the data volume
+            read_manifest: ManifestReader,
+    ) -> None:
         self._folder = os.path.join(volume, 'runs')
         self._read_manifest = read_manifest
         self._has_tensorflow = importlib.util.find_spec('tensorflow') is not None
 
-    def all(self):
-        """[Run], by name."""
+    def all(self) -> List[Run]:
+        """All runs, sorted by name."""
         return [self._read(name) for name in self._names()]
 
-    def get(self, name):
-        """The `Run` of a name, or None. What a visitor sends is only compared with the names."""
+    def get(self, name: str) -> Optional[Run]:
+        """The run of that name, or None. A visitor's text is only compared with existing names."""
         return self._read(name) if name in self._names() else None
 
     def report_file(
             self,
-            run,               # its name
-            name,              # of a file, relative to the report
-    ):
-        """(stream, bytes) of a file that the job `report` wrote, or None for anything else."""
+            run: str,   # its name
+            name: str,  # of a file, relative to the report
+    ) -> Optional[Tuple[BinaryIO, int]]:
+        """(stream, size in bytes) of a file that the job `report` wrote, or None for others."""
         found = self.get(run)
         if found is None or name not in found.report:
             return None
@@ -92,7 +91,7 @@ class Runs:
             return None
         return stream, size
 
-    def _names(self):
+    def _names(self) -> List[str]:
         try:
             with os.scandir(self._folder) as entries:
                 return sorted(each.name for each in entries
@@ -100,24 +99,25 @@ class Runs:
         except OSError:
             return []
 
-    def _read(self, name):
-        """One whose outputs are odd cannot generate images, and troubles no other."""
+    def _read(self, name: str) -> Run:
+        """A run with damaged outputs cannot generate images, and does not affect others."""
         if printable(name) != name:
             return _bad(printable(name), ODD_NAME)
         try:
             return self._read_whole(name, os.path.join(self._folder, name))
-        except Exception as error:         # whatever is written there, it is of this run alone
-            return _bad(name, 'its outputs cannot be read ({}); delete them and make them again: {}'.format(type(error).__name__, RUN % ('run', name)))
+        except Exception as error:         # whatever is wrong there concerns this run alone
+            return _bad(name, f'its outputs cannot be read ({type(error).__name__}); delete them '
+                              f'and make them again: {_command("run", name)}')
 
-    def _read_whole(self, name, folder):
-        made, faults = {}, {}
+    def _read_whole(self, name: str, folder: str) -> Run:
+        made: Dict[str, Any] = {}          # manifest of each part, or None
+        faults: Dict[str, str] = {}
         for part in PARTS:
             try:
                 made[part] = read_output(os.path.join(folder, part), self._read_manifest)
             except Damaged as error:
                 made[part] = None
-                faults[part] = DAMAGED % (part + '/' + MANIFEST, error,
-                                          JOB_OF.get(part, part), name)
+                faults[part] = _damaged(f'{part}/{MANIFEST}', error, JOB_OF.get(part, part), name)
         run = Run(name, report=tuple(made['report']['files']) if made['report'] else ())
         encoder = os.path.join(folder, 'text-encoder')
         if made['text-encoder']:
@@ -127,61 +127,62 @@ class Runs:
             try:
                 exported = _by_export(run, os.path.join(folder, 'export'), made)
             except (Damaged, InputError, AttributeError, KeyError, TypeError, ValueError):
-                faults['export'] = DAMAGED % ('export/' + FACTS, 'it is not what export writes',
-                                              'export', name)
+                faults['export'] = _damaged(f'export/{FACTS}', 'it is not what export writes',
+                                            'export', name)
         notes = ([exported.note] if exported and exported.note else []) + list(faults.values())
         run = (exported or run)._replace(faults=tuple(faults.values()), note='; '.join(notes))
         if exported:
             return run
         stage = 2 if made['stage2'] or 'stage2' in faults else 1
-        damaged = [faults[part] for part in ('export', 'stage%d' % stage, 'text-encoder',
+        damaged = [faults[part] for part in ('export', f'stage{stage}', 'text-encoder',
                                              'embeddings') if part in faults]
         why_not = (''.join(damaged[:1])
-                   or _fault_of_training(name, made['stage%d' % stage])
+                   or _fault_of_training(name, made[f'stage{stage}'])
                    or _fault_of_encoder(name, made['text-encoder'], made['embeddings'])
                    or self._fault_of_machine(name))
         if why_not:
             return run._replace(why_not=why_not, note='')
         return run._replace(
-            stages=stage, stage_folder=os.path.join(folder, 'stage%d' % stage),
-            digest=digest_of([made['stage%d' % stage]['content'],
+            stages=stage, stage_folder=os.path.join(folder, f'stage{stage}'),
+            digest=digest_of([made[f'stage{stage}']['content'],
                               made['text-encoder']['content']]))
 
-    def _fault_of_machine(self, name):
+    def _fault_of_machine(self, name: str) -> Optional[str]:
         if self._has_tensorflow:
             return None
         return ('it has no export, and TensorFlow is not installed here; run: '
-                + RUN % ('export', name))
+                + _command('export', name))
 
 
-def _fault_of_training(name, trained):
-    """Why a stage cannot generate images one image at a time, or None."""
+def _fault_of_training(name: str, trained: Optional[dict]) -> Optional[str]:
+    """Why a stage cannot generate single images, or None."""
     if not trained:
         return 'it has no finished training and no export'
     compat = (trained.get('notes') or {}).get('compat')          # of an import
     if compat:
-        return ('it was imported with --compat {}, which generates whole batches alone; import it '
-                'without, or: {}'.format(printable(str(compat))[:60], RUN % ('sample', name)))
+        return (f'it was imported with --compat {printable(str(compat))[:60]}, which generates '
+                f'only whole batches; import it without, or: {_command("sample", name)}')
     return None
 
 
-def _fault_of_encoder(name, encoder, embeddings):
-    """Why the text encoder of a run cannot embed for its generators, or None."""
+def _fault_of_encoder(name: str, encoder: Optional[dict],
+                      embeddings: Optional[dict]) -> Optional[str]:
+    """Why the text encoder of a run does not fit its generators, or None."""
     if not encoder:
-        return NO_ENCODER % ('run', name)
+        return NO_ENCODER + _command('run', name)
     if not embeddings:                                # an import may do without a dataset
         return None
     embedded_by = embeddings['request']['inputs'].get('text-encoder')
-    if embedded_by is None:                           # brought: a published one goes with them
+    if embedded_by is None:                           # precomputed: a published encoder fits them
         is_published = 'text.weights' in encoder['request']['settings']
-        return None if is_published else HELD_BACK % ('run', name)
-    return None if embedded_by == encoder['content'] else OTHER_ENCODER % ('run', name)
+        return None if is_published else HELD_BACK + _command('run', name)
+    return None if embedded_by == encoder['content'] else OTHER_ENCODER + _command('run', name)
 
 
-def _by_export(run, folder, made):
-    """The `Run` that generates by its ONNX files, or None where they are not complete.
+def _by_export(run: Run, folder: str, made: Dict[str, Any]) -> Optional[Run]:
+    """The run with its ONNX files, or None where they are incomplete.
 
-    Raises one of many errors where its facts are odd.
+    Raises one of several errors where export.json is damaged.
     """
     check_facts(os.path.join(folder, FACTS))
     facts = read_export(folder)
@@ -189,8 +190,8 @@ def _by_export(run, folder, made):
     if not models:
         return None
 
-    def path_of(facts):
-        """Of a file beside export.json that the manifest names."""
+    def path_of(facts: Dict[str, Any]) -> str:
+        """Path of a file beside export.json that the manifest lists."""
         if facts['file'] not in made['export']['files'] or os.path.basename(
                 facts['file']) != facts['file']:
             raise ValueError('export.json names another file')
@@ -198,7 +199,7 @@ def _by_export(run, folder, made):
 
     if facts.get('text_encoder'):
         encoder, kind = path_of(facts['text_encoder']), CHAR_CNN_RNN
-    elif run.encoder and run.encoder_kind != CHAR_CNN_RNN:       # which need no TensorFlow
+    elif run.encoder and run.encoder_kind != CHAR_CNN_RNN:       # which needs no TensorFlow
         encoder, kind = run.encoder, run.encoder_kind
     else:
         return None
@@ -206,9 +207,9 @@ def _by_export(run, folder, made):
     if type(stage) is not int or stage not in (1, 2):
         raise ValueError('export.json has another stage')
     smallest = min(models, key=lambda each: each['batch_size'])
-    trained = made['stage%d' % stage]
-    asked = made['export']['request']['inputs']
-    is_old = trained and trained['content'] != asked.get('stage')
+    trained = made[f'stage{stage}']
+    inputs = made['export']['request']['inputs']
+    is_old = trained and trained['content'] != inputs.get('stage')
     return run._replace(
         stages=stage, model=path_of(smallest['onnx']), encoder=encoder, encoder_kind=kind,
         note='its export is older than its training' if is_old else '',
@@ -216,20 +217,30 @@ def _by_export(run, folder, made):
                           (made['text-encoder'] or {}).get('content')]))
 
 
-def _is_folder(entry):
+def _command(job: str, name: str) -> str:
+    """What to run to make an output of a run."""
+    return f'python -m jobs {job} --set run.name={name}'
+
+
+def _damaged(path: str, fault: object, job: str, name: str) -> str:
+    return (f'{path} cannot be used: {fault}; delete that output and make it again: '
+            f'{_command(job, name)}')
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
     try:
         return entry.is_dir()
-    except OSError:                                   # links in a loop
+    except OSError:                                   # a loop of links
         return False
 
 
-def _bad(name, fault):
+def _bad(name: str, fault: str) -> Run:
     return Run(name, why_not=fault, faults=(fault,))
 
 
-def _kind_of(folder):
+def _kind_of(folder: str) -> str:
     try:
         check_facts(os.path.join(folder, OPTIONS))
         return read_options(folder)['kind']
-    except (Damaged, InputError):                    # is told at the first request
+    except (Damaged, InputError):                    # reported by the first request
         return CHAR_CNN_RNN

@@ -1,14 +1,16 @@
-"""What the page and the API share: a request to generate, from the limits to the gallery."""
+"""What the page and the API share: handling a request, from the limits to the gallery."""
 
 import logging
-from typing import NamedTuple
+from typing import Dict, List, NamedTuple, Tuple
 
+from stackgan.config.schema import Platform
 from stackgan.serving.gallery import Gallery
+from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.limits import Limits, Rates, Strikes
-from stackgan.serving.process import Ended, Worker
+from stackgan.serving.process import Ended, Generated, Worker
 from stackgan.serving.queue import GenerationQueue
 from stackgan.serving.refusals import Refusal
-from stackgan.serving.runs import Runs
+from stackgan.serving.runs import Run, Runs
 
 logger = logging.getLogger(__name__)
 
@@ -23,24 +25,24 @@ class Service(NamedTuple):
     worker: Worker
     queue: GenerationQueue
     gallery: Gallery
-    versions: dict          # of what takes part
-    preferred: str          # the run that is chosen before the visitor chooses
+    versions: Dict[str, str]    # of packages
+    preferred: str              # run that is chosen before the visitor chooses
 
 
 def make_service(
-        runs,              # Runs
-        platform,          # the `platform` section
-        limits,            # Limits
-        versions,          # {name: version} of what takes part
-        preferred,         # name of the run of the configuration
-):
-    """`Service` with nothing loaded yet."""
+        runs: Runs,
+        platform: Platform,
+        limits: Limits,
+        versions: Dict[str, str],  # of packages
+        preferred: str,            # run that is chosen before the visitor chooses
+) -> Service:
+    """A service with nothing loaded yet."""
     worker, strikes = Worker(platform, limits), Strikes(limits)
 
-    def draw_next(wanted):
-        """In the thread of the queue."""
-        run, request = wanted
-        _refuse_if_unable(_judged(run, strikes))       # since it began to wait
+    def generate_next(chosen: Tuple[Run, GenerateRequest]) -> Generated:
+        """Runs in the thread of the queue."""
+        run, request = chosen
+        _refuse_if_unable(_judged(run, strikes))       # may have changed while waiting
         try:
             generated = worker.generate(run, request)
         except Ended as error:
@@ -50,49 +52,48 @@ def make_service(
         strikes.forgive(run.name)
         return generated
 
-    return Service(runs, limits, Rates(limits), strikes, worker, GenerationQueue(draw_next, limits),
-                   Gallery(limits.gallery), versions, preferred)
+    return Service(runs, limits, Rates(limits), strikes, worker,
+                   GenerationQueue(generate_next, limits), Gallery(limits.gallery), versions,
+                   preferred)
 
 
-def all_runs(
-        service,           # Service
-):
-    """[Run], by name; those that ended the worker too often cannot generate images for a while."""
+def all_runs(service: Service) -> List[Run]:
+    """All runs, by name; those that ended the worker too often are suspended for a while."""
     return [_judged(run, service.strikes) for run in service.runs.all()]
 
 
 def generate(
-        service,           # Service
-        request,           # GenerateRequest
-        address,           # of the visitor
-):
-    """`Generated`, which the gallery has now. Raises Refusal."""
-    run = _find_run(service, request.run)          # a mistake costs no share of the requests
+        service: Service,
+        request: GenerateRequest,
+        address: str,  # of the visitor
+) -> Generated:
+    """Generates, and adds the images to the gallery. Raises Refusal."""
+    run = _find_run(service, request.run)          # before counting: a mistake is free
     service.rates.admit(address)
     generated = service.queue.generate((run, request))
     service.gallery.add(generated.images)
     return generated
 
 
-def _find_run(service, name):
-    """The `Run` to generate with. Raises Refusal where there is none."""
+def _find_run(service: Service, name: str) -> Run:
+    """The run to generate with. Raises Refusal where there is none."""
     run = service.runs.get(name)
     if run is None:
         can_generate = [each.name for each in service.runs.all() if each.stages]
-        raise Refusal(404, 'There is no run of that name; %s'
-                      % ('available: ' + ', '.join(can_generate) if can_generate
-                         else 'no run can generate images yet'))
+        others = ('available: ' + ', '.join(can_generate) if can_generate
+                  else 'no run can generate images yet')
+        raise Refusal(404, f'There is no run of that name; {others}')
     _refuse_if_unable(_judged(run, service.strikes))
     return run
 
 
-def _refuse_if_unable(run):
+def _refuse_if_unable(run: Run) -> None:
     if not run.stages:
         raise Refusal(409, f'The run {run.name} cannot generate images: {run.why_not}')
 
 
-def _judged(run, strikes):
-    """A run as it is now: one that ended the worker too often rests."""
+def _judged(run: Run, strikes: Strikes) -> Run:
+    """The run, without stages while it is suspended for ending the worker too often."""
     fault = strikes.fault_of(run.name) if run.stages else None
     if fault is None:
         return run

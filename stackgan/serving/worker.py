@@ -1,9 +1,9 @@
-"""The worker: a process of its own that generates with the models of runs, and may be killed.
+"""The worker: a separate process that generates with the models of runs, and may be killed.
 
-    python -m stackgan.serving.worker      is started by `process.Worker`, and spoken to by frames
+    python -m stackgan.serving.worker      started by `process.Worker`, which sends it frames
 
-A model is anyone's: it may compute for ever, take all memory or end the process it runs in. What
-it does to this one, the server tells, and starts another.
+A model may be malicious: it may compute forever, take all memory or end its process. The server
+then reports what happened to the worker and starts another.
 """
 
 import logging
@@ -12,7 +12,7 @@ import queue
 import resource
 import signal
 import threading
-from typing import List
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from stackgan.platforms.cores import available_cores
 from stackgan.serving import frames
@@ -20,26 +20,30 @@ from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Run
 
-THREAD_BYTES = 160 << 20     # of addresses that a thread reserves: its stack and its heap
-SPARE_SECONDS = 30           # after which it ends by itself, where the server does not end it
+if TYPE_CHECKING:
+    from stackgan.serving.models import Models
+
+THREAD_BYTES = 160 << 20     # of address space that a thread reserves for stack and heap
+SPARE_SECONDS = 30           # after which it ends by itself, should the server not end it
 
 
-def main():
-    """Answers frames until the server is gone."""
+def main() -> None:
+    """Answers frames until the server exits."""
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):                 # what libraries print, a model's author may choose
+    for descriptor in (0, 1, 2):                 # a model's author may choose what libraries print
         os.dup2(nothing, descriptor)
     settings, _ = frames.read(requests)
     _limit_memory(settings['memory'])
-    sending, waiting = threading.Lock(), queue.Queue()
+    sending = threading.Lock()
+    waiting: 'queue.Queue[Dict[str, Any]]' = queue.Queue()
 
-    def send(value, content=b''):
+    def send(value: Any, content: bytes = b'') -> None:
         with sending:
             frames.write(answers, frames.packed(value, content))
 
-    def listen():
-        """In a thread: answers whether the process does, and sees that the server is gone."""
+    def listen() -> None:
+        """In a thread: answers pings, and exits with the server."""
         try:
             while True:
                 value, _ = frames.read(requests)
@@ -55,26 +59,27 @@ def main():
     while True:
         value = waiting.get()
         signal.alarm(int(settings['seconds']) + SPARE_SECONDS)
-        generating.generate(Run(**value['run']), GenerateRequest(**value['asked']))
+        generating.generate(Run(**value['run']), GenerateRequest(**value['request']))
         signal.alarm(0)
 
 
 class _Generating:
     """Generates with models that stay loaded."""
 
-    def __init__(self, settings, send):
+    def __init__(self, settings: Dict[str, Any], send: Callable[..., None]) -> None:
         self._settings, self._send = settings, send
-        self._models, self._log = None, _Messages()
+        self._models: Optional['Models'] = None
+        self._log = _Messages()
         logging.getLogger('stackgan').addHandler(self._log)
         logging.getLogger('stackgan').setLevel(logging.INFO)
 
-    def generate(self, run, asked):
-        """Sends that it begins, and what came of it."""
+    def generate(self, run: Run, request: GenerateRequest) -> None:
+        """Sends that it begins, then the result."""
         self._log.texts.clear()
         models = self._prepared(run)
         self._send({'began': True})
         try:
-            generated = models.generate(run, asked)
+            generated = models.generate(run, request)
         except Refusal as refusal:
             return self._send({'refused': [refusal.status, str(refusal), refusal.retry_after],
                                'log': self._log.texts})
@@ -82,8 +87,8 @@ class _Generating:
                     'notices': generated.notices, 'log': self._log.texts},
                    b''.join(png for pngs in generated.images for png in pngs))
 
-    def _prepared(self, run):
-        """`Models`, with what they import loaded: that is trusted, and has a time of its own."""
+    def _prepared(self, run: Run) -> 'Models':
+        """The models, with their libraries imported: those are trusted and have their own limit."""
         from stackgan.config.schema import Platform
         from stackgan.serving.models import Models, load_libraries
         if self._models is None:
@@ -93,7 +98,7 @@ class _Generating:
 
 
 class _Messages(logging.Handler):
-    """Keeps what is logged, for the server's log."""
+    """Keeps log messages for the log of the server."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,14 +108,14 @@ class _Messages(logging.Handler):
         self.texts.append(record.getMessage())
 
 
-def _limit_memory(size):
-    """Bounds what can be allocated, and lets the system kill this process before the server."""
+def _limit_memory(size: int) -> None:
+    """Limits allocations, and makes the system kill this process before the server."""
     addresses = 2 * size + THREAD_BYTES * available_cores()
-    for kind, most in ((resource.RLIMIT_DATA, size), (resource.RLIMIT_AS, addresses),
+    for kind, maximum in ((resource.RLIMIT_DATA, size), (resource.RLIMIT_AS, addresses),
                        (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(kind)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
+        maximum = maximum if hard == resource.RLIM_INFINITY else min(maximum, hard)
+        resource.setrlimit(kind, (maximum, maximum))
     try:
         with open('/proc/self/oom_score_adj', 'w') as stream:
             stream.write('1000')

@@ -71,7 +71,7 @@ async function ask(wanted) {
 async function show(answer) {
   const [image] = answer.images;
   field('empty').hidden = true;
-  field('said').textContent = image.caption;
+  field('shown-caption').textContent = image.caption;
   field('notices').textContent = answer.notices.join(' ');
   for (const [stage, name] of [['1', 'Stage-I'], ['2', 'Stage-II']]) {
     const figure = field('stage' + stage), element = figure.querySelector('img');

@@ -89,7 +89,10 @@ class Batches:
             top, left = corners[i]
             lines = self.split.image(index, self.side, top, crop)
             part = lines[:, left:left + crop]
-            images[i] = part[:, ::-1] if mirrored[i] else part
+            if mirrored[i]:
+                _mirror(part, images[i])
+            else:
+                images[i] = part
         return images
 
     def _mean_embeddings(self, rng: np.random.RandomState, indices: np.ndarray) -> np.ndarray:
@@ -98,13 +101,23 @@ class Batches:
         for i, index in enumerate(indices):
             start, end = self.split.caption_starts[index:index + 2]
             chosen = start + rng.permutation(int(end - start))[:self.captions_averaged]
-            means[i] = np.mean([self.embeddings.read(row) for row in chosen], axis=0)
+            mean = means[i]
+            mean[:] = self.embeddings.read(chosen[0])
+            for row in chosen[1:]:                      # the order of np.mean, to the bit
+                mean += self.embeddings.read(row)
+            mean /= len(chosen)
         return means
 
     def stream(self, first_step: int) -> Generator[Tuple[int, Batch], None, None]:
         """(step, Batch) from `first_step` on, without end, made in advance by a thread."""
         return prefetch(((step, self.make(step)) for step in itertools.count(first_step)),
                         PREFETCHED)
+
+
+def _mirror(image: np.ndarray, target: np.ndarray) -> None:
+    """Fills `target` with the image reversed, channel by channel: 3 to 6 times as fast as pixels."""
+    for channel in range(image.shape[2]):
+        target[:, :, channel] = image[:, ::-1, channel]
 
 
 class WrongImages:

@@ -120,7 +120,7 @@ class Split:
     ) -> np.ndarray:
         """Lines of a stored image: (lines, side, 3) uint8."""
         files, starts = self.shards[side]
-        shard = int(np.searchsorted(starts, index, 'right')) - 1
+        shard = int(starts.searchsorted(index, 'right')) - 1
         return files[shard].read(index - int(starts[shard]), top, lines)
 
     def items(self) -> List[Dict[str, Any]]:

@@ -9,36 +9,36 @@ machine.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, List, Optional, Tuple
 
-from stackgan.config import Config
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SCRIPTS = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(SCRIPTS)
 sys.path.insert(0, ROOT)
 
-from bench_peak import Peak, faults, run_flops, timed  # noqa: E402
+import bench_rows  # noqa: E402
+from bench_memory import peak_mib, resident_mib  # noqa: E402
+from bench_peak import timed  # noqa: E402
+from bench_rows import Row, print_table  # noqa: E402
+from bench_training import training_rows  # noqa: E402
 
 from stackgan import printing  # noqa: E402
 from stackgan.config import load_config  # noqa: E402
+from stackgan.config.schema import Config  # noqa: E402
+from stackgan.data.prepared import ArrayFile, Split  # noqa: E402
 from stackgan.platforms.cores import available_cores, load_tensorflow  # noqa: E402
 
 PAPER = ['model.generator_filters=128', 'model.discriminator_filters=64', 'train.ema_decay=null',
          'stage2.low_resolution_consistency=0']
-PUBLIC = {'Stage-I training, batch 16': 7.65, 'Stage-II training, batch 4': 0.497,
-          'preprocess': 63.6, 'Inception-v3, files': 13.2, 'memory of scoring': 1183.0,
-          'batch of 64 at 304 px': 254.0, 'loader with 2,000 images': 1087.0}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or '').split('\n')[0])
-    parser.add_argument('action', choices=('measure', 'table'),
-                        help='measure: append measurements to FILE; table: print those in FILE')
-    parser.add_argument('file', metavar='FILE', help='measurements, as JSON lines')
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('action', choices=('measure', 'table'))
+    parser.add_argument('file')
     parser.add_argument('--images', help='photographs to preprocess (default: generated ones)')
     parser.add_argument('--quick', action='store_true', help='fewer repetitions')
     options = parser.parse_args()
@@ -47,12 +47,12 @@ def main() -> int:
     config = load_config(os.path.join(ROOT, 'configs', 'painted-birds.yaml'), PAPER)
     load_tensorflow(config.platform)
     steps = 3 if options.quick else 8
-    rows = []
+    rows: List[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        rows += training_rows(config, steps)
+        rows += training_rows(lane(), config, steps, fake_dataset(os.path.join(folder, '512'), 512))
         rows += [preprocess_row(folder, options.images)]
         rows += loader_rows(folder, config)
-        rows += scoring_rows(folder, config, 64 if options.quick else 256)
+        rows += scoring_rows(folder, 64 if options.quick else 256)
     with open(options.file, 'a') as stream:
         for each in rows:
             stream.write(json.dumps(each) + '\n')
@@ -64,61 +64,13 @@ def lane() -> str:
     return f'TF {tf.__version__}'
 
 
-def row(what: str, value: float, unit: str, note: str = '') -> Dict[str, Any]:
-    printing.echo_error(f'  {what}: {value} {unit} {note}')
-    return {'lane': lane(), 'what': what, 'value': value, 'unit': unit, 'note': note}
-
-
-# Training.
-
-def training_rows(config: Config, steps: int) -> List[Dict[str, Any]]:
-    from stackgan.platforms.session import resolve
-    resolved = resolve(config.platform)
-    kind = 'bfloat16' if resolved.bfloat16 else 'float32'
-    peak, measured = Peak(resolved), []
-    for stage, size in ((1, 16), (2, 4)):
-        peak.measure()                      # more than once, since other programs may take cores
-        measured.append((stage, size) + step_seconds(config, stage, size, steps, resolved))
-    peak.measure()
-    best, way = peak.best
-    speeds = ', '.join(f'{name} {speed / 1e9:.0f}' for name, speed in peak.speeds.items())
-    rows = [row(f'GEMM peak ({kind})', round(best / 1e9), 'GFLOP/s', f'by {way}; {speeds}')]
-    for stage, size, seconds, flops in measured:
-        share = flops / seconds / best
-        rows.append(dict(row(f"Stage-{'I' * stage} training, batch {size}",
-                             round(size / seconds, 2), 'images/s',
-                             f'{kind}, {100 * share:.0f} % of the GEMM peak'), share=share))
-    return rows
-
-
-def step_seconds(config: Config, stage: int, size: int, steps: int,
-                 resolved: Any) -> Tuple[float, int]:
-    """(median seconds of a step after the first, its floating point operations)."""
-    import numpy as np
-    import tensorflow.compat.v1 as tf
-
-    from stackgan.platforms.session import session_config
-    from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
-    from stackgan.training.graph import build_step
-    with tf.Graph().as_default():
-        batch = batch_placeholders(size, stage, config.model)
-        pairs = (stage1_pairs(batch, config.model) if stage == 1
-                 else stage2_pairs(batch, config.model, config.stage2))
-        training = build_step(pairs, batch, config.train)
-        random = np.random.RandomState(0)
-        feed = {p: random.randint(0, 256, p.shape.as_list()) if p.dtype == tf.uint8
-                else random.standard_normal(p.shape.as_list()) for p in batch if p is not None}
-        feed[training.generator_learning_rate] = feed[training.discriminator_learning_rate] = 2e-4
-        with tf.Session(config=session_config(resolved)) as session:
-            session.run(tf.global_variables_initializer())
-            seconds = [timed(lambda: session.run([training.step, training.losses], feed))
-                       for _ in range(steps + 1)]
-        return statistics.median(seconds[1:]), run_flops(training.step, *training.losses.values())
+def row(what: str, value: float, unit: str, note: str = '') -> Row:
+    return bench_rows.row(lane(), what, value, unit, note)
 
 
 # Data.
 
-def preprocess_row(folder: str, images: Optional[str]) -> Dict[str, Any]:
+def preprocess_row(folder: str, images: Optional[str]) -> Row:
     from stackgan.data.painted import make_dataset
     from stackgan.data.preprocessing import preprocess
     raw, source = os.path.join(folder, 'raw'), 'generated 500 px JPEG'
@@ -141,7 +93,7 @@ def preprocess_row(folder: str, images: Optional[str]) -> Dict[str, Any]:
                f'{source}, {available_cores()} processes')
 
 
-def loader_rows(folder: str, config: Config) -> List[Dict[str, Any]]:
+def loader_rows(folder: str, config: Config) -> List[Row]:
     import numpy as np
 
     from stackgan.data.batches import Batches
@@ -159,11 +111,11 @@ def loader_rows(folder: str, config: Config) -> List[Dict[str, Any]]:
     return rows
 
 
-def fake_dataset(folder: str, images: int) -> Tuple[Any, Any]:
-    """(Split, ArrayFile) of random images, which are only on disk."""
+def fake_dataset(folder: str, images: int) -> Tuple[Split, ArrayFile]:
+    """Random images on disk, and embeddings of their captions."""
     import numpy as np
 
-    from stackgan.data.prepared import ArrayFile, Split, open_dataset, shard_name
+    from stackgan.data.prepared import open_dataset, shard_name
     from stackgan.files import write_json
     train = os.path.join(folder, 'train')
     os.makedirs(train)
@@ -186,27 +138,22 @@ def fake_dataset(folder: str, images: int) -> Tuple[Any, Any]:
 
 # Scores.
 
-def scoring_rows(folder: str, config: Config, count: int) -> List[Dict[str, Any]]:
-    """StackGAN's Inception-v3 with random weights on PNG files of 256 px, from decoding to scores.
+def scoring_rows(folder: str, count: int) -> List[Row]:
+    """StackGAN's Inception-v3, with random weights, over PNG files of 256 px: decode to statistics.
 
     It runs in a process of its own, whose peak size is the memory of scoring.
     """
-    done = run_here(f'bench.score_files({folder!r}, {count})')
+    code = (f'import sys; sys.path[:0] = [{ROOT!r}, {SCRIPTS!r}]; import bench; '
+            f'bench.score_files({folder!r}, {count})')
+    done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, check=True)
     rate, kind, mib = json.loads(done.stdout.decode().splitlines()[-1])
     return [row('Inception-v3, files', round(rate, 1), 'images/s',
-                f'{kind}, {count} PNG files of 256 px, from decoding to scores'),
-            row('memory of scoring', round(mib), 'MiB', 'peak size of the process')]
-
-
-def run_here(call: str) -> 'subprocess.CompletedProcess[bytes]':
-    """Calls a function of this module in another process."""
-    code = (f"import sys; sys.path[:0] = [{ROOT!r}, {os.path.join(ROOT, 'scripts')!r}]; "
-            f'import bench; {call}')
-    return subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, check=True)
+                f'{kind}, {count} PNG files of 256 px, read to statistics'),
+            row('memory of scoring', round(mib), 'MiB', 'largest size of the process')]
 
 
 def score_files(folder: str, count: int) -> None:
-    """Prints [images per second, precision, peak size in MiB]."""
+    """Prints [images a second, precision, largest size in MiB]."""
     config = load_config(os.path.join(ROOT, 'configs', 'birds.yaml'))
     load_tensorflow(config.platform)
     from stackgan.scoring.features import extract
@@ -221,7 +168,7 @@ def score_files(folder: str, count: int) -> None:
         features = extract(images, [network], os.path.join(folder, 'features'), 'score')
         protocols_of(['stackgan'], 10, 0, None)[0].score(ScoredSet(images, features, 0.0), None)
         seconds = time.perf_counter() - started
-        print(json.dumps([count / seconds, network.facts['precision'], largest_mib()]))
+        print(json.dumps([count / seconds, network.facts['precision'], peak_mib()]))
 
 
 def np_zeros() -> Any:
@@ -232,7 +179,9 @@ def np_zeros() -> Any:
 def random_inception(folder: str) -> str:
     """Folder of a checkpoint like that of StackGAN-inception-model; made in another process."""
     path = os.path.join(folder, 'inception')
-    run_here(f'bench.write_inception({path!r})')
+    code = (f'import sys; sys.path[:0] = [{ROOT!r}, {SCRIPTS!r}]; import bench; '
+            f'bench.write_inception({path!r})')
+    subprocess.run([sys.executable, '-c', code], check=True)
     return path
 
 
@@ -259,41 +208,6 @@ def random_images(folder: str, count: int) -> str:
         small = Image.fromarray(random.randint(0, 256, (32, 32, 3)).astype(np.uint8))
         small.resize((256, 256), Image.BICUBIC).save(os.path.join(path, f'{number:05d}.png'))
     return path
-
-
-def largest_mib() -> float:
-    """Peak size of this program; getrusage would include that of its parent process."""
-    with open('/proc/self/status') as stream:
-        line = next(line for line in stream if line.startswith('VmHWM'))
-    return int(line.split()[1]) / 1024.0
-
-
-def resident_mib() -> float:
-    with open('/proc/self/statm') as stream:
-        return int(stream.read().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2.0 ** 20
-
-
-# The table.
-
-def print_table(rows: List[Dict[str, Any]]) -> int:
-    """Prints the table; returns 1 if something in it cannot be right."""
-    header = ('lane', 'what', 'measured', 'public code', 'ratio', 'note')
-    cells = [header]
-    for each in rows:
-        public = PUBLIC.get(each['what'])
-        ratio = ''
-        if public and each['value']:
-            is_less_better = each['unit'].startswith(('ms', 'MiB'))
-            times = public / each['value'] if is_less_better else each['value'] / public
-            ratio = f'{times:.1f}x'
-        cells.append((each['lane'], each['what'], f"{each['value']:g} {each['unit']}",
-                      f'{public:g}' if public else '', ratio, each['note']))
-    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
-    for line in cells:
-        printing.show('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
-    for fault in faults(rows):
-        printing.echo_error('error: ' + fault)
-    return 1 if faults(rows) else 0
 
 
 if __name__ == '__main__':

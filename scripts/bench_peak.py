@@ -2,7 +2,7 @@
 
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, Tuple
 
 SIDE = 4096              # of the matrices; a convolution has as many rows, of 64 x 64 positions
 WAYS = ('matmul', 'convolution 1x1', 'convolution 3x3', 'NumPy')
@@ -70,13 +70,6 @@ def timed(action: Callable[[], Any]) -> float:
     started = time.perf_counter()
     action()
     return time.perf_counter() - started
-
-
-def faults(rows: List[Dict[str, Any]]) -> List[str]:
-    """Rows that cannot be right, since they are faster than the peak."""
-    return [f"{each['lane']}, {each['what']}: {100 * each['share']:.0f} % of the GEMM peak; the "
-            'peak was measured too low, or the operations are counted wrongly'
-            for each in rows if each.get('share', 0) > 1]
 
 
 def run_flops(*fetches: Any) -> int:

@@ -12,6 +12,7 @@ from stackgan.platforms.session import resolve
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
 import bench  # noqa: E402
 import bench_peak  # noqa: E402
+import bench_rows  # noqa: E402
 
 ROW = {'lane': 'TF 1.15', 'what': 'Stage-I training, batch 16', 'value': 9.0, 'unit': 'images/s',
        'note': ''}
@@ -56,3 +57,13 @@ def test_more_than_the_peak_is_a_fault(capsys, share, code):
     printed = capsys.readouterr()
     assert 'Stage-I training, batch 16' in printed.out
     assert ('Stage-I training, batch 16: 227 % of the GEMM peak' in printed.err) == bool(code)
+
+
+def test_the_table_compares_with_the_best_of_pytorch(capsys):
+    rows = [dict(ROW, value=9.0), dict(ROW, what='Stage-I memory, batch 16', unit='MiB', value=100)]
+    rows += [dict(each, lane=f'{bench_rows.PEER} 2.13', value=value)
+             for each, values in zip(rows, [(5.0, 6.0), (400, 250)]) for value in values]
+    assert bench.print_table(rows) == 0
+    ours, memory, *peers = capsys.readouterr().out.splitlines()[1:]
+    assert '1.50x' in ours and '2.50x' in memory        # of speed the largest, of memory the least
+    assert len(peers) == 4

@@ -115,12 +115,11 @@ def _plan(options_given: SampleOptions, wanted: 'Sequence[SampleRequest]', seed:
     from stackgan.sampling import plans
     from stackgan.sampling.sample_request import Truncation
     truncation = Truncation(options_given.truncation_z, options_given.truncation_noise)
+    steps = options_given.steps or 0                 # given wherever something is interpolated
     if options_given.from_caption_to_caption:
-        return plans.caption_path_plan(wanted, options_given.seeds or [seed], options_given.steps,
-                                       truncation)
+        return plans.caption_path_plan(wanted, options_given.seeds or [seed], steps, truncation)
     if options_given.from_seed_to_seed:
-        return plans.noise_path_plan(wanted, options_given.from_seed_to_seed, options_given.steps,
-                                     truncation)
+        return plans.noise_path_plan(wanted, options_given.from_seed_to_seed, steps, truncation)
     if options_given.seeds:
         return plans.seeds_plan(wanted, options_given.seeds, truncation)
     return plans.copies_plan(wanted, seed, truncation)

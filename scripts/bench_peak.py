@@ -2,7 +2,7 @@
 
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 SIDE = 4096              # of the matrices; a convolution has as many rows, of 64 x 64 positions
 WAYS = ('matmul', 'convolution 1x1', 'convolution 3x3', 'NumPy')

@@ -98,8 +98,8 @@ def _write_sheet(folder: str, lines: List[Line], found: List[tuple], split: Spli
     top = MARGIN + (len(note) + 1) * LINE_HEIGHT
     sheet = Image.new('RGB', (2 * MARGIN + width, top + len(lines) * height), PAPER)
     pen = ImageDraw.Draw(sheet)
-    for i, line in enumerate(note):
-        pen.text((MARGIN, MARGIN // 2 + i * LINE_HEIGHT), line, INK, letters)
+    for i, text in enumerate(note):
+        pen.text((MARGIN, MARGIN // 2 + i * LINE_HEIGHT), text, INK, letters)
     headings = ['sample', 'nearest in training'] + [f'{place}.' for place in range(2, columns)]
     for i, heading in enumerate(headings):
         pen.text((MARGIN + i * step, top - LINE_HEIGHT - 2), heading, FAINT, letters)

@@ -36,9 +36,10 @@ class Sampler:
             stage: Optional[int] = None,   # 1: with Stage-I alone, of a Stage-II checkpoint too
     ) -> None:
         store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
-        self.checkpoint = {'last': store.last, 'best': store.best}.get(which, lambda: which)()
-        if self.checkpoint is None:
+        path = {'last': store.last, 'best': store.best}.get(which, lambda: which)()
+        if path is None:
             raise InputError(f'{folder}: no checkpoint there; train that stage first')
+        self.checkpoint = path
         facts = read_facts(self.checkpoint)
         trained, self.dims = network_of(facts, self.checkpoint)
         self.stage = stage or trained

@@ -1,7 +1,7 @@
 """What the page and the API share: handling a request, from the limits to the gallery."""
 
 import logging
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from stackgan.config.schema import Platform
 from stackgan.serving.gallery import Gallery
@@ -26,7 +26,7 @@ class Service(NamedTuple):
     queue: GenerationQueue
     gallery: Gallery
     versions: Dict[str, str]    # of packages
-    preferred: str              # run that is chosen before the visitor chooses
+    preferred: Optional[str]    # run that is chosen before the visitor chooses
 
 
 def make_service(
@@ -34,7 +34,7 @@ def make_service(
         platform: Platform,
         limits: Limits,
         versions: Dict[str, str],  # of packages
-        preferred: str,            # run that is chosen before the visitor chooses
+        preferred: Optional[str],  # run that is chosen before the visitor chooses
 ) -> Service:
     """A service with nothing loaded yet."""
     worker, strikes = Worker(platform, limits), Strikes(limits)

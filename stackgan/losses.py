@@ -1,12 +1,19 @@
-"""The losses of StackGAN as pure functions of logits (Zhang et al., 2017, equations 3 to 6)."""
+"""The losses of StackGAN as pure functions of logits (Zhang et al., 2017, equations 3 to 6).
 
-from typing import Any, NamedTuple
+With what later papers use in their place or beside them.
+"""
+
+from typing import Any, Dict, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+CROSS_ENTROPY, HINGE = 'cross-entropy', 'hinge'
+POWERS: Dict[str, int] = {'r1': 1, 'matching-aware': 3}     # of the squared gradient
+MIN_RATIO = 1e-5                # of distances, below which the mode-seeking term grows no more
+
 
 class DiscriminatorLoss(NamedTuple):
-    """Scalars, each at least 0."""
+    """Scalars, each at least 0; with cross entropy as written here."""
 
     total: Any
     real: Any       # -log sigmoid of a real image with its caption
@@ -18,17 +25,61 @@ def matching_aware_discriminator_loss(
         real: tf.Tensor,      # [N] float32 logits in (-inf, inf)
         wrong: tf.Tensor,     # [N]
         fake: tf.Tensor,      # [N]
+        kind: str = CROSS_ENTROPY,
 ) -> DiscriminatorLoss:
-    """real + (wrong + fake) / 2, each the mean cross entropy against its label."""
-    parts = [_cross_entropy(real, 1.0), _cross_entropy(wrong, 0.0), _cross_entropy(fake, 0.0)]
+    """real + (wrong + fake) / 2, each the mean cross entropy against its label.
+
+    HINGE (Lim and Ye, 2017): means of max(0, 1 - real), max(0, 1 + wrong) and max(0, 1 + fake).
+    """
+    if kind == HINGE:
+        parts = [_hinge(1.0 - real), _hinge(1.0 + wrong), _hinge(1.0 + fake)]
+    else:
+        parts = [_cross_entropy(real, 1.0), _cross_entropy(wrong, 0.0), _cross_entropy(fake, 0.0)]
     return DiscriminatorLoss(parts[0] + (parts[1] + parts[2]) / 2.0, *parts)
 
 
 def generator_loss(
         fake: tf.Tensor,      # [N] float32 logits in (-inf, inf)
+        kind: str = CROSS_ENTROPY,
 ) -> tf.Tensor:
-    """mean of -log(sigmoid(x)): the generator wants its images called real (non-saturating)."""
-    return _cross_entropy(fake, 1.0)
+    """mean of -log(sigmoid(x)): the generator wants its images called real (non-saturating).
+
+    HINGE: the mean of -x.
+    """
+    return -tf.reduce_mean(fake) if kind == HINGE else _cross_entropy(fake, 1.0)
+
+
+def gradient_penalty(
+        logits: tf.Tensor,        # [N] of real images with their captions
+        images: tf.Tensor,        # [N, S, S, 3] that the logits were computed from
+        embeddings: tf.Tensor,    # [N, embedding_dim], also
+        kind: str,                # 'r1' or 'matching-aware'
+) -> tf.Tensor:
+    """A scalar, at least 0, that is small where the discriminator is flat around real pairs.
+
+    r1 (Mescheder et al., 2018, equation 9): the mean of |gradient by the image|^2 / 2.
+    matching-aware (Tao et al., 2022, equation 1, as their code has it): the mean of
+    |gradient by image and embedding|^6.
+    """
+    inputs = [images] if kind == 'r1' else [images, embeddings]
+    squares = tf.add_n([
+        tf.reduce_sum(tf.square(slope), list(range(1, slope.shape.ndims)))
+        for slope in tf.gradients(tf.reduce_sum(logits), inputs)])
+    penalty = tf.reduce_mean(tf.pow(squares, POWERS[kind]))
+    return penalty / 2.0 if kind == 'r1' else penalty
+
+
+def mode_seeking(
+        images: tf.Tensor,        # [N, S, S, 3] float32
+        others: tf.Tensor,        # the same captions with other noise
+        z: tf.Tensor,             # [N, noise_dim] of `images`
+        other_z: tf.Tensor,       # of `others`
+) -> tf.Tensor:
+    """1 / (mean |images - others| / mean |z - other_z|) (Mao et al., 2019, equation 3)."""
+    _same_shape(images, others)
+    _same_shape(z, other_z)
+    ratio = tf.reduce_mean(tf.abs(images - others)) / tf.reduce_mean(tf.abs(z - other_z))
+    return 1.0 / (ratio + MIN_RATIO)
 
 
 def kl_to_unit_gaussian(
@@ -70,6 +121,10 @@ def _cross_entropy(logits: tf.Tensor, label: float) -> tf.Tensor:
         raise ValueError(f'logits: shape {logits.shape}, expected one dimension')
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(
         logits=logits, labels=tf.fill(tf.shape(logits), label)))
+
+
+def _hinge(margins: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.nn.relu(margins))
 
 
 def _same_shape(a: tf.Tensor, b: tf.Tensor) -> None:

@@ -24,10 +24,11 @@ class GanPair(NamedTuple):
     condition: Any                     # networks.conditioning.Condition
     real: Any                          # [N, S, S, 3] float32 in [-1, 1]
     wrong: Any                         # as real
-    discriminate: Callable             # (images, mode) -> logits [N]
+    embeddings: Any                    # [N, embedding_dim] float32
+    discriminate: Callable             # (images, embeddings, mode) -> logits [N]
     statistics: List[tuple]            # batch-norm statistics of the generator's forward pass
     learning_rate_ratio: float         # share of the scheduled learning rates
-    low_resolution_consistency: Any    # scalar added to the generator's loss; None: no such term
+    terms: dict                        # name -> weighted scalar, added to the generator's loss
 
 
 class TrainingGraph(NamedTuple):

@@ -20,8 +20,8 @@ SHIPPED = sorted(glob.glob(os.path.join(ROOT, 'configs', '*.yaml')))
 
 def test_shipped_files():
     assert [os.path.basename(path) for path in SHIPPED] == [
-        'birds.yaml', 'flowers.yaml', 'folder-cpu.yaml', 'folder.yaml', 'painted-birds.yaml',
-        'smoke.yaml']
+        'birds-improved.yaml', 'birds.yaml', 'flowers-cpu.yaml', 'flowers-improved.yaml',
+        'flowers.yaml', 'folder-cpu.yaml', 'folder.yaml', 'painted-birds.yaml', 'smoke.yaml']
 
 
 @pytest.mark.parametrize('path', SHIPPED, ids=os.path.basename)
@@ -48,6 +48,10 @@ def test_the_paper_s_values(name):
     assert (model.generator_filters, model.discriminator_filters) == (128, 64)
     assert (config.train.kl_coefficient, config.train.captions_averaged) == (2.0, 4)
     assert config.train.weight_decay == 0.0 and config.train.ema_decay is None
+    assert not config.model.stage2_residual and config.train.loss == 'cross-entropy'
+    assert config.train.augment_translation == config.train.augment_cutout == 0.0
+    assert config.train.gradient_penalty == 'off' and config.train.mode_seeking_weight == 0.0
+    assert config.stage2.low_resolution_consistency == 0.0
 
 
 @pytest.mark.parametrize('override, message', [

@@ -186,6 +186,22 @@ def test_stage1_alone_has_no_second_noise(stages, tmp_path):
         assert np.abs(generated - expected).max() < 1e-4
 
 
+def test_a_residual_stage2_is_the_same_in_every_file(tmp_path):
+    stage = make_stage(tmp_path / 'residual', 2, tiny_config('model.stage2_residual=true').model)
+    (tmp_path / 'out').mkdir()
+    folder = export_to(tmp_path / 'out', stage, 'export.batch_sizes=[3]')
+    entry, = facts_of(folder)['models']
+    with open(os.path.join(folder, 'check.json')) as stream:
+        assert all(report['findings'] == [] for report in json.load(stream).values())
+    arrays = random_inputs({each['name']: each['shape'] for each in entry['inputs']}, 3)
+    expected = live_images(stage, arrays)
+    outputs = [each['name'] for each in entry['outputs']]
+    for kind, generate in (('frozen', frozen_images), ('onnx', onnx_images)):
+        low, high = generate(os.path.join(folder, entry[kind]['file']), arrays, outputs)
+        assert np.abs(low - expected[64]).max() < 1e-4
+        assert np.abs(high - expected[256]).max() < 1e-4
+
+
 def test_dimensions_are_those_of_the_checkpoint(tmp_path):
     dims = tiny_config('model.generator_filters=12', 'model.embedding_dim=24').model
     stage = make_stage(tmp_path / 'other', 2, dims, averages=False)

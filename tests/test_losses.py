@@ -6,9 +6,11 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.losses import (
     generator_loss,
+    gradient_penalty,
     kl_to_unit_gaussian,
     low_resolution_consistency,
     matching_aware_discriminator_loss,
+    mode_seeking,
 )
 
 
@@ -67,6 +69,45 @@ def test_likeness_compares_means_of_blocks():
     assert abs(ours - np.abs(means - low).mean()) < 1e-6
     signs = np.sign(means - low).repeat(4, 1).repeat(4, 2)
     assert np.allclose(slopes, signs / images.size, rtol=1e-4)
+
+
+def test_hinge_loss():
+    real, wrong, fake = np.random.RandomState(1).normal(0, 2, (3, 7)).astype(np.float32)
+    want = [np.maximum(0, 1 - real).mean(), np.maximum(0, 1 + wrong).mean(),
+            np.maximum(0, 1 + fake).mean()]
+    with tf.Graph().as_default():
+        loss, generator = evaluate([
+            matching_aware_discriminator_loss(*map(tf.constant, (real, wrong, fake)),
+                                              kind='hinge'),
+            generator_loss(tf.constant(fake), 'hinge')])
+    assert np.allclose(loss[1:], want, atol=1e-6)
+    assert abs(loss.total - (want[0] + (want[1] + want[2]) / 2)) < 1e-6
+    assert abs(generator + fake.mean()) < 1e-6
+
+
+@pytest.mark.parametrize('kind', ['r1', 'matching-aware'])
+def test_gradient_penalty_of_a_discriminator_whose_gradient_is_known(kind):
+    """D(x, e) = sum(x^2) / 2 + sum(e^2) / 2 has the gradients x and e."""
+    random = np.random.RandomState(2)
+    x, e = random.normal(0, 0.5, (3, 2, 2, 3)), random.normal(0, 0.5, (3, 4))
+    of_images, of_texts = (x ** 2).sum((1, 2, 3)), (e ** 2).sum(1)
+    want = of_images.mean() / 2 if kind == 'r1' else (np.sqrt(of_images + of_texts) ** 6).mean()
+    with tf.Graph().as_default():
+        images, texts = tf.constant(x, tf.float32), tf.constant(e, tf.float32)
+        logits = (tf.reduce_sum(images ** 2, [1, 2, 3]) + tf.reduce_sum(texts ** 2, 1)) / 2
+        ours = evaluate(gradient_penalty(logits, images, texts, kind))
+    assert abs(ours / want - 1) < 1e-5
+
+
+def test_mode_seeking_is_large_where_noise_changes_little():
+    random = np.random.RandomState(4)
+    a, b = random.uniform(-1, 1, (2, 3, 4, 4, 3)).astype(np.float32)
+    z, other = random.normal(0, 1, (2, 3, 5)).astype(np.float32)
+    with tf.Graph().as_default():
+        ours, same = evaluate([mode_seeking(*map(tf.constant, each))
+                               for each in ((a, b, z, other), (a, a, z, other))])
+    assert abs(ours * np.abs(a - b).mean() / np.abs(z - other).mean() - 1) < 1e-4
+    assert abs(same - 1e5) < 1
 
 
 def test_extreme_logits_stay_finite():

@@ -26,7 +26,7 @@ def build_all(dims, batch=2):
     embeddings = tf.zeros([batch, dims.embedding_dim])
     noise, z = tf.zeros([batch, dims.condition_dim]), tf.zeros([batch, dims.noise_dim])
     first = stage1.generator(embeddings, noise, z, dims, ForwardMode(True))
-    second = stage2.generator(first.images, embeddings, noise, dims, ForwardMode(True))
+    second = stage2.generator(first, embeddings, noise, dims, ForwardMode(True))
     stage1.discriminator(first.images, embeddings, dims, ForwardMode(True))
     stage2.discriminator(second.images, embeddings, dims, ForwardMode(True))
     return first.images, second.images

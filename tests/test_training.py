@@ -27,6 +27,13 @@ from stackgan.training.stages import train_stage
 
 STEPS = 'stage1.epochs=4', 'train.ema_decay=0.9'              # 12 steps of 4 images
 STEPS2 = 'stage2.epochs=1.5', 'train.ema_decay=0.9'           # 9 steps of 2 images
+# Everything that the paper does not have.
+OPTIONS = ('train.loss=hinge', 'train.gradient_penalty=r1', 'train.gradient_penalty_weight=0.01',
+           'train.gradient_penalty_every_steps=2', 'train.augment_translation=0.125',
+           'train.augment_cutout=0.3', 'train.augment_target=0.5',
+           'train.augment_adapts_over_images=40', 'train.mode_seeking_weight=0.1',
+           'stage2.low_resolution_consistency_half_life_steps=2', 'model.stage2_residual=true',
+           'stage2.generator_learning_rate=1e-4')
 
 
 @pytest.fixture(scope='module')
@@ -87,10 +94,11 @@ class OneStep:
             self.pairs = (stage1_pairs(holders, config.model) if stage == 1
                           else stage2_pairs(holders, config.model, config.stage2))
             self.graph = build_step(self.pairs, holders, config.train)
-            self.generator_losses = [generator_loss(each.discriminate(each.fake, ForwardMode(True)))
+            self.generator_losses = [generator_loss(each.discriminate(each.fake, each.embeddings,
+                                                                    ForwardMode(True)))
                                      for each in self.pairs]
             self.variables = {v.op.name: v for v in tf.global_variables()}
-            self.restarts = {name: tf.placeholder(tf.float32, v.shape)
+            self.restarts = {name: tf.placeholder(v.dtype, v.shape)
                              for name, v in self.variables.items()}
             self.restart = tf.group(*[v.assign(self.restarts[name])
                                       for name, v in self.variables.items()])
@@ -200,6 +208,32 @@ def test_likeness_is_part_of_the_generators_loss(data, coefficient):
     assert bool(rest > 1e-2) == bool(coefficient)
 
 
+def test_residual_stage2_starts_where_stage1_ends(data):
+    """Its images before the first step, shrunk again, are nearly Stage-I's."""
+    one = one_step(data, 2, 'model.stage2_residual=true')
+    losses = one.run(0.0, 0.0)
+    assert losses['stage2/low_resolution_consistency'] < 10.0 * 0.01
+    before = one.values()['stage2/generator/image/weights']
+    assert not before.any()
+    one.run(1e-3, 0.0)
+    assert one.values()['stage2/generator/image/weights'].all()
+
+
+def test_low_resolution_consistency_fades(data):
+    one = one_step(data, 2, 'stage2.low_resolution_consistency=8',
+                   'stage2.low_resolution_consistency_half_life_steps=2')
+    values = [one.run(0.0, 0.0)['stage2/low_resolution_consistency'] for _ in range(5)]
+    assert np.allclose(values, values[0] * np.array([1, 1, 0.5, 0.5, 0.25]), rtol=1e-5)
+
+
+def test_penalty_is_computed_every_so_many_steps_and_weighs_more(data):
+    once, lazy = [one_step(data, 1, 'train.gradient_penalty=r1',
+                           f'train.gradient_penalty_every_steps={every}') for every in (1, 3)]
+    penalty = once.run(0.0, 0.0)['stage1/gradient_penalty']
+    found = [lazy.run(0.0, 0.0)['stage1/gradient_penalty'] for _ in range(4)]
+    assert penalty > 0 and np.allclose(found, [3 * penalty, 0, 0, 3 * penalty], rtol=1e-3)
+
+
 def test_weight_decay_adds_the_weights_to_the_gradient(data):
     """Adam's first moment after one step is half the gradient."""
     name = 'stage1/generator/up1/%s'
@@ -282,8 +316,8 @@ def wait_for_step(process, folder, step):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize('stage, settings, kills', [(1, STEPS, ((4, 0.6), (8, 0.9))),
-                                                    (2, STEPS2, ((4, 0.8),))])
+@pytest.mark.parametrize('stage, settings, kills', [(1, STEPS + OPTIONS, ((4, 0.6), (8, 0.9))),
+                                                    (2, STEPS2 + OPTIONS, ((4, 0.8),))])
 def test_killed_training_equals_an_uninterrupted_one(data, stage1_folder, tmp_path, stage,
                                                      settings, kills):
     more = [stage1_folder] if stage == 2 else []

@@ -7,6 +7,7 @@ from stackgan.config.loading import to_dict
 
 RECORDING = ('log_every_steps', 'sample_every_steps', 'checkpoint_every_steps',
              'keep_checkpoints')      # affect what is kept, not what is trained
+OF_STAGE2 = ('stage2_residual',)      # keys of `model` that Stage-I does not depend on
 AUXILIARY_RECORDS = ('stats.jsonl',)
 STAGE_RECORDS = AUXILIARY_RECORDS + ('events/*', 'samples/*', 'options.json')
 
@@ -18,6 +19,11 @@ def training_settings(config: Config, stage: str) -> Dict[str, Any]:
                 'platform': precision(config)}
     for name in RECORDING + ('batch_size',):      # each stage has a batch size of its own
         del settings['train'][name]
+    for name in ('generator_learning_rate', 'discriminator_learning_rate'):
+        settings['train'][name] = settings[stage].pop(name)     # where earlier versions have them
+    if stage == 'stage1':
+        for name in OF_STAGE2:
+            del settings['model'][name]
     return settings
 
 

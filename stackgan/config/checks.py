@@ -9,6 +9,8 @@ from stackgan.config.schema import NAME, Config, Stage1
 from stackgan.errors import ConfigError
 
 Stage = TypeVar('Stage', bound=Stage1)
+# Keys of `train` that a stage may have for itself.
+OF_BOTH_STAGES = ('batch_size', 'generator_learning_rate', 'discriminator_learning_rate')
 
 
 def fill_nulls(
@@ -19,24 +21,26 @@ def fill_nulls(
 
     Raises ConfigError if a name is null and the name of the file cannot replace it.
     """
-    def with_batch(stage: Stage) -> Stage:
-        batch = stage.batch_size or config.train.batch_size
-        return dataclasses.replace(stage, batch_size=batch)
+    def complete(stage: Stage) -> Stage:
+        return dataclasses.replace(stage, **{
+            name: getattr(stage, name) or getattr(config.train, name) for name in OF_BOTH_STAGES})
     run = config.run.name or _name_of(path, 'run.name')
     name = config.data.name or _name_of(path, 'data.name')
     raw = config.data.raw or f'raw/{name}'
     return dataclasses.replace(
         config, run=dataclasses.replace(config.run, name=run),
         data=dataclasses.replace(config.data, name=name, raw=raw),
-        stage1=with_batch(config.stage1), stage2=with_batch(config.stage2))
+        stage1=complete(config.stage1), stage2=complete(config.stage2))
 
 
 def values_of_nulls(config: Config) -> Dict[str, Any]:
     """{dotted key: the value that its null stands for} of a configuration from `fill_nulls`."""
-    batch = config.train.batch_size
-    return {'run.name': config.run.name, 'data.name': config.data.name,
-            'data.raw': f'raw/{config.data.name}', 'stage1.batch_size': batch,
-            'stage2.batch_size': batch}
+    found = {'run.name': config.run.name, 'data.name': config.data.name,
+             'data.raw': f'raw/{config.data.name}'}
+    for name in OF_BOTH_STAGES:
+        for stage in ('stage1', 'stage2'):
+            found[f'{stage}.{name}'] = getattr(config.train, name)
+    return found
 
 
 def _name_of(path: str, key: str) -> str:

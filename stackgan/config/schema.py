@@ -119,6 +119,9 @@ class Model:
     noise_dim: int = key(100, 'size of the noise z', minimum=1, maximum=4096)
     generator_filters: int = key(128, 'gf: width of the generators', minimum=4, maximum=1024)
     discriminator_filters: int = key(64, 'df: width of the discriminators', minimum=4, maximum=1024)
+    stage2_residual: bool = key(
+        False, "Stage-II adds to Stage-I's enlarged image (before its tanh) and so starts from it, "
+        'after the residual images of LAPGAN (Denton et al., 2015); the paper: false')
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,31 @@ class Train:
                                              maximum=1.0)
     adam_beta1: float = key(0.5, 'decay of the first moment', minimum=0.0, maximum=0.999)
     kl_coefficient: float = key(2.0, 'weight of the conditioning augmentation loss', minimum=0.0)
+    loss: str = key('cross-entropy', 'adversarial loss: cross-entropy (the paper) or hinge (Lim and '
+                    'Ye, 2017)', choices=('cross-entropy', 'hinge'))
+    gradient_penalty: str = key(
+        'off', "penalty on the discriminator's gradient at real images with their captions: r1 "
+        '(Mescheder et al., 2018), matching-aware (DF-GAN, Tao et al., 2022) or off (the paper)',
+        choices=('off', 'r1', 'matching-aware'))
+    gradient_penalty_weight: float = key(2.0, 'its weight', above=0.0)
+    gradient_penalty_every_steps: int = key(
+        1, 'compute it every so many steps and weigh it by as much (lazy regularisation, Karras et '
+        'al., 2020)', minimum=1, maximum=1000)
+    augment_translation: float = key(
+        0.0, 'differentiable augmentation of all that the discriminator sees (Zhao et al., 2020): '
+        'largest shift as a share of the side; 0: none', minimum=0.0, maximum=0.5)
+    augment_cutout: float = key(0.0, 'the same: side of a square that is blanked out, as a share of '
+                                "the image's; 0: none", minimum=0.0, maximum=1.0)
+    augment_probability: float = key(1.0, 'share of the images that are augmented', above=0.0,
+                                     maximum=1.0)
+    augment_target: Optional[float] = key(
+        None, 'adaptive augmentation (Karras et al., 2020): the probability starts at 0 and follows '
+        'the mean sign of the logits of real images to this; null: fixed', above=0.0, maximum=1.0)
+    augment_adapts_over_images: int = key(
+        100000, 'images over which an adaptive probability can go from 0 to 1', minimum=1)
+    mode_seeking_weight: float = key(
+        0.0, 'weight of the term that makes two noises of a caption give two images in Stage-I '
+        '(Mao et al., 2019); the paper: 0', minimum=0.0)
     captions_averaged: int = key(4, 'caption embeddings of an image averaged into one', minimum=1)
     weight_decay: float = key(0.0, 'L2 coefficient on convolution and dense weights', minimum=0.0,
                               maximum=1.0)
@@ -150,6 +178,12 @@ class Stage1:
                                                 'halved', above=0.0)
     batch_size: Optional[int] = key(None, 'images per step; null: train.batch_size', minimum=2,
                                     maximum=65536)
+    generator_learning_rate: Optional[float] = key(
+        None, 'learning rate at the start; null: train.generator_learning_rate', above=0.0,
+        maximum=1.0)
+    discriminator_learning_rate: Optional[float] = key(
+        None, 'learning rate at the start; null: train.discriminator_learning_rate', above=0.0,
+        maximum=1.0)
 
 
 @dataclass(frozen=True)
@@ -163,6 +197,8 @@ class Stage2(Stage1):
     low_resolution_consistency: float = key(
         0.0, "weight of the mean difference between Stage-I's image and Stage-II's downsampled to "
         'its size; the paper: 0', minimum=0.0)
+    low_resolution_consistency_half_life_steps: Optional[int] = key(
+        None, 'steps after which that weight is halved, again and again; null: it stays', minimum=1)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Generated(NamedTuple):
 
     images: Any             # [N, size, size, 3] float32 in [-1, 1]
     condition: Condition
+    logits: Any             # the images before tanh
 
 
 def generator(
@@ -61,8 +62,9 @@ def generator(
         x = bottleneck(x, width, 'block2', mode, tf.nn.relu)
         x = conv_norm(x, 2 * width, 'up2', mode, tf.nn.relu, upsample=True)  # [N, 16, 16, 2 gf]
         x = conv_norm(x, width, 'up3', mode, tf.nn.relu, upsample=True)      # [N, 32, 32, gf]
-        images = tf.tanh(upsample_conv(x, 3, 'image'), 'images')             # [N, 64, 64, 3]
-    return Generated(images, condition)
+        logits = upsample_conv(x, 3, 'image')                                # [N, 64, 64, 3]
+        images = tf.tanh(logits, 'images')
+    return Generated(images, condition, logits)
 
 
 def discriminator(

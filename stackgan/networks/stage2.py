@@ -6,6 +6,7 @@ As hanzhanggit/StackGAN `stageII/model.py`. With the paper's dimensions the gene
 
 from typing import Any
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from stackgan.networks.conditioning import augmented_condition
@@ -17,6 +18,7 @@ from stackgan.networks.layers import (
     conv_norm,
     leaky_relu,
     spread,
+    variable,
 )
 from stackgan.networks.stage1 import SIZE as LOW_SIZE
 from stackgan.networks.stage1 import Generated, bottleneck, match_logits
@@ -25,10 +27,11 @@ SIZE = 256                      # side of the images
 GENERATOR = 'stage2/generator'  # variable scopes
 DISCRIMINATOR = 'stage2/discriminator'
 RESIDUAL_BLOCKS = 4
+SMOOTH = np.array([1, 2, 2, 2, 1], np.float32) / 8.0      # a box of 4 pixels, centred on one
 
 
 def generator(
-        images: tf.Tensor,        # [N, 64, 64, 3] float32 in [-1, 1], of Stage-I
+        low: Generated,           # of Stage-I
         embeddings: tf.Tensor,    # [N, embedding_dim] float32
         noise: tf.Tensor,         # [N, condition_dim] float32, for an augmentation of its own
         dims: Any,                # the `model` section of the configuration
@@ -36,15 +39,20 @@ def generator(
 ) -> Generated:
     """`Generated` 256x256 images.
 
+    With `dims.stage2_residual` they are tanh(what Stage-I made, enlarged + a convolution that
+    starts at zero), so that an untrained Stage-II is Stage-I. The sum is one of logits because
+    there nothing has to be cut off, and because tanh makes the slopes between two colours steeper
+    again that enlarging made flat.
+
     `mode.ascend_port` reproduces the port: the batch norm of `join` always with the statistics of
     the batch.
     """
-    check_shape(images, [None, LOW_SIZE, LOW_SIZE, 3], 'images')
+    check_shape(low.images, [None, LOW_SIZE, LOW_SIZE, 3], 'low.images')
     check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
     width = dims.generator_filters
     with tf.variable_scope(GENERATOR, reuse=tf.AUTO_REUSE):
         condition = augmented_condition(embeddings, noise, dims.condition_dim)
-        x = tf.nn.relu(conv(images, width, 'encode1'))                       # [N, 64, 64, gf]
+        x = tf.nn.relu(conv(low.images, width, 'encode1'))                       # [N, 64, 64, gf]
         x = conv_norm(x, 2 * width, 'encode2', mode, tf.nn.relu, 4, 2)       # [N, 32, 32, 2 gf]
         x = conv_norm(x, 4 * width, 'encode3', mode, tf.nn.relu, 4, 2)       # [N, 16, 16, 4 gf]
         x = tf.concat([x, spread(condition.value, 16)], 3)
@@ -55,8 +63,12 @@ def generator(
         x = conv_norm(x, width, 'up2', mode, tf.nn.relu, upsample=True)      # [N, 64, 64, gf]
         x = conv_norm(x, width // 2, 'up3', mode, tf.nn.relu, upsample=True)  # [N, 128, 128, .]
         x = conv_norm(x, width // 4, 'up4', mode, tf.nn.relu, upsample=True)  # [N, 256, 256, .]
-        images = tf.tanh(conv(x, 3, 'image'), 'images')
-    return Generated(images, condition)
+        if dims.stage2_residual:
+            logits = enlarge(low.logits) + _conv_from_zero(x, 3, 'image')
+        else:
+            logits = conv(x, 3, 'image')
+        images = tf.tanh(logits, 'images')
+    return Generated(images, condition, logits)
 
 
 def discriminator(
@@ -77,6 +89,32 @@ def discriminator(
         x = conv_norm(x, 8 * width, 'reduce2', mode, kernel=1)               # [N, 4, 4, 8 df]
         x = bottleneck(x, 2 * width, 'block', mode, leaky_relu)
         return match_logits(x, embeddings, dims.condition_dim, mode)
+
+
+def enlarge(
+        images: tf.Tensor,        # [N, H, W, C]
+) -> tf.Tensor:
+    """Enlarged by 4, nearly as by linear interpolation: [N, 4H, 4W, C].
+
+    Of operations that every converter knows: pixels repeated, then the mean of their neighbours,
+    at the edges of those there are.
+    """
+    factor = SIZE // LOW_SIZE
+    _, height, width, channels = images.shape.as_list()
+    kernel = np.multiply.outer(np.outer(SMOOTH, SMOOTH), np.eye(channels, dtype=np.float32))
+    x = tf.image.resize_nearest_neighbor(images, [factor * height, factor * width])
+    x = tf.nn.conv2d(x, tf.constant(kernel), strides=[1, 1, 1, 1], padding='SAME')
+    rows, columns = [1.0 / np.convolve(np.ones(factor * side, np.float32), SMOOTH, 'same')
+                     for side in (height, width)]
+    return x * tf.constant(rows.reshape(1, -1, 1, 1)) * tf.constant(columns.reshape(1, 1, -1, 1))
+
+
+def _conv_from_zero(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+    """As layers.conv, but every weight starts at zero, and so do the outputs."""
+    with tf.variable_scope(name):
+        weights = variable('weights', [3, 3, x.shape.as_list()[3], filters],
+                           tf.zeros_initializer())
+        return tf.nn.conv2d(x, weights, strides=[1, 1, 1, 1], padding='SAME')
 
 
 def _residual(x: tf.Tensor, name: str, mode: ForwardMode) -> tf.Tensor:

@@ -72,10 +72,10 @@ def build_networks(stage: int, dims: Model) -> None:
     """Generators and discriminators of a stage, and of Stage-I below it, in the current graph."""
     embeddings = tf.zeros([1, dims.embedding_dim])
     noise, z = tf.zeros([1, dims.condition_dim]), tf.zeros([1, dims.noise_dim])
-    images = stage1.generator(embeddings, noise, z, dims, TESTING).images
-    stage1.discriminator(images, embeddings, dims, TESTING)
+    low = stage1.generator(embeddings, noise, z, dims, TESTING)
+    stage1.discriminator(low.images, embeddings, dims, TESTING)
     if stage == 2:
-        images = stage2.generator(images, embeddings, noise, dims, TESTING).images
+        images = stage2.generator(low, embeddings, noise, dims, TESTING).images
         stage2.discriminator(images, embeddings, dims, TESTING)
 
 
@@ -148,7 +148,8 @@ def _dimensions(path: str, stored: Shapes, layout: str) -> Model:
 
 def describe(dims: Model) -> str:
     """The `model` section as values for `--set`."""
-    return ' '.join(f'model.{key}={value}' for key, value in sorted(vars(dims).items()))
+    return ' '.join(f'model.{key}={str(value).lower()}'
+                    for key, value in sorted(vars(dims).items()))
 
 
 def _present(shapes: Shapes, stored: Shapes) -> Tuple[Shapes, List[str]]:

@@ -48,8 +48,8 @@ def build_generators(
 ) -> Dict[int, tf.Tensor]:
     """{side: [N, side, side, 3] float32 in [-1, 1]} of Stage-I alone, or of both stages."""
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=getter):
-        low = stage1.generator(embeddings, noise.noise1, noise.z, dims, mode).images
-        images = {stage1.SIZE: low}
+        low = stage1.generator(embeddings, noise.noise1, noise.z, dims, mode)
+        images = {stage1.SIZE: low.images}
         if stage == 2:
             images[stage2.SIZE] = stage2.generator(low, embeddings, noise.noise2, dims,
                                                    mode).images

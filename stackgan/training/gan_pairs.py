@@ -1,12 +1,14 @@
 """Which networks each stage trains, as `GanPair` pairs over one batch."""
 
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from stackgan.losses import downsample, low_resolution_consistency
+from stackgan.losses import downsample, low_resolution_consistency, mode_seeking
 from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import TESTING, ForwardMode
+from stackgan.networks.stage1 import Generated
+from stackgan.training.steps_done import steps_done
 from stackgan.types import Batch, GanPair
 
 
@@ -40,10 +42,11 @@ def to_unit_range(
 def stage1_pairs(
         batch: Batch,     # of placeholders for Stage-I
         dims: Any,        # the `model` section
+        mode_seeking_weight: float = 0.0,
 ) -> List[GanPair]:
     """[GanPair] of Stage-I."""
     return [_stage1_pair(batch, dims, to_unit_range(batch.images),
-                         to_unit_range(batch.wrong_images), 1.0)[0]]
+                         to_unit_range(batch.wrong_images), 1.0, mode_seeking_weight)[0]]
 
 
 def stage2_pairs(
@@ -57,44 +60,50 @@ def stage2_pairs(
     if not settings.finetune_stage1:
         # Differs from hanzhanggit/StackGAN: the frozen Stage-I uses its moving statistics, as
         # it does when sampling, because batch statistics would show Stage-II other images.
-        low = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims, TESTING).images
+        low = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims, TESTING)
     else:
         pair, low = _stage1_pair(batch, dims, downsample(real), downsample(wrong),
-                                 settings.finetune_learning_rate_ratio)
+                                 settings.finetune_learning_rate_ratio, 0.0)
         first = [pair]
+    # A Stage-I that is trained along learns from Stage-II through the features alone: with the
+    # gradient of the sum in a residual Stage-II, TensorFlow 1.15 on CPUs makes its weights NaN.
+    low = low._replace(logits=tf.stop_gradient(low.logits))
     statistics: List[tuple] = []
     generated = stage2.generator(low, batch.embeddings, batch.noise2, dims,
                                  ForwardMode(True, statistics))
     return [GanPair(
         'stage2', stage2.GENERATOR, stage2.DISCRIMINATOR, generated.images, generated.condition,
-        real, wrong,
-        lambda images, mode: stage2.discriminator(images, _times(batch.embeddings, mode), dims,
-                                                  mode),
-        statistics, 1.0, _low_resolution_consistency(generated.images, low, settings))] + first
+        real, wrong, batch.embeddings,
+        lambda images, embeddings, mode: stage2.discriminator(images, embeddings, dims, mode),
+        statistics, 1.0, _low_resolution_terms(generated.images, low.images, settings))] + first
 
 
-def _low_resolution_consistency(images: tf.Tensor, low: tf.Tensor,
-                                settings: Any) -> Optional[tf.Tensor]:
-    """The weighted low-resolution consistency of the stages' images; None where it is unwanted."""
-    if not settings.low_resolution_consistency:
-        return None
-    return settings.low_resolution_consistency * low_resolution_consistency(images, low)
+def _low_resolution_terms(images: tf.Tensor, low: tf.Tensor,
+                          settings: Any) -> Dict[str, tf.Tensor]:
+    """The weighted low-resolution consistency of the stages' images, where it is wanted."""
+    weight, half_life = (settings.low_resolution_consistency,
+                         settings.low_resolution_consistency_half_life_steps)
+    if not weight:
+        return {}
+    if half_life is not None:
+        weight *= tf.pow(0.5, tf.cast(steps_done() // half_life, tf.float32))
+    return {'low_resolution_consistency': weight * low_resolution_consistency(images, low)}
 
 
-def _stage1_pair(batch: Batch, dims: Any, real: tf.Tensor, wrong: tf.Tensor,
-                 ratio: float) -> Tuple[GanPair, tf.Tensor]:
-    """(GanPair, generated images) of Stage-I."""
+def _stage1_pair(batch: Batch, dims: Any, real: tf.Tensor, wrong: tf.Tensor, ratio: float,
+                 mode_seeking_weight: float) -> Tuple[GanPair, Generated]:
+    """(GanPair, what was generated) of Stage-I."""
     statistics: List[tuple] = []
     generated = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims,
                                  ForwardMode(True, statistics))
+    terms = {}
+    if mode_seeking_weight:
+        other_z = tf.reverse(batch.z, [0])
+        others = stage1.generator(batch.embeddings, batch.noise1, other_z, dims, ForwardMode(True))
+        terms['mode_seeking'] = mode_seeking_weight * mode_seeking(
+            generated.images, others.images, batch.z, other_z)
     return GanPair(
         'stage1', stage1.GENERATOR, stage1.DISCRIMINATOR, generated.images, generated.condition,
-        real, wrong,
-        lambda images, mode: stage1.discriminator(images, _times(batch.embeddings, mode), dims,
-                                                  mode),
-        statistics, ratio, None), generated.images
-
-
-def _times(embeddings: tf.Tensor, mode: ForwardMode) -> tf.Tensor:
-    """The embeddings once for each group of a grouped batch."""
-    return tf.tile(embeddings, [mode.groups, 1]) if mode.groups > 1 else embeddings
+        real, wrong, batch.embeddings,
+        lambda images, embeddings, mode: stage1.discriminator(images, embeddings, dims, mode),
+        statistics, ratio, terms), generated

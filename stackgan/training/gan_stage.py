@@ -69,10 +69,11 @@ class GanStage(Trainable):
         return feed
 
     def _rates(self, step: int) -> List[float]:
-        train = self.config.train
+        settings = self.settings
         return [learning_rate(base, step, self.batch_size, self.images,
-                              self.settings.learning_rate_half_life_epochs)
-                for base in (train.generator_learning_rate, train.discriminator_learning_rate)]
+                              settings.learning_rate_half_life_epochs)
+                for base in (settings.generator_learning_rate,
+                             settings.discriminator_learning_rate)]
 
     def count(self, losses: Dict[str, float]) -> None:
         for name, value in losses.items():

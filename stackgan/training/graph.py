@@ -5,14 +5,21 @@ because a second one costs a generator's forward pass and gives another generate
 """
 
 import collections
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import tensorflow.compat.v1 as tf
 
 from stackgan.checkpoints import EMA
-from stackgan.losses import generator_loss, kl_to_unit_gaussian, matching_aware_discriminator_loss
+from stackgan.losses import (
+    generator_loss,
+    gradient_penalty,
+    kl_to_unit_gaussian,
+    matching_aware_discriminator_loss,
+)
 from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import BATCH_NORM_DECAY, ForwardMode
+from stackgan.training.augmentation import Augmentation, adapted, augmentation_of, augmented
+from stackgan.training.steps_done import count_step, steps_done
 from stackgan.types import Batch, GanPair, TrainingGraph
 
 NETWORKS = {stage1.GENERATOR, stage1.DISCRIMINATOR, stage2.GENERATOR, stage2.DISCRIMINATOR}
@@ -30,12 +37,14 @@ def build_step(
     decay = tf.placeholder(tf.float32, [], 'ema_decay')
     losses: Dict[str, tf.Tensor] = {}
     discriminator_updates = []
-    for each in pairs:
-        update, parts = _discriminator_update(each, rates[1], train, wrap)
+    augmentations = [augmentation_of(train, each.name) for each in pairs]
+    for each, augmentation in zip(pairs, augmentations):
+        update, parts = _discriminator_update(each, augmentation, rates[1], train, wrap)
         discriminator_updates.append(update)
         losses.update(parts)
     with tf.control_dependencies(discriminator_updates):
-        generator_losses = [_generator_loss(each, train, losses) for each in pairs]
+        generator_losses = [_generator_loss(each, augmentation, train, losses)
+                            for each, augmentation in zip(pairs, augmentations)]
     updates = [_update(sum(generator_losses), each.generator_scope, each.statistics,
                        rates[0] * each.learning_rate_ratio, train, wrap)
                for each in pairs]
@@ -47,6 +56,8 @@ def build_step(
             step = tf.group(*[
                 average.assign_sub((1.0 - decay) * (average - variable.read_value()))
                 for variable, average in averages.values()])
+    with tf.control_dependencies([step]):
+        step = tf.group(step, count_step())
     check_ownership(pairs)
     start = tf.group(*[average.assign(variable) for variable, average in averages.values()])
     return TrainingGraph(batch, rates[0], rates[1], decay, step, losses, start,
@@ -60,27 +71,55 @@ def scope_variables(scope: str, trainable_only: bool = True) -> List[Any]:
     return [v for v in tf.get_collection(collection) if v.op.name.startswith(scope + '/')]
 
 
-def _discriminator_update(pair: GanPair, learning_rate: tf.Tensor, train: Any,
+def _discriminator_update(pair: GanPair, augmentation: Optional[Augmentation], learning_rate: tf.Tensor, train: Any,
                           wrap: Callable[[Any], Any]) -> Tuple[tf.Operation, Dict[str, tf.Tensor]]:
     """(operation, losses) that train a discriminator on real, wrong and fake images."""
     statistics: List[tuple] = []
-    images = tf.concat([pair.real, pair.wrong, tf.stop_gradient(pair.fake)], 0)
-    logits = tf.split(pair.discriminate(images, ForwardMode(True, statistics, groups=3)), 3)
-    loss = matching_aware_discriminator_loss(*logits)
-    update = _update(loss.total, pair.discriminator_scope, statistics,
-                     learning_rate * pair.learning_rate_ratio, train, wrap)
+    images = augmented(tf.concat([pair.real, pair.wrong, tf.stop_gradient(pair.fake)], 0),
+                       augmentation, 0)
+    real, wrong, fake = tf.split(pair.discriminate(images, tf.tile(pair.embeddings, [3, 1]),
+                                                   ForwardMode(True, statistics, groups=3)), 3)
+    loss = matching_aware_discriminator_loss(real, wrong, fake, train.loss)
     names = ('discriminator', 'discriminator_real', 'discriminator_wrong', 'discriminator_fake')
-    return update, {f'{pair.name}/{name}': value for name, value in zip(names, loss)}
+    losses = {f'{pair.name}/{name}': value for name, value in zip(names, loss)}
+    total = loss.total
+    if train.gradient_penalty != 'off':
+        penalty = _penalty(pair, tf.split(images, 3)[0], train)
+        losses[f'{pair.name}/gradient_penalty'] = penalty
+        total += penalty
+    update = _update(total, pair.discriminator_scope, statistics,
+                     learning_rate * pair.learning_rate_ratio, train, wrap)
+    if augmentation is not None:
+        update = tf.group(update, adapted(augmentation, real, train))
+    return update, losses
 
 
-def _generator_loss(pair: GanPair, train: Any, losses: Dict[str, tf.Tensor]) -> tf.Tensor:
+def _penalty(pair: GanPair, real: tf.Tensor, train: Any) -> tf.Tensor:
+    """The weighted gradient penalty; 0 in the steps that leave it out."""
+    every = train.gradient_penalty_every_steps
+
+    def due() -> tf.Tensor:
+        images, embeddings = tf.identity(real), tf.identity(pair.embeddings)
+        logits = pair.discriminate(images, embeddings, ForwardMode(True))
+        return every * train.gradient_penalty_weight * gradient_penalty(
+            logits, images, embeddings, train.gradient_penalty)
+
+    if every == 1:
+        return due()
+    return tf.cond(tf.equal(steps_done() % every, 0), due, lambda: tf.constant(0.0))
+
+
+def _generator_loss(pair: GanPair, augmentation: Optional[Augmentation], train: Any,
+                    losses: Dict[str, tf.Tensor]) -> tf.Tensor:
     """Adversarial and conditioning loss of a generator; adds its parts to `losses`."""
-    fake = generator_loss(pair.discriminate(pair.fake, ForwardMode(True)))
+    images = augmented(pair.fake, augmentation, 1)
+    fake = generator_loss(pair.discriminate(images, pair.embeddings, ForwardMode(True)),
+                          train.loss)
     kl = kl_to_unit_gaussian(pair.condition.mean, pair.condition.log_sigma)
     total = fake + train.kl_coefficient * kl
-    if pair.low_resolution_consistency is not None:
-        total += pair.low_resolution_consistency
-        losses[pair.name + '/low_resolution_consistency'] = pair.low_resolution_consistency
+    for name, term in sorted(pair.terms.items()):
+        total += term
+        losses[f'{pair.name}/{name}'] = term
     for name, value in (('generator', total), ('generator_fake', fake), ('kl', kl)):
         losses[f'{pair.name}/{name}'] = value
     return total

@@ -64,7 +64,7 @@ def _step_graph(stage: int, config: Any, wrap: Callable[[Any], Any]) -> Training
     batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size,
                                stage, config.model)
     if stage == 1:
-        pairs = stage1_pairs(batch, config.model)
+        pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight)
     else:
         pairs = stage2_pairs(batch, config.model, config.stage2)
     return build_step(pairs, batch, config.train, wrap)

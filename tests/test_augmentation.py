@@ -1,0 +1,103 @@
+"""Differentiable augmentation against NumPy, and what it depends on."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from toy import tiny_config
+
+from stackgan.training.augmentation import (
+    adapted,
+    augmentation_of,
+    augmented,
+    cut_out,
+    translated,
+)
+from stackgan.training.steps_done import count_step
+
+IMAGES = np.random.RandomState(0).uniform(0.5, 1, (4, 8, 8, 3)).astype(np.float32)
+BOTH = 'train.augment_translation=0.25', 'train.augment_cutout=0.5'
+
+
+def moved(image, down, right):
+    """Pixel by pixel from the definition."""
+    result = np.zeros_like(image)
+    for y in range(8):
+        for x in range(8):
+            if 0 <= y - down < 8 and 0 <= x - right < 8:
+                result[y, x] = image[y - down, x - right]
+    return result
+
+
+def test_images_move_and_so_do_their_gradients():
+    down, right = [0, 3, -2, 8], [0, -1, 7, 1]
+    with tf.Graph().as_default(), tf.Session() as session:
+        images, weights = tf.constant(IMAGES), tf.constant(IMAGES[::-1].copy())
+        result = translated(images, tf.constant(down), tf.constant(right))
+        ours, slopes = session.run([result, tf.gradients(result * weights, images)[0]])
+    for i in range(4):
+        assert np.array_equal(ours[i], moved(IMAGES[i], down[i], right[i]))
+        assert np.array_equal(slopes[i], moved(IMAGES[3 - i], -down[i], -right[i]))
+
+
+def test_squares_are_blanked_out_also_at_the_edge():
+    top, left, side = [2, -2, 7, 0], [1, 5, -1, 0], [3, 4, 4, 0]
+    want = IMAGES.copy()
+    for i in range(4):
+        for y in range(top[i], top[i] + side[i]):
+            for x in range(left[i], left[i] + side[i]):
+                if 0 <= y < 8 and 0 <= x < 8:
+                    want[i, y, x] = 0
+    with tf.Graph().as_default(), tf.Session() as session:
+        ours = session.run(cut_out(tf.constant(IMAGES), *map(tf.constant, (top, left, side))))
+    assert np.array_equal(ours, want)
+
+
+@pytest.fixture(scope='module')
+def steps():
+    """Three steps of augmented images twice over, and those of another stream."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(3)
+        how = augmentation_of(tiny_config(*BOTH).train, 'stage1')
+        first, second = [augmented(tf.constant(IMAGES), how, stream) for stream in (0, 1)]
+        with tf.control_dependencies([first, second]):
+            count = count_step()
+        found = []
+        for _ in range(2):
+            session.run(tf.global_variables_initializer())
+            found.append([session.run([first, second, count])[:2] for _ in range(3)])
+    return np.array(found)
+
+
+def test_what_is_done_follows_from_seed_and_step(steps):
+    once, again = steps
+    assert np.array_equal(once, again)
+    different = [once[i, j] for i in range(3) for j in range(2)]
+    assert all(not np.array_equal(different[a], different[b])
+               for a in range(6) for b in range(a))
+
+
+def test_something_of_every_image_is_left_and_some_is_gone(steps):
+    share = (steps[0] != 0).mean((2, 3, 4, 5))
+    assert (share < 1).all() and (share > 0.3).all()
+
+
+def test_an_adaptive_probability_follows_the_signs_of_real_logits():
+    train = tiny_config('train.augment_target=0.5', 'train.augment_adapts_over_images=8',
+                        *BOTH).train
+    with tf.Graph().as_default(), tf.Session() as session:
+        how = augmentation_of(train, 'stage1')
+        logits = tf.placeholder(tf.float32, [4])
+        same, change = augmented(tf.constant(IMAGES), how, 0), adapted(how, logits, train)
+        session.run(tf.global_variables_initializer())
+        assert np.array_equal(session.run(same), IMAGES)
+        found = []
+        for values in ([1, 1, 1, 1], [2, 1, 3, 1], [1, 1, 1, 1], [1, 1, -1, -1]):
+            session.run(change, {logits: values})
+            found.append(session.run(how.adapts))
+    assert found == [0.5, 1.0, 1.0, 0.5]
+
+
+def test_without_strength_nothing_is_done():
+    assert augmentation_of(tiny_config().train, 'stage1') is None
+    images = object()
+    assert augmented(images, None, 0) is images

@@ -65,9 +65,10 @@ def stage2_pairs(
         pair, low = _stage1_pair(batch, dims, downsample(real), downsample(wrong),
                                  settings.finetune_learning_rate_ratio, 0.0)
         first = [pair]
-    # A Stage-I that is trained along learns from Stage-II through the features alone: with the
-    # gradient of the sum in a residual Stage-II, TensorFlow 1.15 on CPUs makes its weights NaN.
-    low = low._replace(logits=tf.stop_gradient(low.logits))
+    if dims.stage2_residual:
+        # A Stage-I that is trained along learns from Stage-II through the features alone: with the
+        # gradient of the sum too, TensorFlow 1.15 on CPUs makes its weights NaN.
+        low = low._replace(logits=tf.stop_gradient(low.logits))
     statistics: List[tuple] = []
     generated = stage2.generator(low, batch.embeddings, batch.noise2, dims,
                                  ForwardMode(True, statistics))

@@ -71,7 +71,8 @@ def scope_variables(scope: str, trainable_only: bool = True) -> List[Any]:
     return [v for v in tf.get_collection(collection) if v.op.name.startswith(scope + '/')]
 
 
-def _discriminator_update(pair: GanPair, augmentation: Optional[Augmentation], learning_rate: tf.Tensor, train: Any,
+def _discriminator_update(pair: GanPair, augmentation: Optional[Augmentation],
+                          learning_rate: tf.Tensor, train: Any,
                           wrap: Callable[[Any], Any]) -> Tuple[tf.Operation, Dict[str, tf.Tensor]]:
     """(operation, losses) that train a discriminator on real, wrong and fake images."""
     statistics: List[tuple] = []

@@ -133,8 +133,8 @@ class Train:
                                              maximum=1.0)
     adam_beta1: float = key(0.5, 'decay of the first moment', minimum=0.0, maximum=0.999)
     kl_coefficient: float = key(2.0, 'weight of the conditioning augmentation loss', minimum=0.0)
-    loss: str = key('cross-entropy', 'adversarial loss: cross-entropy (the paper) or hinge (Lim and '
-                    'Ye, 2017)', choices=('cross-entropy', 'hinge'))
+    loss: str = key('cross-entropy', 'adversarial loss: cross-entropy (the paper) or hinge (Lim '
+                    'and Ye, 2017)', choices=('cross-entropy', 'hinge'))
     gradient_penalty: str = key(
         'off', "penalty on the discriminator's gradient at real images with their captions: r1 "
         '(Mescheder et al., 2018), matching-aware (DF-GAN, Tao et al., 2022) or off (the paper)',
@@ -146,13 +146,13 @@ class Train:
     augment_translation: float = key(
         0.0, 'differentiable augmentation of all that the discriminator sees (Zhao et al., 2020): '
         'largest shift as a share of the side; 0: none', minimum=0.0, maximum=0.5)
-    augment_cutout: float = key(0.0, 'the same: side of a square that is blanked out, as a share of '
-                                "the image's; 0: none", minimum=0.0, maximum=1.0)
+    augment_cutout: float = key(0.0, 'the same: side of a square that is blanked out, as a share '
+                                "of the image's; 0: none", minimum=0.0, maximum=1.0)
     augment_probability: float = key(1.0, 'share of the images that are augmented', above=0.0,
                                      maximum=1.0)
     augment_target: Optional[float] = key(
-        None, 'adaptive augmentation (Karras et al., 2020): the probability starts at 0 and follows '
-        'the mean sign of the logits of real images to this; null: fixed', above=0.0, maximum=1.0)
+        None, 'adaptive augmentation (Karras et al., 2020): the probability starts at 0 and '
+        'follows the mean sign of the logits of real images to this; null: fixed', above=0.0, maximum=1.0)
     augment_adapts_over_images: int = key(
         100000, 'images over which an adaptive probability can go from 0 to 1', minimum=1)
     mode_seeking_weight: float = key(

@@ -152,7 +152,8 @@ class Train:
                                      maximum=1.0)
     augment_target: Optional[float] = key(
         None, 'adaptive augmentation (Karras et al., 2020): the probability starts at 0 and '
-        'follows the mean sign of the logits of real images to this; null: fixed', above=0.0, maximum=1.0)
+        'follows the mean sign of the logits of real images to this; null: fixed', above=0.0,
+        maximum=1.0)
     augment_adapts_over_images: int = key(
         100000, 'images over which an adaptive probability can go from 0 to 1', minimum=1)
     mode_seeking_weight: float = key(

@@ -138,7 +138,7 @@ def test_a_file_builds_on_another(tmp_path):
 @pytest.mark.parametrize('text, message', [
     ('base: mine\n', 'mine.yaml: base: mine builds on this file in turn'),
     ('base: nowhere\n', r'mine.yaml: base: nowhere: no such file, and configs/ has '
-                        r'only birds, flowers'),
+                        r'only birds, birds-improved, flowers'),
     ('base: no/where.yaml\n', r'where.yaml: cannot be read: No such file'),
     ('base: [birds]\n', r"mine.yaml: base: expected the name or path of a configuration file, "
                         r"found \['birds'\]")])

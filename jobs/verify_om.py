@@ -6,7 +6,6 @@ from typing import Any, Dict, Optional, Sequence
 
 from stackgan.config import Config
 from stackgan.errors import InputError
-from stackgan.export.om_tools import find_tool
 from stackgan.files import digest_of, user_path
 
 from .engine.contract import Input, Job, Work, listing, read_manifest
@@ -49,11 +48,13 @@ def _job(loops: int = LOOPS, device: int = 0, msame: Optional[str] = None,
          results: Optional[str] = None) -> Job:
     """The job for these options; it runs again when a tool or results have become available."""
     def settings(config: Config) -> Dict[str, Any]:
+        from stackgan.export.om_tools import find_tool
         return {'loops': loops, 'results': results and digest_of(listing(results)),
                 'msame': bool(not results and (msame or find_tool(None)))}
 
     def run(work: Work) -> None:
         from stackgan.export.om_check import verify
+        from stackgan.export.om_tools import find_tool
         tool = None if results else find_tool(msame)
         om = work.inputs.get('om')
         if tool and om is None:

@@ -108,7 +108,8 @@ def install_fake(folder, name):
     os.makedirs(str(folder), exist_ok=True)
     path = os.path.join(str(folder), name)
     with open(path, 'w') as stream:
-        stream.write('#!/bin/sh\nexec "{}" -S -E "{}" "$@"\n'.format(sys.executable, os.path.join(FAKES, f'fake_{name}.py')))
+        program = os.path.join(FAKES, f'fake_{name}.py')
+        stream.write(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{program}" "$@"\n')
     os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
     return path
 

@@ -54,7 +54,7 @@ SMALLER = {                                         # and these are smaller stil
 }
 KEPT = (('scorer', 'split'),)
 ELSEWHERE = ('birds', 'flowers', 'folder', 'folder-cpu', '/srv/birds',       # no such data here
-             'docker', 'platform.device=npu', 'slurm', 'kubernetes')                               # no such machine
+             'docker', 'platform.device=npu', 'slurm', 'kubernetes')    # no such machine
 AS_THEY_ARE = ('cp', 'mkdir', 'sed', 'ls', 'cat')   # commands of a shell that are simply run
 
 
@@ -68,7 +68,7 @@ class Reader:
         monkeypatch.setattr(chain, '_run_process', lambda name, given: command_line.main(
             [name] + list(given)))
         monkeypatch.setattr(cleaning, 'clean_containers', lambda environment: 0)
-        monkeypatch.setenv('PATH', '{}:{}'.format(os.path.join(self.folder, 'bin'), os.environ['PATH']))
+        monkeypatch.setenv('PATH', os.path.join(self.folder, 'bin'), prepend=os.pathsep)
         for name in ('STACKGAN_CONFIG', 'STACKGAN_DATA', 'STACKGAN_SET'):
             monkeypatch.delenv(name, raising=False)
 

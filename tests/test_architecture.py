@@ -12,7 +12,7 @@ from stackgan.files import files_below
 MAY_IMPORT = {
     'config': set(),
     'data': {'config', 'platforms'},
-    'platforms': set(),
+    'platforms': {'config'},
     'networks': set(),
     'text': {'config', 'data', 'networks', 'platforms'},
     'sampling': {'config', 'data', 'networks', 'platforms'},

@@ -401,7 +401,8 @@ def test_a_file_larger_than_the_disk_is_refused_before_it_is_written(tmp_path, m
     usage = shutil.disk_usage(str(tmp_path))._replace(free=archives.SPARE_BYTES + (3 << 20))
     monkeypatch.setattr(archives.shutil, 'disk_usage', lambda folder: usage)
     path = zip_of(tmp_path / 'a.zip', ('train/filenames.pickle', bytes(4 << 20)))
-    refused(path, 'not enough disk space.*train/filenames.pickle has 4 MiB, but only 3 MiB are free', tmp_path)
+    refused(path, 'not enough disk space.*/filenames.pickle has 4 MiB, but only 3 MiB are free',
+            tmp_path)
     assert sum(os.path.getsize(str(tmp_path / name)) for name in files_below(str(tmp_path))) < 9999
 
 

@@ -12,7 +12,9 @@ CONFIG = "*' config '*) echo '{\"name\": \"x\", \"services\": {}}';; "
 HELP = 'Run docker --help for more information'
 # What a `docker` on PATH does with its words; others than Compose and an engine have other words.
 CLIENTS = {
-    'no plugin': (f"*) echo 'docker: unknown command: docker compose' >&2; echo '{HELP}' >&2; exit 1;;", 0, 'no containers: docker has no Compose v2 (docker: unknown command'),
+    'no plugin': (f"*) echo 'docker: unknown command: docker compose' >&2; echo '{HELP}' >&2; "
+                  'exit 1;;', 0,
+                  'no containers: docker has no Compose v2 (docker: unknown command'),
     'no plugin, before 23': (f"*compose*) echo 'unknown flag: --profile' >&2; echo '{HELP}' >&2; "
                              "exit 125;;", 0, 'no containers: docker has no Compose v2'),
     'another language': ("*) echo 'Unbekannter Befehl' >&2; exit 1;;", 0,

@@ -332,7 +332,8 @@ def test_the_other_lane_reads_the_files(stages, exported, tmp_path, other_python
               'for kind in ("pb", "onnx"):\n'
               '    model = open_model(sys.argv[1] + kind, tiny_config().platform)\n'
               '    images = model.run(dict(np.load(sys.argv[2] + "in.npz")))\n'
-              '    np.save(sys.argv[2] + kind, images[256])\n'.format(ROOT, os.path.join(ROOT, 'tests')))
+              '    np.save(sys.argv[2] + kind, images[256])\n'.format(
+                  ROOT, os.path.join(ROOT, 'tests')))
     done = subprocess.run([other_python, '-c', script,
                            os.path.join(exported, 'stackgan-stage2-b3.'),
                            str(tmp_path) + os.sep], stdout=subprocess.PIPE,

@@ -142,7 +142,7 @@ def test_what_a_checkpoint_tells_of_itself_is_checked(stage, tmp_path, facts, wo
     path = os.path.join(folder, 'checkpoints', '00000012', 'checkpoint.json')
     with open(path, 'w') as stream:
         json.dump(dict({'step': 12}, **facts), stream)
-    with pytest.raises(InputError, match=f'00000012: .*{words}.*; the checkpoint's description'):
+    with pytest.raises(InputError, match=f'00000012: .*{words}.*; the checkpoint.s description'):
         Sampler(folder, 'last', 1, CONFIG.platform)
 
 

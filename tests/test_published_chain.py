@@ -88,7 +88,8 @@ def test_captions_of_ones_own_need_no_dataset(volume, trained, tmp_path):
 def test_what_is_wrong_is_one_line(volume):
     for more, text in (
             (['--set', 'text.weights=weights/lm.t7'], '--set model.embedding_dim=12'),
-            (['--set', 'text.weights=weights/none.t7'], 'none.t7 is missing; put it there, or change'),
+            (['--set', 'text.weights=weights/none.t7'],
+             'none.t7 is missing; put it there, or change'),
             (['--set', 'text.weights=weights'], 'dictionary.txt, utable.npy')):
         done = call(volume, 'train-text-encoder', '--set', 'run.name=wrong',
                     '--set', 'text.source=published', *more)

@@ -114,7 +114,8 @@ def test_what_follows_from_a_change_counts(long, monkeypatch):
 
 
 def test_status_and_a_dry_run_show_it(long, capsys):
-    row, = [row for row in rows_of_status(toy_config(*CHANGED), long, {}) if row[0] == 'train-stage1']
+    rows = rows_of_status(toy_config(*CHANGED), long, {})
+    row, = [row for row in rows if row[0] == 'train-stage1']
     assert row[3].endswith('--restart replaces the finished training of 3h00m')
     settings = [word for text in CHANGED for word in ('--set', text)]
     assert command_line.main(['run', '--dry-run', '--data', long] + ARGUMENTS + settings) == 0

@@ -163,7 +163,8 @@ def test_the_keyboard_is_enough(browser):
     browser.evaluate('document.getElementById("caption").focus()')
     browser.type('a bird by the keyboard')
     browser.press('Enter', 13, '\r')
-    browser.wait('document.getElementById("shown-caption").textContent === "a bird by the keyboard"')
+    browser.wait('document.getElementById("shown-caption").textContent'
+                 ' === "a bird by the keyboard"')
 
 
 @needs.browser

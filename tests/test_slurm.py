@@ -115,8 +115,8 @@ def test_a_script_asks_for_what_the_configuration_says(tmp_path):
         until('train-stage1', config, str(tmp_path)), config, str(tmp_path))}
     assert steps['train-stage1'].after == ['preprocess', 'embed']
     text = slurm.script_of(steps['train-stage1'], config, str(tmp_path), ['--set', 'a b'], True)
-    for words in ('--gres=gpu:2', '--time=90', '--partition=gpu', "'--comment=a b'", "--set 'a b' $",
-                  '--requeue'):
+    for words in ('--gres=gpu:2', '--time=90', '--partition=gpu', "'--comment=a b'",
+                  "--set 'a b' $", '--requeue'):
         assert words in text, text
     plain = slurm.script_of(steps['preprocess'], config, str(tmp_path), [])
     assert '--gres' not in plain and 'anew' not in plain

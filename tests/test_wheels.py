@@ -70,7 +70,8 @@ def test_a_listed_wheel_is_installed(build):
     code, said = build.install()
     assert code == 0, said
     assert build.holds() == 'right'
-    assert (build.folder / 'venv' / 'versions').read_text() == 'Python {}\n'.format('.'.join(map(str, sys.version_info[:3])))
+    version = '.'.join(map(str, sys.version_info[:3]))
+    assert (build.folder / 'venv' / 'versions').read_text() == f'Python {version}\n'
 
 
 def test_another_wheel_of_that_name_is_refused(build):

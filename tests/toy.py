@@ -17,7 +17,8 @@ COLOURS = {'red': (200, 40, 40), 'green': (40, 180, 60), 'blue': (50, 60, 200),
 TINY = ['model.generator_filters=8', 'model.discriminator_filters=8', 'model.condition_dim=8',
         'model.noise_dim=6', 'model.embedding_dim=16', 'train.batch_size=4',
         'train.generator_learning_rate=2e-4', 'train.discriminator_learning_rate=2e-4',
-        'model.stage2_residual=false', 'stage2.batch_size=2', 'train.log_every_steps=2', 'train.sample_every_steps=4',
+        'model.stage2_residual=false', 'stage2.batch_size=2', 'train.log_every_steps=2',
+        'train.sample_every_steps=4',
         'train.checkpoint_every_steps=3', 'platform.deterministic=true', 'sample.batch_size=4']
 
 

@@ -115,7 +115,7 @@ class Batches:
 
 
 def _mirror(image: np.ndarray, target: np.ndarray) -> None:
-    """Fills `target` with the image reversed, channel by channel: 3 to 6 times as fast as pixels."""
+    """Fills `target` with the image reversed, channel by channel: faster than by pixels."""
     for channel in range(image.shape[2]):
         target[:, :, channel] = image[:, ::-1, channel]
 

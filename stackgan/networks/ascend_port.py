@@ -62,8 +62,8 @@ SCOPES = {        # our layer -> (the port's layer, its batch norm or None)
 
 
 def port_name(
-        name,             # of one of our network variables
-):
+        name: str,        # of one of our network variables
+) -> str:
     """The name of the same variable in a checkpoint of the port. KeyError for any other name."""
     layer, _, leaf = name.rpartition('/')
     theirs, norm = SCOPES[layer]

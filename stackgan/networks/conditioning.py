@@ -16,10 +16,10 @@ class Condition(NamedTuple):
 
 
 def augmented_condition(
-        embeddings,       # [N, embedding_dim] float32
-        noise,            # [N, condition_dim] float32 from a unit normal cut at 2 sigma
-        condition_dim,
-):
+        embeddings: Any,       # [N, embedding_dim] float32
+        noise: Any,            # [N, condition_dim] float32 from a unit normal cut at 2 sigma
+        condition_dim: int,
+) -> Condition:
     """`Condition` of the embeddings, with variables in the scope `condition`."""
     check_shape(noise, [None, condition_dim], 'conditioning noise')
     both = leaky_relu(dense(embeddings, 2 * condition_dim, 'condition'))

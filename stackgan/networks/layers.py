@@ -5,7 +5,7 @@ one, batch norm with decay 0.9 and epsilon 1e-5, weights from N(0, 0.02), gamma 
 Everything exists in TensorFlow 1.15 and in every later `tensorflow.compat.v1`.
 """
 
-from typing import List, NamedTuple, Optional
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -35,24 +35,22 @@ ASCEND_PORT = 'ascend-port'       # `compat` of a checkpoint that generates as t
 
 
 def inference_mode(
-        compat,        # of a checkpoint: ASCEND_PORT or None
-):
+        compat: Optional[str],     # of a checkpoint: ASCEND_PORT or None
+) -> ForwardMode:
     """The `ForwardMode` that generates with a checkpoint."""
     return TESTING._replace(ascend_port=compat == ASCEND_PORT)
 
 
-def always_training(
-        mode,          # ForwardMode
-):
+def always_training(mode: ForwardMode) -> ForwardMode:
     """The `ForwardMode` of the batch norms that the Ascend port leaves in training mode."""
     return mode._replace(training=True) if mode.ascend_port else mode
 
 
 def check_shape(
-        tensor,        # any tensor of static rank
-        expected,      # one entry a dimension; None allows any size
-        name,          # what the message calls the tensor
-):
+        tensor: Any,       # of static rank
+        expected: Sequence[Optional[int]],     # one entry a dimension; None allows any size
+        name: str,         # what the message calls the tensor
+) -> None:
     """Raises ValueError where the static shape of `tensor` is not `expected`."""
     actual = tensor.shape.as_list() if tensor.shape.ndims is not None else None
     fits = actual is not None and len(actual) == len(expected) and all(
@@ -61,24 +59,24 @@ def check_shape(
         raise ValueError(f'{name}: shape {actual}, expected {list(expected)}')
 
 
-def variable(name, shape, initializer, trainable=True):
+def variable(name: str, shape: Sequence[int], initializer: Any, trainable: bool = True) -> Any:
     return tf.get_variable(name, shape, tf.float32, initializer, trainable=trainable,
                            use_resource=True)
 
 
-def weights(shape):
+def weights(shape: Sequence[int]) -> Any:
     return variable('weights', shape, tf.random_normal_initializer(stddev=WEIGHT_STDDEV))
 
 
-def leaky_relu(x):
+def leaky_relu(x: Any) -> Any:
     return tf.nn.leaky_relu(x, alpha=LEAK)
 
 
 def dense(
-        x,             # [N, inputs]
-        units,         # number of outputs
-        name,
-):
+        x: Any,            # [N, inputs]
+        units: int,        # number of outputs
+        name: str,
+) -> Any:
     """Fully connected layer with bias: [N, units]."""
     with tf.variable_scope(name):
         kernel = weights([x.shape.as_list()[1], units])
@@ -87,12 +85,12 @@ def dense(
 
 
 def conv(
-        x,             # [N, H, W, C]
-        filters,       # number of output channels
-        name,
-        kernel=3,      # side of the square kernel
-        stride=1,
-):
+        x: Any,            # [N, H, W, C]
+        filters: int,      # number of output channels
+        name: str,
+        kernel: int = 3,   # side of the square kernel
+        stride: int = 1,
+) -> Any:
     """Convolution without bias, SAME padding: [N, ceil(H / stride), ceil(W / stride), filters]."""
     with tf.variable_scope(name):
         w = weights([kernel, kernel, x.shape.as_list()[3], filters])
@@ -100,10 +98,10 @@ def conv(
 
 
 def upsample_conv(
-        x,             # [N, H, W, C]
-        filters,       # number of output channels
-        name,
-):
+        x: Any,            # [N, H, W, C]
+        filters: int,      # number of output channels
+        name: str,
+) -> Any:
     """Nearest upsampling by 2, then a 3x3 convolution without bias: [N, 2H, 2W, filters]."""
     _, height, width, channels = x.shape.as_list()
     with tf.variable_scope(name):
@@ -113,9 +111,9 @@ def upsample_conv(
 
 
 def batch_norm(
-        x,             # [N, C] or [N, H, W, C]
-        mode,          # ForwardMode
-):
+        x: Any,            # [N, C] or [N, H, W, C]
+        mode: ForwardMode,
+) -> Any:
     """Batch norm over all axes but the last, with scale and offset, in the current scope."""
     channels = x.shape.as_list()[-1]
     if mode.folded:
@@ -137,20 +135,20 @@ def batch_norm(
     return parts[0][0] if mode.groups == 1 else tf.concat([y for y, _, _ in parts], 0)
 
 
-def _mean(tensors):
-    return tensors[0] if len(tensors) == 1 else tf.add_n(tensors) / float(len(tensors))
+def _mean(tensors: Sequence[Any]) -> Any:
+    return tensors[0] if len(tensors) == 1 else tf.add_n(tensors) / len(tensors)
 
 
 def conv_norm(
-        x,                  # [N, H, W, C]
-        filters,            # number of output channels
-        name,
-        mode,               # ForwardMode
-        activation=None,    # applied to the normalised output
-        kernel=3,
-        stride=1,
-        upsample=False,     # True: double the sides first
-):
+        x: Any,                     # [N, H, W, C]
+        filters: int,               # number of output channels
+        name: str,
+        mode: ForwardMode,
+        activation: Optional[Callable[[Any], Any]] = None,    # applied to the normalised output
+        kernel: int = 3,
+        stride: int = 1,
+        upsample: bool = False,     # True: double the sides first
+) -> Any:
     """Convolution and batch norm, in one scope: [N, H', W', filters]."""
     x = upsample_conv(x, filters, name) if upsample else conv(x, filters, name, kernel, stride)
     with tf.variable_scope(name):
@@ -159,8 +157,8 @@ def conv_norm(
 
 
 def spread(
-        vectors,       # [N, C]
-        size,          # side of the square
-):
+        vectors: Any,      # [N, C]
+        size: int,         # side of the square
+) -> Any:
     """Repeats each vector over a square: [N, size, size, C]."""
     return tf.tile(tf.reshape(vectors, [-1, 1, 1, vectors.shape.as_list()[1]]), [1, size, size, 1])

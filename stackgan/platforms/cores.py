@@ -5,7 +5,9 @@ import math
 import os
 import re
 import warnings
+from typing import Optional
 
+from stackgan.config.schema import Platform
 from stackgan.errors import MissingRequirement
 from stackgan.printing import silenced_errors
 
@@ -16,7 +18,7 @@ CGROUP_1_PERIOD = '/sys/fs/cgroup/cpu/cpu.cfs_period_us'
 OF_OTHER_PROGRAMS = ('TF_CONFIG', 'TF_USE_LEGACY_KERAS', 'TF2_BEHAVIOR')
 
 
-def available_cores():
+def available_cores() -> int:
     """Cores this process may run on, at least 1: its affinity, cut by a container's quota."""
     try:
         cores = len(os.sched_getaffinity(0))
@@ -26,7 +28,7 @@ def available_cores():
     return max(1, min(cores, math.ceil(quota)) if quota else cores)
 
 
-def _quota():
+def _quota() -> Optional[float]:
     """CPUs' worth of time that the container may use, or None."""
     for files in ([CGROUP_2_QUOTA], [CGROUP_1_QUOTA, CGROUP_1_PERIOD]):
         try:
@@ -39,7 +41,7 @@ def _quota():
     return None
 
 
-def cpu_computes_bfloat16():
+def cpu_computes_bfloat16() -> bool:
     """Whether the CPU multiplies in bfloat16 (AVX512-BF16 or AMX)."""
     try:
         with open(CPU_FLAGS) as stream:
@@ -49,16 +51,12 @@ def cpu_computes_bfloat16():
     return 'avx512_bf16' in flags or 'amx_bf16' in flags
 
 
-def thread_count(
-        settings,          # the `platform` section
-):
+def thread_count(settings: Platform) -> int:
     """CPU threads to compute with."""
     return 1 if settings.deterministic else settings.threads or available_cores()
 
 
-def prepare_environment(
-        settings,          # the `platform` section
-):
+def prepare_environment(settings: Platform) -> None:
     """Sets what TensorFlow, OpenMP and MKL read once, when they are first loaded.
 
     What the user's environment sets stays, but for a deterministic run, and for what would make
@@ -78,9 +76,7 @@ def prepare_environment(
     warnings.filterwarnings('ignore', category=FutureWarning, module='tensor')
 
 
-def load_tensorflow(
-        settings,          # the `platform` section
-):
+def load_tensorflow(settings: Platform) -> None:
     """Imports TensorFlow without the notices that its newer builds print past any setting."""
     prepare_environment(settings)
     try:
@@ -88,12 +84,11 @@ def load_tensorflow(
             import tensorflow.compat.v1  # noqa: F401
     except (Exception, SystemExit) as error:      # of NumPy, protobuf, a driver, another package
         raise MissingRequirement(f'TensorFlow cannot be imported ({_reason(error)}); install one '
-                                 f'of the lanes of '
-                                 'pyproject.toml, or use the environment that scripts/demo.sh '
-                                 'makes')
+                                 'of the lanes of pyproject.toml, or use the environment that '
+                                 'scripts/demo.sh makes')
 
 
-def _reason(error):
+def _reason(error: BaseException) -> str:
     """The line of a failed import that says why, at most 300 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if lines and lines[0].startswith('Traceback'):        # TensorFlow puts a whole one in its own

@@ -3,10 +3,11 @@
 import dataclasses
 import logging
 from contextlib import contextmanager
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.config.schema import Platform
 from stackgan.errors import MissingRequirement
 from stackgan.platforms import ascend, ascend_loss_scale, ascend_options
 from stackgan.platforms.ascend_chip import chip_name
@@ -27,9 +28,7 @@ class Resolved(NamedTuple):
     npu_precision: Optional[str] = None     # what an NPU computes in, in words
 
 
-def resolve(
-        settings,          # the `platform` section
-):
+def resolve(settings: Platform) -> Resolved:
     """`Resolved` for this machine. Raises MissingRequirement for a GPU or NPU that is not there."""
     if settings.device == 'npu':
         ascend.require(settings.npu_options or {})
@@ -49,20 +48,20 @@ def resolve(
     return Resolved(device, thread_count(settings), bfloat16)
 
 
-def tf_version():
+def tf_version() -> Tuple[int, ...]:
     """(major, minor) of TensorFlow."""
     return tuple(int(part) for part in tf.__version__.split('.')[:2])
 
 
-def _gpus():
+def _gpus() -> List[str]:
     from tensorflow.python.client import device_lib  # public in no version that 1.15 has
     return [d.name for d in device_lib.list_local_devices() if d.device_type == 'GPU']
 
 
 def session_config(
-        resolved,          # Resolved
-        training=True,     # False: nothing is differentiated
-):
+        resolved: Resolved,
+        training: bool = True,     # False: nothing is differentiated
+) -> tf.ConfigProto:
     """tf.ConfigProto for `resolved`."""
     if resolved.device == 'npu':
         return ascend_options.session_config(training, resolved.float16, resolved.npu_options or {})
@@ -78,32 +77,23 @@ def session_config(
     return config
 
 
-def open_session(
-        settings,          # the `platform` section
-        graph,             # tf.Graph
-):
+def open_session(settings: Platform, graph: tf.Graph) -> tf.Session:
     """A session on `graph`, to compute with what has been trained."""
     return tf.Session(graph=graph, config=session_config(resolve(settings), training=False))
 
 
-def on_host(
-        settings,          # the `platform` section
-):
+def on_host(settings: Platform) -> Platform:
     """The settings with the CPU in place of an NPU, for networks that were not made for one."""
     return dataclasses.replace(settings, device='cpu') if settings.device == 'npu' else settings
 
 
-def exact(
-        settings,          # the `platform` section
-):
+def exact(settings: Platform) -> Platform:
     """The settings with float32 on the CPU, which generate the same images on every machine."""
     return dataclasses.replace(settings, device='cpu', mixed_precision='off')
 
 
 @contextmanager
-def training_session(
-        resolved,          # Resolved
-):
+def training_session(resolved: Resolved) -> Iterator[tf.Session]:
     """A session on the default graph in which the platform's own variables are filled."""
     if resolved.npu_precision:
         logger.info(f'the NPU computes in {resolved.npu_precision}')
@@ -112,9 +102,7 @@ def training_session(
         yield session
 
 
-def optimizer_wrapper(
-        resolved,          # Resolved
-):
+def optimizer_wrapper(resolved: Resolved) -> Callable[[Any], Any]:
     """(tf.train.Optimizer) -> what computes and applies gradients on this machine."""
     if resolved.device == 'npu' and resolved.float16:
         return lambda optimizer: ascend_loss_scale.with_loss_scale(optimizer, resolved.loss_scale)

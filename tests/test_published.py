@@ -204,7 +204,7 @@ def test_what_compat_cannot_do_is_refused(tmp_path, capsys):
     path = write_checkpoint(tmp_path / 'port.ckpt', small('port', 1))
     assert bring(tmp_path, 1, path, '--compat', 'ascend-port') == 0
     config = tiny_config(*DIMS)
-    with pytest.raises(InputError, match='--compat ascend-port, whose batch norm'):
+    with pytest.raises(InputError, match='--compat ascend-port, which normalises by'):
         export(folder_of(tmp_path, 1), str(tmp_path), config.export, config.platform)
     prepared = make_prepared(tmp_path / 'prepared')
     embeddings = make_embeddings(tmp_path / 'embeddings', prepared, 64)

@@ -115,7 +115,7 @@ def test_missing_inputs_say_what_to_do(tmp_path, capsys):
     assert 'a is not there yet; run first first' in capsys.readouterr().err
     needs_raw = make_job(inputs=lambda config, volume: [Input('raw', 'raw/x')])
     assert run(needs_raw, tmp_path) == 2
-    assert 'raw/x is missing; put the raw dataset there' in capsys.readouterr().err
+    assert 'raw/x is missing; put it there' in capsys.readouterr().err
     assert os.listdir(str(tmp_path)) == []
 
 

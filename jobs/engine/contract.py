@@ -31,7 +31,7 @@ class Input(NamedTuple):
     name: str                       # what the job calls it
     path: str                       # relative to the volume, or absolute
     made_by: Optional[str] = None   # the job that makes it; None: the user provides it
-    hint: str = ''                  # end of the error message if the user's is missing
+    hint: str = 'put it there'      # end of the error message if the user's is missing
 
 
 class Work(NamedTuple):

@@ -77,7 +77,7 @@ def _text(node):
     """Of a string or f-string, with `...` for what it fills in; None for another node."""
     if isinstance(node, ast.JoinedStr):
         return ''.join(_text(part) or '...' for part in node.values)
-    text = getattr(node, 'value', getattr(node, 's', None))               # 3.7: s
+    text = node.value if hasattr(node, 'value') else getattr(node, 's', None)       # 3.7: s
     return text if isinstance(text, str) else None
 
 

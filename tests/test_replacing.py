@@ -109,7 +109,7 @@ def test_what_follows_from_a_change_counts(long, monkeypatch):
     assert state_of(job, changed, long).word == 'done'
     found = replaced_by(chain.until('train-stage2', changed, long), changed, long)
     assert list(found) == ['train-stage2']
-    assert 'follows from train-stage1' in found['train-stage2'].reason
+    assert 'depends on train-stage1' in found['train-stage2'].reason
     assert not replaced_by(chain.until('train-stage2', config, long), config, long)
 
 

@@ -53,7 +53,7 @@ class Project:
     def _explain(self, arguments: Sequence[str],
                  failed: 'subprocess.CompletedProcess[str]') -> NoReturn:
         """Raises StackganError for a failed command, after finding out what else fails."""
-        if not self.services:                  # else Compose has already worked
+        if not self.name:                      # else Compose has already worked
             version = self._docker('compose', 'version')
             if version.returncode:
                 raise MissingRequirement(

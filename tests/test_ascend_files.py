@@ -1,4 +1,4 @@
-"""CANN's cache and logs: where they lie while a job runs, and what a failed job tells of them."""
+"""CANN's cache and logs: where they are while a job runs, and what a failed job shows of them."""
 
 import os
 

@@ -124,7 +124,7 @@ def test_changed_files_make_the_embeddings_stale(volume, trained, tmp_path):
 # Who embeds, and who judges.
 
 @pytest.fixture
-def brought(tmp_path):
+def precomputed(tmp_path):
     """A volume whose dataset came with embeddings."""
     config = tiny_config()
     folder = tmp_path / prepared_folder(config)
@@ -144,20 +144,21 @@ def own_captions():
     return sample.JOB.variant(sample.JOB, parser.parse_args(['--caption', 'a bird']))
 
 
-def test_a_published_encoder_beside_brought_embeddings(brought):
+def test_a_published_encoder_beside_precomputed_embeddings(precomputed):
     """The standard use of StackGAN: its pickles to train on, its encoder for captions of one's own.
     """
     config = tiny_config('text.weights=a.t7')
-    assert names(embed.JOB, config, brought) == {'prepared'}
-    assert train_text_encoder.JOB.not_needed(config, brought) is None
-    assert own_captions().not_needed(config, brought) is None
-    assert 'text-encoder' in names(own_captions(), config, brought)
+    assert names(embed.JOB, config, precomputed) == {'prepared'}
+    assert train_text_encoder.JOB.not_needed(config, precomputed) is None
+    assert own_captions().not_needed(config, precomputed) is None
+    assert 'text-encoder' in names(own_captions(), config, precomputed)
     for job in (score.JOB, report.JOB):
-        assert 'text-encoder' not in names(job, config, brought)
+        assert 'text-encoder' not in names(job, config, precomputed)
     bare = tiny_config()
-    assert 'came with precomputed embeddings' in train_text_encoder.JOB.not_needed(bare, brought)
+    reason = train_text_encoder.JOB.not_needed(bare, precomputed)
+    assert 'came with precomputed embeddings' in reason
     with pytest.raises(InputError, match='set text.weights to the published encoder'):
-        own_captions().not_needed(bare, brought)
+        own_captions().not_needed(bare, precomputed)
 
 
 @pytest.mark.parametrize('source, weights', [

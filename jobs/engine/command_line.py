@@ -243,7 +243,7 @@ def _submit(options: argparse.Namespace, config: Config, volume: str) -> int:
         if options.dry_run:
             show(kubernetes.text_of(found), end='')
         else:
-            echo(kubernetes.submit(found))
+            show(kubernetes.submit(found))
         return 0
     restart = check_chain(jobs, config, volume, options.restart)
     steps, arguments = steps_of(jobs, config, volume), _handed_on(options, volume)

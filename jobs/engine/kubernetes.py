@@ -44,9 +44,11 @@ def manifests(jobs: Sequence[Job], config: Config) -> List[Dict[str, Any]]:
         'backoffLimit': TRIES,
         'ttlSecondsAfterFinished': KEPT_SECONDS,
         'podFailurePolicy': {'rules': [
-            {'action': 'Ignore', 'onPodConditions': [{'type': 'DisruptionTarget'}]},
-            {'action': 'FailJob', 'onExitCodes': {'operator': 'In',
-                                                  'values': FINAL_EXIT_CODES}}]},
+            {'action': 'Ignore',
+             'onPodConditions': [{'type': 'DisruptionTarget', 'status': 'True'}]},
+            # The empty list is for the schema of 1.28, which requires one in every rule.
+            {'action': 'FailJob', 'onPodConditions': [],
+             'onExitCodes': {'operator': 'In', 'values': FINAL_EXIT_CODES}}]},
         'template': {'metadata': {'labels': labels}, 'spec': _pod(jobs, config, name)}}
     # A Job cannot be changed, so one that is to do something else has another name.
     return [
@@ -68,8 +70,7 @@ def _manifest(version: str, kind: str, name: str, labels: Dict[str, str],
 def _pod(jobs: Sequence[Job], config: Config, name: str) -> Dict[str, Any]:
     images = _images()
     containers = [_container(job, config, images) for job in jobs]
-    user = int(os.environ.get('STACKGAN_UID') or 1000)
-    group = int(os.environ.get('STACKGAN_GID') or 1000)
+    user, group = _number('STACKGAN_UID'), _number('STACKGAN_GID')
     return {
         'restartPolicy': 'Never',
         'automountServiceAccountToken': False,
@@ -85,6 +86,14 @@ def _pod(jobs: Sequence[Job], config: Config, name: str) -> Dict[str, Any]:
             {'name': 'config', 'configMap': {'name': name}},
             {'name': 'tmp', 'emptyDir': {'sizeLimit': '1Gi'}},
             {'name': 'shm', 'emptyDir': {'medium': 'Memory', 'sizeLimit': f'{SHM_GIB}Gi'}}]}
+
+
+def _number(name: str) -> int:
+    """The user or group of the containers, as in compose.yaml."""
+    text = os.environ.get(name) or '1000'
+    if not text.isdigit() or int(text) == 0:
+        raise ConfigError(f'submit: {name} is {text!r}; must be a number above 0')
+    return int(text)
 
 
 def _container(job: Job, config: Config, images: Dict[str, str]) -> Dict[str, Any]:
@@ -108,7 +117,7 @@ def _container(job: Job, config: Config, images: Dict[str, str]) -> Dict[str, An
 
 def name_of(config: Config) -> str:
     """The name of the run as Kubernetes allows it; one that had to change gets a digest."""
-    plain = re.sub(r'[^a-z0-9]+', '-', str(config.run.name).lower()).strip('-')[:40]
+    plain = re.sub(r'[^a-z0-9]+', '-', str(config.run.name).lower())[:36].strip('-')
     same = plain == config.run.name
     return f'stackgan-{plain}' if same else f'stackgan-{plain}-{digest_of(config.run.name)[:6]}'
 

@@ -100,15 +100,18 @@ def submit(steps: Sequence[Step], config: Config, volume: str, arguments: Sequen
 
 
 def queued(config: Config, volume: str) -> Dict[str, str]:
-    """{job: what the queue says of it} of submitted jobs that are not over; {} without Slurm."""
+    """{job: its state in the queue} of submitted jobs that are not over; {} without Slurm."""
     try:
         numbers = read_json(os.path.join(folder_of(config, volume), SUBMITTED))
     except (OSError, ValueError):
         return {}
     if not _are_numbers(numbers) or shutil.which('squeue') is None:
         return {}
-    done = _call(['squeue', '--noheader', '--format=%i|%T|%r', '--jobs=' + ','.join(
-        numbers.values())])
+    try:
+        done = _call(['squeue', '--noheader', '--format=%i|%T|%r', '--jobs=' + ','.join(
+            numbers.values())])
+    except StackganError:                # a scheduler that does not answer hides no other state
+        return {}
     found = {}
     for line in done.stdout.splitlines():
         number, state, reason = (line.split('|') + ['', ''])[:3]
@@ -129,7 +132,7 @@ def _call(words: List[str]) -> 'subprocess.CompletedProcess[str]':
         return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               universal_newlines=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise StackganError(f'submit: {words[0]} does not answer ({error})')
+        raise StackganError(f'{words[0]} does not answer ({error})')
 
 
 def _first_line(done: 'subprocess.CompletedProcess[str]') -> str:

@@ -94,8 +94,7 @@ class Judge(Extractor):
 def _side(shape: List[Any]) -> Tuple[int, bool]:
     """(side of the images, whether colours come first) of an input."""
     for is_nchw, colours, sides in ((False, 3, slice(1, 3)), (True, 1, slice(2, 4))):
-        if len(shape) == 4 and shape[0] in (1, None, 'N') or len(shape) == 4 and \
-                isinstance(shape[0], str):
+        if len(shape) == 4 and (shape[0] in (1, None) or isinstance(shape[0], str)):
             high, wide = shape[sides]
             if shape[colours] == 3 and high == wide and isinstance(high, int) \
                     and 8 <= high <= MAX_SIDE:

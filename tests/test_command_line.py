@@ -56,7 +56,7 @@ def test_status_of_an_empty_volume(tmp_path, capsys):
 
 @pytest.mark.parametrize('arguments, text', [
     (['--config', 'nowhere.yaml'], 'nowhere.yaml: cannot be read'),
-    (['--config', 'burds'], 'no such file, and configs/ has only birds, flowers, folder'),
+    (['--config', 'burds'], 'no such file, and configs/ has only birds, birds-improved, flowers,'),
     (['--set', 'train.batchsize=2'], 'unknown key train.batchsize; did you mean batch_size?')])
 def test_bad_configuration_is_exit_code_2_and_one_line(arguments, text):
     done = call('preprocess', *arguments)

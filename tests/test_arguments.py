@@ -12,6 +12,8 @@ from toy import ROOT, tiny_config
 from jobs.engine import compose
 from jobs.engine.command_line import _parser, main
 from stackgan.config.loading import to_dict
+from stackgan.config.schema import Config
+from stackgan.platforms import cores
 
 PATHS = {'data.raw', 'data.captions_file', 'data.split.train_list', 'data.split.test_list',
          'text.weights', 'score.stackgan_weights', 'score.imagenet_weights',
@@ -151,3 +153,12 @@ def test_environments_of_other_programs_do_not_change_tensorflow(tmp_path):
                  TF_USE_LEGACY_KERAS='1', TF2_BEHAVIOR='1', PYTHONPATH=os.pathsep.join(
                      [ROOT, os.path.join(ROOT, 'tests')])))
     assert done.returncode == 0 and done.stdout.split() == ['42', '[]']
+
+
+@pytest.mark.parametrize('machine, own, then', [
+    ('x86_64', None, '1'), ('AMD64', None, '1'), ('x86_64', '0', '0'), ('aarch64', None, None)])
+def test_onednn_is_on_for_x86_unless_the_user_says_otherwise(monkeypatch, machine, own, then):
+    monkeypatch.setattr(cores.platform, 'machine', lambda: machine)
+    monkeypatch.setattr(os, 'environ', {'TF_ENABLE_ONEDNN_OPTS': own} if own else {})
+    cores.prepare_environment(Config().platform)
+    assert os.environ.get('TF_ENABLE_ONEDNN_OPTS') == then

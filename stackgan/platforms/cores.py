@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import platform
 import re
 import warnings
 from typing import Optional
@@ -65,6 +66,9 @@ def prepare_environment(settings: Platform) -> None:
     os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
     os.environ.setdefault('KMP_BLOCKTIME', '0')        # OpenMP threads sleep between operations
     os.environ.setdefault('KMP_WARNINGS', '0')
+    if platform.machine().lower() in ('x86_64', 'amd64'):
+        # TensorFlow 2 does this by itself only on CPUs with AVX512-VNNI; 1.15 does not read it.
+        os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
     os.environ['KERAS_BACKEND'] = 'tensorflow'         # also over another one in keras.json
     for name in OF_OTHER_PROGRAMS:
         os.environ.pop(name, None)

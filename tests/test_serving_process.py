@@ -318,10 +318,10 @@ def test_what_cannot_be_started_is_one_line(volume, served, capsys, monkeypatch)
         assert len(text.splitlines()) == 1
         return code, text
 
-    for arguments, text in ((['--port', str(served.port)], 'cannot listen at 127.0.0.1, port '),
+    for arguments, text in ((['--port', str(served.port)], 'cannot listen on 127.0.0.1, port '),
                             (['--port', '70000'], '--port 70000: must be 0 to 65535'),
                             (['--host', '203.0.113.1'],
-                             'cannot listen at 203.0.113.1, port 8080: '),
+                             'cannot listen on 203.0.113.1, port 8080: '),
                             (['--rate', '0'], '--rate 0: must be at least 1'),
                             (['--queue', '-1'], '--queue -1: must be at least 1')):
         code, seen = refused(*arguments)

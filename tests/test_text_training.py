@@ -205,7 +205,7 @@ def test_divergence_names_the_step(prepared, tmp_path, monkeypatch):
 
 def _float_placeholder(placeholder):
     """Lets images be fed as floats, so that a test can make one of them no number."""
-    def make(dtype, shape, name):
+    def make(dtype, shape, name=None):
         return placeholder(tf.float32 if name == 'images' else dtype, shape, name)
     return make
 

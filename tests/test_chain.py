@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from digests import digest
 from export_toy import install_fake
 from PIL import Image
 from toy import ROOT
@@ -197,7 +198,7 @@ def test_a_stage_that_was_imported_stands_in_for_its_training(volume, tmp_path):
     page = (tmp_path / 'runs' / 'smoke' / 'report' / 'index.html').read_text()
     assert 'a checkpoint of hanzhanggit/StackGAN' in page and 'with the imported Stage-II' in page
     for name in ('64/00003.png', '256/00015.png'):
-        images = [(where / 'runs' / 'smoke' / 'samples' / name).read_bytes()
+        images = [digest(where / 'runs' / 'smoke' / 'samples' / name)
                   for where in (volume, tmp_path)]
         assert images[0] == images[1]
 
@@ -210,7 +211,7 @@ def drawn_into(done):
 
 def files_of(folder):
     return {os.path.relpath(os.path.join(parent, name), folder):
-            open(os.path.join(parent, name), 'rb').read()
+            digest(os.path.join(parent, name))
             for parent, _, names in os.walk(folder) for name in names
             if name not in ('log.txt', 'manifest.json')}
 
@@ -222,7 +223,7 @@ def test_images_of_a_seed_are_those_of_sample_seed(volume):
                             '--copies', '1', '--set', 'sample.seed=5'))
     for mine, theirs in ((1, 0), (3, 1)):
         for side in ('64', '256'):
-            images = [open(os.path.join(where, side, '%05d.png' % number), 'rb').read()
+            images = [digest(os.path.join(where, side, '%05d.png' % number))
                       for where, number in ((folder, mine), (other, theirs))]
             assert images[0] == images[1]
     assert 'up to date' in call(volume, *seeds).stdout
@@ -417,7 +418,7 @@ def test_a_chain_of_separate_jobs_gives_the_same_images(volume, tmp_path):
     for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1'):
         done = call(tmp_path, job)
         assert done.returncode == 0, done.stdout
-    grids = [[(path.name, path.read_bytes())
+    grids = [[(path.name, digest(path))
               for path in sorted((where / 'runs' / 'smoke' / 'stage1' / 'samples').iterdir())]
              for where in (volume, tmp_path)]
     assert len(grids[0]) > 1 and grids[0] == grids[1]

@@ -10,6 +10,7 @@ from argparse import Namespace
 
 import needs
 import pytest
+from digests import digest
 from toy import ROOT, tiny_config
 
 from jobs.engine.contract import Input, Job, differences, read_manifest, state_of
@@ -38,7 +39,7 @@ def make_job(name='write', output='out', body=None, **fields):
 
 
 def content(folder):
-    return {name: open(os.path.join(str(folder), name), 'rb').read()
+    return {name: digest(os.path.join(str(folder), name))
             for name in files_below(str(folder))}
 
 

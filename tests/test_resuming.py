@@ -10,6 +10,7 @@ import sys
 from glob import glob
 
 import pytest
+from digests import digest
 from logged import logged
 from toy import ROOT
 from volume_toy import ARGUMENTS, damage_manifest, flip, make_volume, run_job, toy_config
@@ -113,7 +114,7 @@ def test_so_it_is_with_a_real_training(really_trained, tmp_path, capsys, name):
     if name.startswith('samples'):
         lose(volume, 'samples/00000006.png')
     resumes(REAL, volume, really_trained, capsys, name, 'remove')
-    grids = [[open(path, 'rb').read() for path in sorted(glob(stage(where) + '/samples/*.png'))]
+    grids = [[digest(path) for path in sorted(glob(stage(where) + '/samples/*.png'))]
              for where in (volume, really_trained)]
     assert len(grids[0]) == 3 and grids[0] == grids[1]
 

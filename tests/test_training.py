@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from digests import digest, digest_of
 from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
 
 from stackgan.checkpoints import Checkpoints, read_facts, variables_of
@@ -294,13 +295,13 @@ def outcome(folder):
     """Everything a training leaves that must not depend on interruptions."""
     checkpoint = os.path.join(Checkpoints(folder + '/checkpoints', None).last(), 'model')
     reader = tf.train.load_checkpoint(checkpoint)
-    variables = {name: reader.get_tensor(name).tobytes() for name, _ in
+    variables = {name: digest_of(reader.get_tensor(name).tobytes()) for name, _ in
                  tf.train.list_variables(checkpoint)}
     with open(folder + '/stats.jsonl') as stream:
         stats = [json.loads(line) for line in stream]
     for line in stats:
         line.pop('images_per_second', None)
-    samples = {name: open(os.path.join(folder, 'samples', name), 'rb').read()
+    samples = {name: digest(os.path.join(folder, 'samples', name))
                for name in sorted(os.listdir(folder + '/samples'))}
     return variables, stats, samples, sorted(os.listdir(folder + '/checkpoints'))
 

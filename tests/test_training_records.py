@@ -9,11 +9,11 @@ import threading
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
+from digests import digest
+from toy import ROOT, make_embeddings, make_prepared
 
 from stackgan.checkpoints import Checkpoints
 from stackgan.training.snapshot import Snapshots
-from stackgan.training.stages import train_stage
 from stackgan.training.writer import Writer
 
 
@@ -73,7 +73,7 @@ def test_a_snapshot_is_written_as_the_saver_writes(tmp_path):
         assert snapshot.are_finite
         weights.load(np.full((60, 50), np.inf, np.float32), session)
         assert not snapshots.take(session).are_finite
-    files = [{name: (tmp_path / folder / name).read_bytes()
+    files = [{name: digest(tmp_path / folder / name)
               for name in os.listdir(str(tmp_path / folder))} for folder in ('saver', 'snapshot')]
     assert len(files[0]) == 2 and files[0] == files[1]
 
@@ -81,6 +81,9 @@ def test_a_snapshot_is_written_as_the_saver_writes(tmp_path):
 KILLED = '''
 import os, signal, sys
 sys.path.append("tests")
+from toy import tiny_config
+from stackgan.platforms.cores import prepare_environment
+prepare_environment(tiny_config().platform)             # before TensorFlow is loaded
 from stackgan.training.snapshot import Snapshots
 write = Snapshots.write
 def write_or_die(self, snapshot, prefix):
@@ -99,18 +102,22 @@ def test_a_kill_while_a_checkpoint_is_written(tmp_path):
     embeddings = make_embeddings(tmp_path / 'embeddings', prepared)
     folders = [str(tmp_path / name) for name in ('killed', 'straight')]
     settings = ['stage1.epochs=3', 'train.ema_decay=0.9']               # 9 steps
+
+    def train(folder, *script):
+        """A process each: what ran before in this one decides how many threads TensorFlow has."""
+        arguments = ['1', folder, prepared, embeddings, '--'] + settings
+        return subprocess.run([sys.executable] + list(script) + arguments, cwd=ROOT, timeout=300,
+                              env=dict(os.environ, PYTHONPATH=ROOT)).returncode
+
     for folder in folders:
         os.makedirs(folder)
-    killed = subprocess.run([sys.executable, '-c', KILLED, '1', folders[0], prepared, embeddings,
-                             '--'] + settings, cwd=ROOT, env=dict(os.environ, PYTHONPATH=ROOT))
-    assert killed.returncode == -signal.SIGKILL
+    assert train(folders[0], '-c', KILLED) == -signal.SIGKILL
     checkpoints = os.path.join(folders[0], 'checkpoints')
     assert sorted(os.listdir(checkpoints)) == ['.00000006', '00000003']
     outcomes = []
     for folder in folders:
-        train_stage(1, tiny_config(*settings), prepared, embeddings, folder, NeverStop())
+        assert train(folder, os.path.join('tests', 'train_toy.py')) == 0
         last = Checkpoints(folder + '/checkpoints', None).last()
-        outcomes.append({name: open(os.path.join(last, name), 'rb').read()
-                         for name in os.listdir(last)})
+        outcomes.append({name: digest(os.path.join(last, name)) for name in os.listdir(last)})
     assert last.endswith('00000009') and outcomes[0] == outcomes[1]
     assert '.00000006' not in os.listdir(checkpoints)

@@ -13,9 +13,10 @@ import os
 from typing import Dict, List, Optional, Tuple
 
 from stackgan.config.schema import Data
-from stackgan.data.image_kinds import EXTENSIONS, OTHER_EXTENSIONS, is_image, unreadable
+from stackgan.data.image_kinds import EXTENSIONS
 from stackgan.data.layouts.captions import Notes, with_captions
-from stackgan.data.layouts.common import Item, Raw, is_plain_name, key_of, require, some
+from stackgan.data.layouts.common import Item, Raw, key_of, require, some
+from stackgan.data.layouts.found_images import shown_name, sort_images
 from stackgan.data.layouts.split_folders import role_of, sort_by_folders
 from stackgan.data.layouts.tables import read_table
 from stackgan.data.walking import Tree, subfolders, walk
@@ -30,7 +31,7 @@ HOW = ('put <image>.txt with one caption per line beside each image or below cap
 def read_folder(raw: str, settings: Data) -> Raw:
     """`Raw` of a plain folder. Raises InputError for missing or malformed files."""
     base, tree = _read_tree(raw)
-    items, others = _sort_out(raw, base, tree)
+    items, others = sort_images(raw, base, tree)
     if not any(item.name[-1] != '/' for item in items):
         place, extensions = os.path.join(raw, base).rstrip('/'), ', '.join(EXTENSIONS)
         first = ''.join(f'; {item.path}: {item.problem}' for item in items[:1])
@@ -39,7 +40,7 @@ def read_folder(raw: str, settings: Data) -> Raw:
     if others:
         remarks.append(f'left out below {base or raw}, not images: {some(others)}')
     if tree.again:
-        links = some([_shown(path) for path in tree.again])
+        links = some([shown_name(path) for path in tree.again])
         remarks.append('links that are not followed, to folders that are read in another place: '
                        f'{links}')
     items, folder_splits, more = sort_by_folders(items, base)
@@ -79,42 +80,6 @@ def _named(raw: str, name: str) -> Optional[str]:
     except OSError as error:
         raise InputError(f'{raw} cannot be read ({error.strerror})')
     return name if name in found else next(iter(found), None)
-
-
-def _sort_out(raw: str, base: str, tree: Tree) -> Tuple[List[Item], List[str]]:
-    """(items for images, by content or extension, and for unreadable folders; other files)."""
-    items, others = [], []
-    for file in tree.files:
-        if file.lower().endswith('.txt'):
-            continue
-        if is_image(os.path.join(raw, base, file)):
-            items.append(_item(raw, base, file))
-        else:
-            others.append(_shown(file))
-    for fault in tree.faults:
-        extension = os.path.splitext(fault.path)[1].lower()
-        if fault.is_folder:
-            name = _shown(fault.path) + '/'
-            items.append(Item(name, base + name[:-1], name.split('/')[0], None, []).with_problem(
-                'the folder ' + fault.reason))
-        elif extension in EXTENSIONS + OTHER_EXTENSIONS:
-            items.append(_item(raw, base, fault.path, 'it ' + fault.reason))
-        elif extension != '.txt':
-            others.append(f'{_shown(fault.path)} ({fault.reason})')
-    return sorted(items, key=lambda item: item.name), others
-
-
-def _item(raw: str, base: str, file: str, problem: Optional[str] = None) -> Item:
-    name = _shown(file)
-    item = Item(name, base + name, name.split('/')[0], None, []).with_problem(problem)
-    if name != file:
-        return item.with_problem('its name is not UTF-8; rename it')
-    return item if problem else item.with_problem(unreadable(os.path.join(raw, base, file)))
-
-
-def _shown(path: str) -> str:
-    """The path in UTF-8, with replacement characters for bytes that are not."""
-    return path if is_plain_name(path) else os.fsencode(path).decode('utf-8', 'replace')
 
 
 def _table_file(raw: str, name: Optional[str]) -> Optional[str]:

@@ -12,11 +12,12 @@ WITHOUT_TENSORFLOW = [
     f'test_{name}.py' for name in (
         'alphabet', 'architecture', 'archives', 'arguments', 'audit', 'bases', 'bench',
         'chain_order', 'cleaning', 'command_line', 'commands', 'completion', 'compose', 'config',
-        'contract', 'docker_chain', 'docs', 'earlier_version', 'environments', 'file_systems',
-        'files', 'image_colours', 'image_guards', 'image_kinds', 'images', 'layouts', 'locks',
-        'manifests', 'needs', 'packaging', 'painted', 'places', 'preprocessing',
-        'preprocessing_killed', 'printing', 'progress', 'safe_pickle', 'sample_options', 'scripts',
-        'serving_hosts', 'signals', 'skip_thought', 'split_folders', 'text_files', 'walking',
+        'contract', 'docker_chain', 'docs', 'download_layouts', 'earlier_version', 'environments',
+        'file_systems', 'files', 'image_colours', 'image_guards', 'image_kinds', 'images',
+        'inspect', 'layouts', 'locks', 'manifests', 'needs', 'packaging', 'painted', 'places',
+        'preprocessing', 'preprocessing_killed', 'printing', 'progress', 'safe_pickle',
+        'sample_options', 'scripts', 'serving_hosts', 'signals', 'skip_thought', 'split_folders',
+        'text_files', 'walking',
         'wheels', 'yaml_values')]
 collect_ignore = (WITHOUT_TENSORFLOW if os.environ.get('STACKGAN_TEST_ONLY') == 'tensorflow'
                   else [])

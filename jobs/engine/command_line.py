@@ -22,6 +22,7 @@ from . import (
     completion,
     compose,
     docker_runner,
+    inspecting,
     kubernetes,
     logs,
     slurm,
@@ -50,6 +51,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         if options.command == 'completion':
             return _completion(parser, options)
+        if options.command == 'inspect':
+            return inspecting.inspect_folder(options)
         options.set = _settings_of_environment() + options.set
         config = load_config(find_config(options.config), options.set)
         volume = _volume(options.data)
@@ -58,10 +61,15 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         echo_error(f'{options.command}: error: {error}')
         return error.exit_code
     except OSError as error:
-        echo_error(f'{options.command}: error: {explain(error, options.data, None)}')
-        return exit_code_of(error, options.data)
+        echo_error(f'{options.command}: error: {explain(error, _volume_of(options), None)}')
+        return exit_code_of(error, _volume_of(options))
     except KeyboardInterrupt:
         return Interrupted.exit_code
+
+
+def _volume_of(options: argparse.Namespace) -> str:
+    """The volume as it was named; of a command that has none, the current folder."""
+    return getattr(options, 'data', os.curdir)
 
 
 def _volume(path: str) -> str:
@@ -180,6 +188,12 @@ def _add_others(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> No
                     'volume, which is only read.')
     serve.add_options(serving)
     serving.set_defaults(act=serve.serve)
+    inspection = commands.add_parser(
+        'inspect', help='tell which layout a folder of images and captions is in',
+        description='Tells which layout a folder of images and captions is in, counts and odd '
+                    'files, makes a sheet of ten images with their captions, and prints the '
+                    'configuration that fits. The folder is only read.')
+    inspecting.add_options(inspection)
     completing = commands.add_parser(
         'completion', help='print the shell completion of this command line',
         description='Prints the completion script for bash or zsh. To use it: '

@@ -72,8 +72,9 @@ def check_config(
          'data.split.test_list', 'train_list and test_list are given together or both null'),
         (split.train_list is None or split.by == 'lists',
          'data.split.train_list', 'is read only with data.split.by: lists'),
-        (config.text.source != 'pickle' or data.layout != 'folder',
-         'text.source', 'layout folder brings no embeddings; must be auto, train or published'),
+        (config.text.source != 'pickle' or data.layout in ('cub', 'flowers'),
+         'text.source', f'layout {data.layout} brings no embeddings; must be auto, train or '
+         'published'),
         (config.text.source != 'published' or config.text.weights is not None,
          'text.weights', 'text.source: published needs the .t7 file or the folder of the '
          'skip-thought files here'),

@@ -68,7 +68,8 @@ class Data:
                               'name of the configuration file', pattern=NAME)
     raw: Optional[str] = key(None, 'folder of the raw dataset; null: raw/<data.name> on the volume')
     layout: str = key('folder', 'how the raw dataset is laid out',
-                      choices=('cub', 'flowers', 'folder'))
+                      choices=('cub', 'flowers', 'folder', 'imagefolder', 'coco', 'webdataset',
+                               'sidecars'))
     captions_file: Optional[str] = key(
         None, 'layout folder: a .csv or .jsonl file of captions; null: captions.csv or '
         'captions.jsonl if present, else a .txt beside each image')

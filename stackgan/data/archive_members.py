@@ -50,7 +50,7 @@ def members_of(path: str, stream: BinaryIO) -> Callable[[BinaryIO], Iterator[Mem
     if start[:2] == b'\x1f\x8b':
         return _packed_tar_members
     if start[257:262] == b'ustar':
-        return _tar_members
+        return tar_members
     raise InputError(f'{path}: neither a zip nor a tar file, whatever its name says (it begins '
                      f'with {start[:8]!r}); {AGAIN}')
 
@@ -115,7 +115,8 @@ def header_class(ends: List[bool]) -> Any:
     return Header
 
 
-def _tar_members(stream: Any) -> Iterator[Member]:
+def tar_members(stream: Any) -> Iterator[Member]:
+    """The entries of a .tar that is not compressed."""
     ends: List[bool] = []
     with tarfile.open(fileobj=stream, mode='r|', tarinfo=header_class(ends)) as archive:
         while True:
@@ -134,4 +135,4 @@ def _tar_members(stream: Any) -> Iterator[Member]:
 
 def _packed_tar_members(stream: BinaryIO) -> Iterator[Member]:
     with gzip.GzipFile(fileobj=stream) as unpacked:
-        yield from _tar_members(unpacked)
+        yield from tar_members(unpacked)

@@ -13,7 +13,6 @@ Does not import NumPy, so that a worker process starts in a tenth of a second.
 """
 
 import errno
-import os
 from typing import BinaryIO, Callable, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from PIL import Image, UnidentifiedImageError
@@ -21,8 +20,8 @@ from PIL import Image, UnidentifiedImageError
 from stackgan.data.image_colours import BadImage, stored_as, to_rgb
 from stackgan.data.image_kinds import HEAD_BYTES, READABLE, kind_of, unreadable_kind
 from stackgan.data.png_chunks import only_pixels
+from stackgan.data.tar_members import open_file
 from stackgan.errors import InputError
-from stackgan.files import open_regular
 
 Box = Tuple[float, float, float, float]      # left, top, width, height in pixels
 Region = Tuple[int, int, int, int]           # left, top, right, bottom in pixels
@@ -90,8 +89,8 @@ def _with_image(path: str, use: Callable[[Image.Image], T]) -> T:
     """use(image) of an image file. Raises BadImage for every fault of the file itself."""
     kind = None
     try:
-        with open_regular(path) as stream:
-            kind = _checked_kind(stream)
+        with open_file(path, MAX_BYTES) as (stream, size):
+            kind = _checked_kind(stream, size)
             try:
                 return _opened(stream, use)
             except (BadImage, MemoryError):
@@ -108,12 +107,12 @@ def _with_image(path: str, use: Callable[[Image.Image], T]) -> T:
         raise BadImage(_reason(error, kind))
 
 
-def _checked_kind(stream: BinaryIO) -> Optional[str]:
+def _checked_kind(stream: BinaryIO, size: int) -> Optional[str]:
     kind = kind_of(stream.read(HEAD_BYTES))
     reason = unreadable_kind(kind) if kind else None
     if reason:
         raise BadImage(reason)
-    if os.fstat(stream.fileno()).st_size > MAX_BYTES:
+    if size > MAX_BYTES:
         raise BadImage(f'the file is larger than {MAX_BYTES >> 20} MiB')
     return kind
 

@@ -17,7 +17,7 @@ import numpy as np
 from stackgan.config.schema import Data
 from stackgan.data.contact_sheet import write_contact_sheet
 from stackgan.data.images import Crop
-from stackgan.data.layouts import PIECES, Plan, read_plan
+from stackgan.data.layouts import Plan, pieces_of, read_plan
 from stackgan.data.layouts.common import SHOWN, Item
 from stackgan.data.layouts.splits import check_splits
 from stackgan.data.precomputed_embeddings import PrecomputedEmbeddings, gather, write_embeddings
@@ -56,7 +56,7 @@ def preprocess(
     """Prepares a dataset. Raises InputError for an unusable raw dataset or too many bad images."""
     scratch = os.path.join(folder, UNFINISHED)
     os.makedirs(scratch, exist_ok=True)
-    view = view_raw(raw, PIECES[settings.layout](settings), scratch)
+    view = view_raw(raw, pieces_of(settings), scratch)
     with view.named():
         plan = read_plan(raw, settings, view.folder)
         for remark in plan.remarks:

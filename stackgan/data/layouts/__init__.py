@@ -3,7 +3,15 @@
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from stackgan.config.schema import Data
-from stackgan.data.layouts import cub, flowers, folder
+from stackgan.data.layouts import (
+    coco,
+    cub,
+    flowers,
+    folder,
+    imagefolder,
+    sidecars,
+    webdataset,
+)
 from stackgan.data.layouts.common import Item, Raw
 from stackgan.data.layouts.pieces import Piece, cub_pieces, flowers_pieces, require_pieces
 from stackgan.data.layouts.splits import choose_splits
@@ -14,12 +22,22 @@ READERS: Dict[str, Tuple[Callable[[str, Data], Raw], Tuple[str, ...]]] = {
     'cub': (cub.read_cub, cub.PREFIXES),
     'flowers': (flowers.read_flowers, flowers.PREFIXES),
     'folder': (folder.read_folder, folder.PREFIXES),
+    'imagefolder': (imagefolder.read_imagefolder, imagefolder.PREFIXES),
+    'coco': (coco.read_coco, coco.PREFIXES),
+    'webdataset': (webdataset.read_webdataset, webdataset.PREFIXES),
+    'sidecars': (sidecars.read_sidecars, sidecars.PREFIXES),
 }
+# Those whose files are elsewhere than where the layout reads them, or in archives; the others are
+# read as they are.
 PIECES: Dict[str, Callable[[Data], Tuple[Piece, ...]]] = {
     'cub': cub_pieces,
     'flowers': flowers_pieces,
-    'folder': lambda settings: (),
 }
+
+
+def pieces_of(settings: Data) -> Tuple[Piece, ...]:
+    """The pieces of a layout that are looked for in several places; () for one read as it is."""
+    return PIECES[settings.layout](settings) if settings.layout in PIECES else ()
 
 
 class Plan(NamedTuple):
@@ -42,7 +60,7 @@ def read_plan(
     A fault of a single image is not raised; it becomes the `problem` of that item.
     """
     read, prefixes = READERS[settings.layout]
-    require_pieces(view or raw, PIECES[settings.layout](settings))
+    require_pieces(view or raw, pieces_of(settings))
     dataset = read(view or raw, settings)
     if not dataset.items:
         raise InputError(f'{raw}: no images found in the layout {settings.layout}')

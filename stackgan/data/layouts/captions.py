@@ -1,7 +1,7 @@
 """Captions in one text file per image (tables.py reads one table for all images)."""
 
 import os
-from typing import List, NamedTuple, Tuple
+from typing import Iterable, List, NamedTuple, Tuple
 
 from stackgan.data.layouts.common import Item, some
 from stackgan.text_files import UnreadableText, clean_caption, read_text, split_lines
@@ -79,4 +79,24 @@ def with_captions(
     if not found.captions:
         fault = 'holds none with a letter or digit' if found.silent else 'is empty'
         item = item.with_problem(f'it has no captions: {file} {fault}')
+    return item
+
+
+def with_texts(
+        item: Item,
+        texts: Iterable[str],     # captions as they were found
+        origin: str,              # the file they are from, for messages
+        notes: Notes,             # remarks are added to it
+) -> Item:
+    """The item with these captions, cleaned, or with the problem that it has none."""
+    cleaned = [clean_caption(text) for text in texts]
+    captions = [caption for caption in cleaned if says_something(caption)]
+    silent = [caption for caption in cleaned if caption and not says_something(caption)]
+    if not item.problem:
+        notes.silent += [(origin, caption) for caption in silent]
+    item = item._replace(captions=captions, caption_rows=tuple(range(len(captions))),
+                         row_count=len(captions))
+    if not captions:
+        fault = 'with a letter or digit' if silent else 'for it'
+        item = item.with_problem(f'it has no captions: {origin} holds none {fault}')
     return item

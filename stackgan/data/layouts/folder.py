@@ -65,7 +65,8 @@ def _read_tree(raw: str) -> Tuple[str, Tree]:
         return images + '/', walk(os.path.join(raw, images))
     splits = [path for path in subfolders(raw) if role_of(os.path.basename(path))]
     if 'train' not in [role_of(os.path.basename(path)) for path in splits]:
-        require(os.path.join(raw, 'images'), 'the images of layout folder belong there')
+        require(os.path.join(raw, 'images'), 'the images of layout folder belong there; for '
+                f'another layout see: inspect {raw}')
     trees = [(os.path.basename(path) + '/', walk(path)) for path in splits]
     return '', Tree([top + file for top, tree in trees for file in tree.files],
                     [fault._replace(path=top + fault.path) for top, tree in trees

@@ -30,7 +30,7 @@ def choose_splits(
     else:
         splits, remarks = _by_ratio(dataset, settings), []
     if named and not _uses_folders(dataset, settings):
-        remarks = [f'not used: the splits that the names of folders give ({named.text}); '
+        remarks = [f'not used: the splits that the names of {named.kind} give ({named.text}); '
                    f'data.split.by: {settings.by} splits anew'] + remarks
     check_splits(splits, f'data.split.by: {settings.by}')
     return splits, remarks
@@ -45,10 +45,13 @@ def _uses_folders(dataset: Raw, settings: Split) -> bool:
 def _by_folders(dataset: Raw, settings: Split) -> Tuple[Splits, List[str]]:
     names = {split: set(found) for split, found in dataset.folder_splits.names.items()}
     ratio = '; data.split.by: ratio is not used' if settings.by == 'ratio' else ''
-    remarks = [f'splits by the names of the folders: {dataset.folder_splits.text}{ratio}']
+    text = dataset.folder_splits.text + ratio
+    remarks = [f'splits by the names of the folders: {text}'
+               if dataset.folder_splits.kind == 'folders' else
+               f'splits by the names of the files: {text}']
     loose = len(dataset.items) - sum(map(len, dataset.folder_splits.names.values()))
     if loose:
-        remarks.append(f'left out, in none of these folders: {loose} images')
+        remarks.append(f'left out, in none of these {dataset.folder_splits.kind}: {loose} images')
     return {split: [item for item in dataset.items if item.name in names[split]]
             for split in SPLITS}, remarks
 

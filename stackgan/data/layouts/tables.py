@@ -1,13 +1,15 @@
-"""One table with the captions of all images: .csv or .tsv as spreadsheets write them, or .jsonl."""
+"""One table with the captions of all images: .csv or .tsv as spreadsheets write them, .jsonl, or
+.parquet."""
 
 import csv
 import io
 import json
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from stackgan.data.layouts.captions import says_something
 from stackgan.data.layouts.common import SPLITS, is_plain_name, key_of
+from stackgan.data.layouts.parquet import parquet_rows
 from stackgan.errors import InputError
 from stackgan.files import parse_json
 from stackgan.text_files import (
@@ -23,6 +25,25 @@ DELIMITERS = ',;\t|'             # Excel writes ; where a comma is the decimal p
 HEAD = 1 << 16                   # characters that must include the header
 KINDS = {dict: 'an object', list: 'a list', str: 'a text', bool: 'a truth value',
          int: 'a number', float: 'a number', type(None): 'null'}
+
+
+class Names(NamedTuple):
+    """What a kind of table calls its columns: of several names, the first that a row has."""
+
+    file: Tuple[str, ...] = ('file',)
+    caption: Tuple[str, ...] = ('caption',)          # one caption; in JSON and Parquet also a list
+    captions: Tuple[str, ...] = ('captions',)        # a list of captions; not in .csv
+    class_name: Tuple[str, ...] = ('class',)
+    split: Tuple[str, ...] = ('split',)
+    place: str = 'images/'                           # what `file` is a path below
+
+    def own(self) -> Dict[str, Tuple[str, ...]]:
+        """{what this module calls a column: its names in the table}."""
+        return {'file': self.file, 'caption': self.caption, 'captions': self.captions,
+                'class': self.class_name, 'split': self.split}
+
+
+OWN = Names()
 
 
 class TableEntry(NamedTuple):
@@ -43,29 +64,39 @@ class Table(NamedTuple):
                                      # except blank ones
 
 
-def read_table(path: str) -> Table:
-    """`Table` of a .csv, .tsv or .jsonl file. Raises InputError that names the faulty line."""
+def read_table(path: str, names: Names = OWN) -> Table:
+    """`Table` of a .csv, .tsv, .jsonl or (unless `names` are OWN) .parquet file.
+
+    Raises InputError that names the faulty line.
+    """
     if not os.path.exists(path):
         raise InputError(f'{path} is missing: data.captions_file names it, below the raw folder')
-    read = {'.csv': _csv_rows, '.tsv': _csv_rows, '.jsonl': _jsonl_rows}.get(
-        os.path.splitext(path)[1].lower())
-    if read is None:
-        raise InputError(f'{path}: a captions file must end in .csv or .jsonl (or .tsv)')
-    text, is_utf8 = read_text(path, MAX_TABLE_BYTES)
+    extension = os.path.splitext(path)[1].lower()
+    read = {'.csv': _csv_rows, '.tsv': _csv_rows, '.jsonl': _jsonl_rows}.get(extension)
     entries: Dict[str, TableEntry] = {}
     silent: List[str] = []
-    for line, row in read(path, text):
-        origin = f'{path}: line {line}'
-        if not is_utf8:
-            for name in ('file',) + OPTIONAL:
-                require_whole(str(row.get(name)), f'{origin}: {name}')
-        _add_row(entries, silent, origin, row)
+    if extension == '.parquet' and names is not OWN:
+        is_utf8 = True
+        for number, row in parquet_rows(path, [each for tried in names.own().values()
+                                               for each in tried]):
+            origin = f'{path}: row {number}'
+            _add_row(entries, silent, origin, _checked_row(row, origin, names), names)
+    elif read is None:
+        raise InputError(f'{path}: a captions file must end in .csv or .jsonl (or .tsv)')
+    else:
+        text, is_utf8 = read_text(path, MAX_TABLE_BYTES)
+        for line, row in read(path, text, names):
+            origin = f'{path}: line {line}'
+            if not is_utf8:
+                for name in ('file',) + OPTIONAL:
+                    require_whole(str(row.get(name)), f'{origin}: {name}')
+            _add_row(entries, silent, origin, row, names)
     has_splits = any(entry.split for entry in entries.values())
     return Table(entries, has_splits, is_utf8, silent)
 
 
-def _csv_rows(path: str, text: str) -> Iterator[Tuple[int, Dict[str, Any]]]:
-    start, delimiter, names = _header(path, text)
+def _csv_rows(path: str, text: str, known: Names) -> Iterator[Tuple[int, Dict[str, Any]]]:
+    start, delimiter, names = _header(path, text, known)
     stream = io.StringIO(text, newline='')
     for _ in range(start):
         stream.readline()
@@ -88,23 +119,34 @@ def _csv_rows(path: str, text: str) -> Iterator[Tuple[int, Dict[str, Any]]]:
         raise InputError(f'{path}: line {start + reader.line_num}: not CSV ({error})')
 
 
-def _header(path: str, text: str) -> Tuple[int, str, List[str]]:
-    """(lines up to the first row, delimiter, names of the columns in lower case)."""
+def _header(path: str, text: str, known: Names) -> Tuple[int, str, List[str]]:
+    """(lines up to the first row, delimiter, what this module calls the columns)."""
     lines = split_lines(text[:HEAD])
     start = next((number for number, line in enumerate(lines)
                   if line.strip(DELIMITERS + ' "') and not _names_delimiter(line)), None)
     line = '' if start is None else lines[start]
     number = (start or 0) + 1
     for delimiter in DELIMITERS:
-        names = _names(line, delimiter)
+        names = _renamed(_names(line, delimiter), known)
         if set(NEEDED) <= set(names):
             twice = [name for name in NEEDED + OPTIONAL if names.count(name) > 1]
             if twice:
                 raise InputError(f'{path}: line {number} names the column {twice[0]} twice')
             return number, delimiter, names
     found = ', '.join(_names(line, ','))[:200] or 'nothing'
-    raise InputError(f'{path}: line {number} must name the columns file and caption (and may name '
-                     f'class and split); it names: {found}')
+    if known is OWN:
+        raise InputError(f'{path}: line {number} must name the columns file and caption (and may '
+                         f'name class and split); it names: {found}')
+    raise InputError(f'{path}: line {number} must name the columns {known.file[0]} and '
+                     f'{known.caption[0]} (and may name {known.class_name[0]}); it names: {found}')
+
+
+def _renamed(columns: Sequence[str], known: Names) -> List[str]:
+    """What this module calls the columns of a table; '' for those that it does not read."""
+    used = {tried[0]: name for name, tried in (
+        (name, [each for each in names if each in columns]) for name, names in known.own().items())
+        if tried}
+    return [used.get(column, '') for column in columns]
 
 
 def _names_delimiter(line: str) -> bool:
@@ -119,7 +161,7 @@ def _names(line: str, delimiter: str) -> List[str]:
         return []
 
 
-def _jsonl_rows(path: str, text: str) -> Iterator[Tuple[int, Dict[str, Any]]]:
+def _jsonl_rows(path: str, text: str, known: Names) -> Iterator[Tuple[int, Dict[str, Any]]]:
     for number, line in enumerate(split_lines(text), 1):
         if not line.strip():
             continue
@@ -130,42 +172,56 @@ def _jsonl_rows(path: str, text: str) -> Iterator[Tuple[int, Dict[str, Any]]]:
             raise InputError(f'{origin}: not JSON ({error.msg} at column {error.colno})')
         except ValueError as error:
             raise InputError(f'{origin}: not JSON that is read ({error})')
-        fault = _fault_of(row)
-        if fault:
-            raise InputError(f'{origin}: must hold "file" (a text) and "caption" (a text) or '
-                             f'"captions" (a list of texts); {fault}')
-        captions = row.get('captions', row.get('caption'))
-        row['captions'] = [captions] if isinstance(captions, str) else captions
-        yield number, row
+        yield number, _checked_row(row, origin, known)
 
 
-def _fault_of(row: Any) -> Optional[str]:
-    """What is wrong with the types in a row of JSON, or None."""
-    if not isinstance(row, dict):
-        return f'it is {_kind(row)}'
-    if not isinstance(row.get('file'), str):
-        found = _kind(row['file']) if 'file' in row else 'missing'
-        return f'"file" is {found}'
-    name = 'captions' if 'captions' in row else 'caption'
-    captions = row.get(name)
-    if name not in row:
+def _checked_row(row: Any, origin: str, known: Names) -> Dict[str, Any]:
+    """A row of JSON with this module's names and a list of captions. Raises InputError."""
+    fault = 'it is ' + _kind(row)
+    if isinstance(row, dict):
+        names = dict(zip(row, _renamed(list(row), known)))
+        fault = _fault_of({names[key]: (key, value) for key, value in row.items()}, known)
+        row = {names[key]: value for key, value in row.items()}
+    if fault:
+        file, caption, captions = known.file[0], known.caption[0], known.captions[0]
+        raise InputError(f'{origin}: must hold "{file}" (a text) and "{caption}" (a text) or '
+                         f'"{captions}" (a list of texts); {fault}')
+    if known is not OWN and not isinstance(row.get('class'), (str, int)):
+        row.pop('class', None)               # a list of labels, a share: none for the whole image
+    found = row.get('captions', row.get('caption'))
+    row['captions'] = [found] if isinstance(found, str) else found
+    return row
+
+
+def _fault_of(
+        row: Dict[str, Tuple[str, Any]],     # {this module's name: (name in the table, value)}
+        known: Names,
+) -> str:
+    """What is wrong with the types in a row of JSON, or ''."""
+    file = row.get('file', (known.file[0], None))
+    if not isinstance(file[1], str):
+        found = _kind(file[1]) if 'file' in row else 'missing'
+        return f'"{file[0]}" is {found}'
+    if 'captions' not in row and 'caption' not in row:
         return 'both captions are missing'
+    name, captions = row['captions'] if 'captions' in row else row['caption']
     if isinstance(captions, list):
         wrong = [caption for caption in captions if not isinstance(caption, str)]
-        return f'"{name}" holds {_kind(wrong[0])}' if wrong else None
-    return None if isinstance(captions, str) else f'"{name}" is {_kind(captions)}'
+        return f'"{name}" holds {_kind(wrong[0])}' if wrong else ''
+    return '' if isinstance(captions, str) else f'"{name}" is {_kind(captions)}'
 
 
 def _kind(value: Any) -> str:
-    return KINDS[type(value)]
+    return KINDS.get(type(value), 'of another type')
 
 
 def _add_row(entries: Dict[str, TableEntry], silent: List[str], origin: str,
-             row: Dict[str, Any]) -> None:
+             row: Dict[str, Any], names: Names) -> None:
     """Adds a row to the entry of its image; several rows of an image must agree."""
     key = key_of(row['file'])
     if not is_plain_name(key):
-        raise InputError(f'{origin}: file is {row["file"][:200]!r}; must be a path below images/')
+        raise InputError(f'{origin}: {names.file[0]} is {row["file"][:200]!r}; must be a path '
+                         f'below {names.place}')
     class_name, split = _text(row, 'class', origin), _text(row, 'split', origin)
     if split is not None and split.lower() not in SPLITS:
         raise InputError(f'{origin}: split is {split[:60]!r}; must be train or test')

@@ -99,9 +99,9 @@ class Reader:
 
 
 def _fewer_epochs(word):
-    """`stage1.epochs=64` as 0.64: so short as the others, which must still be able to extend it."""
-    found = re.match(r'(stage[12]\.epochs)=([\d.]+)$', word)
-    return f'{found.group(1)}={float(found.group(2)) / 100:g}' if found else word
+    """`stage1.epochs=64` with the epochs of `SMALLER`, so that later commands can use the run."""
+    found = re.match(r'(stage[12])\.epochs=', word)
+    return f'{found.group()}{SMALLER[found.group(1)]["epochs"]}' if found else word
 
 
 def read_yaml(name):

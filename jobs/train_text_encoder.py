@@ -16,6 +16,8 @@ from .engine.outputs import (
 )
 from .engine.training_settings import AUXILIARY_RECORDS, precision
 
+OF_SENTENCES = ('pooling', 'normalised', 'max_tokens')       # keys of text.source: onnx alone
+
 
 def _not_needed(config: Config, volume: str) -> Optional[str]:
     if config.text.weights is None and uses_precomputed_embeddings(config, volume):
@@ -30,10 +32,14 @@ def _inputs(config: Config, volume: str) -> Sequence[Input]:
 def _settings(config: Config) -> Dict[str, Any]:
     model = {'embedding_dim': config.model.embedding_dim}
     if config.text.weights is not None:
-        return {'text': {'weights': config.text.weights}, 'model': model}
-    text = to_dict(config.text)
+        taken: Dict[str, Any] = {'weights': config.text.weights}
+        if config.text.source == 'onnx':
+            taken.update({name: getattr(config.text, name) for name in ('source',) + OF_SENTENCES})
+        return {'text': taken, 'model': model}
+    text: Dict[str, Any] = to_dict(config.text)
     for name in ('checkpoint_every_steps',        # affects what is kept, not what is trained
-                 'weights'):                      # null
+                 'weights',                       # null
+                 *OF_SENTENCES):
         del text[name]
     return {'text': text, 'model': model, 'run': {'seed': config.run.seed},
             'platform': precision(config)}
@@ -53,10 +59,14 @@ def _take_published(work: Work, weights: str) -> None:
     from stackgan.text.published import convert_published
     from stackgan.text.skip_thought import describe_skip_thought
     path, embedding_dim = work.inputs['published'], work.config.model.embedding_dim
-    if is_torch7(weights):
+    if is_torch7(weights) and work.config.text.source != 'onnx':
         return convert_published(path, work.folder, embedding_dim)
     # A path on the volume is stored relative to here, since the volume may be mounted elsewhere.
     place = path if os.path.isabs(weights) else os.path.relpath(path, work.folder)
+    if work.config.text.source == 'onnx':
+        from stackgan.text.sentence_encoder import describe_sentences
+        return describe_sentences(path, place, work.folder, work.config.text, embedding_dim,
+                                  work.config.platform)
     describe_skip_thought(path, place, work.folder, embedding_dim)
 
 

@@ -26,7 +26,7 @@ MAY_IMPORT = {
 SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress',
           'text_rendering', 'prefetch', 'printing', 'file_systems',
           'tensorflow_paths', 'integrity', 'manifests', 'graph_fields', 'graph_files',
-          'model_bounds', 'wire', 'plain_names', 'checkpoint_files'}
+          'model_bounds', 'foreign_onnx', 'wire', 'plain_names', 'checkpoint_files'}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')
            for name in files_below(os.path.join(ROOT, top)) if name.endswith('.py')]
 

@@ -56,7 +56,8 @@ def judge_inputs(config: Config, volume: str) -> List[Input]:
 
 
 def skip_thought_inputs(config: Config) -> List[Input]:
-    """The skip-thought files, which are used in place; a .t7 file is converted instead."""
+    """The folder of the skip-thought files or of a sentence encoder, which is used in place; a .t7
+    file is converted instead."""
     if config.text.weights is None or is_torch7(config.text.weights):
         return []
     return [weights_input(config)]
@@ -68,13 +69,13 @@ def weights_input(config: Config) -> Input:
 
 
 def is_torch7(path: str) -> bool:
-    """Whether text.weights is a .t7 file rather than the folder of the skip-thought files."""
+    """Whether text.weights is a .t7 file rather than a folder that is used in place."""
     return path.endswith('.t7')
 
 
 def uses_precomputed_embeddings(config: Config, volume: str) -> bool:
     """Whether the embeddings came precomputed with the dataset (`text.source`)."""
-    if config.text.source in ('train', 'published'):
+    if config.text.source in ('train', 'published', 'onnx'):
         return False
     folder = os.path.join(volume, prepared_folder(config))
     if not os.path.isdir(folder):

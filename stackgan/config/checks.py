@@ -73,11 +73,17 @@ def check_config(
         (split.train_list is None or split.by == 'lists',
          'data.split.train_list', 'is read only with data.split.by: lists'),
         (config.text.source != 'pickle' or data.layout in ('cub', 'flowers'),
-         'text.source', f'layout {data.layout} brings no embeddings; must be auto, train or '
-         'published'),
+         'text.source', f'layout {data.layout} brings no embeddings; must be auto, train, '
+         'published or onnx'),
         (config.text.source != 'published' or config.text.weights is not None,
          'text.weights', 'text.source: published needs the .t7 file or the folder of the '
          'skip-thought files here'),
+        (config.text.source != 'onnx' or config.text.weights is not None,
+         'text.weights', 'text.source: onnx needs the folder of model.onnx and tokenizer.json '
+         'here'),
+        (config.text.source == 'onnx' or (config.text.pooling, config.text.normalised,
+                                          config.text.max_tokens) == ('auto', None, None),
+         'text.source', 'pooling, normalised and max_tokens are read with text.source: onnx alone'),
         (config.text.source != 'train' or config.text.weights is None,
          'text.weights', 'is not read with text.source: train; must be null'),
         (score.images >= 2 * score.splits,

@@ -93,12 +93,23 @@ class Data:
 class Text:
     source: str = key(
         'auto', 'train: train an encoder on the captions; pickle: embeddings that come with the '
-        'dataset; published: the encoder in text.weights; auto: pickle if present, else published '
-        'if text.weights names one, else train',
-        choices=('auto', 'train', 'pickle', 'published'))
+        'dataset; published: the encoder in text.weights; onnx: any sentence encoder, in the '
+        'folder text.weights; auto: pickle if present, else published if text.weights names one, '
+        'else train',
+        choices=('auto', 'train', 'pickle', 'published', 'onnx'))
     weights: Optional[str] = key(
         None, 'a published encoder: a .t7 file of reedscot/icml2016 or cvpr2016, or the folder of '
-        'the skip-thought files; below the volume or absolute; null: none')
+        'the skip-thought files; with source: onnx, the folder of model.onnx and tokenizer.json; '
+        'below the volume or absolute; null: none')
+    pooling: str = key(
+        'auto', "source: onnx: from vectors of tokens to one of the caption: mean, cls (the first "
+        "token's), pooler (the model's own output); auto: as 1_Pooling/config.json says, else "
+        'pooler', choices=('auto', 'mean', 'cls', 'pooler'))
+    normalised: Optional[bool] = key(None, 'source: onnx: embeddings of length 1; null: as '
+                                     'modules.json says, else false')
+    max_tokens: Optional[int] = key(
+        None, 'source: onnx: tokens of a caption that are read; null: as sentence_bert_config.json '
+        'or tokenizer_config.json says, at most 512', minimum=4, maximum=8192)
     cell: str = key('gru', 'recurrent part: gru (standard, the fastest), published-gru (birds) or '
                     'published-rnn (flowers)', choices=('gru', 'published-gru', 'published-rnn'))
     filters: Tuple[int, int, int] = key(

@@ -21,7 +21,8 @@ from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Run
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions, has_word
-from stackgan.text.options import CHAR_CNN_RNN, SKIP_THOUGHT
+from stackgan.text.options import CHAR_CNN_RNN, SENTENCES, SKIP_THOUGHT
+from stackgan.text.sentence_encoder import SentenceEncoder
 from stackgan.text.skip_thought import SkipThought
 
 logger = logging.getLogger(__name__)
@@ -117,6 +118,8 @@ def open_encoder(run: Run, platform: Platform) -> Any:
         return OnnxTextEncoder(path, platform)
     if run.encoder_kind == SKIP_THOUGHT:
         return SkipThought(path)
+    if run.encoder_kind == SENTENCES:
+        return SentenceEncoder(path, platform)
     _load_tensorflow(platform)
     from stackgan.text.encoder import TextEncoder
     return TextEncoder(path, platform)

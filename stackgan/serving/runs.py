@@ -18,7 +18,7 @@ from stackgan.serving.outputs import (
     open_report_file,
     read_output,
 )
-from stackgan.text.options import CHAR_CNN_RNN, OPTIONS, read_options
+from stackgan.text.options import CHAR_CNN_RNN, OPTIONS, SENTENCES, read_options
 
 NO_ENCODER = ('it has no text encoder, so a sentence of yours cannot be embedded; name a published '
               'one with text.weights, or train one, then: ')
@@ -197,7 +197,7 @@ def _by_export(run: Run, folder: str, made: Dict[str, Any]) -> Optional[Run]:
             raise ValueError('export.json names another file')
         return os.path.join(folder, facts['file'])
 
-    if facts.get('text_encoder'):
+    if facts.get('text_encoder') and facts['text_encoder'].get('kind') != SENTENCES:
         encoder, kind = path_of(facts['text_encoder']), CHAR_CNN_RNN
     elif run.encoder and run.encoder_kind != CHAR_CNN_RNN:       # which needs no TensorFlow
         encoder, kind = run.encoder, run.encoder_kind

@@ -6,7 +6,8 @@
                             them
         weights.npz         of a published char-CNN-RNN, as `published` converts it
 
-(Of the skip-thought encoder there is options.json alone: see `skip_thought`.)
+(Of the skip-thought encoder and of a sentence encoder there is options.json alone: see
+`skip_thought` and `sentence_encoder`.)
 
 Over the training captions each dimension of a trained encoder's embedding has mean 0 and
 variance 1. So the GAN, whose first layer starts from small fixed weights, gets numbers of the same
@@ -34,7 +35,8 @@ from stackgan.text import char_cnn_rnn, image_encoder
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions
 from stackgan.text.image_encoder import SIZE, as_floats
 from stackgan.text.npz import Archive
-from stackgan.text.options import SKIP_THOUGHT, read_options
+from stackgan.text.options import SENTENCES, SKIP_THOUGHT, read_options
+from stackgan.text.sentence_encoder import SentenceEncoder
 from stackgan.text.skip_thought import SkipThought
 
 logger = logging.getLogger(__name__)
@@ -141,10 +143,13 @@ class ImageEncoder(_Encoder):
 def open_text_encoder(
         folder: str,           # a finished text encoder of any kind
         platform: Any,         # the `platform` section
-) -> Union[TextEncoder, SkipThought]:
+) -> Union[TextEncoder, SkipThought, SentenceEncoder]:
     """The encoder, with `options`, `embed(captions)` and `faults(captions)`, for a `with` block."""
-    if read_options(folder)['kind'] == SKIP_THOUGHT:
+    kind = read_options(folder)['kind']
+    if kind == SKIP_THOUGHT:
         return SkipThought(folder)
+    if kind == SENTENCES:
+        return SentenceEncoder(folder, platform)
     return TextEncoder(folder, platform)
 
 
@@ -197,8 +202,8 @@ def embed_dataset(
     logger.info(f'{total} captions as embeddings of {dim} numbers')
 
 
-def _embed_split(split: Split, encoder: Union[TextEncoder, SkipThought], path: str, dim: int,
-                 progress: Progress) -> None:
+def _embed_split(split: Split, encoder: Union[TextEncoder, SkipThought, SentenceEncoder],
+                 path: str, dim: int, progress: Progress) -> None:
     rows = int(split.caption_starts[-1])
     header = {'descr': '<f4', 'fortran_order': False, 'shape': (rows, dim)}
     written = 0

@@ -11,7 +11,8 @@ from stackgan.text.alphabet import MAX_LENGTH
 
 OPTIONS = 'options.json'
 MAX_SIZE = 1 << 16         # of any of its sizes
-CHAR_CNN_RNN, SKIP_THOUGHT = KINDS = ('char-CNN-RNN', 'skip-thought')
+CHAR_CNN_RNN, SKIP_THOUGHT, SENTENCES = KINDS = ('char-CNN-RNN', 'skip-thought', 'onnx')
+POOLINGS = ('mean', 'cls', 'pooler')
 
 
 def read_options(folder: str) -> Dict[str, Any]:
@@ -33,13 +34,16 @@ def read_options(folder: str) -> Dict[str, Any]:
 
 def _check_values(options: Dict[str, Any], folder: str) -> None:
     """Raises ValueError, KeyError or TypeError for a value of a kind that no encoder has."""
-    sizes = [options.get(name, 1) for name in ('embedding_dim', 'image_filters')]
+    sizes = [options.get(name, 1) for name in ('embedding_dim', 'image_filters', 'max_tokens')]
     for value in sizes + options.get('filters', []):
         if type(value) is not int or not 1 <= value <= MAX_SIZE:
             raise ValueError(f'a size of {str(value)[:40]}, expected 1 to {MAX_SIZE}')
     for name in ('cell', 'files'):
         if not isinstance(options.get(name, ''), str):
             raise ValueError(f'{name} is not text')
+    if options['kind'] == SENTENCES and (options['pooling'] not in POOLINGS or not isinstance(
+            options['normalised'], bool) or not isinstance(options['digests'], dict)):
+        raise ValueError('its pooling or digests are not those of a sentence encoder')
     if 'weights' in options:
         file_within(folder, options['weights']['file'])
         if not isinstance(options['weights']['sha256'], str):

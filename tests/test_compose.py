@@ -217,8 +217,10 @@ def test_every_variable_is_in_the_example_with_its_default():
 
 @pytest.mark.parametrize('platform', ['cpu', 'cpu-tf2', 'gpu', 'ascend'])
 def test_requirements_are_pinned_and_hashed(platform):
-    must = {'preprocess': {'pillow', 'pyyaml'}, 'train': {'pillow', 'pyyaml', 'torchfile'},
-            'convert': {'onnx', 'onnxruntime'}, 'serve': {'flask', 'waitress', 'onnxruntime'}}
+    must = {'preprocess': {'pillow', 'pyyaml'},
+            'train': {'pillow', 'pyyaml', 'torchfile', 'tokenizers', 'onnxruntime'},
+            'convert': {'onnx', 'onnxruntime'},
+            'serve': {'flask', 'waitress', 'onnxruntime', 'tokenizers'}}
     for kind in must:
         path = os.path.join(ROOT, 'docker', 'requirements', f'{kind}-{platform}.txt')
         with open(path) as stream:

@@ -103,6 +103,25 @@ def test_embeddings_are_those_of_numpy(tmp_path, pooling, half):
     assert encoder.faults(CAPTIONS) == []                              # in any script
 
 
+def test_batches_of_one_length_and_their_order(tmp_path):
+    """More captions than a batch has, of several lengths, each as alone."""
+    encoder = described(make_encoder(tmp_path / 'model'), tmp_path / 'out', pooling='mean')
+    captions = ['a ' * (1 + number % 3) + 'bird' * (number % 2) + ' red' * (number // 9)
+                for number in range(30)]
+    expected = np.stack([TABLE[ids(caption)].mean(0) for caption in captions])
+    assert np.abs(encoder.embed(captions) - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize('operations, rows', [((), 8), (('DynamicQuantizeLinear',), 1)])
+def test_a_model_that_measures_its_activations_gets_one_caption_at_a_time(tmp_path, operations,
+                                                                         rows):
+    from onnx import helper
+    more = [helper.make_node(name, ['floats'], ['x', 'y', 'z']) for name in operations]
+    more = [helper.make_node('Cast', ['input_ids'], ['floats'], to=1)] + more
+    path = make_encoder(tmp_path / 'model', more=more)
+    assert described(path, tmp_path / 'out', pooling='mean')._run.model.rows == rows
+
+
 def test_a_model_of_fixed_length_is_filled_up(tmp_path):
     path = make_encoder(tmp_path / 'model', dims=(1, 6))
     encoder = described(path, tmp_path / 'out', pooling='mean')

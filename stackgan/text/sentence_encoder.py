@@ -49,13 +49,13 @@ TYPES = {'tensor(int64)': np.int64, 'tensor(int32)': np.int32}
 # Of transformers; of com.microsoft what its optimiser and quantiser make of them. None runs another
 # graph or takes a path.
 OPERATIONS = frozenset('''
-    Abs Add And ArgMax Cast CastLike Clip Concat Constant ConstantOfShape Cos CumSum
+    Abs Add And ArgMax Cast CastLike Ceil Clip Concat Constant ConstantOfShape Cos CumSum
     DequantizeLinear Div Dropout DynamicQuantizeLinear Einsum Equal Erf Exp Expand Flatten Floor
     Gather GatherElements GatherND Gelu Gemm Greater GreaterOrEqual Identity IsInf IsNaN
     LayerNormalization Less LessOrEqual Log MatMul MatMulInteger Max Min Mod Mul Neg Not Or Pad Pow
     QLinearMatMul QuantizeLinear Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceSum Relu
-    Reshape ScatterND Shape Sigmoid Sign SimplifiedLayerNormalization Sin Slice Softmax Softplus
-    Split Sqrt Squeeze Sub Tanh Tile Transpose Trilu Unsqueeze Where
+    Reshape Round ScatterND Shape Sigmoid Sign SimplifiedLayerNormalization Sin Slice Softmax
+    Softplus Split Sqrt Squeeze Sub Tanh Tile Transpose Trilu Unsqueeze Where
     '''.split())
 OF_MICROSOFT = frozenset('''
     Attention BiasGelu DynamicQuantizeMatMul EmbedLayerNormalization FastGelu FusedMatMul Gelu

@@ -3,20 +3,21 @@
 from .engine.contract import Job, Work
 from .engine.imported import no_training
 from .engine.outputs import embeddings_input, prepared_input, run_folder
-from .engine.training_settings import STAGE_RECORDS, training_settings
+from .engine.training_settings import STAGE_RECORDS, matching_inputs, training_settings
 
 
 def _run(work: Work) -> None:
     from stackgan.training.stages import train_stage
     train_stage(1, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
-                work.stop)
+                work.stop, text_encoder=work.inputs.get('text-encoder'))
 
 
 JOB = Job(
     name='train-stage1',
     summary='train Stage-I (64x64); resumes where it was interrupted',
     output=lambda config: run_folder(config, 'stage1'),
-    inputs=lambda config, volume: [prepared_input(config), embeddings_input(config)],
+    inputs=lambda config, volume: ([prepared_input(config), embeddings_input(config)]
+                                   + matching_inputs(config, volume)),
     settings=lambda config: training_settings(config, 'stage1'),
     not_needed=lambda config, volume: no_training(config, volume, 'stage1'),
     growing=('stage1.epochs',),

@@ -3,21 +3,22 @@
 from .engine.contract import Input, Job, Work
 from .engine.imported import no_training
 from .engine.outputs import embeddings_input, prepared_input, run_folder
-from .engine.training_settings import STAGE_RECORDS, training_settings
+from .engine.training_settings import STAGE_RECORDS, matching_inputs, training_settings
 
 
 def _run(work: Work) -> None:
     from stackgan.training.stages import train_stage
     train_stage(2, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
-                work.stop, work.inputs['stage1'])
+                work.stop, work.inputs['stage1'], work.inputs.get('text-encoder'))
 
 
 JOB = Job(
     name='train-stage2',
     summary='train Stage-II (256x256) on top of Stage-I; resumes where it was interrupted',
     output=lambda config: run_folder(config, 'stage2'),
-    inputs=lambda config, volume: [prepared_input(config), embeddings_input(config),
-                                   Input('stage1', run_folder(config, 'stage1'), 'train-stage1')],
+    inputs=lambda config, volume: ([prepared_input(config), embeddings_input(config),
+                                    Input('stage1', run_folder(config, 'stage1'), 'train-stage1')]
+                                   + matching_inputs(config, volume)),
     settings=lambda config: training_settings(config, 'stage2'),
     not_needed=lambda config, volume: no_training(config, volume, 'stage2'),
     growing=('stage2.epochs',),

@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 CROSS_ENTROPY, HINGE = 'cross-entropy', 'hinge'
 POWERS: Dict[str, int] = {'r1': 1, 'matching-aware': 3}     # of the squared gradient
 MIN_RATIO = 1e-5                # of distances, below which the mode-seeking term grows no more
+MAX_TANH = 0.98                 # colour whose logit still is of the size that generators make
 
 
 class DiscriminatorLoss(NamedTuple):
@@ -107,6 +108,13 @@ def low_resolution_consistency(
     small = downsample(images)
     _same_shape(small, low)
     return tf.reduce_mean(tf.abs(small - tf.stop_gradient(low)))
+
+
+def logits_of(
+        images: tf.Tensor,    # float32 in [-1, 1]
+) -> tf.Tensor:
+    """What tanh makes such images of; colours at the ends of the range as if just inside."""
+    return tf.atanh(tf.clip_by_value(images, -MAX_TANH, MAX_TANH))
 
 
 def downsample(

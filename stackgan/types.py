@@ -29,6 +29,7 @@ class GanPair(NamedTuple):
     statistics: List[tuple]            # batch-norm statistics of the generator's forward pass
     learning_rate_ratio: float         # share of the scheduled learning rates
     terms: dict                        # name -> weighted scalar, added to the generator's loss
+    adversarial_weight: float = 1.0    # of the generator's adversarial loss; 0: no discriminator
 
 
 class TrainingGraph(NamedTuple):

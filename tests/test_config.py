@@ -51,6 +51,8 @@ def test_the_paper_s_values(name):
     assert not config.model.stage2_residual and config.train.loss == 'cross-entropy'
     assert config.train.augment_translation == config.train.augment_cutout == 0.0
     assert config.train.gradient_penalty == 'off' and config.train.mode_seeking_weight == 0.0
+    assert not config.model.stage2_skip_connections and config.model.stage2_residual_blocks == 4
+    assert config.train.caption_matching_weight == config.stage2.super_resolution_weight == 0.0
     assert config.stage2.low_resolution_consistency == 0.0
 
 

@@ -186,8 +186,11 @@ def test_stage1_alone_has_no_second_noise(stages, tmp_path):
         assert np.abs(generated - expected).max() < 1e-4
 
 
-def test_a_residual_stage2_is_the_same_in_every_file(tmp_path):
-    stage = make_stage(tmp_path / 'residual', 2, tiny_config('model.stage2_residual=true').model)
+@pytest.mark.parametrize('options', [
+    (), ('model.stage2_skip_connections=true', 'model.stage2_sub_pixel=true')])
+def test_a_residual_stage2_is_the_same_in_every_file(tmp_path, options):
+    stage = make_stage(tmp_path / 'residual', 2,
+                       tiny_config('model.stage2_residual=true', *options).model)
     (tmp_path / 'out').mkdir()
     folder = export_to(tmp_path / 'out', stage, 'export.batch_sizes=[3]')
     entry, = facts_of(folder)['models']

@@ -186,3 +186,20 @@ def test_wrong_shape_is_named():
     with tf.Graph().as_default():
         with pytest.raises(ValueError, match=r'images: shape \[2, 3\], expected \[None, 4\]'):
             check_shape(tf.zeros([2, 3]), [None, 4], 'images')
+
+
+def test_a_sub_pixel_stage2_unfolds_each_position_into_a_square():
+    dims = tiny_config('model.stage2_sub_pixel=true', 'model.stage2_skip_connections=true').model
+    random = np.random.RandomState(0)
+    with tf.Graph().as_default(), tf.Session() as session:
+        build_all(dims)
+        with tf.variable_scope(stage2.GENERATOR, reuse=True):
+            weights = tf.get_variable('image/weights', use_resource=True)
+        assert weights.shape.as_list() == [3, 3, 8, 48]
+        folded = random.rand(2, 3, 5, 48).astype(np.float32)
+        found = session.run(stage2.unfolded(tf.constant(folded)))
+    want = np.zeros((2, 12, 20, 3), np.float32)
+    for y, x in np.ndindex(12, 20):
+        first = 3 * (4 * (y % 4) + x % 4)
+        want[:, y, x] = folded[:, y // 4, x // 4, first:first + 3]
+    assert np.array_equal(found, want)

@@ -14,13 +14,20 @@ from logged import logged
 from toy import ROOT, NeverStop, make_prepared, tiny_config
 
 from stackgan.checkpoints import Checkpoints
-from stackgan.data.prepared import Split, open_dataset
+from stackgan.data.prepared import Split, open_dataset, shard_name
 from stackgan.errors import InputError, StackganError
 from stackgan.text.alphabet import encode_captions
-from stackgan.text.encoder import TextEncoder, embed_dataset, link_precomputed_embeddings
+from stackgan.text.encoder import (
+    ImageEncoder,
+    TextEncoder,
+    embed_dataset,
+    link_precomputed_embeddings,
+)
 from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import score
+from stackgan.training.caption_matching import read_caption_matching
 from stackgan.training.schedule import half_cosine
+from stackgan.training.stages import train_stage
 from stackgan.training.text_encoder import train_text_encoder
 
 TEXT = ['text.filters=[12, 12, 16]', 'text.image_filters=4', 'text.batch_size=4',
@@ -115,6 +122,43 @@ def test_an_embedding_does_not_depend_on_the_others(encoder_folder):
         assert np.array_equal(encoder.embed(captions[1:2])[0], together[1])
         assert np.array_equal(encoder.embed(captions[80:]), together[80:])
         assert encoder.embed([]).shape == (0, 16)
+
+
+# What a generator learns from the image encoder.
+
+def test_caption_matching_is_the_softmax_of_cosines(prepared, encoder_folder):
+    """From what the encoder makes of the same images, at 64 px and enlarged to 256 px."""
+    images = np.load(os.path.join(prepared, 'train', shard_name(76, 0)))[:4, 6:70, 6:70]
+    embeddings = np.random.RandomState(3).standard_normal((4, 16)).astype(np.float32)
+    platform = tiny_config().platform
+    with ImageEncoder(encoder_folder, platform) as encoder:
+        features = encoder.embed(images)
+    cosines = 10 * (features / np.linalg.norm(features, axis=1, keepdims=True)).dot(
+        (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).T)
+    want = sum(np.mean(np.log(np.exp(scores).sum(1)) - np.diag(scores))
+               for scores in (cosines, cosines.T))
+    with tf.Graph().as_default(), tf.Session() as session:
+        matching = read_caption_matching(encoder_folder, platform)
+        small = tf.constant(images / 127.5 - 1.0, tf.float32)
+        large = tf.constant(images.repeat(4, 1).repeat(4, 2) / 127.5 - 1.0, tf.float32)
+        losses = [matching(each, tf.constant(embeddings)) for each in (small, large)]
+        assert not tf.global_variables()                  # so none is trained or stored
+        slopes = tf.gradients(losses[0], small)[0]
+        found, slopes = session.run([losses, slopes])
+    assert np.allclose(found, want, rtol=1e-4) and np.abs(slopes).min(0).max() > 0
+
+
+def test_a_generator_learns_to_match_captions(prepared, encoder_folder, tmp_path):
+    embed_dataset(prepared, encoder_folder, str(tmp_path), tiny_config().platform)
+    config = tiny_config('train.caption_matching_weight=2', 'stage1.epochs=4',
+                         'train.generator_learning_rate=2e-3')
+    last = train_stage(1, config, prepared, str(tmp_path), str(tmp_path / 'stage1'), NeverStop(),
+                       text_encoder=encoder_folder)
+    with open(str(tmp_path / 'stage1' / 'stats.jsonl')) as stream:
+        losses = [json.loads(line)['stage1/caption_matching'] for line in stream]
+    assert losses[-1] < 0.8 * losses[0]
+    assert not [name for name, _ in tf.train.list_variables(last + '/model')
+                if 'image_encoder' in name]
 
 
 def test_brought_embeddings_are_handed_on(tmp_path):

@@ -34,7 +34,8 @@ OPTIONS = ('train.loss=hinge', 'train.gradient_penalty=r1', 'train.gradient_pena
            'train.augment_cutout=0.3', 'train.augment_target=0.5',
            'train.augment_adapts_over_images=40', 'train.mode_seeking_weight=0.1',
            'stage2.low_resolution_consistency_half_life_steps=2', 'model.stage2_residual=true',
-           'stage2.generator_learning_rate=1e-4')
+           'stage2.super_resolution_weight=2', 'model.stage2_skip_connections=true',
+           'model.stage2_residual_blocks=1', 'stage2.generator_learning_rate=1e-4')
 
 
 @pytest.fixture(scope='module')
@@ -218,6 +219,23 @@ def test_residual_stage2_starts_where_stage1_ends(data):
     assert not before.any()
     one.run(1e-3, 0.0)
     assert one.values()['stage2/generator/image/weights'].all()
+
+
+def test_super_resolution_compares_real_images_with_what_becomes_of_them_reduced(data):
+    """Before the first step they are enlarged again, so the difference is what enlarging loses."""
+    one = one_step(data, 2, 'model.stage2_residual=true', 'stage2.super_resolution_weight=3')
+    losses = one.run(0.0, 0.0)
+    real = one.feed[one.graph.batch.images] / 127.5 - 1.0
+    small = real.reshape(2, 64, 4, 64, 4, 3).mean((2, 4))
+    again = small.repeat(4, 1).repeat(4, 2)                 # not smoothed, so not quite the same
+    assert abs(losses['stage2/super_resolution'] / 3 / np.abs(again - real).mean() - 1) < 0.1
+    parts = [losses[f'stage2/{name}'] for name in ('generator_fake', 'kl', 'super_resolution',
+                                                   'low_resolution_consistency')]
+    assert abs(losses['stage2/generator'] - sum(parts)) < 1e-4
+    before = losses['stage2/super_resolution']
+    for _ in range(20):
+        losses = one.run(1e-3, 0.0)
+    assert losses['stage2/super_resolution'] < before
 
 
 def test_low_resolution_consistency_fades(data):

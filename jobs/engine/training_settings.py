@@ -1,13 +1,19 @@
 """Settings and records of the training jobs."""
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from stackgan.config import Config
 from stackgan.config.loading import to_dict
+from stackgan.errors import InputError
+
+from .contract import Input
+from .outputs import judge_inputs
 
 RECORDING = ('log_every_steps', 'sample_every_steps', 'checkpoint_every_steps',
              'keep_checkpoints')      # affect what is kept, not what is trained
-OF_STAGE2 = ('stage2_residual',)      # keys of `model` that Stage-I does not depend on
+OF_STAGE2 = ('stage2_residual', 'stage2_skip_connections', 'stage2_sub_pixel',
+             'stage2_residual_blocks')
+# keys of `model` that Stage-I does not depend on
 AUXILIARY_RECORDS = ('stats.jsonl',)
 STAGE_RECORDS = AUXILIARY_RECORDS + ('events/*', 'samples/*', 'options.json')
 
@@ -25,6 +31,18 @@ def training_settings(config: Config, stage: str) -> Dict[str, Any]:
         for name in OF_STAGE2:
             del settings['model'][name]
     return settings
+
+
+def matching_inputs(config: Config, volume: str) -> List[Input]:
+    """The text encoder with its image encoder, if captions are matched by it."""
+    if not config.train.caption_matching_weight:
+        return []
+    found = judge_inputs(config, volume)
+    if not found:
+        raise InputError('train.caption_matching_weight needs a text encoder that is trained here, '
+                         'with an image encoder; must be 0 with published or precomputed '
+                         'embeddings')
+    return found
 
 
 def precision(config: Config) -> Dict[str, Any]:

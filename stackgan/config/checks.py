@@ -97,6 +97,9 @@ def check_config(
               and config.platform.mixed_precision == 'auto'),
          'stage2.finetune_stage1', 'trains two networks at once, which share the overflow register '
          'of an NPU; must be false, or platform.mixed_precision off'),
+        (config.stage2.adversarial_weight > 0 or config.stage2.super_resolution_weight > 0,
+         'stage2.super_resolution_weight', 'without it and adversarial_weight Stage-II learns '
+         'nothing; must be above 0'),
         (not config.platform.deterministic or config.platform.device not in ('gpu', 'npu'),
          'platform.device', 'deterministic is a setting of the CPU; must be auto or cpu'),
     ]

@@ -134,6 +134,14 @@ class Model:
     stage2_residual: bool = key(
         False, "Stage-II adds to Stage-I's enlarged image (before its tanh) and so starts from it, "
         'after the residual images of LAPGAN (Denton et al., 2015); the paper: false')
+    stage2_skip_connections: bool = key(
+        False, "Stage-II's features of 64 and 32 px are added to those of the same size on the way "
+        'up, after U-Net (Ronneberger et al., 2015); the paper: false')
+    stage2_sub_pixel: bool = key(
+        False, "Stage-II's last layers stay at 64 px and give 4 x 4 pixels each, a sub-pixel "
+        'convolution (Shi et al., 2016): several times as fast; the paper: false')
+    stage2_residual_blocks: int = key(4, "residual blocks at Stage-II's 16 px; the paper: 4",
+                                      minimum=0, maximum=16)
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,10 @@ class Train:
     mode_seeking_weight: float = key(
         0.0, 'weight of the term that makes two noises of a caption give two images in Stage-I '
         '(Mao et al., 2019); the paper: 0', minimum=0.0)
+    caption_matching_weight: float = key(
+        0.0, "weight of the generators' term by which the image encoder finds an image's caption "
+        'among those of the batch, after AttnGAN (Xu et al., 2018); needs a text encoder that is '
+        'trained here; the paper: 0', minimum=0.0)
     captions_averaged: int = key(4, 'caption embeddings of an image averaged into one', minimum=1)
     weight_decay: float = key(0.0, 'L2 coefficient on convolution and dense weights', minimum=0.0,
                               maximum=1.0)
@@ -210,6 +222,12 @@ class Stage2(Stage1):
     low_resolution_consistency: float = key(
         0.0, "weight of the mean difference between Stage-I's image and Stage-II's downsampled to "
         'its size; the paper: 0', minimum=0.0)
+    adversarial_weight: float = key(
+        1.0, "weight of the adversarial loss in Stage-II's generator; 0: Stage-II has no "
+        'discriminator and needs super_resolution_weight', minimum=0.0)
+    super_resolution_weight: float = key(
+        0.0, 'weight of the mean difference between real images and what Stage-II makes of them '
+        'reduced to 64 px, after Dong et al. (2014); the paper: 0', minimum=0.0)
     low_resolution_consistency_half_life_steps: Optional[int] = key(
         None, 'steps after which that weight is halved, again and again; null: it stays', minimum=1)
 

@@ -26,7 +26,7 @@ from stackgan.networks.stage1 import Generated, bottleneck, match_logits
 SIZE = 256                      # side of the images
 GENERATOR = 'stage2/generator'  # variable scopes
 DISCRIMINATOR = 'stage2/discriminator'
-RESIDUAL_BLOCKS = 4
+FACTOR = SIZE // LOW_SIZE
 SMOOTH = np.array([1, 2, 2, 2, 1], np.float32) / 8.0      # a box of 4 pixels, centred on one
 
 
@@ -52,21 +52,30 @@ def generator(
     width = dims.generator_filters
     with tf.variable_scope(GENERATOR, reuse=tf.AUTO_REUSE):
         condition = augmented_condition(embeddings, noise, dims.condition_dim)
-        x = tf.nn.relu(conv(low.images, width, 'encode1'))                       # [N, 64, 64, gf]
-        x = conv_norm(x, 2 * width, 'encode2', mode, tf.nn.relu, 4, 2)       # [N, 32, 32, 2 gf]
-        x = conv_norm(x, 4 * width, 'encode3', mode, tf.nn.relu, 4, 2)       # [N, 16, 16, 4 gf]
+        first = tf.nn.relu(conv(low.images, width, 'encode1'))                   # [N, 64, 64, gf]
+        second = conv_norm(first, 2 * width, 'encode2', mode, tf.nn.relu, 4, 2)  # [N, 32, 32, 2 gf]
+        x = conv_norm(second, 4 * width, 'encode3', mode, tf.nn.relu, 4, 2)  # [N, 16, 16, 4 gf]
         x = tf.concat([x, spread(condition.value, 16)], 3)
         x = conv_norm(x, 4 * width, 'join', always_training(mode), tf.nn.relu)
-        for i in range(1, RESIDUAL_BLOCKS + 1):
+        for i in range(1, dims.stage2_residual_blocks + 1):
             x = _residual(x, 'block%d' % i, mode)
         x = conv_norm(x, 2 * width, 'up1', mode, tf.nn.relu, upsample=True)  # [N, 32, 32, 2 gf]
+        if dims.stage2_skip_connections:
+            x += second
         x = conv_norm(x, width, 'up2', mode, tf.nn.relu, upsample=True)      # [N, 64, 64, gf]
-        x = conv_norm(x, width // 2, 'up3', mode, tf.nn.relu, upsample=True)  # [N, 128, 128, .]
-        x = conv_norm(x, width // 4, 'up4', mode, tf.nn.relu, upsample=True)  # [N, 256, 256, .]
-        if dims.stage2_residual:
-            logits = enlarge(low.logits) + _conv_from_zero(x, 3, 'image')
+        if dims.stage2_skip_connections:
+            x += first
+        last = _conv_from_zero if dims.stage2_residual else conv
+        if dims.stage2_sub_pixel:
+            x = conv_norm(x, width, 'refine1', mode, tf.nn.relu)             # [N, 64, 64, gf]
+            x = conv_norm(x, width, 'refine2', mode, tf.nn.relu)             # [N, 64, 64, gf]
+            logits = unfolded(last(x, 3 * FACTOR ** 2, 'image'))            # [N, 256, 256, 3]
         else:
-            logits = conv(x, 3, 'image')
+            x = conv_norm(x, width // 2, 'up3', mode, tf.nn.relu, upsample=True)  # 128 px
+            x = conv_norm(x, width // 4, 'up4', mode, tf.nn.relu, upsample=True)  # 256 px
+            logits = last(x, 3, 'image')
+        if dims.stage2_residual:
+            logits = enlarge(low.logits) + logits
         images = tf.tanh(logits, 'images')
     return Generated(images, condition, logits)
 
@@ -91,6 +100,20 @@ def discriminator(
         return match_logits(x, embeddings, dims.condition_dim, mode)
 
 
+def unfolded(
+        x: tf.Tensor,             # [N, H, W, 48]: rows, columns and channels of 4 x 4 pixels
+) -> tf.Tensor:
+    """Every position as the square of pixels it holds: [N, 4 H, 4 W, 3].
+
+    As tf.depth_to_space, of operations that the export knows.
+    """
+    _, height, width, channels = x.shape.as_list()
+    colours = channels // FACTOR ** 2
+    rows = [tf.reshape(row, [-1, height, FACTOR * width, colours])
+            for row in tf.split(x, FACTOR, 3)]
+    return tf.reshape(tf.concat(rows, 2), [-1, FACTOR * height, FACTOR * width, colours])
+
+
 def enlarge(
         images: tf.Tensor,        # [N, H, W, C]
 ) -> tf.Tensor:
@@ -99,12 +122,11 @@ def enlarge(
     Of operations that every converter knows: pixels repeated, then the mean of their neighbours,
     at the edges of those there are.
     """
-    factor = SIZE // LOW_SIZE
     _, height, width, channels = images.shape.as_list()
     kernel = np.multiply.outer(np.outer(SMOOTH, SMOOTH), np.eye(channels, dtype=np.float32))
-    x = tf.image.resize_nearest_neighbor(images, [factor * height, factor * width])
+    x = tf.image.resize_nearest_neighbor(images, [FACTOR * height, FACTOR * width])
     x = tf.nn.conv2d(x, tf.constant(kernel), strides=[1, 1, 1, 1], padding='SAME')
-    rows, columns = [1.0 / np.convolve(np.ones(factor * side, np.float32), SMOOTH, 'same')
+    rows, columns = [1.0 / np.convolve(np.ones(FACTOR * side, np.float32), SMOOTH, 'same')
                      for side in (height, width)]
     return x * tf.constant(rows.reshape(1, -1, 1, 1)) * tf.constant(columns.reshape(1, 1, -1, 1))
 

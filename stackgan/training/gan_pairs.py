@@ -4,8 +4,9 @@ from typing import Any, Dict, List, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from stackgan.losses import downsample, low_resolution_consistency, mode_seeking
+from stackgan.losses import downsample, logits_of, low_resolution_consistency, mode_seeking
 from stackgan.networks import stage1, stage2
+from stackgan.networks.conditioning import Condition
 from stackgan.networks.layers import TESTING, ForwardMode
 from stackgan.networks.stage1 import Generated
 from stackgan.training.steps_done import steps_done
@@ -70,13 +71,42 @@ def stage2_pairs(
         # gradient of the sum too, TensorFlow 1.15 on CPUs makes its weights NaN.
         low = low._replace(logits=tf.stop_gradient(low.logits))
     statistics: List[tuple] = []
-    generated = stage2.generator(low, batch.embeddings, batch.noise2, dims,
-                                 ForwardMode(True, statistics))
+    mode = ForwardMode(True, statistics)
+    terms = {}
+    if settings.super_resolution_weight:
+        generated, enlarged = _with_super_resolution(low, real, batch, dims, mode)
+        terms['super_resolution'] = settings.super_resolution_weight * tf.reduce_mean(
+            tf.abs(enlarged - real))
+    else:
+        generated = stage2.generator(low, batch.embeddings, batch.noise2, dims, mode)
+    terms.update(_low_resolution_terms(generated.images, low.images, settings))
     return [GanPair(
         'stage2', stage2.GENERATOR, stage2.DISCRIMINATOR, generated.images, generated.condition,
         real, wrong, batch.embeddings,
         lambda images, embeddings, mode: stage2.discriminator(images, embeddings, dims, mode),
-        statistics, 1.0, _low_resolution_terms(generated.images, low.images, settings))] + first
+        statistics, 1.0, terms, settings.adversarial_weight)] + first
+
+
+def _with_super_resolution(
+        low: Generated,           # of Stage-I
+        real: tf.Tensor,          # [N, 256, 256, 3]
+        batch: Batch,
+        dims: Any,
+        mode: ForwardMode,
+) -> Tuple[Generated, tf.Tensor]:
+    """(what Stage-II makes of Stage-I's images, what it makes of real ones of that size).
+
+    One pass makes both, so that batch norm has the same statistics for them, as in use.
+    """
+    small = downsample(real)
+    both = low._replace(images=tf.concat([low.images, small], 0),
+                        logits=tf.concat([low.logits, logits_of(small)], 0))
+    generated = stage2.generator(both, tf.tile(batch.embeddings, [2, 1]),
+                                 tf.tile(batch.noise2, [2, 1]), dims, mode)
+    parts = [tf.split(each, 2) for each in (generated.images, generated.logits,
+                                            *generated.condition)]
+    images, logits, *condition = [own for own, _ in parts]
+    return Generated(images, Condition(*condition), logits), parts[0][1]
 
 
 def _low_resolution_terms(images: tf.Tensor, low: tf.Tensor,

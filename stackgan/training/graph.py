@@ -75,13 +75,15 @@ def _discriminator_update(pair: GanPair, augmentation: Optional[Augmentation],
                           learning_rate: tf.Tensor, train: Any,
                           wrap: Callable[[Any], Any]) -> Tuple[tf.Operation, Dict[str, tf.Tensor]]:
     """(operation, losses) that train a discriminator on real, wrong and fake images."""
+    names = ('discriminator', 'discriminator_real', 'discriminator_wrong', 'discriminator_fake')
+    if not pair.adversarial_weight:
+        return tf.no_op(), {f'{pair.name}/{name}': tf.constant(0.0) for name in names}
     statistics: List[tuple] = []
     images = augmented(tf.concat([pair.real, pair.wrong, tf.stop_gradient(pair.fake)], 0),
                        augmentation, 0)
     real, wrong, fake = tf.split(pair.discriminate(images, tf.tile(pair.embeddings, [3, 1]),
                                                    ForwardMode(True, statistics, groups=3)), 3)
     loss = matching_aware_discriminator_loss(real, wrong, fake, train.loss)
-    names = ('discriminator', 'discriminator_real', 'discriminator_wrong', 'discriminator_fake')
     losses = {f'{pair.name}/{name}': value for name, value in zip(names, loss)}
     total = loss.total
     if train.gradient_penalty != 'off':
@@ -113,11 +115,13 @@ def _penalty(pair: GanPair, real: tf.Tensor, train: Any) -> tf.Tensor:
 def _generator_loss(pair: GanPair, augmentation: Optional[Augmentation], train: Any,
                     losses: Dict[str, tf.Tensor]) -> tf.Tensor:
     """Adversarial and conditioning loss of a generator; adds its parts to `losses`."""
-    images = augmented(pair.fake, augmentation, 1)
-    fake = generator_loss(pair.discriminate(images, pair.embeddings, ForwardMode(True)),
-                          train.loss)
+    fake = tf.constant(0.0)
+    if pair.adversarial_weight:
+        images = augmented(pair.fake, augmentation, 1)
+        fake = generator_loss(pair.discriminate(images, pair.embeddings, ForwardMode(True)),
+                              train.loss)
     kl = kl_to_unit_gaussian(pair.condition.mean, pair.condition.log_sigma)
-    total = fake + train.kl_coefficient * kl
+    total = pair.adversarial_weight * fake + train.kl_coefficient * kl
     for name, term in sorted(pair.terms.items()):
         total += term
         losses[f'{pair.name}/{name}'] = term

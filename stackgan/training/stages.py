@@ -16,6 +16,7 @@ from stackgan.errors import InputError
 from stackgan.files import write_json
 from stackgan.networks import stage1
 from stackgan.platforms.session import Resolved, optimizer_wrapper, resolve, training_session
+from stackgan.training.caption_matching import Matching, read_caption_matching
 from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.gan_stage import Fill, GanStage
 from stackgan.training.graph import build_step, scope_variables
@@ -34,6 +35,7 @@ def train_stage(
         folder: str,             # where to write; may hold an unfinished training
         stop: Any,               # jobs.engine.signals.Stop or alike
         stage1_folder: Optional[str] = None,     # finished Stage-I; only for stage 2
+        text_encoder: Optional[str] = None,      # its folder, for train.caption_matching_weight
 ) -> str:
     """Trains one stage and returns the path of its last checkpoint. Raises as `loop.run`."""
     dataset = open_dataset(prepared)
@@ -47,11 +49,14 @@ def train_stage(
     precision = ', bfloat16' if resolved.bfloat16 else ', float16' if resolved.float16 else ''
     logger.info(f'{len(train)} training images, {len(test)} test images; {resolved.device}, '
                 f'{resolved.threads} threads{precision}')
+    matching = None
+    if text_encoder is not None and config.train.caption_matching_weight:
+        matching = read_caption_matching(text_encoder, config.platform)
     with tf.Graph().as_default():
         # The seed of a variable's initial value counts the operations made before it: the order
         # in which the graph is built decides where a training starts.
         tf.set_random_seed(config.run.seed)
-        graph = _step_graph(stage, config, optimizer_wrapper(resolved))
+        graph = _step_graph(stage, config, optimizer_wrapper(resolved), matching)
         observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
                             config.model, config.run.seed, graph.averaged)
         warm_start = None if stage1_folder is None else _warm_start(config, stage1_folder)
@@ -60,13 +65,18 @@ def train_stage(
             return run(trainable, folder, session, stop)
 
 
-def _step_graph(stage: int, config: Any, wrap: Callable[[Any], Any]) -> TrainingGraph:
+def _step_graph(stage: int, config: Any, wrap: Callable[[Any], Any],
+                matching: Optional[Matching]) -> TrainingGraph:
     batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size,
                                stage, config.model)
     if stage == 1:
         pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight)
     else:
         pairs = stage2_pairs(batch, config.model, config.stage2)
+    if matching is not None:
+        for each in pairs:
+            each.terms['caption_matching'] = (config.train.caption_matching_weight
+                                              * matching(each.fake, batch.embeddings))
     return build_step(pairs, batch, config.train, wrap)
 
 

@@ -1,0 +1,52 @@
+"""How well generated images match their captions, by an image encoder that stays as it is.
+
+After the deep attentional multimodal similarity of AttnGAN (Xu et al., 2018, equations 10 to 13),
+with one vector for the whole image and one for the whole sentence, and without words. The image
+encoder is the one that was trained along with the text encoder.
+"""
+
+from typing import Any, Callable, Dict
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from stackgan.losses import downsample
+from stackgan.networks import stage1
+from stackgan.networks.layers import TESTING
+from stackgan.text.encoder import ImageEncoder
+from stackgan.text.image_encoder import image_encoder
+from stackgan.text.joint_embedding import SHARPNESS, contrastive_loss
+
+Matching = Callable[[Any, Any], Any]      # (images, embeddings) -> the loss
+
+
+def read_caption_matching(
+        folder: str,           # of a text encoder that was trained here, with its image encoder
+        platform: Any,         # the `platform` section
+) -> Matching:
+    """`caption_matching` by the image encoder in a folder. Raises InputError if it is damaged."""
+    with ImageEncoder(folder, platform) as encoder:
+        variables, options = encoder.variables(), encoder.options
+    return lambda images, embeddings: caption_matching(images, embeddings, variables,
+                                                       options['image_filters'])
+
+
+def caption_matching(
+        images: tf.Tensor,         # [N, 64, 64, 3] or [N, 256, 256, 3] float32 in [-1, 1]
+        embeddings: tf.Tensor,     # [N, embedding_dim] of their captions
+        variables: Dict[str, np.ndarray],      # of the image encoder, by name
+        filters: int,              # its width
+) -> tf.Tensor:
+    """-log softmax of an image's own caption among those of the batch, and the other way round.
+
+    A scalar, at least 0; 2 log N where images have nothing to do with captions. The encoder's
+    variables are constants in the graph: no optimiser finds them and no checkpoint holds them.
+    """
+    def constant(getter: Callable[..., Any], name: str, *arguments: Any, **options: Any) -> Any:
+        return tf.constant(variables[name])
+
+    small = images if images.shape.as_list()[1] == stage1.SIZE else downsample(images)
+    with tf.variable_scope(tf.get_variable_scope(), custom_getter=constant):
+        features = image_encoder(small, filters, embeddings.shape.as_list()[1], TESTING)
+    return contrastive_loss(tf.nn.l2_normalize(embeddings, 1) * SHARPNESS,
+                            tf.nn.l2_normalize(features, 1)).total

@@ -28,9 +28,12 @@ from stackgan.sampling.sampler import Sampler
 from stackgan.sampling.writing import write_samples
 from stackgan.training.stages import train_stage
 
+PAPER = ['model.stage2_residual=false', 'model.stage2_skip_connections=false',
+         'model.stage2_sub_pixel=false', 'model.stage2_residual_blocks=4',
+         'train.caption_matching_weight=0', 'stage2.adversarial_weight=1']
 CONFIG = ['--config', 'painted-birds', '--set', 'platform.deterministic=true',
-          '--set', 'platform.device=cpu', '--set', 'model.stage2_residual=false'
-          ] + [word for key in DIMS for word in ('--set', key)]
+          '--set', 'platform.device=cpu'] + [
+              word for key in DIMS + PAPER for word in ('--set', key)]
 FIXTURE = ['model.generator_filters=16', 'model.discriminator_filters=8',
            'model.condition_dim=128', 'model.noise_dim=100', 'model.embedding_dim=1024']
 LISTS = {'original': 'original_stage%d.json', 'port': 'port_stage%d.json'}

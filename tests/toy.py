@@ -17,7 +17,11 @@ COLOURS = {'red': (200, 40, 40), 'green': (40, 180, 60), 'blue': (50, 60, 200),
 TINY = ['model.generator_filters=8', 'model.discriminator_filters=8', 'model.condition_dim=8',
         'model.noise_dim=6', 'model.embedding_dim=16', 'train.batch_size=4',
         'train.generator_learning_rate=2e-4', 'train.discriminator_learning_rate=2e-4',
-        'model.stage2_residual=false', 'stage2.batch_size=2', 'train.log_every_steps=2',
+        'model.stage2_residual=false', 'model.stage2_skip_connections=false',
+        'model.stage2_sub_pixel=false', 'model.stage2_residual_blocks=4',
+        'train.caption_matching_weight=0', 'stage2.adversarial_weight=1',
+        'stage2.super_resolution_weight=0', 'stage2.super_resolution_noise=0',
+        'stage2.low_resolution_consistency=10', 'stage2.batch_size=2', 'train.log_every_steps=2',
         'train.sample_every_steps=4',
         'train.checkpoint_every_steps=3', 'platform.deterministic=true', 'sample.batch_size=4']
 

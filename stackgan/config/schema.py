@@ -228,6 +228,10 @@ class Stage2(Stage1):
     super_resolution_weight: float = key(
         0.0, 'weight of the mean difference between real images and what Stage-II makes of them '
         'reduced to 64 px, after Dong et al. (2014); the paper: 0', minimum=0.0)
+    super_resolution_noise: float = key(
+        0.0, 'largest deviation of the noise on those reduced images (they range from -1 to 1), so '
+        "that Stage-II also learns to remove Stage-I's speckle, after the noise on the inputs of "
+        'cascaded diffusion models (Ho et al., 2022)', minimum=0.0, maximum=2.0)
     low_resolution_consistency_half_life_steps: Optional[int] = key(
         None, 'steps after which that weight is halved, again and again; null: it stays', minimum=1)
 

@@ -12,6 +12,8 @@ from stackgan.networks.stage1 import Generated
 from stackgan.training.steps_done import steps_done
 from stackgan.types import Batch, GanPair
 
+NOISE_STREAM = 2        # of random numbers; augmentation has 0 and 1
+
 
 def batch_placeholders(
         size: int,        # number of images
@@ -74,7 +76,8 @@ def stage2_pairs(
     mode = ForwardMode(True, statistics)
     terms = {}
     if settings.super_resolution_weight:
-        generated, enlarged = _with_super_resolution(low, real, batch, dims, mode)
+        generated, enlarged = _with_super_resolution(low, _degraded(real, settings), batch, dims,
+                                                     mode)
         terms['super_resolution'] = settings.super_resolution_weight * tf.reduce_mean(
             tf.abs(enlarged - real))
     else:
@@ -89,7 +92,7 @@ def stage2_pairs(
 
 def _with_super_resolution(
         low: Generated,           # of Stage-I
-        real: tf.Tensor,          # [N, 256, 256, 3]
+        small: tf.Tensor,         # [N, 64, 64, 3], reduced real images
         batch: Batch,
         dims: Any,
         mode: ForwardMode,
@@ -98,7 +101,6 @@ def _with_super_resolution(
 
     One pass makes both, so that batch norm has the same statistics for them, as in use.
     """
-    small = downsample(real)
     both = low._replace(images=tf.concat([low.images, small], 0),
                         logits=tf.concat([low.logits, logits_of(small)], 0))
     generated = stage2.generator(both, tf.tile(batch.embeddings, [2, 1]),
@@ -107,6 +109,25 @@ def _with_super_resolution(
                                             *generated.condition)]
     images, logits, *condition = [own for own, _ in parts]
     return Generated(images, Condition(*condition), logits), parts[0][1]
+
+
+def _degraded(real: tf.Tensor, settings: Any) -> tf.Tensor:
+    """Real images reduced to 64 px, each with as much noise as a random number says.
+
+    Half of it is the same for 2x2 pixels, because Stage-I doubles 32 px in its last layer. The
+    numbers follow from the graph's seed and the number of steps done.
+    """
+    small = downsample(real)
+    if not settings.super_resolution_noise:
+        return small
+    count, side = small.shape.as_list()[:2]
+    seed = tf.stack([(tf.get_default_graph().seed or 0) + 1000003 * NOISE_STREAM,
+                     tf.cast(steps_done(), tf.int32)])
+    fine = tf.random.stateless_normal([count, side, side, 3], seed)
+    coarse = tf.image.resize_nearest_neighbor(
+        tf.random.stateless_normal([count, side // 2, side // 2, 3], seed + 1), [side, side])
+    share = tf.random.stateless_uniform([count, 1, 1, 1], seed + 2)
+    return small + settings.super_resolution_noise * share * (fine + coarse) * 0.5 ** 0.5
 
 
 def _low_resolution_terms(images: tf.Tensor, low: tf.Tensor,

@@ -12,6 +12,7 @@ from stackgan.training.augmentation import (
     cut_out,
     translated,
 )
+from stackgan.training.degradation import degraded, scattered
 from stackgan.training.steps_done import count_step
 
 IMAGES = np.random.RandomState(0).uniform(0.5, 1, (4, 8, 8, 3)).astype(np.float32)
@@ -101,3 +102,35 @@ def test_without_strength_nothing_is_done():
     assert augmentation_of(tiny_config().train, 'stage1') is None
     images = object()
     assert augmented(images, None, 0) is images
+
+
+# Reduced real images for super-resolution.
+
+def test_scattered_pixels_come_from_their_distance():
+    random = np.random.RandomState(5)
+    images = random.rand(2, 6, 6, 3).astype(np.float32)
+    distances = random.uniform(-2.4, 2.4, (2, 6, 6, 2)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = session.run(scattered(tf.constant(images), tf.constant(distances)))
+    for n, y, x in np.ndindex(2, 6, 6):
+        down, right = np.round(distances[n, y, x]).astype(int)
+        assert np.array_equal(found[n, y, x],
+                              images[n, min(max(y + down, 0), 5), min(max(x + right, 0), 5)])
+
+
+def test_damage_follows_from_the_step_and_its_limits():
+    settings = tiny_config('stage2.super_resolution_noise=0.4').stage2
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(3)
+        noise = degraded(tf.zeros([64, 16, 16, 3]), settings)
+        count = count_step()
+        session.run(tf.global_variables_initializer())
+        first = session.run(noise)
+        assert np.array_equal(session.run(noise), first)
+        session.run(count)
+        assert not np.array_equal(session.run(noise), first)
+    deviations = first.std((1, 2, 3))
+    assert deviations.min() < 0.05 and 0.3 < deviations.max() < 0.45
+    blocks = first.reshape(64, 8, 2, 8, 2, 3).mean((2, 4))
+    # Of a sum of a fine and a coarse half, means over 2x2 keep (1/4 + 1) / 2 of the variance.
+    assert abs((blocks ** 2).mean() / (first ** 2).mean() - 0.625) < 0.03

@@ -34,7 +34,8 @@ OPTIONS = ('train.loss=hinge', 'train.gradient_penalty=r1', 'train.gradient_pena
            'train.augment_cutout=0.3', 'train.augment_target=0.5',
            'train.augment_adapts_over_images=40', 'train.mode_seeking_weight=0.1',
            'stage2.low_resolution_consistency_half_life_steps=2', 'model.stage2_residual=true',
-           'stage2.super_resolution_weight=2', 'model.stage2_skip_connections=true',
+           'stage2.super_resolution_weight=2', 'stage2.super_resolution_noise=0.3',
+           'stage2.super_resolution_scatter=1.5', 'model.stage2_skip_connections=true',
            'model.stage2_residual_blocks=1', 'stage2.generator_learning_rate=1e-4')
 
 

@@ -21,6 +21,7 @@ TINY = ['model.generator_filters=8', 'model.discriminator_filters=8', 'model.con
         'model.stage2_sub_pixel=false', 'model.stage2_residual_blocks=4',
         'train.caption_matching_weight=0', 'stage2.adversarial_weight=1',
         'stage2.super_resolution_weight=0', 'stage2.super_resolution_noise=0',
+        'stage2.super_resolution_scatter=0',
         'stage2.low_resolution_consistency=10', 'stage2.batch_size=2', 'train.log_every_steps=2',
         'train.sample_every_steps=4',
         'train.checkpoint_every_steps=3', 'platform.deterministic=true', 'sample.batch_size=4']

@@ -232,6 +232,10 @@ class Stage2(Stage1):
         0.0, 'largest deviation of the noise on those reduced images (they range from -1 to 1), so '
         "that Stage-II also learns to remove Stage-I's speckle, after the noise on the inputs of "
         'cascaded diffusion models (Ho et al., 2022)', minimum=0.0, maximum=2.0)
+    super_resolution_scatter: float = key(
+        0.0, 'largest distance, in pixels of 64, by which the pixels of those reduced images are '
+        "scattered, so that Stage-II also learns to straighten Stage-I's ragged edges, after the "
+        'glass blur of Hendrycks and Dietterich (2019)', minimum=0.0, maximum=8.0)
     low_resolution_consistency_half_life_steps: Optional[int] = key(
         None, 'steps after which that weight is halved, again and again; null: it stays', minimum=1)
 

@@ -9,10 +9,9 @@ from stackgan.networks import stage1, stage2
 from stackgan.networks.conditioning import Condition
 from stackgan.networks.layers import TESTING, ForwardMode
 from stackgan.networks.stage1 import Generated
+from stackgan.training.degradation import degraded
 from stackgan.training.steps_done import steps_done
 from stackgan.types import Batch, GanPair
-
-NOISE_STREAM = 2        # of random numbers; augmentation has 0 and 1
 
 
 def batch_placeholders(
@@ -76,8 +75,8 @@ def stage2_pairs(
     mode = ForwardMode(True, statistics)
     terms = {}
     if settings.super_resolution_weight:
-        generated, enlarged = _with_super_resolution(low, _degraded(real, settings), batch, dims,
-                                                     mode)
+        small = degraded(downsample(real), settings)
+        generated, enlarged = _with_super_resolution(low, small, batch, dims, mode)
         terms['super_resolution'] = settings.super_resolution_weight * tf.reduce_mean(
             tf.abs(enlarged - real))
     else:
@@ -109,25 +108,6 @@ def _with_super_resolution(
                                             *generated.condition)]
     images, logits, *condition = [own for own, _ in parts]
     return Generated(images, Condition(*condition), logits), parts[0][1]
-
-
-def _degraded(real: tf.Tensor, settings: Any) -> tf.Tensor:
-    """Real images reduced to 64 px, each with as much noise as a random number says.
-
-    Half of it is the same for 2x2 pixels, because Stage-I doubles 32 px in its last layer. The
-    numbers follow from the graph's seed and the number of steps done.
-    """
-    small = downsample(real)
-    if not settings.super_resolution_noise:
-        return small
-    count, side = small.shape.as_list()[:2]
-    seed = tf.stack([(tf.get_default_graph().seed or 0) + 1000003 * NOISE_STREAM,
-                     tf.cast(steps_done(), tf.int32)])
-    fine = tf.random.stateless_normal([count, side, side, 3], seed)
-    coarse = tf.image.resize_nearest_neighbor(
-        tf.random.stateless_normal([count, side // 2, side // 2, 3], seed + 1), [side, side])
-    share = tf.random.stateless_uniform([count, 1, 1, 1], seed + 2)
-    return small + settings.super_resolution_noise * share * (fine + coarse) * 0.5 ** 0.5
 
 
 def _low_resolution_terms(images: tf.Tensor, low: tf.Tensor,

@@ -137,15 +137,18 @@ def test_caption_matching_is_the_softmax_of_cosines(prepared, encoder_folder):
         (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).T)
     want = sum(np.mean(np.log(np.exp(scores).sum(1)) - np.diag(scores))
                for scores in (cosines, cosines.T))
+    way = np.random.RandomState(4).standard_normal((4, 64, 64, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         matching = read_caption_matching(encoder_folder, platform)
         small = tf.constant(images / 127.5 - 1.0, tf.float32)
         large = tf.constant(images.repeat(4, 1).repeat(4, 2) / 127.5 - 1.0, tf.float32)
-        losses = [matching(each, tf.constant(embeddings)) for each in (small, large)]
+        several = [small, large, small + 1e-3 * way, small - 1e-3 * way]
+        losses = [matching(each, tf.constant(embeddings)) for each in several]
         assert not tf.global_variables()                  # so none is trained or stored
-        slopes = tf.gradients(losses[0], small)[0]
-        found, slopes = session.run([losses, slopes])
-    assert np.allclose(found, want, rtol=1e-4) and np.abs(slopes).min(0).max() > 0
+        session.run(tf.local_variables_initializer())
+        found, slopes = session.run([losses, tf.gradients(losses[0], small)[0]])
+    assert np.allclose(found[:2], want, rtol=1e-4)
+    assert np.isclose((slopes * way).sum(), (found[2] - found[3]) / 2e-3, rtol=0.05)
 
 
 def test_a_generator_learns_to_match_captions(prepared, encoder_folder, tmp_path):

@@ -12,12 +12,11 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.losses import downsample
 from stackgan.networks import stage1
-from stackgan.networks.layers import BATCH_NORM_EPSILON, TESTING
+from stackgan.networks.layers import TESTING
 from stackgan.text.encoder import ImageEncoder
 from stackgan.text.image_encoder import image_encoder
 from stackgan.text.joint_embedding import SHARPNESS, contrastive_loss
 
-FOLDED = TESTING._replace(folded=True)
 Matching = Callable[[Any, Any], Any]      # (images, embeddings) -> the loss
 
 
@@ -41,43 +40,17 @@ def caption_matching(
     """-log softmax of an image's own caption among those of the batch, and the other way round.
 
     A scalar, at least 0; 2 log N where images have nothing to do with captions. The encoder's
-    variables are constants in the graph: no optimiser finds them and no checkpoint holds them.
+    variables are local ones: no optimiser finds them and no checkpoint holds them. (Constants would
+    do too, but with convolutions by constants TensorFlow 1.15 on CPUs makes gradients NaN.)
     """
-    weights = folded(variables)
-
-    def constant(getter: Callable[..., Any], name: str, *arguments: Any, **options: Any) -> Any:
-        return tf.constant(weights[name])
+    def local(getter: Callable[..., Any], name: str, **options: Any) -> Any:
+        options.update(initializer=tf.constant_initializer(variables[name]), trainable=False,
+                       collections=[tf.GraphKeys.LOCAL_VARIABLES])
+        return getter(name, **options)
 
     small = images if images.shape.as_list()[1] == stage1.SIZE else downsample(images)
-    with tf.variable_scope(tf.get_variable_scope(), custom_getter=constant):
-        features = image_encoder(small, filters, embeddings.shape.as_list()[1], FOLDED)
+    with tf.variable_scope(tf.get_variable_scope(), custom_getter=local):
+        features = image_encoder(small, filters, embeddings.shape.as_list()[1], TESTING)
     return contrastive_loss(tf.nn.l2_normalize(embeddings, 1) * SHARPNESS,
                             tf.nn.l2_normalize(features, 1)).total
 
-
-def folded(
-        variables: Dict[str, np.ndarray],      # of the image encoder
-) -> Dict[str, np.ndarray]:
-    """The same encoder with batch norm in the weights, and an offset left of it.
-
-    TensorFlow 1.15 on CPUs has wrong gradients of a batch norm with fixed statistics, and this is
-    faster. After the convolutions it scales their outputs; in `largest` the inputs of `project`.
-    """
-    weights = dict(variables)
-    for scope in sorted({name.rpartition('/')[0] for name in variables
-                         if name.endswith('/moving_mean')}):
-        gamma, beta, mean, variance = [variables[f'{scope}/{name}'] for name in (
-            'gamma', 'beta', 'moving_mean', 'moving_variance')]
-        scale = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
-        if scope + '/weights' in weights:
-            weights[scope + '/weights'] = weights[scope + '/weights'] * scale
-            weights[scope + '/offset'] = beta - mean * scale
-        else:
-            project = scope.rpartition('/')[0] + '/project'
-            weights[scope + '/offset'] = np.zeros_like(beta)
-            weights[project + '/biases'] = (weights[project + '/biases']
-                                            + (beta - mean * scale).dot(
-                                                weights[project + '/weights']))
-            weights[project + '/weights'] = (weights[project + '/weights']
-                                             * scale[:, np.newaxis])
-    return weights

@@ -77,7 +77,7 @@ fi
 settings=(--config configs/painted-birds.yaml)
 if [ "$lane" = tf1 ]; then
     # Half as fast on CPUs that compute in bfloat16, so it trains for less to end as soon.
-    settings+=(--set stage1.epochs=40 --set stage1.learning_rate_half_life_epochs=20
+    settings+=(--set stage1.epochs=32 --set stage1.learning_rate_half_life_epochs=8
                --set stage2.epochs=1)
 fi
 "$PYTHON" -m jobs run --on "$way" "${settings[@]}" --data "$data" "$@"

@@ -10,6 +10,7 @@ from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file, user_path, write_json
 
+from .engine import bundling
 from .engine.contract import Input, Job, Work
 from .engine.outputs import run_folder, text_encoder_of_own_captions, uses_precomputed_embeddings
 
@@ -23,12 +24,17 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--names', choices=('original', 'port'),
                         help='instead, write a checkpoint with the variable names of '
                              'hanzhanggit/StackGAN or of the Ascend port')
+    parser.add_argument('--bundle', nargs='?', const='full', choices=('full', 'small'),
+                        help=bundling.HELP)
 
 
 def _variant(job: Job, options: argparse.Namespace) -> Job:
-    """The job for these options: --names and --check have outputs of their own."""
-    if options.names and options.check:
-        raise InputError('export: --names and --check do different things; give one of them')
+    """The job for these options: --names, --check and --bundle have outputs of their own."""
+    given = [f'--{name}' for name in ('names', 'check', 'bundle') if getattr(options, name)]
+    if len(given) > 1:
+        raise InputError(f'export: {" and ".join(given)} do different things; give one of them')
+    if options.bundle:
+        return bundling.bundle_job(job, options.bundle)
     if options.names:
         return _names_job(job, options.names)
     if not options.check:

@@ -23,8 +23,8 @@ def _inputs(config: Config, volume: str) -> Sequence[Input]:
 
 def _settings(config: Config) -> Dict[str, Any]:
     settings = to_dict(config.data)
-    for machine_only in ('raw', 'workers'):       # do not change the output
-        del settings[machine_only]
+    for other in ('raw', 'workers', 'licence'):   # do not change the output
+        del settings[other]
     return {'data': settings}
 
 

@@ -44,6 +44,13 @@ def other_python():
     return needs.other_python()
 
 
+@pytest.fixture(scope='session')
+def bundles(tmp_path_factory):
+    """A volume with both bundles of a run, for all tests that only read it."""
+    from bundle_toy import make_bundles
+    return make_bundles(tmp_path_factory.mktemp('bundles'))
+
+
 @pytest.fixture
 def flowers():
     """Folder of all Oxford flowers with their captions; the test is skipped without it."""

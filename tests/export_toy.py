@@ -98,8 +98,8 @@ def finished_text_encoder(volume, config=None, **options):
 
 
 def run(job, volume, config=None, **options):
-    given = dict(dict(force=False, restart=False, check=None, names=None, loops=3, device=0,
-                      msame=None, results=None), **options)
+    given = dict(dict(force=False, restart=False, check=None, names=None, bundle=None, loops=3,
+                      device=0, msame=None, results=None), **options)
     return execute(job, config or tiny_config(), str(volume), Namespace(**given))
 
 

@@ -37,6 +37,7 @@ PLACEHOLDERS = {          # what the documents call files and folders of the rea
     'model_82000.ckpt': PAINTED + '/export-original-stage1/model.ckpt',
     'results': PAINTED + '/om-check/results',
     '/path/to/my-birds': 'brought/my-birds',
+    'painted-birds.zip': PAINTED + '/bundle-small/painted-birds.zip',
     'JOB': 'report',
     'PLATFORM': 'cpu',
 }

@@ -19,9 +19,12 @@ MAY_IMPORT = {
     'scoring': {'config', 'data', 'networks', 'platforms', 'sampling', 'text'},
     'export': {'config', 'data', 'networks', 'platforms', 'sampling', 'text'},
     'serving': {'config', 'data', 'export', 'platforms', 'sampling', 'text'},
+    'pretrained': set(),
     'published': {'config', 'networks'},
     'training': {'config', 'data', 'networks', 'platforms', 'sampling', 'scoring', 'text'},
     'reporting': {'config', 'scoring'},
+    'api': {'config', 'data', 'export', 'platforms', 'pretrained', 'sampling', 'scoring', 'text',
+            'training'},
 }
 SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress',
           'text_rendering', 'prefetch', 'printing', 'file_systems',
@@ -118,7 +121,8 @@ def test_jobs_do_not_load_tensorflow_to_be_asked(path):
 @pytest.mark.parametrize('path', SOURCES)
 def test_one_module_prints(path):
     """A line that is printed elsewhere could end a job: see tests/test_printing.py."""
-    if path == os.path.join('stackgan', 'printing.py'):
+    if path in (os.path.join('stackgan', 'printing.py'),
+                os.path.join('stackgan', 'export', 'standalone.py')):    # runs elsewhere
         return
     with open(os.path.join(ROOT, path), encoding='utf-8') as stream:
         tree = ast.parse(stream.read())

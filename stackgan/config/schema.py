@@ -67,6 +67,8 @@ class Data:
     name: Optional[str] = key(None, 'folder below prepared/ for the prepared arrays; null: the '
                               'name of the configuration file', pattern=NAME)
     raw: Optional[str] = key(None, 'folder of the raw dataset; null: raw/<data.name> on the volume')
+    licence: Optional[str] = key(None, 'licence of images and captions, for the model card of '
+                                 '`export --bundle`; null: not stated')
     layout: str = key('folder', 'how the raw dataset is laid out',
                       choices=('cub', 'flowers', 'folder', 'imagefolder', 'coco', 'webdataset',
                                'sidecars'))

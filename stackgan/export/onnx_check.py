@@ -15,7 +15,8 @@ from stackgan.export.onnx_shapes import HIGHEST_RANK, RULES, Fault, Operation, S
 from stackgan.model_bounds import LARGEST_TENSOR, WORK_PER_IMAGE, read_model_file
 from stackgan.wire import Budget, WireFault, read_message
 
-TYPES = {1: np.float32, 2: np.uint8, 6: np.int32, 7: np.int64, 9: np.bool_}    # ONNX's numbers
+# ONNX's numbers; float16 is of weights alone
+TYPES = {1: np.float32, 2: np.uint8, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16}
 KINDS = {1: 'f', 2: 'i', 3: 's', 7: 'ints'}            # type of an attribute -> its field
 OTHER_FORMAT = b'ORTM'        # after 4 bytes; ONNX Runtime reads such files as a format of its own
 

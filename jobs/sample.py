@@ -102,7 +102,7 @@ def _settings(config: Config) -> Dict[str, Any]:
 def _run(work: Work, options_given: SampleOptions = NOTHING, model: Optional[str] = None) -> None:
     from stackgan.sampling.writing import write_samples
     wanted = _own(work) if work.settings['captions'] else _held_out(work)
-    plan = _plan(options_given, wanted, work.config.sample.seed)
+    plan = plan_of(options_given, wanted, work.config.sample.seed)
     with _sampler(work, model) as sampler:
         index = write_samples(sampler, plan, work.folder)
     if 'raw' in work.inputs:
@@ -111,7 +111,12 @@ def _run(work: Work, options_given: SampleOptions = NOTHING, model: Optional[str
         _show_nearest(work, index, options_given.nearest)
 
 
-def _plan(options_given: SampleOptions, wanted: 'Sequence[SampleRequest]', seed: int) -> 'Plan':
+def plan_of(
+        options_given: SampleOptions,
+        wanted: 'Sequence[SampleRequest]',
+        seed: int,      # of the noise, where no seeds are given
+) -> 'Plan':
+    """Which images are generated for the requests."""
     from stackgan.sampling import plans
     from stackgan.sampling.sample_request import Truncation
     truncation = Truncation(options_given.truncation_z, options_given.truncation_noise)

@@ -4,14 +4,21 @@ import argparse
 import logging
 import os
 import signal
+import tempfile
+from typing import TYPE_CHECKING, Optional
 
 from stackgan.config import Config
 from stackgan.errors import InputError, Interrupted, MissingRequirement
+from stackgan.files import user_path
+from stackgan.pretrained import path_of
 
 from .engine.contract import read_manifest
 from .engine.execution import versions
 from .engine.logs import Log, attached
 from .engine.signals import heeded
+
+if TYPE_CHECKING:
+    from stackgan.serving.runs import Runs
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +28,9 @@ ALLOW_HOSTS = 'STACKGAN_SERVE_ALLOW_HOSTS'       # names, separated by spaces or
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--pretrained', type=user_path, metavar='NAME|FILE.zip',
+                        help='serve a model of the package, or a .zip that export --bundle wrote, '
+                             'instead of the runs on the volume')
     parser.add_argument('--host', default='127.0.0.1', metavar='ADDRESS',
                         help='address to listen on (default: 127.0.0.1, this machine only; there '
                              'is no authentication)')
@@ -60,10 +70,23 @@ def serve(
     except ImportError as error:
         raise MissingRequirement(f'serve needs packages that are not installed ({error}); install '
                                  'the extra `serve` of pyproject.toml')
+    if not options.pretrained:
+        from stackgan.serving.runs import Runs
+        return _serve(options, config, Runs(volume, read_manifest), config.run.name,
+                      f'the runs of {volume}')
+    from stackgan.export.bundle_file import open_bundle
+    from stackgan.serving.bundle_runs import BundleRuns
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = open_bundle(path_of(options.pretrained), scratch)
+        return _serve(options, config, BundleRuns([bundle]), bundle.name,
+                      f'the pretrained model {bundle.name}')
+
+
+def _serve(options: argparse.Namespace, config: Config, runs: 'Runs', preferred: Optional[str],
+           what: str) -> int:
     from stackgan.serving.app import create_app
     from stackgan.serving.hosts import allowed_hosts, url_host
     from stackgan.serving.limits import Limits
-    from stackgan.serving.runs import Runs
     from stackgan.serving.server import Server, names_of
     from stackgan.serving.service import make_service
 
@@ -71,17 +94,17 @@ def serve(
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)     # in all threads, for sigwait
     try:
         with attached(Log('serve')):
-            service = make_service(Runs(volume, read_manifest), config.platform,
+            service = make_service(runs, config.platform,
                                    Limits(rate=options.rate, queue=options.queue,
                                           generation_seconds=options.seconds,
                                           seconds=max(60, 2 * options.seconds)),
-                                   versions(), config.run.name)
+                                   versions(), preferred)
             added = options.allow_host + os.environ.get(ALLOW_HOSTS, '').replace(',', ' ').split()
             hosts = allowed_hosts(names_of(options.host), added)
             server = Server(create_app(service, hosts), service, options.host, options.port,
                             options.behind_proxy)
             server.start()
-            logger.info(f'http://{url_host(options.host)}:{server.port} shows the runs of {volume}')
+            logger.info(f'http://{url_host(options.host)}:{server.port} shows {what}')
             number = signal.sigwait(signals)
             logger.info(f'stopping after {signal.Signals(number).name}; finishing the request in '
                         'progress')

@@ -73,7 +73,8 @@ def test_services_are_the_jobs_each_after_those_whose_outputs_it_needs(tmp_path)
     config = load_config(os.path.join(ROOT, 'configs', 'smoke.yaml'), [])
     assert {name for name, service in project.services.items()
             if not service.get('profiles')} == {job.name for job in chain.JOBS}
-    assert set(resolve()['services']) - {'status', 'tensorboard', 'serve'} == set(chain.NAMES)
+    others = {'status', 'tensorboard', 'serve', 'serve-pretrained'}
+    assert set(resolve()['services']) - others == set(chain.NAMES)
     for name, service in job_services(resolve()).items():
         assert service['entrypoint'][-1] == name
         for condition in service.get('depends_on', {}).values():
@@ -112,12 +113,12 @@ def test_jobs_get_no_more_than_they_need():
         assert service['logging']['options'] == {'max-size': '10m', 'max-file': '3'}
         assert service['restart'] == 'no' and service['pids_limit'] and service['mem_limit']
         volumes = {volume['target']: volume for volume in service['volumes']}
-        assert volumes.get('/configs', volumes['/data'])['read_only']
+        assert volumes['/configs' if '/configs' in volumes else '/data']['read_only']
         if name in chain.NAMES:
             assert service['network_mode'] == 'none'
             assert service['stop_grace_period'] == '5m0s'
         elif service.get('ports'):
-            assert volumes['/data']['read_only']
+            assert all(volume['read_only'] for volume in volumes.values())
             assert all(port['host_ip'] == '127.0.0.1' for port in service['ports'])
 
 
@@ -133,13 +134,24 @@ def test_the_page_is_for_this_machine_and_only_reads():
 
 
 @needs.compose
+def test_the_page_of_a_pretrained_model_has_no_volume():
+    project = resolve(STACKGAN_PRETRAINED='birds', STACKGAN_SERVE_OPTIONS='--rate 9')
+    service, serve = [project['services'][name] for name in ('serve-pretrained', 'serve')]
+    assert service['profiles'] == ['pretrained'] and 'depends_on' not in service
+    assert [volume['target'] for volume in service['volumes']] == ['/configs']
+    assert service['command'] == ['--pretrained=birds', '--rate', '9']
+    changed = ('profiles', 'volumes', 'command')
+    assert all(service[key] == serve[key] for key in serve if key not in changed)
+
+
+@needs.compose
 def test_the_page_has_its_own_little_memory_and_network():
     project = resolve(STACKGAN_SERVE_ALLOW_HOSTS='birds.example.org')
     service = project['services']['serve']
     assert int(service['mem_limit']) == 2 << 30 and service['pids_limit'] == 512
     assert list(service['networks']) == ['serve'] and 'network_mode' not in service
     assert not [name for name, other in project['services'].items()
-                if name != 'serve' and 'serve' in (other.get('networks') or {})]
+                if not name.startswith('serve') and 'serve' in (other.get('networks') or {})]
     network = project['networks']['serve']
     assert not network.get('internal')                 # else its published port is not there
     assert network['driver_opts']['com.docker.network.bridge.enable_ip_masquerade'] == 'false'

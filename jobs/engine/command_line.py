@@ -15,7 +15,7 @@ from stackgan.files import user_path
 from stackgan.printing import echo, echo_error, printable, show
 from stackgan.progress import duration
 
-from .. import serve
+from .. import sample_pretrained, serve
 from . import (
     chain,
     cleaning,
@@ -227,6 +227,8 @@ def _settings_of_environment() -> List[str]:
 
 
 def _one(options: argparse.Namespace, config: Config, volume: str) -> int:
+    if getattr(options, 'pretrained', None):
+        return sample_pretrained.sample_pretrained(options, config)
     if options.dry_run:
         job = options.job.variant(options.job, options)
         _dry_run(config, volume, [job])

@@ -81,6 +81,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                        help='1: generate with Stage-I alone (default: 2, for both image sizes)')
     model.add_argument('--model', type=user_path, metavar='FILE',
                        help='generate with an exported .pb or .onnx instead of a checkpoint')
+    model.add_argument('--pretrained', type=user_path, metavar='NAME|FILE.zip',
+                       help='generate with a model of the package, or with a .zip that export '
+                            '--bundle wrote; needs neither TensorFlow nor a volume')
+    model.add_argument('--output', type=user_path, metavar='DIR',
+                       help='with --pretrained: folder for the folders of images (default: '
+                            './samples)')
 
 
 def sample_options_of(
@@ -137,6 +143,8 @@ def _check_together(options: argparse.Namespace) -> None:
          f'{CUT:g}, where the noise is truncated in training'),
         (options.nearest is None or 1 <= options.nearest <= MAX_NEAREST,
          f'--nearest {options.nearest}: must be 1 to {MAX_NEAREST}'),
+        (options.output is None or options.pretrained, '--output is for --pretrained; the images '
+                                                       'of a run go to its folder on the volume'),
         (options.stage is None or not options.model,
          '--model has the stages it was exported with; leave out --stage'),
     ]

@@ -11,6 +11,7 @@ import pytest
 from bundle_toy import bundle_path, by_checkpoint
 from PIL import Image
 from serve_toy import RUN
+from test_judge import TINY, by_hand
 from toy import ROOT
 
 from stackgan import api
@@ -132,6 +133,21 @@ def test_scores_of_arrays_and_folders(tmp_path):
     with pytest.raises(InputError, match='no image there that can be read'):
         api.images_of(str(tmp_path / 'none') if os.mkdir(str(tmp_path / 'none')) else
                       str(tmp_path / 'none'))
+
+
+def test_scores_of_a_judge():
+    """Against the formula of FID, on features computed by hand."""
+    random = np.random.RandomState(3)
+    sets = [random.randint(low, 200, (12, 16, 16, 3)).astype(np.uint8) for low in (0, 60)]
+    found = api.score(*sets, judge=TINY)
+    rows = [np.array([by_hand(image / 127.5 - 1) for image in images]) for images in sets]
+    means, spreads = [each.mean(0) for each in rows], [np.cov(each, rowvar=False) for each in rows]
+    shared = np.sqrt(np.maximum(np.linalg.eigvals(spreads[0].dot(spreads[1])).real, 0)).sum()
+    fid = ((means[0] - means[1]) ** 2).sum() + np.trace(spreads[0] + spreads[1]) - 2 * shared
+    assert set(found) == {'fid', 'kid'} and abs(found['fid'] - fid) < 1e-3 * fid
+    assert api.score(sets[0], sets[0], judge=TINY)['fid'] < 1e-6 < found['fid'] / 100
+    with pytest.raises(InputError, match='at least 4 of each'):
+        api.score(sets[0][:3], sets[1], judge=TINY)
 
 
 # The examples, and the notebook.

@@ -55,16 +55,11 @@ def score(
         count = min(len(first), len(second))
         return {'sliced_wasserstein': sliced_wasserstein(first[:count], second[:count], seed)}
     from stackgan.config.schema import Platform, Score
+    from stackgan.scoring.feature_distances import feature_distances
     from stackgan.scoring.judge import Judge
-    from stackgan.scoring.statistics.frechet import Moments, frechet_distance
-    from stackgan.scoring.statistics.kernel_distance import kernel_distance
     network = Judge(judge, Score(judge=judge, judge_range=judge_range), Platform())
     features = [network.run(list(_pixels(each, network.side)))[1] for each in (generated, real)]
-    try:
-        return {'fid': frechet_distance(*[Moments().add(each) for each in features]),
-                'kid': kernel_distance(features[0], features[1], seed).value}
-    except ValueError as error:
-        raise InputError(f'score: {error}')
+    return feature_distances(features[0], features[1], seed)
 
 
 def _pixels(images: Images, side: int) -> np.ndarray:

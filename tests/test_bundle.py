@@ -23,9 +23,11 @@ from jobs.engine.outputs import run_folder
 from stackgan.checkpoints import EMA, Checkpoints
 from stackgan.errors import InputError
 from stackgan.export import half_weights
+from stackgan.export.bundle import Description, bundle
 from stackgan.export.bundle_file import open_bundle, write_bundle
 from stackgan.export.onnx_check import read_onnx
 from stackgan.export.safetensors_file import safetensors_bytes
+from stackgan.files import write_json
 
 CAPTIONS = ['a small red bird with black wings', 'A BLUE one, \u00e9 and "more"  of it']
 
@@ -178,6 +180,17 @@ def test_an_export_of_another_checkpoint_is_refused(bundles, tmp_path, capsys):
     finish(other, 'train-stage2', lambda config: run_folder(config, 'stage2'), lambda work: None)
     assert run(export.JOB, other, tiny_config(*CONFIG, 'data.licence=MIT'), bundle='full') == 2
     assert 'no checkpoint there' in capsys.readouterr().err
+
+
+def test_another_text_encoder_is_refused(tmp_path):
+    facts = {'form': 1, 'stage': 1, 'models': [{
+        'batch_size': 1, 'inputs': [], 'outputs': [], 'frozen': {'file': 'a.pb', 'sha256': ''},
+        'onnx': {'file': 'a.onnx', 'sha256': ''}}]}
+    for encoder in (None, {'kind': 'sentence-encoder', 'file': 'b.onnx'}):
+        write_json(str(tmp_path / 'export.json'), dict(facts, text_encoder=encoder))
+        with pytest.raises(InputError, match='no ONNX of the text encoder.* no other encoder'):
+            bundle(str(tmp_path), str(tmp_path / 'a.zip'), 'small',
+                   Description('a', None, {}, None, []), tiny_config().platform, None)
 
 
 def test_the_licence_is_not_a_setting_of_the_dataset(bundles, capsys):

@@ -87,14 +87,16 @@ def bundle(
 def _files_of(folder: str, exported: Dict[str, Any]) -> Dict[str, bytes]:
     """Generators and text encoder of an export. Raises InputError where they are missing."""
     models = [each for each in exported['models'] if 'onnx' in each]
-    if not models or not exported.get('text_encoder'):
+    encoder = exported.get('text_encoder') or {}
+    if not models or encoder.get('kind') != CHAR_CNN_RNN:
         what = 'the text encoder' if models else 'the generators'
         raise InputError(f'{folder}: has no ONNX of {what}; set export.onnx=true and export again. '
-                         'Bundles are made with a char-CNN-RNN, trained here or published')
+                         'Bundles hold a char-CNN-RNN, trained here or published, and no other '
+                         'encoder')
     smallest = min(models, key=lambda each: each['batch_size'])
     found = {}
     for name, file in ((GENERATORS, smallest['onnx']['file']),
-                       (TEXT_ENCODER, exported['text_encoder']['file'])):
+                       (TEXT_ENCODER, encoder['file'])):
         path = os.path.join(folder, file)
         check_file(path)
         found[name] = read_bytes(path, LARGEST_FILE)

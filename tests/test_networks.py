@@ -12,6 +12,7 @@ from stackgan.losses import generator_loss, kl_to_unit_gaussian, matching_aware_
 from stackgan.networks import stage1, stage2
 from stackgan.networks.ascend_port import port_name
 from stackgan.networks.layers import TESTING, ForwardMode, check_shape
+from stackgan.networks.upsampling import upsample_and_convolve
 
 PAPER = ['model.generator_filters=128', 'model.discriminator_filters=64',
          'model.condition_dim=128', 'model.noise_dim=100', 'model.embedding_dim=1024']
@@ -203,3 +204,48 @@ def test_a_sub_pixel_stage2_unfolds_each_position_into_a_square():
         first = 3 * (4 * (y % 4) + x % 4)
         want[:, y, x] = folded[:, y // 4, x // 4, first:first + 3]
     assert np.array_equal(found, want)
+
+
+# Upsampling and its convolution as one transposed convolution.
+
+def upsampled_and_convolved(x, kernel):
+    """By the definition, in NumPy: every pixel doubled, zeros around, nine products each."""
+    large = np.pad(x.repeat(2, 1).repeat(2, 2), [(0, 0), (1, 1), (1, 1), (0, 0)], 'constant')
+    height, width = 2 * x.shape[1], 2 * x.shape[2]
+    return sum(np.einsum('nhwc,cf->nhwf', large[:, i:i + height, j:j + width], kernel[i, j])
+               for i in range(3) for j in range(3))
+
+
+def test_both_forms_of_upsampling_are_its_definition_and_have_the_same_gradients():
+    random = np.random.RandomState(0)
+    x, kernel = random.standard_normal((2, 8, 10, 5)), random.standard_normal((3, 3, 5, 7))
+    weighting = random.standard_normal((2, 16, 20, 7)).astype(np.float32)
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        inputs = [tf.constant(x, tf.float32), tf.constant(kernel, tf.float32)]
+        forms = [upsample_and_convolve(*inputs, transposed) for transposed in (False, True)]
+        kinds = [op.type for op in graph.get_operations()]
+        gradients = [tf.gradients(form * weighting, inputs) for form in forms]
+        values, (plain, transposed) = session.run([forms, gradients])
+    assert kinds.count('Conv2D') == kinds.count('Conv2DBackpropInput') == 1
+    for value in values:
+        assert np.abs(value - upsampled_and_convolved(x, kernel)).max() < 1e-4
+    for one, other in zip(plain, transposed):
+        assert np.abs(one - other).max() < 1e-4 * np.abs(one).max()
+
+
+def test_the_form_of_upsampling_changes_neither_initial_weights_nor_images():
+    dims, found = tiny_config().model, []
+    random = np.random.RandomState(0)
+    inputs = [random.standard_normal((2, size)).astype(np.float32)
+              for size in (dims.embedding_dim, dims.condition_dim, dims.noise_dim)]
+    for transposed in (False, True):
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(5)
+            images = stage1.generator(*[tf.constant(each) for each in inputs], dims,
+                                      ForwardMode(True, transposed=transposed)).images
+            stage1.discriminator(images, tf.constant(inputs[0]), dims, ForwardMode(True))
+            session.run(tf.global_variables_initializer())
+            found.append(session.run([{v.op.name: v for v in tf.global_variables()}, images]))
+    (weights, images), (others, others_images) = found
+    assert all(np.array_equal(weights[name], others[name]) for name in weights)
+    assert np.abs(images - others_images).max() < 1e-4 and np.abs(images).max() > 1e-2

@@ -9,9 +9,11 @@ from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.networks.upsampling import upsample_and_convolve
+from stackgan.networks.weights import normal
+
 BATCH_NORM_DECAY = 0.9
 BATCH_NORM_EPSILON = 1e-5
-WEIGHT_STDDEV = 0.02
 LEAK = 0.2
 
 
@@ -28,6 +30,8 @@ class ForwardMode(NamedTuple):
     # True: the deviations of the Ascend port (see the generators), for its checkpoints.
     folded: bool = False
     # True: batch norm is in the weights, and only an offset of the outputs is left (`export`).
+    transposed: bool = False
+    # True: upsampling and its convolution are one transposed convolution where that is faster.
 
 
 TESTING = ForwardMode(training=False)
@@ -65,7 +69,7 @@ def variable(name: str, shape: Sequence[int], initializer: Any, trainable: bool 
 
 
 def weights(shape: Sequence[int]) -> Any:
-    return variable('weights', shape, tf.random_normal_initializer(stddev=WEIGHT_STDDEV))
+    return variable('weights', shape, normal(0.0))
 
 
 def leaky_relu(x: Any) -> Any:
@@ -101,13 +105,12 @@ def upsample_conv(
         x: Any,            # [N, H, W, C]
         filters: int,      # number of output channels
         name: str,
+        mode: ForwardMode,
 ) -> Any:
     """Nearest upsampling by 2, then a 3x3 convolution without bias: [N, 2H, 2W, filters]."""
-    _, height, width, channels = x.shape.as_list()
     with tf.variable_scope(name):
-        w = weights([3, 3, channels, filters])
-        x = tf.image.resize_nearest_neighbor(x, [2 * height, 2 * width])
-        return tf.nn.conv2d(x, w, strides=[1, 1, 1, 1], padding='SAME')
+        w = weights([3, 3, x.shape.as_list()[3], filters])
+        return upsample_and_convolve(x, w, mode.transposed)
 
 
 def batch_norm(
@@ -120,7 +123,7 @@ def batch_norm(
         return tf.nn.bias_add(x, variable('offset', [channels], tf.zeros_initializer()))
     if x.shape.ndims == 2:
         return tf.squeeze(batch_norm(tf.reshape(x, [-1, 1, 1, channels]), mode), [1, 2])
-    gamma = variable('gamma', [channels], tf.random_normal_initializer(1.0, WEIGHT_STDDEV))
+    gamma = variable('gamma', [channels], normal(1.0))
     beta = variable('beta', [channels], tf.zeros_initializer())
     moving_mean = variable('moving_mean', [channels], tf.zeros_initializer(), False)
     moving_variance = variable('moving_variance', [channels], tf.ones_initializer(), False)
@@ -150,7 +153,8 @@ def conv_norm(
         upsample: bool = False,     # True: double the sides first
 ) -> Any:
     """Convolution and batch norm, in one scope: [N, H', W', filters]."""
-    x = upsample_conv(x, filters, name) if upsample else conv(x, filters, name, kernel, stride)
+    x = (upsample_conv(x, filters, name, mode) if upsample
+         else conv(x, filters, name, kernel, stride))
     with tf.variable_scope(name):
         x = batch_norm(x, mode)
     return activation(x) if activation else x

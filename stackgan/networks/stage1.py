@@ -62,7 +62,7 @@ def generator(
         x = bottleneck(x, width, 'block2', mode, tf.nn.relu)
         x = conv_norm(x, 2 * width, 'up2', mode, tf.nn.relu, upsample=True)  # [N, 16, 16, 2 gf]
         x = conv_norm(x, width, 'up3', mode, tf.nn.relu, upsample=True)      # [N, 32, 32, gf]
-        logits = upsample_conv(x, 3, 'image')                                # [N, 64, 64, 3]
+        logits = upsample_conv(x, 3, 'image', mode)                          # [N, 64, 64, 3]
         images = tf.tanh(logits, 'images')
     return Generated(images, condition, logits)
 

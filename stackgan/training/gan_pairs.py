@@ -13,6 +13,8 @@ from stackgan.training.degradation import degraded
 from stackgan.training.steps_done import steps_done
 from stackgan.types import Batch, GanPair
 
+TRAINING = ForwardMode(True, transposed=True)      # of generators
+
 
 def batch_placeholders(
         size: int,        # number of images
@@ -45,16 +47,18 @@ def stage1_pairs(
         batch: Batch,     # of placeholders for Stage-I
         dims: Any,        # the `model` section
         mode_seeking_weight: float = 0.0,
+        mode: ForwardMode = TRAINING,      # of the generator
 ) -> List[GanPair]:
     """[GanPair] of Stage-I."""
     return [_stage1_pair(batch, dims, to_unit_range(batch.images),
-                         to_unit_range(batch.wrong_images), 1.0, mode_seeking_weight)[0]]
+                         to_unit_range(batch.wrong_images), 1.0, mode_seeking_weight, mode)[0]]
 
 
 def stage2_pairs(
         batch: Batch,     # of placeholders for Stage-II
         dims: Any,        # the `model` section
         settings: Any,    # the `stage2` section
+        mode: ForwardMode = TRAINING,      # of the generators in training
 ) -> List[GanPair]:
     """[GanPair] of Stage-II, and of Stage-I behind it where that is trained along."""
     real, wrong = to_unit_range(batch.images), to_unit_range(batch.wrong_images)
@@ -65,14 +69,14 @@ def stage2_pairs(
         low = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims, TESTING)
     else:
         pair, low = _stage1_pair(batch, dims, downsample(real), downsample(wrong),
-                                 settings.finetune_learning_rate_ratio, 0.0)
+                                 settings.finetune_learning_rate_ratio, 0.0, mode)
         first = [pair]
     if dims.stage2_residual:
         # A Stage-I that is trained along learns from Stage-II through the features alone: with the
         # gradient of the sum too, TensorFlow 1.15 on CPUs makes its weights NaN.
         low = low._replace(logits=tf.stop_gradient(low.logits))
     statistics: List[tuple] = []
-    mode = ForwardMode(True, statistics)
+    mode = mode._replace(statistics=statistics)
     terms = {}
     if settings.super_resolution_weight:
         small = degraded(downsample(real), settings)
@@ -123,15 +127,15 @@ def _low_resolution_terms(images: tf.Tensor, low: tf.Tensor,
 
 
 def _stage1_pair(batch: Batch, dims: Any, real: tf.Tensor, wrong: tf.Tensor, ratio: float,
-                 mode_seeking_weight: float) -> Tuple[GanPair, Generated]:
+                 mode_seeking_weight: float, mode: ForwardMode) -> Tuple[GanPair, Generated]:
     """(GanPair, what was generated) of Stage-I."""
     statistics: List[tuple] = []
     generated = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims,
-                                 ForwardMode(True, statistics))
+                                 mode._replace(statistics=statistics))
     terms = {}
     if mode_seeking_weight:
         other_z = tf.reverse(batch.z, [0])
-        others = stage1.generator(batch.embeddings, batch.noise1, other_z, dims, ForwardMode(True))
+        others = stage1.generator(batch.embeddings, batch.noise1, other_z, dims, mode)
         terms['mode_seeking'] = mode_seeking_weight * mode_seeking(
             generated.images, others.images, batch.z, other_z)
     return GanPair(

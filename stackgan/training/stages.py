@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -17,7 +17,7 @@ from stackgan.files import write_json
 from stackgan.networks import stage1
 from stackgan.platforms.session import Resolved, optimizer_wrapper, resolve, training_session
 from stackgan.training.caption_matching import Matching, read_caption_matching
-from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
+from stackgan.training.gan_pairs import TRAINING, batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.gan_stage import Fill, GanStage
 from stackgan.training.graph import build_step, scope_variables
 from stackgan.training.loop import run
@@ -56,7 +56,7 @@ def train_stage(
         # The seed of a variable's initial value counts the operations made before it: the order
         # in which the graph is built decides where a training starts.
         tf.set_random_seed(config.run.seed)
-        graph = _step_graph(stage, config, optimizer_wrapper(resolved), matching)
+        graph = _step_graph(stage, config, resolved, matching)
         observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
                             config.model, config.run.seed, graph.averaged)
         warm_start = None if stage1_folder is None else _warm_start(config, stage1_folder)
@@ -65,19 +65,20 @@ def train_stage(
             return run(trainable, folder, session, stop)
 
 
-def _step_graph(stage: int, config: Any, wrap: Callable[[Any], Any],
+def _step_graph(stage: int, config: Any, resolved: Resolved,
                 matching: Optional[Matching]) -> TrainingGraph:
+    mode = TRAINING._replace(transposed=resolved.device != 'npu')       # not measured on an NPU
     batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size,
                                stage, config.model)
     if stage == 1:
-        pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight)
+        pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight, mode)
     else:
-        pairs = stage2_pairs(batch, config.model, config.stage2)
+        pairs = stage2_pairs(batch, config.model, config.stage2, mode)
     if matching is not None:
         for each in pairs:
             each.terms['caption_matching'] = (config.train.caption_matching_weight
                                               * matching(each.fake, batch.embeddings))
-    return build_step(pairs, batch, config.train, wrap)
+    return build_step(pairs, batch, config.train, optimizer_wrapper(resolved))
 
 
 def _warm_start(config: Any, stage1_folder: str) -> Fill:

@@ -1,5 +1,6 @@
 """Training: what a step does to which network, exact resume, stops, divergence."""
 
+import dataclasses
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -20,11 +22,13 @@ from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError, StackganError
 from stackgan.losses import generator_loss
 from stackgan.networks.layers import ForwardMode
-from stackgan.training import observer
+from stackgan.platforms.session import resolve, session_config
+from stackgan.training import loop, observer
 from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.graph import build_step, check_ownership
 from stackgan.training.schedule import ema_decay, learning_rate, total_steps
 from stackgan.training.stages import train_stage
+from stackgan.training.trainable import Plan, Trainable
 
 STEPS = 'stage1.epochs=4', 'train.ema_decay=0.9'              # 12 steps of 4 images
 STEPS2 = 'stage2.epochs=1.5', 'train.ema_decay=0.9'           # 9 steps of 2 images
@@ -442,6 +446,48 @@ def test_divergence_names_the_step_and_the_last_good_checkpoint(data, tmp_path):
     last = Checkpoints(folder + '/checkpoints', None).last()
     reader = tf.train.load_checkpoint(last + '/model')
     assert all(np.isfinite(reader.get_tensor(name)).all() for name in variables_of(last))
+
+
+class Exhausted(Trainable):
+    """A training whose first step finds no memory."""
+
+    plan = Plan('train-stage2', 'images', 64, 9, 3, 1, None, 1, 1, 'stage2.epochs=3', '')
+
+    def __init__(self):
+        with tf.control_dependencies([tf.py_func(self.allocate, [], [])]):
+            self.update = tf.no_op()
+        self.losses = {'loss': tf.get_variable('loss', [], use_resource=True)}
+
+    def allocate(self):
+        raise MemoryError('OOM when allocating tensor\nwith more lines')      # TensorFlow's error
+
+    def feeds(self, first):
+        yield {}
+
+    def facts(self):
+        return {}
+
+
+def test_a_step_without_memory_names_the_batch_size_to_try(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as session:
+        with pytest.raises(StackganError) as raised:
+            loop.run(Exhausted(), str(tmp_path), session, NeverStop())
+    assert 'OOM when allocating tensor' in str(raised.value) and '\n' not in str(raised.value)
+    assert 'a step of 64 images' in str(raised.value) and 'try stage2.batch_size=32' in str(
+        raised.value)
+
+
+def test_a_job_takes_no_more_of_a_gpu_than_it_may(monkeypatch):
+    listed = [types.SimpleNamespace(name='/physical_device:GPU:0')]
+    monkeypatch.setattr(tf.config.experimental, 'list_physical_devices',
+                        lambda kind: listed if kind == 'GPU' else [])
+    settings = tiny_config('platform.deterministic=false', 'platform.gpu_memory_mib=3000').platform
+    options = session_config(resolve(settings)).gpu_options
+    assert options.allow_growth
+    assert [list(each.memory_limit_mb) for each in options.experimental.virtual_devices] == [[3000]]
+    for other in (dataclasses.replace(settings, device='cpu'),
+                  dataclasses.replace(settings, gpu_memory_mib=None)):
+        assert not session_config(resolve(other)).gpu_options.experimental.virtual_devices
 
 
 def test_records(stage1_folder):

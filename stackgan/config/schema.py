@@ -329,6 +329,9 @@ class Platform:
         None, 'more options of NpuOptimizer, `name: value`, such as fusion_switch_file, '
         'modify_mixlist, op_precision_mode, deterministic, dump_path or profiling_options; null: '
         'none')
+    gpu_memory_mib: Optional[int] = key(
+        None, 'memory of a GPU that a job may take, in MiB, so that several share one; null: what '
+        'it needs', minimum=256, maximum=1048576)
     deterministic: bool = key(False, 'one thread and float32: every run gives the same bits')
 
 

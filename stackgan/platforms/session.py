@@ -26,6 +26,7 @@ class Resolved(NamedTuple):
     loss_scale: Optional[float] = None      # a fixed one; None: one that follows the overflows
     npu_options: Optional[Dict[str, Any]] = None      # as `platform.npu_options`
     npu_precision: Optional[str] = None     # what an NPU computes in, in words
+    gpu_memory_mib: Optional[int] = None    # at most so much of a GPU; None: what is needed
 
 
 def resolve(settings: Platform) -> Resolved:
@@ -45,7 +46,8 @@ def resolve(settings: Platform) -> Resolved:
     bfloat16 = (device == 'cpu' and settings.mixed_precision == 'auto'
                 and not settings.deterministic and tf_version() >= (2, 4)
                 and cpu_computes_bfloat16())
-    return Resolved(device, thread_count(settings), bfloat16)
+    return Resolved(device, thread_count(settings), bfloat16,
+                    gpu_memory_mib=settings.gpu_memory_mib if device == 'gpu' else None)
 
 
 def tf_version() -> Tuple[int, ...]:
@@ -54,8 +56,8 @@ def tf_version() -> Tuple[int, ...]:
 
 
 def _gpus() -> List[str]:
-    from tensorflow.python.client import device_lib  # public in no version that 1.15 has
-    return [d.name for d in device_lib.list_local_devices() if d.device_type == 'GPU']
+    """Names of the GPUs that TensorFlow sees. Opens none: an open one takes all of its memory."""
+    return [each.name for each in tf.config.experimental.list_physical_devices('GPU')]
 
 
 def session_config(
@@ -71,6 +73,10 @@ def session_config(
         inter_op_parallelism_threads=1,
         device_count={} if resolved.device == 'gpu' else {'GPU': 0})
     config.gpu_options.allow_growth = True
+    if resolved.gpu_memory_mib:
+        # The first visible GPU, as a device of that size; growth holds within it too.
+        device = config.gpu_options.experimental.virtual_devices.add()
+        device.memory_limit_mb.append(resolved.gpu_memory_mib)
     if resolved.bfloat16:
         rewrite = config.graph_options.rewrite_options
         rewrite.auto_mixed_precision_onednn_bfloat16 = 1       # ON

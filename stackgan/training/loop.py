@@ -8,7 +8,9 @@ import time
 from contextlib import closing
 from typing import Any, Dict
 
-from stackgan.errors import Interrupted
+import tensorflow.compat.v1 as tf
+
+from stackgan.errors import Interrupted, StackganError
 from stackgan.integrity import settle
 from stackgan.progress import Progress
 from stackgan.training.recorder import Recorder
@@ -24,8 +26,9 @@ def run(
 ) -> str:
     """Trains to the end and returns the path of the last checkpoint.
 
-    Raises Interrupted after saving when a stop was requested, StackganError when a loss or a
-    variable is NaN or infinite, InputError for a checkpoint that does not fit.
+    Raises Interrupted after saving when a stop was requested, StackganError when memory is
+    exhausted or a loss or a variable is NaN or infinite, InputError for a checkpoint that does not
+    fit.
     """
     with Writer() as writer:
         recorder = Recorder(trainable, folder, session, stop, writer)
@@ -65,8 +68,15 @@ def _run_steps(trainable: Trainable, recorder: Recorder, session: Any, stop: Any
 
 
 def _make_step(trainable: Trainable, session: Any, feed: Dict[Any, Any]) -> Dict[str, float]:
-    """Makes a step and returns its losses."""
-    _, losses = session.run([trainable.update, trainable.losses], feed)
+    """Makes a step and returns its losses. Raises StackganError when memory is exhausted."""
+    try:
+        _, losses = session.run([trainable.update, trainable.losses], feed)
+    except tf.errors.ResourceExhaustedError as error:
+        plan = trainable.plan
+        raise StackganError(
+            f'out of memory in a step of {plan.batch_size} {plan.unit} '
+            f'({str(error.message).splitlines()[0][:200]}); try {plan.batch_key}='
+            f'{max(2, plan.batch_size // 2)}, or end other programs that use the device') from None
     return {name: float(value) for name, value in losses.items()}
 
 

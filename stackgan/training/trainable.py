@@ -20,6 +20,11 @@ class Plan(NamedTuple):
     length: str                   # the setting that `steps` comes from, e.g. 'text.steps=100'
     advice: str                   # what to do when the training diverges
 
+    @property
+    def batch_key(self) -> str:
+        """The key of the configuration that `batch_size` comes from."""
+        return self.length.partition('.')[0] + '.batch_size'
+
 
 class Trainable:
     """One training. Its graph is the default graph while `training.loop.run` runs."""

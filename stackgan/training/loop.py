@@ -72,10 +72,11 @@ def _make_step(trainable: Trainable, session: Any, feed: Dict[Any, Any]) -> Dict
     try:
         _, losses = session.run([trainable.update, trainable.losses], feed)
     except tf.errors.ResourceExhaustedError as error:
-        plan = trainable.plan
+        plan, lines = trainable.plan, str(error.message).splitlines() or ['']
+        reason = next((line for line in lines if 'OOM' in line), lines[-1])     # after a traceback
         raise StackganError(
             f'out of memory in a step of {plan.batch_size} {plan.unit} '
-            f'({str(error.message).splitlines()[0][:200]}); try {plan.batch_key}='
+            f'({reason.strip()[:200]}); try {plan.batch_key}='
             f'{max(2, plan.batch_size // 2)}, or end other programs that use the device') from None
     return {name: float(value) for name, value in losses.items()}
 

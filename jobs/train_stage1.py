@@ -9,7 +9,7 @@ from .engine.training_settings import STAGE_RECORDS, matching_inputs, training_s
 def _run(work: Work) -> None:
     from stackgan.training.stages import train_stage
     train_stage(1, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
-                work.stop, text_encoder=work.inputs.get('text-encoder'))
+                work.stop, text_encoder=work.inputs.get('text-encoder'), channel=work.workers)
 
 
 JOB = Job(
@@ -23,6 +23,7 @@ JOB = Job(
     growing=('stage1.epochs',),
     precious=True,
     resumes=True,
+    takes_workers=True,
     records=STAGE_RECORDS,
     run=_run,
 )

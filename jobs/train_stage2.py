@@ -9,7 +9,7 @@ from .engine.training_settings import STAGE_RECORDS, matching_inputs, training_s
 def _run(work: Work) -> None:
     from stackgan.training.stages import train_stage
     train_stage(2, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
-                work.stop, work.inputs['stage1'], work.inputs.get('text-encoder'))
+                work.stop, work.inputs['stage1'], work.inputs.get('text-encoder'), work.workers)
 
 
 JOB = Job(
@@ -24,6 +24,7 @@ JOB = Job(
     growing=('stage2.epochs',),
     precious=True,
     resumes=True,
+    takes_workers=True,
     records=STAGE_RECORDS,
     run=_run,
 )

@@ -9,9 +9,11 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.config.schema import Platform
 from stackgan.errors import MissingRequirement
-from stackgan.platforms import ascend, ascend_loss_scale, ascend_options
+from stackgan.platforms import ascend, ascend_loss_scale, ascend_options, ascend_workers
 from stackgan.platforms.ascend_chip import chip_name
 from stackgan.platforms.cores import cpu_computes_bfloat16, thread_count
+from stackgan.platforms.worker_channel import Channel
+from stackgan.platforms.workers import Collectives, Engine, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +31,13 @@ class Resolved(NamedTuple):
     gpu_memory_mib: Optional[int] = None    # at most so much of a GPU; None: what is needed
 
 
-def resolve(settings: Platform) -> Resolved:
+def resolve(
+        settings: Platform,
+        workers: int = 1,      # that train together
+) -> Resolved:
     """`Resolved` for this machine. Raises MissingRequirement for a GPU or NPU that is not there."""
     if settings.device == 'npu':
-        ascend.require(settings.npu_options or {})
+        ascend.require(settings.npu_options or {}, workers)
         float16 = settings.mixed_precision == 'auto'
         return Resolved('npu', thread_count(settings), False, float16, settings.loss_scale,
                         settings.npu_options,
@@ -98,18 +103,45 @@ def exact(settings: Platform) -> Platform:
     return dataclasses.replace(settings, device='cpu', mixed_precision='off')
 
 
+def join_workers(
+        channel: Optional[Channel],    # None: there are no others
+        settings: Platform,
+        resolved: Resolved,
+) -> Optional[Workers]:
+    """`Workers` of a training on this machine, once all are there; None for a single one."""
+    if channel is None:
+        return None
+    channel.gather()
+    channel.release_port()
+    if resolved.device == 'npu':
+        engine: Engine = ascend_workers.Hccl(channel.size)
+    else:
+        engine = Collectives(channel.addresses, channel.rank, session_config(resolved))
+    return Workers(channel, engine, settings.worker_batch_norm == 'global',
+                   settings.worker_check_every_steps)
+
+
 @contextmanager
-def training_session(resolved: Resolved) -> Iterator[tf.Session]:
+def training_session(resolved: Resolved,
+                     workers: Optional[Workers] = None) -> Iterator[tf.Session]:
     """A session on the default graph in which the platform's own variables are filled."""
     if resolved.npu_precision:
         logger.info(f'the NPU computes in {resolved.npu_precision}')
-    with tf.Session(config=session_config(resolved)) as session:
+    config, target = session_config(resolved), ''
+    if workers is not None:
+        workers.engine.configure(config)
+        target = workers.engine.target
+    with tf.Session(target, config=config) as session:
         session.run(tf.local_variables_initializer())
         yield session
 
 
-def optimizer_wrapper(resolved: Resolved) -> Callable[[Any], Any]:
+def optimizer_wrapper(
+        resolved: Resolved,
+        workers: int = 1,
+) -> Callable[[Any], Any]:
     """(tf.train.Optimizer) -> what computes and applies gradients on this machine."""
     if resolved.device == 'npu' and resolved.float16:
-        return lambda optimizer: ascend_loss_scale.with_loss_scale(optimizer, resolved.loss_scale)
+        return lambda optimizer: ascend_loss_scale.with_loss_scale(
+            optimizer, resolved.loss_scale, is_distributed=workers > 1)
     return lambda optimizer: optimizer

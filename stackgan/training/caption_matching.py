@@ -5,7 +5,7 @@ with one vector for the whole image and one for the whole sentence, and without 
 encoder is the one that was trained along with the text encoder.
 """
 
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -13,11 +13,12 @@ import tensorflow.compat.v1 as tf
 from stackgan.losses import downsample
 from stackgan.networks import stage1
 from stackgan.networks.layers import TESTING
+from stackgan.platforms.workers import Workers
 from stackgan.text.encoder import ImageEncoder
 from stackgan.text.image_encoder import image_encoder
 from stackgan.text.joint_embedding import SHARPNESS, contrastive_loss
 
-Matching = Callable[[Any, Any], Any]      # (images, embeddings) -> the loss
+Matching = Callable[..., Any]      # (images, embeddings, workers or nothing) -> the loss
 
 
 def read_caption_matching(
@@ -27,8 +28,8 @@ def read_caption_matching(
     """`caption_matching` by the image encoder in a folder. Raises InputError if it is damaged."""
     with ImageEncoder(folder, platform) as encoder:
         variables, options = encoder.variables(), encoder.options
-    return lambda images, embeddings: caption_matching(images, embeddings, variables,
-                                                       options['image_filters'])
+    return lambda images, embeddings, workers=None: caption_matching(
+        images, embeddings, variables, options['image_filters'], workers)
 
 
 def caption_matching(
@@ -36,6 +37,7 @@ def caption_matching(
         embeddings: tf.Tensor,     # [N, embedding_dim] of their captions
         variables: Dict[str, np.ndarray],      # of the image encoder, by name
         filters: int,              # its width
+        workers: Optional[Workers] = None,     # whose rows are in the batch too
 ) -> tf.Tensor:
     """-log softmax of an image's own caption among those of the batch, and the other way round.
 
@@ -51,6 +53,8 @@ def caption_matching(
     small = images if images.shape.as_list()[1] == stage1.SIZE else downsample(images)
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=local):
         features = image_encoder(small, filters, embeddings.shape.as_list()[1], TESTING)
-    return contrastive_loss(tf.nn.l2_normalize(embeddings, 1) * SHARPNESS,
-                            tf.nn.l2_normalize(features, 1)).total
+    captions, own = tf.nn.l2_normalize(embeddings, 1) * SHARPNESS, tf.nn.l2_normalize(features, 1)
+    if workers is not None:
+        captions, own = workers.all_rows(captions), workers.all_rows(own)
+    return contrastive_loss(captions, own).total
 

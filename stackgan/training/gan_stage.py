@@ -34,6 +34,7 @@ class GanStage(Trainable):
         self.images, self.batch_size = len(batches.split), batches.batch_size
         self.update, self.losses = graph.step, graph.losses
         self.plan = self._plan()
+        self.initial: Optional[Callable[[], Dict[str, Any]]] = None     # {name: value}, if others
         self.sums: Dict[str, float] = {}       # of the losses since the last summary
         self.counted = 0
         self.overflows = Overflows(tf.get_default_graph())
@@ -47,6 +48,13 @@ class GanStage(Trainable):
             train.log_every_steps, train.sample_every_steps, train.checkpoint_every_steps,
             train.keep_checkpoints, f'stage{self.stage}.epochs={epochs:.6g}',
             'Lower the learning rates (train.*_learning_rate) or raise the batch size')
+
+    def initialise(self, session: Any) -> None:
+        super().initialise(session)
+        if self.initial is not None:
+            values = self.initial()
+            for each in tf.global_variables():
+                each.load(values[each.op.name], session)
 
     def fill(self, session: Any) -> None:
         if self.warm_start is not None:

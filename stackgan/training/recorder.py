@@ -51,7 +51,7 @@ class Recorder:
         self.store.clean()
         last, first = self.store.last(), 0
         lacks_first_grid = self._lacks_grid(0)
-        self.session.run(tf.global_variables_initializer())
+        self.trainable.initialise(self.session)
         if last is None or lacks_first_grid:
             self.trainable.fill(self.session)
         if lacks_first_grid:

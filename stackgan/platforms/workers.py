@@ -6,6 +6,7 @@ each one's gradient of the sum of all losses, divided by their number; that hold
 reaches the others through `sum` as well.
 """
 
+import atexit
 import itertools
 import zlib
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -63,6 +64,11 @@ class Collectives(Engine):
         self.configure(config)
         self.server = tf.train.Server({'worker': list(addresses)}, 'worker', rank, config=config)
         self.target = self.server.target
+        atexit.register(self.close)        # else it complains when Python itself is torn down
+
+    def close(self) -> None:
+        """Lets go of the server, which ends with the process."""
+        self.server = None
 
     def configure(self, config: tf.ConfigProto) -> None:
         config.isolate_session_state = True

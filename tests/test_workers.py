@@ -124,12 +124,43 @@ def together(works):
     return results
 
 
+class Whole:
+    """One process that has all rows, with batch norm written out as several workers have it.
+
+    The fused one of TensorFlow 1.15 alone differs by a hundredth of a gradient from the latter.
+    """
+
+    rank, size, synchronised = 0, 1, True
+
+    class engine:
+        device, target = None, ''
+
+        @staticmethod
+        def configure(config):
+            pass
+
+    def gather(self, x):
+        return x[None]
+
+    def same(self, x, *others):
+        return x
+
+    mean = all_rows = own_rows = reducing = same
+
+    def averaged(self, losses):
+        self.losses = losses
+        return losses
+
+    def step(self, session, update, feed, stop_requested):
+        return session.run([update, self.losses], feed)[1]
+
+
 class Compared:
-    """A step by one worker and by several, from the same variables."""
+    """A step by one process and by two workers, from the same variables."""
 
     def __init__(self, data, size, *overrides):
         config = tiny_config(*overrides)
-        self.single = Member(data, config, None, 0, 1)
+        self.single = Member(data, config, Whole(), 0, 1)
         self.members = [Member(data, config, workers, rank, size)
                         for rank, workers in enumerate(engines(size))]
         self.before = self.single.start()
@@ -287,12 +318,11 @@ def test_a_gradient_penalty_is_that_of_one_worker():
         assert np.allclose(found[1], want[1], rtol=1e-3, atol=1e-4 * np.abs(want[1]).max())
 
 
-def test_one_worker_has_no_operation_more(compared):
-    kinds = {each.type for each in compared.single.graph.get_operations()}
+def test_one_worker_has_no_operation_for_others():
+    operations = Updated(None, ROWS).graph.get_operations()
+    kinds = {each.type for each in operations}
     assert 'FusedBatchNormV3' in kinds
     assert not any('Collective' in kind for kind in kinds)
-    assert not any('stop_request' in each.name for each in
-                   compared.single.graph.get_operations())
 
 
 @pytest.mark.parametrize('stage', [1, 2])

@@ -53,8 +53,9 @@ class GanStage(Trainable):
         super().initialise(session)
         if self.initial is not None:
             values = self.initial()
-            for each in tf.global_variables():
-                each.load(values[each.op.name], session)
+            variables = tf.global_variables()      # all at once: each run of a graph has its costs
+            session.run([each.initializer for each in variables],
+                        {each.initializer.inputs[1]: values[each.op.name] for each in variables})
 
     def fill(self, session: Any) -> None:
         if self.warm_start is not None:

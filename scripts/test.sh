@@ -37,8 +37,12 @@ for each in "${tested[@]}"; do
     echo "== Python ${each%%=*} =="
     # Between the oldest and the newest Python only what runs TensorFlow can differ.
     case $each in 3.11=*) only=tensorflow ;; *) only= ;; esac
+    # The commands of the documents are given once, in the newest Python.
+    less=()
+    if [ "$each" != "${tested[-1]}" ]; then less=(--ignore tests/test_commands.py); fi
     STACKGAN_TEST_ONLY=$only STACKGAN_OTHER_PYTHON=$other \
-        "$python" -m pytest -q -n auto --dist loadfile "$@" || failed+=("Python ${each%%=*}")
+        "$python" -m pytest -q -n auto --dist loadfile ${less[@]+"${less[@]}"} "$@" ||
+        failed+=("Python ${each%%=*}")
 done
 
 echo

@@ -81,7 +81,7 @@ def runner(volume, *arguments, **environment):
         universal_newlines=True, env=dict(os.environ, **ours))
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=300):
     end = time.time() + seconds
     while not condition():
         assert time.time() < end, 'nothing happened in %d seconds' % seconds

@@ -16,6 +16,7 @@ from stackgan.file_systems import remove
 from stackgan.files import digest_of
 from stackgan.pretrained import path_of
 
+from .engine.locks import locked
 from .engine.logs import Log, attached
 from .engine.sample_options import SampleOptions, sample_options_of
 
@@ -48,10 +49,11 @@ def sample_pretrained(
         request = [bundle.digest, given.captions, given.copies, config.sample.seed, given.more()]
         folder = os.path.join(options.output or OUTPUT,
                               f'{_slug(given.captions[0])}-{digest_of(request)[:8]}')
-        if os.path.isdir(folder) and not options.force:
-            logger.info(f'up to date: {folder}')
-            return 0
-        _write(bundle, given, config, folder)
+        with locked(os.path.abspath(folder), 'sample'):
+            if os.path.isdir(folder) and not options.force:
+                logger.info(f'up to date: {folder}')
+                return 0
+            _write(bundle, given, config, folder)
     return 0
 
 

@@ -74,15 +74,31 @@ else
     in_this_machine
 fi
 
-settings=(--config configs/painted-birds.yaml)
-if [ "$lane" = tf1 ]; then
+# The options may name another configuration, run or setting: the lines at the end speak of those.
+config=configs/painted-birds.yaml run= option= given=()
+for word in "$@"; do
+    case $option$word in
+        --config=*|--set=*) word="${word%%=*} ${word#*=}" ;;
+        --config\ *|--set\ *) word=$option$word ;;
+    esac
+    option=
+    case $word in
+        --config|--set) option="$word " ;;
+        --config\ *) config=${word#--config } ;;
+        --set\ *) given+=("$word"); case $word in *\ run.name=*) run=${word#*=} ;; esac ;;
+    esac
+done
+name=$(basename "$config" .yaml)
+run="$data/runs/${run:-$name}"
+
+settings=(--config "$config")
+if [ "$lane" = tf1 ] && [ "$name" = painted-birds ]; then
     # Half as fast on CPUs that compute in bfloat16, so it trains for less to end as soon.
     settings+=(--set stage1.epochs=32 --set stage1.learning_rate_half_life_epochs=8
                --set stage2.epochs=1)
 fi
 "$PYTHON" -m jobs run --on "$way" "${settings[@]}" --data "$data" "$@"
 
-run="$data/runs/painted-birds"
 words='--caption "a blue bird with brown wings"'
 echo
 echo "images     $run/samples/grid.png (64x64 and 256x256, each caption under its row)"
@@ -93,6 +109,6 @@ if [ "$way" = docker ]; then
     echo "your words STACKGAN_DATA=\"$data\" docker compose run --rm --no-deps sample $words"
     echo "a page     STACKGAN_DATA=\"$data\" docker compose --profile serve up --build serve"
 else
-    echo "your words $PYTHON -m jobs sample ${settings[*]} --data $data $words"
+    echo "your words $PYTHON -m jobs sample ${settings[*]} ${given[*]:+${given[*]} }--data $data $words"
     echo "a page     $PYTHON -m jobs serve --data $data"
 fi

@@ -114,3 +114,20 @@ def test_archives_are_never_taken_unchecked(tmp_path):
                 assert '--keyring="$keyring"' in line and '--force-check-gpg' in line, line
             assert not re.search('no-check-gpg|allow-unauthenticated|trusted=yes|no-check-cert',
                                  text), name
+
+
+@pytest.mark.parametrize('options, run, sample', [
+    ([], 'painted-birds', '--config configs/painted-birds.yaml --data'),
+    (['--config', 'smoke', '--set', 'stage1.epochs=3'], 'smoke',
+     '--config smoke --set stage1.epochs=3 --data'),
+    (['--config=configs/smoke.yaml', '--set=run.name=mine', '--until', 'embed'], 'mine',
+     '--config configs/smoke.yaml --set run.name=mine --data')])
+def test_the_demo_names_what_its_options_made(options, run, sample):
+    """The script from where its way is settled, with `echo` for the interpreter."""
+    with open(os.path.join(ROOT, 'scripts', 'demo.sh')) as stream:
+        end = stream.read().partition('# The options may name')[2]
+    code = 'set -euo pipefail\nlane=tf2 way=local data=data PYTHON=echo\n#' + end
+    done = subprocess.run(['bash', '-c', code, 'demo.sh'] + options, stdout=subprocess.PIPE,
+                          universal_newlines=True)
+    assert done.returncode == 0 and f'report     data/runs/{run}/report/' in done.stdout
+    assert f'-m jobs sample {sample} data ' in done.stdout

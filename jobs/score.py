@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WEIGHTS = {'stackgan-weights': 'stackgan_weights', 'imagenet-weights': 'imagenet_weights',
-           'judge': 'judge'}
+           'judge': 'judge', 'clip': 'clip'}
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,7 @@ def _folder_job(job: Job, folder: str, afresh: bool) -> Job:
     def inputs(config: Config, volume: str) -> Sequence[Input]:
         return [prepared_input(config), _scorer_input(config),
                 Input('pictures', folder, hint='pass a folder of images to --image-folder')
-                ] + _weights_inputs(config, volume)
+                ] + [each for each in _weights_inputs(config, volume) if each.name != 'clip']
 
     def settings(config: Config) -> Dict[str, Any]:
         return dict(_settings(config), image_folder=folder)
@@ -91,7 +91,7 @@ def _scorer_input(config: Config) -> Input:
 
 
 def _weights_inputs(config: Config, volume: str) -> List[Input]:
-    """The weights of the published Inception networks that the configuration names."""
+    """The networks of the user that the configuration names."""
     found = []
     for name, key in sorted(WEIGHTS.items()):
         path = getattr(config.score, key)

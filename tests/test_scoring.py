@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from clip_toy import make_towers
 from logged import logged
 from PIL import Image
 from test_scorer import SCORER, train
@@ -237,6 +238,21 @@ def test_a_scorer_that_has_not_learned_is_refused(run, tmp_path):
     assert 'accuracy of 30.0 % on held-out real images' in refused[0]['reason']
     with pytest.raises(StackganError, match='accuracy of 30.0 %'):
         score(save(tmp_path / 'images', good_images(4)), weak, tmp_path / 'folder')
+
+
+def test_networks_like_clip_score_each_checkpoint_beside_real_images(run, tmp_path):
+    pytest.importorskip('tokenizers', reason="the extra `sentences` is not installed (pip install "
+                                             "'stackgan[sentences]')")
+    with_clip = dict(run, clip=make_towers(tmp_path / 'towers'))
+    lines = score_steps(with_clip, tmp_path / 'scores', '00000010')
+    found = {(line['protocol'].split('/')[0], line['set']): line for line in lines
+             if '/clip-' in line['protocol']}
+    assert set(found) == {(name, kind) for name in ('clip_score', 'r_precision')
+                          for kind in ('generated', 'real')}
+    assert found['r_precision', 'real']['value'] > 0.9 > found['r_precision', 'generated']['value']
+    assert found['clip_score', 'generated']['step'] == 10
+    assert found['clip_score', 'generated']['images'] == 24
+    assert "captions after 'A photo depicts '" in found['clip_score', 'real']['preprocessing']
 
 
 # Several noises of a caption.

@@ -11,6 +11,7 @@ import pytest
 from export_toy import finished_stage
 from export_toy import run as run_job
 from serve_toy import finish
+from tokenizer_toy import write_tokenizer
 from toy import make_prepared, tiny_config
 
 from jobs import embed, export, sample, train_text_encoder
@@ -53,23 +54,7 @@ def make_encoder(folder, dims=('batch', 'tokens'), pooler=False, half=False, mor
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=7)
     with open(str(folder / 'model.onnx'), 'wb') as stream:
         stream.write(model.SerializeToString())
-    numbers = {word: number for number, word in enumerate(WORDS)}
-    special = {'[CLS]': {'id': '[CLS]', 'ids': [1], 'tokens': ['[CLS]']},
-               '[SEP]': {'id': '[SEP]', 'ids': [2], 'tokens': ['[SEP]']}}
-    write_json(str(folder / 'tokenizer.json'), {
-        'version': '1.0', 'truncation': {'direction': 'Right', 'max_length': 3, 'stride': 0,
-                                         'strategy': 'LongestFirst'},
-        'padding': {'strategy': {'Fixed': 9}, 'direction': 'Right', 'pad_to_multiple_of': None,
-                    'pad_id': 0, 'pad_type_id': 0, 'pad_token': '[PAD]'},
-        'added_tokens': [], 'normalizer': {'type': 'Lowercase'},
-        'pre_tokenizer': {'type': 'Whitespace'}, 'decoder': None,
-        'post_processor': {
-            'type': 'TemplateProcessing', 'special_tokens': special,
-            'single': [{'SpecialToken': {'id': '[CLS]', 'type_id': 0}},
-                       {'Sequence': {'id': 'A', 'type_id': 0}},
-                       {'SpecialToken': {'id': '[SEP]', 'type_id': 0}}],
-            'pair': [{'Sequence': {'id': 'A', 'type_id': 0}}]},
-        'model': {'type': 'WordLevel', 'vocab': numbers, 'unk_token': '[UNK]'}})
+    write_tokenizer(folder / 'tokenizer.json', WORDS)
     return folder
 
 

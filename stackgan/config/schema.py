@@ -286,6 +286,12 @@ class Score:
                            'normalised by the mean and deviation of ImageNet; one with uint8 '
                            'inputs takes them as they are',
                            choices=('-1..1', '0..1', '0..255', 'imagenet'))
+    clip: Optional[str] = key(
+        None, 'CLIPScore and R-precision by networks like CLIP: a folder with image.onnx, '
+        'text.onnx, tokenizer.json and preprocessor_config.json, below the volume or absolute; '
+        'null: none')
+    clip_prompt: str = key('A photo depicts ', 'what it is given before each caption; the default '
+                           "is CLIPScore's")
     stackgan_weights: Optional[str] = key(
         None, 'the unpacked Inception-v3 checkpoint of StackGAN-inception-model: its path, or a '
         'folder that holds it alone, below the volume or absolute; null: none')

@@ -18,6 +18,7 @@ from stackgan.scoring.attributes import (
 from stackgan.scoring.features import Features
 from stackgan.scoring.scored_set import Captions, ScoredSet, readable
 from stackgan.scoring.statistics import Score
+from stackgan.scoring.statistics.clip_score import clip_score
 from stackgan.scoring.statistics.frechet import Moments, frechet_distance
 from stackgan.scoring.statistics.inception_score import (
     PUBLIC_BATCH,
@@ -122,11 +123,11 @@ def variety_of(network: str) -> ScoreOf:
     return score
 
 
-def r_precision_of(captions: Captions, folds: int, seed: int) -> ScoreOf:
+def r_precision_of(network: str, captions: Captions, folds: int, seed: int) -> ScoreOf:
     def score(scored: ScoredSet, real: ScoredSet) -> Score:
         own_rows = scored.images.captions()
         hits: List[bool] = []
-        for rows in scored.features['match'].blocks():
+        for rows in scored.features[network].blocks():
             for image in rows['features']:
                 index = len(hits)
                 own = own_rows[index]
@@ -135,6 +136,14 @@ def r_precision_of(captions: Captions, folds: int, seed: int) -> ScoreOf:
                 texts = [captions.embeddings.read(int(row)) for row in [own] + list(others)]
                 hits.append(is_own_nearest(image, np.stack(texts)))
         return r_precision(hits, folds, seed)
+    return score
+
+
+def clip_score_of(network: str, captions: Captions, folds: int, seed: int) -> ScoreOf:
+    def score(scored: ScoredSet, real: ScoredSet) -> Score:
+        images = scored.rows(network)
+        texts = [captions.embeddings.read(int(row)) for row in scored.images.captions()]
+        return clip_score(images, np.stack(texts), folds, seed)
     return score
 
 

@@ -7,10 +7,13 @@
     precision/<network>, recall/...    by the 3 nearest neighbours among them
     variety/<network>                  of several noises of one caption
     r_precision/top1_of_100            with the text and image encoder of the run
+    clip_score/<network>               CLIPScore: a caption against its image
+    r_precision/<network>/top1_of_100  the same with the networks of score.clip
     attribute_accuracy/<attribute>     of painted birds: what their captions name
 
-`<network>` is scorer, stackgan, imagenet or judge-<digest>: scores of different networks never
-compare. Distances, precision and recall of the real images are those between two halves of them.
+`<network>` is scorer, stackgan, imagenet, judge-<digest> or clip-<digest>: scores of different
+networks never compare. Distances, precision and recall of the real images are those between two
+halves of them.
 """
 
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
@@ -23,6 +26,7 @@ from stackgan.scoring.scored_set import Captions, ScoredSet
 from stackgan.scoring.statistics import Score
 from stackgan.scoring.statistics.r_precision import OTHERS
 
+CLIP = 'clip-'                 # names of networks of score.clip begin with this
 MIN_REAL_R_PRECISION = 0.3     # chance is 0.01
 MIN_REAL_ATTRIBUTE = 0.95
 MIN_REAL_INCEPTION_SCORE = 1.5     # of a judge of one's own; chance is 1
@@ -59,11 +63,12 @@ def protocols_of(
         captions: Optional[Captions],      # None: no R-precision
         attributes: Optional[of_captions.CaptionAttributes] = None,
                                            # None: no attribute accuracy
+        clip_captions: Optional[Captions] = None,      # as score.clip embeds them; None: no scores
 ) -> List[Protocol]:
     """The protocols in the order of the record."""
     found: List[Protocol] = []
     for network in networks:
-        if network.name == of_captions.NETWORK:
+        if network.name == of_captions.NETWORK or network.name.startswith(CLIP):
             continue
         if network.has_classes:
             found += _of_classes(network.name, splits, seed)
@@ -72,12 +77,25 @@ def protocols_of(
     names = [network.name for network in networks]
     if 'match' in names and captions:
         found.append(Protocol(
-            'r_precision/top1_of_100', 'match', scores.r_precision_of(captions, splits, seed),
+            'r_precision/top1_of_100', 'match',
+            scores.r_precision_of('match', captions, splits, seed),
             needs_captions=True, minimum_real=MIN_REAL_R_PRECISION, chance=1.0 / (1 + OTHERS)))
+    if clip_captions:
+        for name in names:
+            found += _of_clip(name, clip_captions, splits, seed) if name.startswith(CLIP) else []
     if of_captions.NETWORK in names and attributes:
         found += [_of_attribute(name, attributes, seed)
                   for name in of_captions.ATTRIBUTES + (of_captions.ALL,)]
     return found
+
+
+def _of_clip(network: str, captions: Captions, splits: int, seed: int) -> List[Protocol]:
+    return [
+        Protocol('clip_score/' + network, network,
+                 scores.clip_score_of(network, captions, splits, seed), needs_captions=True),
+        Protocol(f'r_precision/{network}/top1_of_100', network,
+                 scores.r_precision_of(network, captions, splits, seed), needs_captions=True,
+                 minimum_real=MIN_REAL_R_PRECISION, chance=1.0 / (1 + OTHERS))]
 
 
 def _of_attribute(name: str, attributes: of_captions.CaptionAttributes, seed: int) -> Protocol:

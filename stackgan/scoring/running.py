@@ -15,6 +15,7 @@ from stackgan.files import write_json
 from stackgan.sampling.sampler import Sampler
 from stackgan.scoring.attribute_judge import AttributeJudge
 from stackgan.scoring.attributes import NETWORK, caption_attributes
+from stackgan.scoring.clip import Clip, ClipCaptions
 from stackgan.scoring.extractor import Extractor
 from stackgan.scoring.extractors import (
     check_learned,
@@ -35,7 +36,7 @@ from stackgan.scoring.image_sets import (
 from stackgan.scoring.judge import Judge
 from stackgan.scoring.protocol_scores import minimum_images
 from stackgan.scoring.scored_set import Captions, ScoredSet, readable
-from stackgan.scoring.scores import Origin, Rules, Scoring
+from stackgan.scoring.scores import FEATURES, Origin, Rules, Scoring
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Digests(NamedTuple):
 
 def score_checkpoints(
         checkpoints: Sequence[CheckpointToScore],
-        inputs: Dict[str, str],       # prepared, embeddings, scorer, text-encoder if any
+        inputs: Dict[str, str],       # prepared, embeddings, scorer; text-encoder, clip if any
         folder: str,                  # to write to
         earlier: Sequence[str],       # folders of finished records
         config: Config,
@@ -122,7 +123,7 @@ def _open(opened: ExitStack, inputs: Dict[str, str], folder: str, earlier: Seque
     """`Scoring` with every network that this configuration and run have."""
     settings, scorer = config.score, read_scorer(inputs['scorer'])
     extractors, refused = _open_networks(inputs, config, scorer)
-    captions = attributes = None
+    captions = attributes = clip_captions = None
     if embeddings is not None:
         dataset = open_dataset(inputs['prepared'])
         attributes = caption_attributes(test, dataset.classes)
@@ -132,14 +133,20 @@ def _open(opened: ExitStack, inputs: Dict[str, str], folder: str, earlier: Seque
                                                  digests.prepared))
             except StackganError as error:
                 refused[NETWORK] = str(error)
+        classes = np.repeat(test.class_ids, np.diff(test.caption_starts))
         if 'text-encoder' in inputs:
             extractors.append(open_match(inputs['text-encoder'], config.platform))
-            captions = Captions(embeddings,
-                                np.repeat(test.class_ids, np.diff(test.caption_starts)))
+            captions = Captions(embeddings, classes)
+        if 'clip' in inputs:
+            clip = Clip(inputs['clip'], settings.clip_prompt, config.platform)
+            extractors.append(clip)
+            clip_captions = Captions(ClipCaptions(
+                clip, test, digests.prepared, os.path.join(folder, FEATURES),
+                [os.path.join(path, FEATURES) for path in earlier]), classes)
     for each in extractors:
         opened.enter_context(each)
     rules = Rules(settings.splits, settings.seed, captions, digests.embeddings,
-                  scorer['accuracy'], attributes)
+                  scorer['accuracy'], attributes, clip_captions)
     scoring = Scoring(folder, earlier, extractors, rules,
                       RealImages(test, digests.prepared, settings.seed))
     for network, reason in refused.items():

@@ -1,10 +1,11 @@
 """A set of images with its features."""
 
-from typing import Any, Dict, NamedTuple
+from typing import Any, Dict, NamedTuple, Union
 
 import numpy as np
 
 from stackgan.data.prepared import ArrayFile
+from stackgan.scoring.clip import ClipCaptions
 from stackgan.scoring.features import Features
 from stackgan.scoring.image_sets import ImageSet
 
@@ -12,7 +13,7 @@ from stackgan.scoring.image_sets import ImageSet
 class Captions(NamedTuple):
     """The test captions, for R-precision."""
 
-    embeddings: ArrayFile    # one row per caption
+    embeddings: Union[ArrayFile, ClipCaptions]     # one row per caption
     classes: np.ndarray      # [captions] int
 
 

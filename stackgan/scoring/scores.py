@@ -53,6 +53,7 @@ class Rules(NamedTuple):
     captions_digest: Optional[str]       # of the embeddings
     scorer_accuracy: Optional[float]     # on held-out real images, in [0, 1]
     attributes: Optional[CaptionAttributes] = None       # of painted birds
+    clip_captions: Optional[Captions] = None             # of score.clip
 
 
 class Scoring:
@@ -71,7 +72,7 @@ class Scoring:
         self.rules, self.real = rules, real
         networks = [Network(each.name, each.classes > 0, each.dim > 0) for each in extractors]
         self.protocols = protocols_of(networks, rules.splits, rules.seed, rules.captions,
-                                      rules.attributes)
+                                      rules.attributes, rules.clip_captions)
         self.known = {line['key']: line for path in list(earlier) + [folder]
                       for line in _read_lines(os.path.join(path, SCORES))}
         self.lines: List[Line] = []

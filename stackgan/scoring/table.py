@@ -60,4 +60,6 @@ def _cell(line: Optional[Line]) -> str:
 
 
 def _shuffled(line: Optional[Line]) -> str:
-    return '-' if line is None or 'shuffled' not in line else f'{100 * line["shuffled"]:.1f} %'
+    if line is None or 'shuffled' not in line:
+        return '-'
+    return f'{100 * line["shuffled"]:.1f} %' if 'asked' in line else f'{line["shuffled"]:.4g}'

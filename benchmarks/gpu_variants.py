@@ -29,11 +29,11 @@ from stackgan.platforms.cores import load_tensorflow  # noqa: E402
 PAPER = ['model.generator_filters=128', 'model.discriminator_filters=64', 'train.ema_decay=null',
          'stage2.low_resolution_consistency=0']
 TINY = ['model.generator_filters=8', 'model.discriminator_filters=8', 'train.ema_decay=null']
-# Most wanted first. `resize`: upsampling in two operations; `float16`: the graph optimiser's mixed
-# precision, without loss scaling; `xla`: compiled.
+PRECISIONS = ('tf32', 'float16', 'float32')      # besides that of `auto`
+# Most wanted first. `resize`: upsampling in two operations; `xla`: compiled.
 VARIANTS: List[Tuple[int, str]] = [
-    (1, ''), (1, 'resize'), (2, ''), (2, 'resize'), (1, 'float16'), (2, 'float16'), (0, 'peak'),
-    (1, 'xla'), (1, 'xla float16'), (2, 'xla'), (2, 'xla float16')]
+    (1, ''), (2, ''), (1, 'xla'), (2, 'xla'), (0, 'peak'), (1, 'tf32'), (2, 'tf32'), (2, 'resize'),
+    (1, 'float16'), (2, 'float16'), (1, 'resize')]
 LIMIT = 110               # seconds for a variant; compiling Stage-II took 95 on an H100
 
 
@@ -72,8 +72,10 @@ def title(stage: int, variant: str) -> str:
 
 def measure(stage: int, variant: str, steps: int, is_tiny: bool) -> None:
     """Prints the line of one variant."""
-    config = load_config(os.path.join(ROOT, 'configs', 'painted-birds.yaml'),
-                         TINY if is_tiny else PAPER)
+    config = load_config(
+        os.path.join(ROOT, 'configs', 'painted-birds.yaml'),
+        (TINY if is_tiny else PAPER)
+        + [f'platform.precision={each}' for each in PRECISIONS if each in variant.split()])
     load_tensorflow(config.platform)
     import tensorflow.compat.v1 as tf
 
@@ -85,14 +87,12 @@ def measure(stage: int, variant: str, steps: int, is_tiny: bool) -> None:
         return echo(f'{title(stage, variant)}: {peak.best[0] / 1e12:.3g} TFLOP/s by {peak.best[1]}')
     size = 2 if is_tiny else 64
     options = session_config(resolved)
-    if 'float16' in variant:
-        options.graph_options.rewrite_options.auto_mixed_precision = 1             # ON
     if 'xla' in variant:
         options.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
     with tf.Graph().as_default():
-        fetches, feed = training_step(config, stage, size, 'resize' not in variant)
+        fetches, feed = training_step(config, stage, size, resolved, 'resize' not in variant)
         with tf.Session(config=options) as session:
-            session.run(tf.global_variables_initializer())
+            session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
 
             def step() -> None:
                 session.run(fetches, feed)
@@ -102,22 +102,24 @@ def measure(stage: int, variant: str, steps: int, is_tiny: bool) -> None:
             seconds = statistics.median(timed(step) for _ in range(steps))
     return echo(f'{title(stage, variant)}: {size / seconds:.1f} images/s, {1000 * seconds:.1f} ms, '
                 f'first step {first:.1f} s, {peak_memory(resolved.device):.0f} MiB, '
-                f'{resolved.device}')
+                f'{resolved.device}, {resolved.compute_dtype}')
 
 
-def training_step(config: Config, stage: int, size: int,
+def training_step(config: Config, stage: int, size: int, resolved: Any,
                   transposed: bool) -> Tuple[List[Any], Dict[Any, Any]]:
     """(what a step fetches, what is fed)."""
     import numpy as np
     import tensorflow.compat.v1 as tf
 
+    from stackgan.platforms.session import optimizer_wrapper
     from stackgan.training import gan_pairs
     from stackgan.training.graph import build_step
     batch = gan_pairs.batch_placeholders(size, stage, config.model)
-    mode = gan_pairs.TRAINING._replace(transposed=transposed)
+    mode = gan_pairs.TRAINING._replace(transposed=transposed,
+                                       compute_dtype=resolved.network_dtype)
     pairs = (gan_pairs.stage1_pairs(batch, config.model, mode=mode) if stage == 1
              else gan_pairs.stage2_pairs(batch, config.model, config.stage2, mode))
-    graph = build_step(pairs, batch, config.train)
+    graph = build_step(pairs, batch, config.train, optimizer_wrapper(resolved))
     random = np.random.RandomState(0)
     feed: Dict[Any, Any] = {graph.generator_learning_rate: 2e-4,
                             graph.discriminator_learning_rate: 2e-4}

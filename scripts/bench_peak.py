@@ -38,12 +38,13 @@ class Peak:
         import numpy as np
         import tensorflow.compat.v1 as tf
 
+        from stackgan.platforms.precision import TYPES
         from stackgan.platforms.session import session_config
         side, places = self.side, int(self.side ** 0.5)
         shapes = {'matmul': ([side, side], [side, side]),
                   'convolution 1x1': ([1, places, places, side], [1, 1, side, side]),
                   'convolution 3x3': ([4, places, places, side // 8], [3, 3, side // 8, side // 8])}
-        dtype = tf.bfloat16 if self.resolved.bfloat16 else tf.float32
+        dtype = TYPES[self.resolved.compute_dtype]
         outputs, random = {}, np.random.RandomState(0)
         one, two = random.standard_normal((2, side, side)).astype(np.float32)
         products = {'NumPy': (lambda: np.dot(one, two), 2.0 * side ** 3)}

@@ -23,7 +23,7 @@ def training_rows(
     """Rows of both stages, with the GEMM peak measured before, between and after."""
     from stackgan.platforms.session import resolve
     resolved = resolve(config.platform)
-    kind = 'bfloat16' if resolved.bfloat16 else 'float32'
+    kind = resolved.compute_dtype
     peak, measured = Peak(resolved), []
     for stage, size in batch_sizes(resolved.device == 'gpu'):
         peak.measure()                      # more than once: other programs take cores at times
@@ -45,16 +45,22 @@ def measure_stage(config: Config, stage: int, size: int, steps: int,
     import tensorflow.compat.v1 as tf
 
     from stackgan.data.batches import Batches
-    from stackgan.platforms.session import resolve, session_config
-    from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
+    from stackgan.platforms.session import optimizer_wrapper, resolve, session_config
+    from stackgan.training.gan_pairs import (
+        TRAINING,
+        batch_placeholders,
+        stage1_pairs,
+        stage2_pairs,
+    )
     from stackgan.training.graph import build_step
     resolved = resolve(config.platform)
     reset_peak()
     with tf.Graph().as_default():
         batch = batch_placeholders(size, stage, config.model)
-        pairs = (stage1_pairs(batch, config.model) if stage == 1
-                 else stage2_pairs(batch, config.model, config.stage2))
-        training = build_step(pairs, batch, config.train)
+        mode = TRAINING._replace(compute_dtype=resolved.network_dtype)
+        pairs = (stage1_pairs(batch, config.model, mode=mode) if stage == 1
+                 else stage2_pairs(batch, config.model, config.stage2, mode))
+        training = build_step(pairs, batch, config.train, optimizer_wrapper(resolved))
         batches = Batches(*dataset, stage, size, config.model, config.train.captions_averaged, 0)
         rates = {training.generator_learning_rate: 2e-4, training.discriminator_learning_rate: 2e-4}
 
@@ -63,7 +69,7 @@ def measure_stage(config: Config, stage: int, size: int, steps: int,
                          if placeholder is not None}, **rates)
 
         with tf.Session(config=session_config(resolved)) as session:
-            session.run(tf.global_variables_initializer())
+            session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
 
             def step(values: Feed) -> None:
                 session.run([training.step, training.losses], values)

@@ -30,6 +30,7 @@ class GanPair(NamedTuple):
     learning_rate_ratio: float         # share of the scheduled learning rates
     terms: dict                        # name -> weighted scalar, added to the generator's loss
     adversarial_weight: float = 1.0    # of the generator's adversarial loss; 0: no discriminator
+    compute_dtype: Any = 'float32'     # of the discriminator's ForwardMode
 
 
 class TrainingGraph(NamedTuple):

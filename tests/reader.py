@@ -51,7 +51,7 @@ SMALLER = {                                         # and these are smaller stil
     'sample': {'images': 8},
     'scorer': {'steps': 2},
     'export': {'batch_sizes': [1]},
-    'platform': {'threads': 1, 'mixed_precision': 'off'},
+    'platform': {'threads': 1, 'precision': 'float32'},
 }
 KEPT = (('scorer', 'split'),)
 ELSEWHERE = ('birds', 'flowers', 'folder', 'folder-cpu', '/srv/birds',       # no such data here

@@ -17,6 +17,7 @@ from stackgan.export.check import OPERATIONS
 from stackgan.export.onnx_shapes import RULES
 from stackgan.graph_files import OF_GENERATORS
 from stackgan.platforms import ascend, ascend_loss_scale, ascend_options, session
+from stackgan.platforms.overflows import Overflows
 from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.graph import build_step
 from stackgan.training.stages import train_stage
@@ -55,7 +56,7 @@ def forget_adapter():
 
 
 def platform(**values):
-    return Platform(**dict(dict(device='npu', threads=1, mixed_precision='auto', loss_scale=None,
+    return Platform(**dict(dict(device='npu', threads=1, precision='auto', loss_scale=None,
                                 deterministic=False), **values))
 
 
@@ -67,9 +68,11 @@ def test_a_machine_with_everything(npu):
     with tf.Session():                     # which npu_init of CANN 9 would have replaced
         pass
     assert 'npu_bridge.npu_init' not in sys.modules
-    assert (resolved.device, resolved.float16, resolved.loss_scale) == ('npu', True, 8.0)
+    assert (resolved.device, resolved.compute_dtype, resolved.loss_scale) == ('npu', 'float16', 8.0)
     assert {name: os.environ[name] for name in ascend.ONE_CARD} == ascend.ONE_CARD
-    assert not session.resolve(platform(mixed_precision='off')).float16
+    assert session.resolve(platform(precision='float32')).compute_dtype == 'float32'
+    with pytest.raises(MissingRequirement, match='bfloat16, but on an NPU it is chosen by '):
+        session.resolve(platform(precision='bfloat16'))
 
 
 def test_a_chosen_card_is_left(npu, monkeypatch):
@@ -170,7 +173,7 @@ def npu_smi(folder, monkeypatch, chip):
 def test_float32_is_what_the_chip_has(npu, tmp_path, monkeypatch, chip, inference, words):
     npu_smi(tmp_path, monkeypatch, chip)
     assert ascend_options.session_options(False, False)['precision_mode'] == inference
-    resolved = session.resolve(platform(mixed_precision='off'))
+    resolved = session.resolve(platform(precision='float32'))
     assert words in resolved.npu_precision and chip in resolved.npu_precision
     assert 'precision_mode' not in ascend_options.session_options(True, False)
 
@@ -244,7 +247,7 @@ def train(stage, data, folder, settings, *more):
 def on_cpu(data, tmp_path_factory):
     """(folder of Stage-I, variables of Stage-I, of Stage-II), trained on the CPU."""
     folder = tmp_path_factory.mktemp('cpu')
-    settings = ['platform.mixed_precision=off']
+    settings = ['platform.precision=float32']
     first = train(1, data, folder / 'stage1', settings)
     return str(folder / 'stage1'), first, train(2, data, folder / 'stage2', settings,
                                                 str(folder / 'stage1'))
@@ -259,7 +262,7 @@ def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path,
 
     def recording(*arguments, **options):
         opened.append(options['config'])
-        config = session.session_config(session.Resolved('cpu', 1, False))   # fuses as the CPU does
+        config = session.session_config(session.Resolved('cpu', 1))   # fuses as the CPU does
         return real(*arguments, **dict(options, config=config))
 
     monkeypatch.setattr(session.tf, 'Session', recording)
@@ -324,10 +327,10 @@ def test_a_step_that_overflows_is_skipped_told_and_the_scale_shrinks(npu):
         one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         weights = [v for v in tf.global_variables()
                    if v.op.name.split('/')[2:] in (['discriminator'], ['generator'])]
-        overflows, seen = ascend_loss_scale.Overflows(graph), []
+        told_of, seen = Overflows(graph), []
         for values in ((1e38, 1.0), (1e38, 1.0), (1.0, 1e38), (1.0, 1.0)):   # times 2 ** 32
             one.run(step, dict(zip(factors, values)))
-            seen.append((one.run(weights), overflows.summary(one)))
+            seen.append((one.run(weights), told_of.summary(one)))
     assert [kept for kept, _ in seen[:2]] == [[1.0, 1.0]] * 2     # neither network stepped
     assert abs(seen[2][0][0] - 0.5) < 1e-6 and seen[2][0][1] == 1.0     # Adam's first step
     assert abs(seen[3][0][1] - 0.5) < 1e-6
@@ -344,19 +347,19 @@ def test_a_training_that_only_skips_stops(npu, monkeypatch, loss_scale, text):
     with tf.Graph().as_default() as graph, tf.Session() as one, logged() as said:
         factors, step = two_networks(loss_scale)
         one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        overflows = ascend_loss_scale.Overflows(graph)
+        told_of = Overflows(graph)
         with pytest.raises(StackganError, match=text) as caught:
             for _ in range(20):
                 for _ in range(10):
                     one.run(step, dict.fromkeys(factors, 1.0))
-                overflows.summary(one)
+                told_of.summary(one)
     assert 'discriminator: overflow in each of the last 100 steps' in str(caught.value)
     assert 'discriminator: 10 of 10 steps overflowed and were skipped' in said[0]
 
 
 def test_other_platforms_have_no_loss_scale_to_tell():
     with tf.Graph().as_default() as graph, tf.Session() as one:
-        assert ascend_loss_scale.Overflows(graph).summary(one) == {}
+        assert Overflows(graph).summary(one) == {}
 
 
 # What the NPU would have to compute.

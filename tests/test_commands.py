@@ -47,7 +47,7 @@ def skeleton(line):
     line = re.sub(r' \(\d+ of \d+ rows\)', '', line)       # of a grid, where not all are shown
     line = re.sub(r'\S*/data\b', 'data', line)
     line = re.sub(r'-[0-9a-f]{8}\b', '-#', line)
-    line = re.sub(r'\d+ (thread|process)(e?s)?(, bfloat16)?', r'\1', line)
+    line = re.sub(r'\d+ (thread|process)(e?s)?(, b?float\d\d)?', r'\1', line)
     line = re.sub(r'\d+(h\d+m|m\d+s|s)\b', '#', line)
     line = re.sub(r'\d[\d.,]*(e[-+]\d+)?', '#', line)
     return ' '.join(line.split())

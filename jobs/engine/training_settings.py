@@ -48,7 +48,7 @@ def matching_inputs(config: Config, volume: str) -> List[Input]:
 def precision(config: Config) -> Dict[str, Any]:
     """The platform settings that change results."""
     found = {'deterministic': config.platform.deterministic,
-             'mixed_precision': config.platform.mixed_precision}
+             'precision': config.platform.precision}
     if config.platform.loss_scale is not None:    # so that runs from before this key stay done
         found['loss_scale'] = config.platform.loss_scale
     if config.platform.npu_options:

@@ -82,7 +82,7 @@ def load(
     `train_stage1` wrote) does; it has no text encoder, unless there is one in `text-encoder`
     beside it. Raises InputError for anything else.
     """
-    platform = Platform(threads=threads, mixed_precision='off')      # as ONNX Runtime computes
+    platform = Platform(threads=threads, precision='float32')      # as ONNX Runtime computes
     if os.path.isdir(model):
         return _load_stage(model, platform)
     from stackgan.export.bundle_file import open_bundle

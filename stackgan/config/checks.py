@@ -94,12 +94,14 @@ def check_config(
         (len(set(config.export.batch_sizes)) == len(config.export.batch_sizes),
          'export.batch_sizes', 'a size is given twice; each has one file'),
         (not (config.stage2.finetune_stage1 and config.platform.device == 'npu'
-              and config.platform.mixed_precision == 'auto'),
+              and config.platform.precision != 'float32'),
          'stage2.finetune_stage1', 'trains two networks at once, which share the overflow register '
-         'of an NPU; must be false, or platform.mixed_precision off'),
+         'of an NPU; must be false, or platform.precision float32'),
         (config.stage2.adversarial_weight > 0 or config.stage2.super_resolution_weight > 0,
          'stage2.super_resolution_weight', 'without it and adversarial_weight Stage-II learns '
          'nothing; must be above 0'),
+        (not config.platform.deterministic or config.platform.precision in ('auto', 'float32'),
+         'platform.precision', 'deterministic computes in float32; must be auto or float32'),
         (not config.platform.deterministic or config.platform.device not in ('gpu', 'npu'),
          'platform.device', 'deterministic is a setting of the CPU; must be auto or cpu'),
     ]

@@ -14,7 +14,7 @@ import yaml
 from stackgan.config import schema
 from stackgan.config.checks import check_config, fill_nulls, values_of_nulls
 from stackgan.config.places import find_config
-from stackgan.config.renamed import rename_tree, renamed
+from stackgan.config.renamed import rename_tree, renamed, tell
 from stackgan.config.yaml_values import MAX_BYTES, NotRead, parse_yaml
 from stackgan.errors import ConfigError, InputError
 from stackgan.files import read_bytes, user_path
@@ -111,7 +111,7 @@ def _with_base(
     """The tree of a file, merged over that of its `base`."""
     tree = _read_yaml(path)
     base = tree.pop('base', None)
-    tree = rename_tree(tree)
+    tree = rename_tree(tree, path)
     if base is None:
         return tree
     if not isinstance(base, str):
@@ -165,6 +165,7 @@ def _override(tree: Dict[str, Any], text: str) -> None:
         value = parse_yaml(value)
     except NotRead as error:
         raise ConfigError(f'--set {text}: not a valid value: {error.reason}')
+    tell(f'--set {text}', name.strip(), value)
     name, value = renamed(name.strip(), value)
     parts = name.split('.')
     _check_known(schema.Config, parts, f'--set {text}')

@@ -327,10 +327,12 @@ class Platform:
                       '910, A2 (910B) or A3', choices=('auto', 'cpu', 'gpu', 'npu'))
     threads: Optional[int] = key(None, 'CPU threads; null: as many as cores', minimum=1,
                                  maximum=4096)
-    mixed_precision: str = key('auto', 'auto: bfloat16 on CPUs that compute in it, float16 with '
-                               'loss scaling on an NPU; off: float32', choices=('auto', 'off'))
-    loss_scale: Optional[float] = key(None, 'NPU with mixed precision: a fixed loss scale; null: '
-                                      'dynamic loss scaling', minimum=1.0, maximum=2.0 ** 32)
+    precision: str = key('auto', 'what networks multiply in; auto: bfloat16 on GPUs from Ampere '
+                         'on and on CPUs that compute in it, float16 with loss scaling on older '
+                         'GPUs and on an NPU, else float32',
+                         choices=('auto', 'float32', 'tf32', 'bfloat16', 'float16'))
+    loss_scale: Optional[float] = key(None, 'float16: a fixed loss scale; null: dynamic loss '
+                                      'scaling', minimum=1.0, maximum=2.0 ** 32)
     npu_options: Optional[Options] = key(
         None, 'more options of NpuOptimizer, `name: value`, such as fusion_switch_file, '
         'modify_mixlist, op_precision_mode, deterministic, dump_path or profiling_options; null: '

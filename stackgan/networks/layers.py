@@ -1,14 +1,18 @@
-"""Layers of the StackGAN networks: raw TensorFlow ops and `get_variable`, float32, NHWC.
+"""Layers of the StackGAN networks: raw TensorFlow ops and `get_variable`, NHWC.
 
 As in hanzhanggit/StackGAN `misc/custom_ops.py`: convolutions without bias, dense layers with
 one, batch norm with decay 0.9 and epsilon 1e-5, weights from N(0, 0.02), gamma from N(1, 0.02).
 Everything exists in TensorFlow 1.15 and in every later `tensorflow.compat.v1`.
+
+Variables are float32. A layer computes in the type of its input, to which it casts its weights;
+batch norm takes its statistics in float32 whatever the type.
 """
 
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.networks.casting import cast
 from stackgan.networks.upsampling import upsample_and_convolve
 from stackgan.networks.weights import normal
 
@@ -32,6 +36,8 @@ class ForwardMode(NamedTuple):
     # True: batch norm is in the weights, and only an offset of the outputs is left (`export`).
     transposed: bool = False
     # True: upsampling and its convolution are one transposed convolution where that is faster.
+    compute_dtype: Any = tf.float32
+    # What convolutions and matrix products compute in. Inputs, logits and images are float32.
 
 
 TESTING = ForwardMode(training=False)
@@ -85,7 +91,7 @@ def dense(
     with tf.variable_scope(name):
         kernel = weights([x.shape.as_list()[1], units])
         biases = variable('biases', [units], tf.zeros_initializer())
-        return tf.nn.bias_add(tf.matmul(x, kernel), biases)
+        return tf.nn.bias_add(tf.matmul(x, cast(kernel, x.dtype)), cast(biases, x.dtype))
 
 
 def conv(
@@ -98,7 +104,7 @@ def conv(
     """Convolution without bias, SAME padding: [N, ceil(H / stride), ceil(W / stride), filters]."""
     with tf.variable_scope(name):
         w = weights([kernel, kernel, x.shape.as_list()[3], filters])
-        return tf.nn.conv2d(x, w, strides=[1, stride, stride, 1], padding='SAME')
+        return tf.nn.conv2d(x, cast(w, x.dtype), strides=[1, stride, stride, 1], padding='SAME')
 
 
 def upsample_conv(
@@ -110,7 +116,7 @@ def upsample_conv(
     """Nearest upsampling by 2, then a 3x3 convolution without bias: [N, 2H, 2W, filters]."""
     with tf.variable_scope(name):
         w = weights([3, 3, x.shape.as_list()[3], filters])
-        return upsample_and_convolve(x, w, mode.transposed)
+        return upsample_and_convolve(x, w, mode.transposed)     # which casts w
 
 
 def batch_norm(

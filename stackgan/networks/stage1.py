@@ -8,6 +8,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.networks.casting import cast
 from stackgan.networks.conditioning import Condition, augmented_condition
 from stackgan.networks.layers import (
     ForwardMode,
@@ -52,7 +53,8 @@ def generator(
     width = dims.generator_filters
     with tf.variable_scope(GENERATOR, reuse=tf.AUTO_REUSE):
         condition = augmented_condition(embeddings, noise, dims.condition_dim)
-        x = dense(tf.concat([condition.value, z], 1), 4 * 4 * 8 * width, 'project')
+        x = cast(tf.concat([condition.value, z], 1), mode.compute_dtype)
+        x = dense(x, 4 * 4 * 8 * width, 'project')
         with tf.variable_scope('project'):
             x = batch_norm(x, always_training(mode))
         x = tf.reshape(x, [-1, 4, 4, 8 * width])                        # [N, 4, 4, 8 gf]
@@ -62,7 +64,7 @@ def generator(
         x = bottleneck(x, width, 'block2', mode, tf.nn.relu)
         x = conv_norm(x, 2 * width, 'up2', mode, tf.nn.relu, upsample=True)  # [N, 16, 16, 2 gf]
         x = conv_norm(x, width, 'up3', mode, tf.nn.relu, upsample=True)      # [N, 32, 32, gf]
-        logits = upsample_conv(x, 3, 'image', mode)                          # [N, 64, 64, 3]
+        logits = cast(upsample_conv(x, 3, 'image', mode), tf.float32)        # [N, 64, 64, 3]
         images = tf.tanh(logits, 'images')
     return Generated(images, condition, logits)
 
@@ -78,7 +80,8 @@ def discriminator(
     check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
     width = dims.discriminator_filters
     with tf.variable_scope(DISCRIMINATOR, reuse=tf.AUTO_REUSE):
-        x = leaky_relu(conv(images, width, 'down1', 4, 2))                   # [N, 32, 32, df]
+        x = cast(images, mode.compute_dtype)
+        x = leaky_relu(conv(x, width, 'down1', 4, 2))                        # [N, 32, 32, df]
         x = conv_norm(x, 2 * width, 'down2', mode, leaky_relu, 4, 2)         # [N, 16, 16, 2 df]
         x = conv_norm(x, 4 * width, 'down3', mode, None, 4, 2)               # [N, 8, 8, 4 df]
         x = conv_norm(x, 8 * width, 'down4', mode, None, 4, 2)               # [N, 4, 4, 8 df]
@@ -93,10 +96,10 @@ def match_logits(
         mode: ForwardMode,
 ) -> tf.Tensor:
     """Logits [N] of images and captions seen together, the end of both discriminators."""
-    text = leaky_relu(dense(embeddings, text_dim, 'text'))
+    text = leaky_relu(dense(cast(embeddings, features.dtype), text_dim, 'text'))
     x = tf.concat([features, spread(text, 4)], 3)                            # [N, 4, 4, C + text]
     x = conv_norm(x, features.shape.as_list()[3], 'match', mode, leaky_relu, kernel=1)
-    return tf.reshape(conv(x, 1, 'logit', 4, 4), [-1])
+    return cast(tf.reshape(conv(x, 1, 'logit', 4, 4), [-1]), tf.float32)
 
 
 def bottleneck(

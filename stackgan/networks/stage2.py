@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from stackgan.networks.casting import cast
 from stackgan.networks.conditioning import augmented_condition
 from stackgan.networks.layers import (
     ForwardMode,
@@ -52,10 +53,11 @@ def generator(
     width = dims.generator_filters
     with tf.variable_scope(GENERATOR, reuse=tf.AUTO_REUSE):
         condition = augmented_condition(embeddings, noise, dims.condition_dim)
-        first = tf.nn.relu(conv(low.images, width, 'encode1'))                   # [N, 64, 64, gf]
+        x = cast(low.images, mode.compute_dtype)
+        first = tf.nn.relu(conv(x, width, 'encode1'))                            # [N, 64, 64, gf]
         second = conv_norm(first, 2 * width, 'encode2', mode, tf.nn.relu, 4, 2)  # [N, 32, 32, 2 gf]
         x = conv_norm(second, 4 * width, 'encode3', mode, tf.nn.relu, 4, 2)  # [N, 16, 16, 4 gf]
-        x = tf.concat([x, spread(condition.value, 16)], 3)
+        x = tf.concat([x, spread(cast(condition.value, x.dtype), 16)], 3)
         x = conv_norm(x, 4 * width, 'join', always_training(mode), tf.nn.relu)
         for i in range(1, dims.stage2_residual_blocks + 1):
             x = _residual(x, 'block%d' % i, mode)
@@ -74,6 +76,7 @@ def generator(
             x = conv_norm(x, width // 2, 'up3', mode, tf.nn.relu, upsample=True)  # 128 px
             x = conv_norm(x, width // 4, 'up4', mode, tf.nn.relu, upsample=True)  # 256 px
             logits = last(x, 3, 'image')
+        logits = cast(logits, tf.float32)
         if dims.stage2_residual:
             logits = enlarge(low.logits) + logits
         images = tf.tanh(logits, 'images')
@@ -91,7 +94,8 @@ def discriminator(
     check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
     width = dims.discriminator_filters
     with tf.variable_scope(DISCRIMINATOR, reuse=tf.AUTO_REUSE):
-        x = leaky_relu(conv(images, width, 'down1', 4, 2))                   # [N, 128, 128, df]
+        x = cast(images, mode.compute_dtype)
+        x = leaky_relu(conv(x, width, 'down1', 4, 2))                        # [N, 128, 128, df]
         for i in range(2, 7):                                                # to [N, 4, 4, 32 df]
             x = conv_norm(x, 2 ** (i - 1) * width, 'down%d' % i, mode, leaky_relu, 4, 2)
         x = conv_norm(x, 16 * width, 'reduce1', mode, leaky_relu, kernel=1)
@@ -136,7 +140,7 @@ def _conv_from_zero(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
     with tf.variable_scope(name):
         weights = variable('weights', [3, 3, x.shape.as_list()[3], filters],
                            tf.zeros_initializer())
-        return tf.nn.conv2d(x, weights, strides=[1, 1, 1, 1], padding='SAME')
+        return tf.nn.conv2d(x, cast(weights, x.dtype), strides=[1, 1, 1, 1], padding='SAME')
 
 
 def _residual(x: tf.Tensor, name: str, mode: ForwardMode) -> tf.Tensor:

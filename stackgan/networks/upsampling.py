@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from stackgan.networks.casting import cast
 from stackgan.networks.weights import counted_as
 
 MIN_SIDE = 8       # of the input: below it the transposed convolution is slower
@@ -29,7 +30,7 @@ def upsample_and_convolve(
         with counted_as(OPERATIONS):
             return _transposed(x, kernel)
     x = tf.image.resize_nearest_neighbor(x, [2 * height, 2 * width])
-    return tf.nn.conv2d(x, kernel, strides=[1, 1, 1, 1], padding='SAME')
+    return tf.nn.conv2d(x, cast(kernel, x.dtype), strides=[1, 1, 1, 1], padding='SAME')
 
 
 def _transposed(x: Any, kernel: Any) -> Any:
@@ -39,4 +40,5 @@ def _transposed(x: Any, kernel: Any) -> Any:
     larger = tf.matmul(both, tf.reshape(kernel, [9, channels * filters]))
     larger = tf.transpose(tf.reshape(larger, [4, 4, channels, filters]), [0, 1, 3, 2])
     shape = [tf.shape(x)[0] if size is None else size, 2 * height, 2 * width, filters]
-    return tf.nn.conv2d_transpose(x, larger, shape, strides=[1, 2, 2, 1], padding='SAME')
+    return tf.nn.conv2d_transpose(x, cast(larger, x.dtype), shape, strides=[1, 2, 2, 1],
+                                  padding='SAME')

@@ -1,25 +1,20 @@
-"""Loss scaling on an NPU by the adapter's optimiser, and what it came to.
+"""Loss scaling on an NPU by the adapter's optimiser.
 
 The adapter applies the gradients of a step only if the card's overflow register stayed empty, and
 its scale follows the overflows. It never says that it skipped a step, so updates are counted here,
-and `Overflows` tells the training.
+and `overflows` tells the training.
 """
 
 import importlib
-import logging
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
-from stackgan.errors import MissingRequirement, StackganError
-
-logger = logging.getLogger(__name__)
+from stackgan.errors import MissingRequirement
+from stackgan.platforms.overflows import COUNTED
 
 # The scale of ModelZoo's trainings: halved after two overflows, doubled after 1000 good steps.
 FIRST_SCALE, GOOD_STEPS, OVERFLOWS, SHRINKS = 2.0 ** 32, 1000, 2, 0.5
-MINIMUM_SCALE = 1.0                    # the managers let it fall no lower
-STUCK_STEPS = 100                      # steps without an update after which a training stops
-COUNTED = 'stackgan/loss_scaled'       # graph collection of `_Scaled`, in the order of a step
 # Not npu_bridge.npu_init: from adapter r1.9.0 on, importing it replaces tf.Session.__init__, and
 # every later session of the process would run on the NPU. These exist in r1.2.0 as in CANN 9.
 MODULES = ('npu_bridge.estimator.npu.npu_loss_scale_manager',
@@ -125,6 +120,7 @@ class _Scaled:
     ) -> None:
         self.inner, self.counting, self.outer = inner, counting, outer
         self.scale, self.is_fixed = scale, is_fixed
+        self.attempts, self.updates = counting.attempts, counting.updates
         self.network = tf.get_variable_scope().name.replace('optimizer/', '', 1) or 'network'
 
     def compute_gradients(self, loss: tf.Tensor, variables: List[tf.Variable],
@@ -134,53 +130,6 @@ class _Scaled:
 
     def apply_gradients(self, gradients: List[Tuple[tf.Tensor, tf.Variable]]) -> tf.Operation:
         with tf.control_dependencies([gradient for gradient, _ in gradients]):
-            begin = [self.counting.stepped.assign(0), self.counting.attempts.assign_add(1)]
+            begin = [self.counting.stepped.assign(0), self.attempts.assign_add(1)]
         with tf.control_dependencies(begin):
             return self.outer.apply_gradients(gradients)
-
-
-class Overflows:
-    """Reads loss scales and skipped steps of the networks of a graph, which may have none."""
-
-    def __init__(
-            self,
-            graph: tf.Graph,
-    ) -> None:
-        self.scaled = graph.get_collection(COUNTED)
-        self.before = [(0, 0)] * len(self.scaled)    # steps and updates at the last summary
-        self.idle = [0] * len(self.scaled)           # steps since the last update
-
-    def summary(
-            self,
-            session: tf.Session,
-    ) -> Dict[str, float]:
-        """loss_scale/<network> and skipped_steps/<network>, of the steps since the last summary.
-
-        Raises StackganError for a network that cannot recover: its scale is fixed or at its
-        minimum, and it has made no update for `STUCK_STEPS` steps.
-        """
-        if not self.scaled:
-            return {}
-        values: Dict[str, float] = {}
-        now = session.run([(each.scale, each.counting.attempts, each.counting.updates)
-                           for each in self.scaled])
-        for i, (scale, attempts, updates) in enumerate(now):
-            steps, made = int(attempts) - self.before[i][0], int(updates) - self.before[i][1]
-            self.before[i] = int(attempts), int(updates)
-            self.idle[i] = 0 if made else self.idle[i] + steps
-            values[f'loss_scale/{self.scaled[i].network}'] = float(scale)
-            values[f'skipped_steps/{self.scaled[i].network}'] = float(steps - made)
-            self._judge(i, float(scale), steps - made, steps)
-        return values
-
-    def _judge(self, i: int, scale: float, skipped: int, steps: int) -> None:
-        network, is_fixed = self.scaled[i].network, self.scaled[i].is_fixed
-        if self.idle[i] >= STUCK_STEPS and (is_fixed or scale <= MINIMUM_SCALE):
-            remedy = 'lower platform.loss_scale, or ' if is_fixed else ''
-            raise StackganError(
-                f'{network}: overflow in each of the last {self.idle[i]} steps at a loss scale of '
-                f'{scale:g}, so nothing is learned; {remedy}train in float32 '
-                '(platform.mixed_precision off)')
-        if 2 * skipped > steps:
-            logger.warning(f'{network}: {skipped} of {steps} steps overflowed and were skipped; '
-                           f'the loss scale is {scale:g}')

@@ -3,15 +3,26 @@
 import dataclasses
 import logging
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
 from stackgan.config.schema import Platform
 from stackgan.errors import MissingRequirement
-from stackgan.platforms import ascend, ascend_loss_scale, ascend_options
+from stackgan.platforms import ascend, ascend_loss_scale, ascend_options, loss_scale
 from stackgan.platforms.ascend_chip import chip_name
-from stackgan.platforms.cores import cpu_computes_bfloat16, thread_count
+from stackgan.platforms.cores import thread_count
+from stackgan.platforms.precision import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    TF32,
+    TYPES,
+    allow_tf32,
+    precision_of_cpu,
+    precision_of_gpu,
+    precision_of_npu,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -21,38 +32,54 @@ class Resolved(NamedTuple):
 
     device: str            # 'cpu', 'gpu' or 'npu'
     threads: int
-    bfloat16: bool
-    float16: bool = False                   # mixed precision of an NPU, with loss scaling
-    loss_scale: Optional[float] = None      # a fixed one; None: one that follows the overflows
+    compute_dtype: str = FLOAT32            # of generators and discriminators, as in `precision`
+    loss_scale: Optional[float] = None      # in float16: a fixed one; None: one that follows the
+                                            # overflows
     npu_options: Optional[Dict[str, Any]] = None      # as `platform.npu_options`
     npu_precision: Optional[str] = None     # what an NPU computes in, in words
     gpu_memory_mib: Optional[int] = None    # at most so much of a GPU; None: what is needed
+
+    @property
+    def network_dtype(self) -> Any:
+        """The `compute_dtype` of a `ForwardMode`: what the layers themselves have to cast to.
+
+        On a CPU in bfloat16 it is float32: TensorFlow's graph optimiser casts, which measured as
+        fast as the layers, and also in gradient penalties and networks without a ForwardMode. On an
+        NPU the adapter casts.
+        """
+        is_cast = (self.compute_dtype == FLOAT16 if self.device == 'cpu' else self.device == 'gpu')
+        return TYPES[self.compute_dtype] if is_cast else tf.float32
+
+    @property
+    def graph_dtype(self) -> str:
+        """What a graph computes in whose layers cast nothing: extractors, encoders."""
+        if self.network_dtype == tf.float32:
+            return self.compute_dtype
+        return FLOAT32
+
+    @property
+    def scales_loss(self) -> bool:
+        """Whether a training scales its losses, and skips steps that overflow."""
+        return self.compute_dtype == FLOAT16
 
 
 def resolve(settings: Platform) -> Resolved:
     """`Resolved` for this machine. Raises MissingRequirement for a GPU or NPU that is not there."""
     if settings.device == 'npu':
         ascend.require(settings.npu_options or {})
-        float16 = settings.mixed_precision == 'auto'
-        return Resolved('npu', thread_count(settings), False, float16, settings.loss_scale,
+        precision = precision_of_npu(settings)
+        return Resolved('npu', thread_count(settings), precision, settings.loss_scale,
                         settings.npu_options,
-                        ascend_options.precision_words(float16, chip_name()))
+                        ascend_options.precision_words(precision == FLOAT16, chip_name()))
     gpus = [] if settings.device == 'cpu' else _gpus()
     if settings.device == 'gpu' and not gpus:
         raise MissingRequirement(f'platform.device: gpu, but TensorFlow {tf.__version__} sees '
                                  f'none; use auto or '
                                  'install a build with CUDA')
     device = 'gpu' if gpus and not settings.deterministic else 'cpu'
-    bfloat16 = (device == 'cpu' and settings.mixed_precision == 'auto'
-                and not settings.deterministic and tf_version() >= (2, 4)
-                and cpu_computes_bfloat16())
-    return Resolved(device, thread_count(settings), bfloat16,
+    precision = precision_of_gpu(settings) if device == 'gpu' else precision_of_cpu(settings)
+    return Resolved(device, thread_count(settings), precision, settings.loss_scale,
                     gpu_memory_mib=settings.gpu_memory_mib if device == 'gpu' else None)
-
-
-def tf_version() -> Tuple[int, ...]:
-    """(major, minor) of TensorFlow."""
-    return tuple(int(part) for part in tf.__version__.split('.')[:2])
 
 
 def _gpus() -> List[str]:
@@ -66,7 +93,8 @@ def session_config(
 ) -> tf.ConfigProto:
     """tf.ConfigProto for `resolved`."""
     if resolved.device == 'npu':
-        return ascend_options.session_config(training, resolved.float16, resolved.npu_options or {})
+        return ascend_options.session_config(training, resolved.compute_dtype == FLOAT16,
+                                             resolved.npu_options or {})
     config = tf.ConfigProto(
         allow_soft_placement=True,
         intra_op_parallelism_threads=resolved.threads,
@@ -77,7 +105,9 @@ def session_config(
         # The first visible GPU, as a device of that size; growth holds within it too.
         device = config.gpu_options.experimental.virtual_devices.add()
         device.memory_limit_mb.append(resolved.gpu_memory_mib)
-    if resolved.bfloat16:
+    if resolved.device == 'gpu':
+        allow_tf32(resolved.compute_dtype == TF32)
+    elif resolved.compute_dtype == BFLOAT16:
         rewrite = config.graph_options.rewrite_options
         rewrite.auto_mixed_precision_onednn_bfloat16 = 1       # ON
     return config
@@ -90,12 +120,23 @@ def open_session(settings: Platform, graph: tf.Graph) -> tf.Session:
 
 def on_host(settings: Platform) -> Platform:
     """The settings with the CPU in place of an NPU, for networks that were not made for one."""
-    return dataclasses.replace(settings, device='cpu') if settings.device == 'npu' else settings
+    if settings.device != 'npu':
+        return settings
+    precision = FLOAT32 if settings.precision == FLOAT32 else 'auto'
+    return dataclasses.replace(settings, device='cpu', precision=precision)
 
 
 def exact(settings: Platform) -> Platform:
     """The settings with float32 on the CPU, which generate the same images on every machine."""
-    return dataclasses.replace(settings, device='cpu', mixed_precision='off')
+    return dataclasses.replace(settings, device='cpu', precision=FLOAT32)
+
+
+def without_16_bits(settings: Platform) -> Platform:
+    """The settings with float32, or TF32 where that is asked for, for networks that need it.
+
+    TF32 is a switch of the whole process, so sessions with other settings would change it.
+    """
+    return dataclasses.replace(settings, precision=TF32 if settings.precision == TF32 else FLOAT32)
 
 
 @contextmanager
@@ -110,6 +151,8 @@ def training_session(resolved: Resolved) -> Iterator[tf.Session]:
 
 def optimizer_wrapper(resolved: Resolved) -> Callable[[Any], Any]:
     """(tf.train.Optimizer) -> what computes and applies gradients on this machine."""
-    if resolved.device == 'npu' and resolved.float16:
-        return lambda optimizer: ascend_loss_scale.with_loss_scale(optimizer, resolved.loss_scale)
-    return lambda optimizer: optimizer
+    if not resolved.scales_loss:
+        return lambda optimizer: optimizer
+    scaled = (ascend_loss_scale.with_loss_scale if resolved.device == 'npu'
+              else loss_scale.with_loss_scale)
+    return lambda optimizer: scaled(optimizer, resolved.loss_scale)

@@ -11,7 +11,7 @@ from stackgan.config.loading import network_of
 from stackgan.config.schema import Platform
 from stackgan.errors import InputError
 from stackgan.networks.layers import inference_mode
-from stackgan.platforms.session import open_session
+from stackgan.platforms.session import open_session, resolve
 from stackgan.sampling.generation import build_generation, generate
 from stackgan.sampling.sample_request import NoiseSource, SampleRequest, noise_of
 
@@ -47,8 +47,9 @@ class Sampler:
         self.batch_size = PORT_BATCH if self.compat else batch_size
         graph = tf.Graph()
         with graph.as_default():
-            self.graph = build_generation(self.stage, self.batch_size, self.dims,
-                                          mode=inference_mode(self.compat))
+            mode = inference_mode(self.compat)._replace(
+                compute_dtype=resolve(platform).network_dtype)
+            self.graph = build_generation(self.stage, self.batch_size, self.dims, mode=mode)
             self.variables = {v.op.name: v for v in tf.global_variables()}
             names = (ema_of(self.variables.values(), self.checkpoint) if use_ema
                      else self.variables)

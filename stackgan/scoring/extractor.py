@@ -60,8 +60,7 @@ class GraphExtractor(Extractor):
         self.classes = outputs.logits.shape.as_list()[1] if outputs.logits is not None else 0
         self.dim = outputs.features.shape.as_list()[1]
         platform = on_host(platform)       # in the precision that the record names
-        precision = 'bfloat16' if resolve(platform).bfloat16 else 'float32'
-        self.facts = dict(facts, extractor=name, precision=precision)
+        self.facts = dict(facts, extractor=name, precision=resolve(platform).graph_dtype)
         self.session = open_session(platform, images.graph)
         try:
             fill(self.session)

@@ -6,7 +6,6 @@
     imagenet     the public Inception graph of 2015, by the user
 """
 
-import dataclasses
 import os
 from typing import Any, Dict, Iterable, List, Tuple
 
@@ -17,6 +16,7 @@ from stackgan.config.schema import Platform
 from stackgan.errors import InputError, StackganError
 from stackgan.files import digest_of, digest_of_file, files_below, read_json
 from stackgan.networks.layers import TESTING
+from stackgan.platforms.session import without_16_bits
 from stackgan.scoring import imagenet, inception_v3
 from stackgan.scoring.extractor import BATCH, Extractor, Fill, GraphExtractor
 from stackgan.scoring.scorer_network import ClassifierOutputs, scorer
@@ -66,7 +66,7 @@ def check_learned(
 
 
 def open_match(folder: str, platform: Platform) -> Extractor:
-    """The image encoder in a folder of train-text-encoder, in float32 as the text encoder."""
+    """The image encoder in a folder of train-text-encoder, in the text encoder's type."""
     options = read_options(folder)
     with tf.Graph().as_default():
         images = tf.placeholder(tf.uint8, [BATCH, SIZE, SIZE, 3])
@@ -75,7 +75,7 @@ def open_match(folder: str, platform: Platform) -> Extractor:
         fill, digest = _checkpoint(os.path.join(folder, ENCODER), tf.global_variables())
     return GraphExtractor('match', lambda pixels: resized(pixels, SIZE), images,
                           ClassifierOutputs(None, features), fill,
-                          dataclasses.replace(platform, mixed_precision='off'),
+                          without_16_bits(platform),
                           {'weights': digest, 'side': SIZE})
 
 

@@ -14,7 +14,6 @@ variance 1. So the GAN, whose first layer starts from small fixed weights, gets 
 size whatever the training came to. Published encoders give the embeddings they always gave.
 """
 
-import dataclasses
 import json
 import logging
 import os
@@ -29,7 +28,7 @@ from stackgan.errors import InputError
 from stackgan.file_systems import link_or_copy
 from stackgan.files import atomic_write, digest_of_file, write_json
 from stackgan.networks.layers import TESTING
-from stackgan.platforms.session import on_host, open_session
+from stackgan.platforms.session import on_host, open_session, without_16_bits
 from stackgan.progress import Progress
 from stackgan.text import char_cnn_rnn, image_encoder
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions
@@ -64,8 +63,7 @@ class _Encoder:
             fill = (_from_archive(folder, self.options['weights'], self._variables)
                     if 'weights' in self.options
                     else _from_checkpoint(folder, checkpoint, self._variables))
-            self.session = open_session(
-                on_host(dataclasses.replace(platform, mixed_precision='off')), graph)
+            self.session = open_session(on_host(without_16_bits(platform)), graph)
             fill(self.session)
 
     def _build(self) -> Tuple[tf.Tensor, tf.Tensor]:

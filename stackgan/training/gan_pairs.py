@@ -66,7 +66,8 @@ def stage2_pairs(
     if not settings.finetune_stage1:
         # Differs from hanzhanggit/StackGAN: the frozen Stage-I uses its moving statistics, as
         # it does when sampling, because batch statistics would show Stage-II other images.
-        low = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims, TESTING)
+        low = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims,
+                               TESTING._replace(compute_dtype=mode.compute_dtype))
     else:
         pair, low = _stage1_pair(batch, dims, downsample(real), downsample(wrong),
                                  settings.finetune_learning_rate_ratio, 0.0, mode)
@@ -90,7 +91,7 @@ def stage2_pairs(
         'stage2', stage2.GENERATOR, stage2.DISCRIMINATOR, generated.images, generated.condition,
         real, wrong, batch.embeddings,
         lambda images, embeddings, mode: stage2.discriminator(images, embeddings, dims, mode),
-        statistics, 1.0, terms, settings.adversarial_weight)] + first
+        statistics, 1.0, terms, settings.adversarial_weight, mode.compute_dtype)] + first
 
 
 def _with_super_resolution(
@@ -142,4 +143,4 @@ def _stage1_pair(batch: Batch, dims: Any, real: tf.Tensor, wrong: tf.Tensor, rat
         'stage1', stage1.GENERATOR, stage1.DISCRIMINATOR, generated.images, generated.condition,
         real, wrong, batch.embeddings,
         lambda images, embeddings, mode: stage1.discriminator(images, embeddings, dims, mode),
-        statistics, ratio, terms), generated
+        statistics, ratio, terms, compute_dtype=mode.compute_dtype), generated

@@ -7,7 +7,8 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.config.loading import to_dict
 from stackgan.data.batches import Batches
-from stackgan.platforms.ascend_loss_scale import Overflows
+from stackgan.platforms.loss_scale import LossScales
+from stackgan.platforms.overflows import Overflows
 from stackgan.training.observer import Observer
 from stackgan.training.schedule import ema_decay, learning_rate, total_steps
 from stackgan.training.trainable import Feeds, Plan, Trainable
@@ -37,6 +38,7 @@ class GanStage(Trainable):
         self.sums: Dict[str, float] = {}       # of the losses since the last summary
         self.counted = 0
         self.overflows = Overflows(tf.get_default_graph())
+        self.loss_scales = LossScales(tf.get_default_graph())
 
     def _plan(self) -> Plan:
         train, epochs = self.config.train, self.settings.epochs
@@ -88,7 +90,7 @@ class GanStage(Trainable):
     def summary(self, step: int, rate: float) -> Dict[str, float]:
         """Mean losses since the last summary, learning rates, epoch, images a second.
 
-        With loss scaling on an NPU also the scale and the skipped steps of each network.
+        With loss scaling also the scale and the skipped steps of each network.
         """
         values = {name: total / self.counted for name, total in self.sums.items()}
         rates = self._rates(step - 1)
@@ -106,9 +108,12 @@ class GanStage(Trainable):
         return self.observer.distance(session)
 
     def facts(self) -> Dict[str, Any]:
-        return {'stage': self.stage, 'model': to_dict(self.config.model),
-                'unlogged': [dict(self.sums), self.counted]}
+        found = {'stage': self.stage, 'model': to_dict(self.config.model),
+                 'unlogged': [dict(self.sums), self.counted]}
+        scales = self.loss_scales.state(tf.get_default_session())
+        return dict(found, loss_scale=scales) if scales else found
 
     def resume(self, facts: Dict[str, Any]) -> None:
-        """So that the first summary after it misses no step."""
+        """So that the first summary after it misses no step, and float16 goes on at its scales."""
         self.sums, self.counted = facts['unlogged']
+        self.loss_scales.restore(tf.get_default_session(), facts.get('loss_scale', {}))

@@ -82,7 +82,7 @@ def _discriminator_update(pair: GanPair, augmentation: Optional[Augmentation],
     images = augmented(tf.concat([pair.real, pair.wrong, tf.stop_gradient(pair.fake)], 0),
                        augmentation, 0)
     real, wrong, fake = tf.split(pair.discriminate(images, tf.tile(pair.embeddings, [3, 1]),
-                                                   ForwardMode(True, statistics, groups=3)), 3)
+                                                   _mode(pair, statistics, groups=3)), 3)
     loss = matching_aware_discriminator_loss(real, wrong, fake, train.loss)
     losses = {f'{pair.name}/{name}': value for name, value in zip(names, loss)}
     total = loss.total
@@ -97,8 +97,16 @@ def _discriminator_update(pair: GanPair, augmentation: Optional[Augmentation],
     return update, losses
 
 
+def _mode(pair: GanPair, statistics: Optional[List[tuple]] = None, groups: int = 1) -> ForwardMode:
+    """Of a pass through the discriminator."""
+    return ForwardMode(True, statistics, groups, compute_dtype=pair.compute_dtype)
+
+
 def _penalty(pair: GanPair, real: tf.Tensor, train: Any) -> tf.Tensor:
-    """The weighted gradient penalty; 0 in the steps that leave it out."""
+    """The weighted gradient penalty; 0 in the steps that leave it out.
+
+    Its pass is in float32: in float16, gradients of images underflow.
+    """
     every = train.gradient_penalty_every_steps
 
     def due() -> tf.Tensor:
@@ -118,7 +126,7 @@ def _generator_loss(pair: GanPair, augmentation: Optional[Augmentation], train: 
     fake = tf.constant(0.0)
     if pair.adversarial_weight:
         images = augmented(pair.fake, augmentation, 1)
-        fake = generator_loss(pair.discriminate(images, pair.embeddings, ForwardMode(True)),
+        fake = generator_loss(pair.discriminate(images, pair.embeddings, _mode(pair)),
                               train.loss)
     kl = kl_to_unit_gaussian(pair.condition.mean, pair.condition.log_sigma)
     total = pair.adversarial_weight * fake + train.kl_coefficient * kl

@@ -8,6 +8,7 @@ from stackgan.data.batches import CROPS
 from stackgan.data.prepared import ArrayFile, Split
 from stackgan.files import atomic_write
 from stackgan.networks import stage1, stage2
+from stackgan.networks.layers import TESTING
 from stackgan.sampling.generation import build_generation, generate
 from stackgan.sampling.grids import captioned_grid
 from stackgan.sampling.sample_request import Noise, noise_of
@@ -29,9 +30,11 @@ class Observer:
             dims: Any,                 # the `model` section
             seed: int,
             getter: Optional[Callable[..., Any]],     # variable getter: EMA weights, if any
+            compute_dtype: Any,        # of a ForwardMode
     ) -> None:
         self.stage, self.split = stage, split
-        self.graph = build_generation(stage, BATCH[stage], dims, getter)
+        self.graph = build_generation(stage, BATCH[stage], dims, getter,
+                                      TESTING._replace(compute_dtype=compute_dtype))
         self.compared = _evenly(len(split), COMPARED[stage])
         copies = COPIES[stage]
         chosen = _captions(split, _evenly(len(split), ROWS))

@@ -46,9 +46,8 @@ def train_stage(
                       config.run.seed)
     resolved = resolve(config.platform)
     _write_options(folder, config, dataset, resolved, len(train))
-    precision = ', bfloat16' if resolved.bfloat16 else ', float16' if resolved.float16 else ''
     logger.info(f'{len(train)} training images, {len(test)} test images; {resolved.device}, '
-                f'{resolved.threads} threads{precision}')
+                f'{resolved.threads} threads, {resolved.compute_dtype}')
     matching = None
     if text_encoder is not None and config.train.caption_matching_weight:
         matching = read_caption_matching(text_encoder, config.platform)
@@ -58,7 +57,8 @@ def train_stage(
         tf.set_random_seed(config.run.seed)
         graph = _step_graph(stage, config, resolved, matching)
         observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
-                            config.model, config.run.seed, graph.averaged)
+                            config.model, config.run.seed, graph.averaged,
+                            resolved.network_dtype)
         warm_start = None if stage1_folder is None else _warm_start(config, stage1_folder)
         trainable = GanStage(stage, config, graph, batches, observer, warm_start)
         with training_session(resolved) as session:
@@ -67,7 +67,8 @@ def train_stage(
 
 def _step_graph(stage: int, config: Any, resolved: Resolved,
                 matching: Optional[Matching]) -> TrainingGraph:
-    mode = TRAINING._replace(transposed=resolved.device != 'npu')       # not measured on an NPU
+    mode = TRAINING._replace(transposed=resolved.device != 'npu',       # not measured on an NPU
+                             compute_dtype=resolved.network_dtype)
     batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size,
                                stage, config.model)
     if stage == 1:

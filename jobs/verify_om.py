@@ -73,6 +73,7 @@ def _job(loops: int = LOOPS, device: int = 0, msame: Optional[str] = None,
         records=('verify.json', 'results/*'),
         add_options=_add_options,
         variant=lambda job, options: _variant(job, options),
+        looks_for_programs=True,
     )
 
 

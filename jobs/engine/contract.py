@@ -78,6 +78,8 @@ class Job(NamedTuple):
     # The job for the options that `add_options` added.
     preview: Callable[[Config, str], Sequence[str]] = lambda config, volume: ()
     # Lines that --dry-run adds.
+    looks_for_programs: bool = False
+    # `settings` starts programs to find others: not asked about an output that is not there.
 
 
 class State(NamedTuple):
@@ -92,15 +94,23 @@ def folder_of(job: Job, config: Config, volume: str) -> str:
     return target_of(os.path.join(volume, job.output(config)))
 
 
-def request_of(job: Job, config: Config, volume: str) -> Dict[str, Any]:
-    """The request of a job, for its manifest. Raises InputError for a missing input."""
+def request_of(job: Job, config: Config, volume: str,
+               inputs: Optional[Dict[str, str]] = None) -> Dict[str, Any]:
+    """The request of a job, for its manifest. Raises InputError for a missing input.
+
+    `inputs` are digests that are known already.
+    """
     return {
         'job': job.name,
         'form': job.form,
         'settings': flat(job.settings(config)),
-        'inputs': {each.name: input_digest(job, each, volume)
-                   for each in job.inputs(config, volume)},
+        'inputs': _inputs_of(job, config, volume) if inputs is None else inputs,
     }
+
+
+def _inputs_of(job: Job, config: Config, volume: str) -> Dict[str, str]:
+    """{name: digest} of the inputs. Raises InputError for a missing one."""
+    return {each.name: input_digest(job, each, volume) for each in job.inputs(config, volume)}
 
 
 def flat(settings: Dict[str, Any], prefix: str = '') -> Dict[str, Any]:
@@ -155,7 +165,11 @@ def state_of(job: Job, config: Config, volume: str) -> State:
         reason = job.not_needed(config, volume)
         if reason:
             return State('not needed', reason)
-        request = request_of(job, config, volume)
+        found = _inputs_of(job, config, volume)
+        if job.looks_for_programs and not os.path.isdir(folder) and not os.path.isdir(
+                folder + '.partial'):
+            return State('missing')
+        request = request_of(job, config, volume, found)
     except InputError as error:
         return State('waiting', str(error).split('; ')[0].replace(job.name + ': ', '', 1))
     if manifest and not differences(manifest['request'], request):

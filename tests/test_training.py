@@ -481,7 +481,8 @@ def test_a_job_takes_no_more_of_a_gpu_than_it_may(monkeypatch):
     listed = [types.SimpleNamespace(name='/physical_device:GPU:0')]
     monkeypatch.setattr(tf.config.experimental, 'list_physical_devices',
                         lambda kind: listed if kind == 'GPU' else [])
-    settings = tiny_config('platform.deterministic=false', 'platform.gpu_memory_mib=3000').platform
+    settings = tiny_config('platform.deterministic=false', 'platform.precision=float32',
+                           'platform.gpu_memory_mib=3000').platform
     options = session_config(resolve(settings)).gpu_options
     assert options.allow_growth
     assert [list(each.memory_limit_mb) for each in options.experimental.virtual_devices] == [[3000]]

@@ -41,7 +41,10 @@ def precision_of_cpu(settings: Platform) -> str:
 
 def precision_of_gpu(settings: Platform) -> str:
     """The type for the first visible GPU. Raises MissingRequirement as `precision_of_cpu`."""
-    wanted, capability = settings.precision, _capability()
+    wanted = settings.precision
+    if wanted in (FLOAT32, FLOAT16):
+        return wanted
+    capability = _capability()
     is_ampere = capability is not None and capability >= AMPERE
     if wanted == 'auto':
         if is_ampere and _has_kernels(tf.bfloat16):

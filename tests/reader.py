@@ -20,6 +20,8 @@ from toy import ROOT
 
 from jobs.engine import chain, cleaning, command_line
 from jobs.engine.contract import read_manifest
+from jobs.engine.sweeps import command as sweeps
+from jobs.engine.sweeps.schedule import Outcome
 from stackgan.config import load_config
 from stackgan.config.loading import to_dict
 from stackgan.export import atc
@@ -69,6 +71,8 @@ class Reader:
         monkeypatch.setenv('STACKGAN_CONFIG_FOLDER', os.path.join(self.folder, 'configs'))
         monkeypatch.setattr(chain, '_run_process', lambda name, given: command_line.main(
             [name] + list(given)))
+        monkeypatch.setattr(sweeps, 'run_here',          # its runs would take minutes
+                            lambda sweep, nodes, *more: Outcome({}, list(nodes)))
         monkeypatch.setattr(cleaning, 'clean_containers', lambda environment: 0)
         monkeypatch.setenv('PATH', os.path.join(self.folder, 'bin'), prepend=os.pathsep)
         for name in ('STACKGAN_CONFIG', 'STACKGAN_DATA', 'STACKGAN_SET'):

@@ -49,17 +49,29 @@ def until(name: Optional[str], config: Config, volume: str) -> Tuple[Job, ...]:
     The inputs of a job that is not needed, such as the training of an imported stage, are not
     needed either.
     """
+    if name is None:
+        return needed_by(JOBS, config, volume, JOBS)
+    return needed_by((BY_NAME[name],), config, volume)
+
+
+def needed_by(
+        last: Sequence[Job],
+        config: Config,
+        volume: str,
+        among: Sequence[Job] = JOBS + ON_REQUEST,    # the makers of inputs to choose from
+) -> Tuple[Job, ...]:
+    """Jobs, such as variants of those of the chain, and all that they need, in order."""
     found: List[Job] = []
 
     def visit(job: Job) -> None:
         if job in found:
             return
         for maker in _makers(job, config, volume) if _is_needed(job, config, volume) else ():
-            if name is not None or maker in JOBS:
+            if maker in among:
                 visit(maker)
         found.append(job)
 
-    for job in JOBS if name is None else (BY_NAME[name],):
+    for job in last:
         visit(job)
     return tuple(found)
 

@@ -32,11 +32,13 @@ from .contract import Job, state_of
 from .execution import execute, exit_code_of, explain
 from .replacing import check_chain, replaced_by
 from .submitting import steps_of
+from .sweeps import command as sweeps
 
 EXAMPLES = '''examples:
   python -m jobs run --config configs/painted-birds.yaml        the whole chain
   python -m jobs train-stage1 --config configs/birds.yaml --set train.batch_size=16
   python -m jobs sample --caption "a small red bird with black wings"
+  python -m jobs sweep --grid train.batch_size=16,32            runs that differ, ranked by a score
   python -m jobs status                                         which outputs are done or stale
   python -m jobs verify                                         find damaged files
 
@@ -154,6 +156,12 @@ def _add_run(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:
                         help='slurm: allow this job to replace a finished training; may be '
                              'repeated')
     submit.set_defaults(act=_submit)
+    sweep = commands.add_parser(
+        'sweep', parents=parents, help='train and compare runs with different settings',
+        description=sweeps.DESCRIPTION, epilog=sweeps.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    sweeps.add_options(sweep)
+    sweep.set_defaults(act=sweeps.sweep)
 
 
 def _add_others(commands: Any, parents: Sequence[argparse.ArgumentParser]) -> None:

@@ -6,6 +6,7 @@ is in runs/<run.name>/slurm/: a script and an output file for each job, and subm
 """
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from typing import Dict, List, Optional, Sequence
 
 from stackgan.config import Config
+from stackgan.config.schema import JobResources
 from stackgan.errors import MissingRequirement, StackganError
 from stackgan.files import atomic_write, read_json, write_json
 
@@ -21,6 +23,7 @@ from .outputs import run_folder
 from .submitting import GRACE_SECONDS, Step
 
 SUBMITTED = 'submitted.json'
+NUMBER = re.compile(r'[0-9]{1,20}(_[0-9]{1,9})?\Z')       # of a job, or of one of an array
 SECONDS = 30                    # for an answer of sbatch or squeue
 SCRIPT = '''#!/bin/bash
 {options}
@@ -47,26 +50,36 @@ def folder_of(config: Config, volume: str) -> str:
 def script_of(step: Step, config: Config, volume: str, arguments: Sequence[str],
               restart: bool = False) -> str:
     """The batch script of a job; what it depends on is given when it is submitted."""
-    resources, folder = step.resources, folder_of(config, volume)
+    command = ' '.join(shlex.quote(word) for word in [
+        sys.executable, '-m', PACKAGE, step.job.name] + list(arguments))
+    return batch_script(f'stackgan-{config.run.name}-{step.job.name}',
+                        f'{folder_of(config, volume)}/{step.job.name}.out', step.resources, config,
+                        command + (' $anew' if restart else ''), [RESTART] if restart else [])
+
+
+def batch_script(
+        name: str,                    # of the batch job
+        output: str,                  # file for what it prints
+        resources: JobResources,
+        config: Config,
+        command: str,                 # of the shell
+        setup: Sequence[str] = (),    # lines of the shell before it
+        more: Sequence[str] = (),     # options of sbatch
+) -> str:
+    """A batch script that resumes after preemption or its time limit."""
     minutes = max(1, int(round(60 * resources.hours)))
-    options = [f'--job-name=stackgan-{config.run.name}-{step.job.name}',
-               f'--output={folder}/{step.job.name}.out', '--open-mode=append', '--ntasks=1',
+    options = [f'--job-name={name}', f'--output={output}', '--open-mode=append', '--ntasks=1',
                f'--cpus-per-task={resources.cores}', f'--mem={resources.memory_gib}G',
                f'--time={minutes}', f'--signal=B:USR1@{GRACE_SECONDS}', '--requeue',
                '--kill-on-invalid-dep=yes']
     if resources.cards:
         options.append(f'--gres=gpu:{resources.cards}')
-    options += shlex.split(config.resources.slurm_options)
-    setup = [f'cd {shlex.quote(os.getcwd())} || exit 2']
+    options += list(more) + shlex.split(config.resources.slurm_options)
+    lines = [f'cd {shlex.quote(os.getcwd())} || exit 2']
     if os.environ.get('PYTHONPATH'):
-        setup.append(f'export PYTHONPATH={shlex.quote(os.environ["PYTHONPATH"])}')
-    command = ' '.join(shlex.quote(word) for word in [
-        sys.executable, '-m', PACKAGE, step.job.name] + list(arguments))
-    if restart:
-        setup.append(RESTART)
-        command += ' $anew'
+        lines.append(f'export PYTHONPATH={shlex.quote(os.environ["PYTHONPATH"])}')
     return SCRIPT.format(options='\n'.join('#SBATCH ' + shlex.quote(each) for each in options),
-                         setup='\n'.join(setup), command=command)
+                         setup='\n'.join(lines + list(setup)), command=command)
 
 
 def submit(steps: Sequence[Step], config: Config, volume: str, arguments: Sequence[str],
@@ -76,9 +89,7 @@ def submit(steps: Sequence[Step], config: Config, volume: str, arguments: Sequen
     Raises MissingRequirement without Slurm; StackganError, with what was submitted cancelled, if
     it refuses a job.
     """
-    if shutil.which('sbatch') is None:
-        raise MissingRequirement('submit: there is no sbatch on PATH; run this on a machine from '
-                                 'which Slurm jobs can be submitted')
+    require_slurm()
     folder = folder_of(config, volume)
     numbers: Dict[str, str] = {}
     os.makedirs(folder, exist_ok=True)
@@ -88,19 +99,38 @@ def submit(steps: Sequence[Step], config: Config, volume: str, arguments: Sequen
             stream.write(script_of(step, config, volume, arguments, step.job.name in restart))
         after = [f'--dependency=afterok:{":".join(numbers[name] for name in step.after)}'
                  ] if step.after else []
-        done = _call(['sbatch', '--parsable'] + after + [path])
-        if done.returncode:
-            if numbers:
-                _call(['scancel'] + list(numbers.values()))
-            raise StackganError(f'submit: sbatch refuses {step.job.name}: {_first_line(done)}; '
-                                f'nothing is submitted')
-        numbers[step.job.name] = done.stdout.strip().split(';')[0]
+        numbers[step.job.name] = sbatch(after + [path], step.job.name, list(numbers.values()))
     write_json(os.path.join(folder, SUBMITTED), numbers)
     return numbers
 
 
+def require_slurm() -> None:
+    """Raises MissingRequirement without Slurm."""
+    if shutil.which('sbatch') is None:
+        raise MissingRequirement('submit: there is no sbatch on PATH; run this on a machine from '
+                                 'which Slurm jobs can be submitted')
+
+
+def sbatch(
+        words: Sequence[str],         # options and the script
+        name: str,                    # for the message
+        submitted: Sequence[str],     # what is cancelled if this is refused
+) -> str:
+    """Submits a script and returns its number. Raises StackganError."""
+    done = _call(['sbatch', '--parsable'] + list(words))
+    if done.returncode:
+        if submitted:
+            _call(['scancel'] + list(submitted))
+        raise StackganError(f'submit: sbatch refuses {name}: {_first_line(done)}; nothing is '
+                            'submitted')
+    return done.stdout.strip().split(';')[0]
+
+
 def queued(config: Config, volume: str) -> Dict[str, str]:
-    """{job: its state in the queue} of submitted jobs that are not over; {} without Slurm."""
+    """{job: its state in the queue} of submitted jobs that are not over; {} without Slurm.
+
+    The number of a job that is one of an array is <array>_<index>.
+    """
     try:
         numbers = read_json(os.path.join(folder_of(config, volume), SUBMITTED))
     except (OSError, ValueError):
@@ -108,7 +138,7 @@ def queued(config: Config, volume: str) -> Dict[str, str]:
     if not _are_numbers(numbers) or shutil.which('squeue') is None:
         return {}
     try:
-        done = _call(['squeue', '--noheader', '--format=%i|%T|%r', '--jobs=' + ','.join(
+        done = _call(['squeue', '--noheader', '--array', '--format=%i|%T|%r', '--jobs=' + ','.join(
             numbers.values())])
     except StackganError:                # a scheduler that does not answer hides no other state
         return {}
@@ -124,7 +154,7 @@ def queued(config: Config, volume: str) -> Dict[str, str]:
 
 def _are_numbers(numbers: object) -> bool:
     return isinstance(numbers, dict) and bool(numbers) and all(
-        isinstance(each, str) and each.isdigit() for each in numbers.values())
+        isinstance(each, str) and NUMBER.match(each) for each in numbers.values())
 
 
 def _call(words: List[str]) -> 'subprocess.CompletedProcess[str]':

@@ -22,6 +22,8 @@ from stackgan.scoring.painted import describe
 logger = logging.getLogger(__name__)
 
 GRID = re.compile(r'[0-9]{1,12}\.png\Z')             # of a training, named by its step
+INTRO = ('A StackGAN run: Stage-I turns a sentence into an image of 64x64 pixels, Stage-II refines '
+         'it to 256x256.')
 TEMPLATE = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'page.html')
 
 
@@ -48,7 +50,7 @@ def write_report(
                      for title, content in sections if content)
     with open(TEMPLATE, encoding='utf-8') as stream:
         template = Template(stream.read())
-    page = template.substitute(title=html.escape(str(config.run.name)), body=body)
+    page = template.substitute(title=html.escape(str(config.run.name)), intro=INTRO, body=body)
     path = os.path.join(folder, 'index.html')
     with atomic_write(path, 'w') as stream:
         stream.write(page)

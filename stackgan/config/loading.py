@@ -109,7 +109,7 @@ def _with_base(
         before: Tuple[str, ...],     # real paths of the files that lead to this one
 ) -> Dict[str, Any]:
     """The tree of a file, merged over that of its `base`."""
-    tree = _read_yaml(path)
+    tree = read_yaml(path)
     base = tree.pop('base', None)
     tree = rename_tree(tree, path)
     if base is None:
@@ -137,7 +137,8 @@ def _merged(below: Dict[str, Any], above: Dict[str, Any]) -> Dict[str, Any]:
     return found
 
 
-def _read_yaml(path: str) -> Dict[str, Any]:
+def read_yaml(path: str) -> Dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError."""
     try:
         text = decode(read_bytes(path, MAX_BYTES))
         if not text.is_whole:

@@ -5,11 +5,9 @@ import math
 import random
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from stackgan.config.loading import shortened
-from stackgan.config.yaml_values import MAX_BYTES, NotRead, parse_yaml
+from stackgan.config.loading import read_yaml, shortened
+from stackgan.config.yaml_values import NotRead, parse_yaml
 from stackgan.errors import ConfigError
-from stackgan.files import read_bytes
-from stackgan.text_files import decode
 
 MAX_RUNS = 1000
 DIGITS = 3                   # of a number chosen from a range, so that runs have readable names
@@ -84,12 +82,7 @@ def ranges_of(texts: Sequence[str]) -> Dict[str, Range]:
 
 def read_request(path: str) -> Request:
     """The request in a YAML file. Raises ConfigError."""
-    try:
-        tree = parse_yaml(decode(read_bytes(path, MAX_BYTES)).text)
-    except (OSError, ValueError) as error:          # NotRead is a ValueError
-        raise ConfigError(f'{path}: cannot be read: {getattr(error, "strerror", None) or error}')
-    if not isinstance(tree, dict):
-        raise ConfigError(f'{path}: must be a mapping with the keys {", ".join(KEYS)}')
+    tree = read_yaml(path)
     for name in tree:
         if name not in KEYS:
             raise ConfigError(f'{path}: unknown key {shortened(str(name))}; known keys: '

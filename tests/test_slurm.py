@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,8 +16,12 @@ from toy import tiny_config
 from jobs.engine import slurm
 from jobs.engine.chain import BY_NAME, until
 from jobs.engine.submitting import steps_of
+from jobs.engine.sweeps import arrays, trials
+from jobs.engine.sweeps.plan import nodes_of
+from stackgan.config import load_config
 from stackgan.files import files_below
 
+SMOKE = os.path.join(ROOT, 'configs', 'smoke.yaml')
 SMALL = ['resources.training.cores=1', 'resources.training.memory_gib=1',
          'resources.other.cores=1', 'resources.other.memory_gib=1', 'platform.threads=1']
 
@@ -106,6 +111,44 @@ def test_what_slurm_refuses_leaves_nothing_submitted(cluster, tmp_path):
                       settings=['resources.slurm_options=--partition=nowhere'])
     assert code == 1 and 'sbatch refuses make-dataset' in text, text
     assert set(states(cluster)) == set(before)
+
+
+# A fake of Python for the tasks of a sweep, which logs what would run; one run's training fails.
+FAKE_TASK = '''#!/bin/bash
+shift 3
+run=$(basename "${@: -1}" .yaml)
+echo "$2 $run" >> {log}
+if [ "$2 $run" = "train-stage1 smoke-epochs-2" ]; then exit 1; fi
+'''
+
+
+@needs.slurm
+def test_a_sweep_runs_as_arrays_whose_tasks_wait_for_those_they_read(cluster, tmp_path,
+                                                                     monkeypatch):
+    log, fake = tmp_path / 'log', tmp_path / 'python'
+    fake.write_text(FAKE_TASK.replace('{log}', str(log)))
+    fake.chmod(0o755)
+    sweep = trials.make_sweep(
+        'smoke', [{'stage1.epochs': epochs} for epochs in (1, 2, 3)],
+        lambda given: load_config(SMOKE, SMALL + list(given)), str(tmp_path), None, 1)
+    done = ('make-dataset', 'preprocess', 'train-text-encoder', 'train-scorer')
+    planned = arrays.arrays_of(nodes_of(sweep, str(tmp_path)), lambda node: node.job.name in done)
+    monkeypatch.setenv('SLURM_CONF', cluster['SLURM_CONF'])
+    monkeypatch.setattr(sys, 'executable', str(fake))
+    last = arrays.submit(planned, sweep, str(tmp_path), 2)[-1]
+    queued = slurm.queued(sweep.trials[2].config, str(tmp_path))
+    assert set(queued) == {'train-stage1', 'sample', 'score'}, queued       # none for embed
+    assert all(re.match(r'Slurm job \d+_2 pending', text) for text in queued.values()), queued
+    wait_until(lambda: states(cluster).get(last) == 'COMPLETED')
+    lines = [line.split() for line in log.read_text().splitlines()]
+    assert lines[0] == ['embed', 'smoke-epochs-1'] and lines[-1][0] == '--name'  # of the report
+    names = [(job, run[-1]) for job, run in lines[1:-1]]
+    assert sorted(names) == sorted([('train-stage1', '1'), ('train-stage1', '2'),
+                                    ('train-stage1', '3'), ('sample', '1'), ('sample', '3'),
+                                    ('score', '1'), ('score', '3')])
+    for run in '13':
+        assert all(names.index(('train-stage1', run)) < names.index((job, run))
+                   for job in ('sample', 'score'))
 
 
 def test_a_script_asks_for_what_the_configuration_says(tmp_path):

@@ -3,13 +3,19 @@
 from .engine.contract import Job, Work
 from .engine.imported import no_training
 from .engine.outputs import embeddings_input, prepared_input, run_folder
-from .engine.training_settings import STAGE_RECORDS, matching_inputs, training_settings
+from .engine.training_settings import (
+    STAGE_RECORDS,
+    loggers_of,
+    matching_inputs,
+    training_settings,
+)
 
 
 def _run(work: Work) -> None:
     from stackgan.training.stages import train_stage
     train_stage(1, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
-                work.stop, text_encoder=work.inputs.get('text-encoder'))
+                work.stop, text_encoder=work.inputs.get('text-encoder'),
+                loggers=loggers_of(work, 'stage1'))
 
 
 JOB = Job(

@@ -58,7 +58,8 @@ SMALLER = {                                         # and these are smaller stil
 KEPT = (('scorer', 'split'),)
 ELSEWHERE = ('birds', 'flowers', 'folder', 'folder-cpu', '/srv/birds',       # no such data here
              'docker', 'platform.device=npu', 'slurm', 'kubernetes',     # no such machine
-             'score.judge=judges/mobilenet.tflite')
+             'score.judge=judges/mobilenet.tflite', 'score.clip=weights/clip',
+             'train.loggers=[mlflow]')
 AS_THEY_ARE = ('cp', 'mkdir', 'sed', 'ls', 'cat')   # commands of a shell that are simply run
 
 

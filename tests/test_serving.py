@@ -171,6 +171,7 @@ def test_every_answer_is_as_described(client):
         ('/api/runs', 'get', tight.get('/api/runs')),
         ('/api/gallery', 'get', client.get('/api/gallery')),
         ('/openapi.json', 'get', client.get('/openapi.json')),
+        ('/metrics', 'get', client.get('/metrics')),
         ('/api/images/{id}/{stage}.png', 'get', client.get(image['stages']['1'])),
         ('/api/images/{id}/{stage}.png', 'get', client.get('/api/images/0/1.png')),
         ('/runs/{run}/report/', 'get', client.get(f'/runs/{RUN}/report/')),
@@ -624,3 +625,29 @@ def test_fields_have_labels(client):
                          r'id="([^"]+)"', page):
         assert '<label for="{}">'.format(''.join(id)) in page
     assert 'role="status"' in page and 'role="alert"' in page and 'lang="en"' in page
+
+
+# Counters.
+
+def test_metrics_count_what_was_answered(volume):
+    def sample(client, name):
+        for line in client.get('/metrics').get_data(as_text=True).splitlines():
+            if line.startswith(name + ' '):
+                return float(line.split()[-1])
+        return 0.0
+
+    ours = client_of(volume)
+    assert generate(ours, count=2).status_code == 200
+    assert generate(ours, caption=' ').status_code == 400
+    assert ours.get('/a/b/c').status_code == ours.get('/wp-login.php?x=1').status_code == 404
+    assert ours.get('/', headers={'Host': 'evil.example'}).status_code == 421
+    of_route = 'stackgan_requests_total{route="%s",status="%d"}'
+    assert sample(ours, of_route % ('api.generate_images', 200)) == 1
+    assert sample(ours, of_route % ('api.generate_images', 400)) == 1
+    assert sample(ours, of_route % ('none', 404)) == 2
+    assert sample(ours, 'stackgan_refusals_total{status="421"}') == 1
+    assert sample(ours, 'stackgan_images_total') == 2
+    assert sample(ours, 'stackgan_request_seconds_sum{route="api.generate_images"}') > 0.01
+    assert sample(ours, 'stackgan_queue_limit') == 16
+    assert ours.get('/metrics').mimetype == 'text/plain'
+    assert 'evil' not in ours.get('/metrics').get_data(as_text=True)

@@ -1,21 +1,25 @@
 """Settings and records of the training jobs."""
 
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List
 
+from stackgan import __version__
 from stackgan.config import Config
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
 
-from .contract import Input
+from .contract import Input, Work, flat
 from .outputs import judge_inputs
 
+if TYPE_CHECKING:
+    from stackgan.training.loggers import TrainingLogger
+
 RECORDING = ('log_every_steps', 'sample_every_steps', 'checkpoint_every_steps',
-             'keep_checkpoints')      # affect what is kept, not what is trained
+             'keep_checkpoints', 'loggers')      # affect what is kept, not what is trained
 OF_STAGE2 = ('stage2_residual', 'stage2_skip_connections', 'stage2_sub_pixel',
              'stage2_residual_blocks')
 # keys of `model` that Stage-I does not depend on
 AUXILIARY_RECORDS = ('stats.jsonl',)
-STAGE_RECORDS = AUXILIARY_RECORDS + ('events/*', 'samples/*', 'options.json')
+STAGE_RECORDS = AUXILIARY_RECORDS + ('events/*', 'samples/*', 'options.json', 'mlflow.json')
 
 
 def training_settings(config: Config, stage: str) -> Dict[str, Any]:
@@ -31,6 +35,14 @@ def training_settings(config: Config, stage: str) -> Dict[str, Any]:
         for name in OF_STAGE2:
             del settings['model'][name]
     return settings
+
+
+def loggers_of(work: Work, stage: str) -> List['TrainingLogger']:
+    """What else gets the records of a training (train.loggers)."""
+    from stackgan.training.loggers import open_loggers
+    settings = flat(training_settings(work.config, stage))
+    return open_loggers(work.config.train.loggers or (), work.volume,
+                        f'{work.config.run.name}/{stage}', dict(settings, version=__version__))
 
 
 def matching_inputs(config: Config, volume: str) -> List[Input]:

@@ -11,5 +11,6 @@ cause are `stackgan.errors.StackganError`, with one line that says what to do.
 from stackgan.api.comparing import images_of, score
 from stackgan.api.models import Model, load
 from stackgan.api.training import train_stage1
+from stackgan.training.loggers import TrainingLogger
 
-__all__ = ['Model', 'images_of', 'load', 'score', 'train_stage1']
+__all__ = ['Model', 'TrainingLogger', 'images_of', 'load', 'score', 'train_stage1']

@@ -2,7 +2,7 @@
 
 import os
 from contextlib import contextmanager
-from typing import Iterator, List, Sequence
+from typing import Any, Iterator, List, Sequence
 
 import numpy as np
 
@@ -34,6 +34,7 @@ def train_stage1(
         captions: Sequence[str],        # N
         embeddings: np.ndarray,         # [N, D] float32, by an encoder of yours
         settings: Sequence[str] = (),   # 'section.key=value' each (docs/configuration.md)
+        loggers: Sequence[Any] = (),    # each a `TrainingLogger`: gets the records while it trains
 ) -> str:
     """Trains Stage-I (64 px) and returns the folder to `load`.
 
@@ -49,7 +50,7 @@ def train_stage1(
     _write(prepared, embedded, images, captions, embeddings)
     stage = os.path.join(folder, 'stage1')
     os.makedirs(stage, exist_ok=True)
-    train_stage(1, config, prepared, embedded, stage, _Stop())
+    train_stage(1, config, prepared, embedded, stage, _Stop(), loggers=loggers)
     return stage
 
 

@@ -196,6 +196,9 @@ class Train:
     checkpoint_every_steps: int = key(1000, 'steps between two checkpoints', minimum=1)
     keep_checkpoints: int = key(5, 'newest checkpoints to keep besides the best', minimum=1,
                                 maximum=1000)
+    loggers: Optional[Tuple[str, ...]] = key(
+        None, 'a list of trackers that also get the records: mlflow, at MLFLOW_TRACKING_URI or in '
+        'mlruns/ on the volume; null: none', choices=('mlflow',))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from stackgan.serving import generate_request
 from stackgan.serving.gallery import GeneratedImage
+from stackgan.serving.metrics import TYPE
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Run
 from stackgan.serving.service import Service, all_runs, generate
@@ -30,6 +31,11 @@ def api(service: Service) -> Blueprint:
             runs={'found': len(runs), 'bad': bad})
         answer.status_code = 200 if is_well else 503
         return answer
+
+    @routes.route('/metrics')
+    def metrics() -> Response:
+        return Response(service.metrics.text(len(service.queue), service.limits.queue),
+                        content_type=TYPE)
 
     @routes.route('/openapi.json')
     def description() -> Response:

@@ -1,11 +1,12 @@
 """The web application: page, API, the headers of every response, and error responses."""
 
 import logging
+import time
 import traceback
 from typing import Collection, Optional, Union
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from stackgan.serving.api import api
@@ -44,6 +45,7 @@ def create_app(
     @app.before_request
     def refuse_at_once() -> None:
         """Refuses other host names, large bodies, and other sites that use a visitor's browser."""
+        g.started = time.monotonic()
         if name_of(request.environ.get('HTTP_HOST', '')) not in hosts:
             raise Refusal(421, 'Host name not allowed; open the page as localhost, or start serve '
                                'with --allow-host and that name')
@@ -57,6 +59,8 @@ def create_app(
 
     @app.after_request
     def add_headers(answer: Response) -> Response:
+        service.metrics.count_request(request.endpoint, answer.status_code,
+                                      time.monotonic() - g.get('started', time.monotonic()))
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if 'Location' in answer.headers:

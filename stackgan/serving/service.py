@@ -7,6 +7,7 @@ from stackgan.config.schema import Platform
 from stackgan.serving.gallery import Gallery
 from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.limits import Limits, Rates, Strikes
+from stackgan.serving.metrics import Metrics
 from stackgan.serving.process import Ended, Generated, Worker
 from stackgan.serving.queue import GenerationQueue
 from stackgan.serving.refusals import Refusal
@@ -25,6 +26,7 @@ class Service(NamedTuple):
     worker: Worker
     queue: GenerationQueue
     gallery: Gallery
+    metrics: Metrics
     versions: Dict[str, str]    # of packages
     preferred: Optional[str]    # run that is chosen before the visitor chooses
 
@@ -53,8 +55,8 @@ def make_service(
         return generated
 
     return Service(runs, limits, Rates(limits), strikes, worker,
-                   GenerationQueue(generate_next, limits), Gallery(limits.gallery), versions,
-                   preferred)
+                   GenerationQueue(generate_next, limits), Gallery(limits.gallery), Metrics(),
+                   versions, preferred)
 
 
 def all_runs(service: Service) -> List[Run]:
@@ -72,6 +74,7 @@ def generate(
     service.rates.admit(address)
     generated = service.queue.generate((run, request))
     service.gallery.add(generated.images)
+    service.metrics.count_images(len(generated.images))
     return generated
 
 

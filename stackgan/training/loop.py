@@ -6,13 +6,14 @@ noise, learning rates), so a training that was interrupted resumes to the bit.
 
 import time
 from contextlib import closing
-from typing import Any, Dict
+from typing import Any, Dict, Sequence
 
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import Interrupted, StackganError
 from stackgan.integrity import settle
 from stackgan.progress import Progress
+from stackgan.training.loggers import Loggers, TrainingLogger
 from stackgan.training.recorder import Recorder
 from stackgan.training.trainable import Trainable
 from stackgan.training.writer import Writer
@@ -23,6 +24,7 @@ def run(
         folder: str,      # where records and checkpoints go; may hold an unfinished training
         session: Any,     # tf.Session on the default graph
         stop: Any,        # jobs.engine.signals.Stop or alike: `deferred()`, `requested`
+        loggers: Sequence[TrainingLogger] = (),     # get the records too
 ) -> str:
     """Trains to the end and returns the path of the last checkpoint.
 
@@ -30,10 +32,16 @@ def run(
     exhausted or a loss or a variable is NaN or infinite, InputError for a checkpoint that does not
     fit.
     """
-    with Writer() as writer:
-        recorder = Recorder(trainable, folder, session, stop, writer)
-        _run_steps(trainable, recorder, session, stop, recorder.start())
-        return recorder.finish()
+    told, is_finished = Loggers(loggers), False
+    try:
+        with Writer() as writer:
+            recorder = Recorder(trainable, folder, session, stop, writer, told)
+            _run_steps(trainable, recorder, session, stop, recorder.start())
+            last = recorder.finish()
+        is_finished = True
+    finally:
+        told.close(is_finished)
+    return last
 
 
 def _run_steps(trainable: Trainable, recorder: Recorder, session: Any, stop: Any,

@@ -12,6 +12,7 @@ from stackgan import checkpoints
 from stackgan.checkpoints import Checkpoints
 from stackgan.errors import InputError, StackganError
 from stackgan.integrity import settle
+from stackgan.training.loggers import Loggers
 from stackgan.training.records import Records, sample_path
 from stackgan.training.snapshot import Snapshot, Snapshots
 from stackgan.training.trainable import Trainable
@@ -33,9 +34,11 @@ class Recorder:
             session: Any,          # tf.Session on the default graph, which gets a saver
             stop: Any,             # `requested`, as jobs.engine.signals.Stop
             writer: Writer,
+            loggers: Loggers,      # get the records too
     ) -> None:
         self.trainable, self.plan = trainable, trainable.plan
         self.folder, self.session, self.stop, self.writer = folder, session, stop, writer
+        self.loggers = loggers
         self.variables = tf.global_variables()
         self.saver = tf.train.Saver(self.variables, max_to_keep=None)
         self.snapshots = Snapshots(self.variables)
@@ -50,6 +53,8 @@ class Recorder:
         """
         self.store.clean()
         last, first = self.store.last(), 0
+        self.loggers.start(self.folder, 0 if last is None else
+                           int(checkpoints.read_facts(last)['step']))
         lacks_first_grid = self._lacks_grid(0)
         self.session.run(tf.global_variables_initializer())
         if last is None or lacks_first_grid:
@@ -91,13 +96,22 @@ class Recorder:
 
     def log(self, step: int, rate: float) -> None:
         """Appends the losses since the last time; `rate`: units a second."""
-        self.writer.submit(partial(self.records.stats, step, self.trainable.summary(step, rate)))
+        self.writer.submit(partial(self._write_stats, step, self.trainable.summary(step, rate)))
 
     def sample(self, step: int) -> None:
         """Generates a grid of samples, which the thread writes."""
         path = sample_path(self.folder, step)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        self.writer.submit(partial(self.trainable.sample(self.session), path))
+        self.writer.submit(partial(self._write_sample, step, self.trainable.sample(self.session),
+                                   path))
+
+    def _write_stats(self, step: int, values: Dict[str, float]) -> None:
+        self.records.stats(step, values)
+        self.loggers.stats(step, values)
+
+    def _write_sample(self, step: int, write: Callable[[str], None], path: str) -> None:
+        write(path)
+        self.loggers.sample(step, path)
 
     def save(self, step: int) -> None:
         """Copies what a checkpoint holds, which the thread writes.
@@ -126,7 +140,7 @@ class Recorder:
             facts['distance'] = compute_distance()
         settle(self.stop)                # nothing is kept of what was learned from damaged files
         if compute_distance is not None:
-            self.records.stats(step, {'sliced_wasserstein': facts['distance']})
+            self._write_stats(step, {'sliced_wasserstein': facts['distance']})
         self.store.write(step, facts, partial(self.snapshots.write, snapshot))
         self.is_writing = False
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -20,6 +20,7 @@ from stackgan.training.caption_matching import Matching, read_caption_matching
 from stackgan.training.gan_pairs import TRAINING, batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.gan_stage import Fill, GanStage
 from stackgan.training.graph import build_step, scope_variables
+from stackgan.training.loggers import TrainingLogger
 from stackgan.training.loop import run
 from stackgan.training.observer import Observer
 from stackgan.types import TrainingGraph
@@ -36,6 +37,7 @@ def train_stage(
         stop: Any,               # jobs.engine.signals.Stop or alike
         stage1_folder: Optional[str] = None,     # finished Stage-I; only for stage 2
         text_encoder: Optional[str] = None,      # its folder, for train.caption_matching_weight
+        loggers: Sequence[TrainingLogger] = (),      # get the records too
 ) -> str:
     """Trains one stage and returns the path of its last checkpoint. Raises as `loop.run`."""
     dataset = open_dataset(prepared)
@@ -62,7 +64,7 @@ def train_stage(
         warm_start = None if stage1_folder is None else _warm_start(config, stage1_folder)
         trainable = GanStage(stage, config, graph, batches, observer, warm_start)
         with training_session(resolved) as session:
-            return run(trainable, folder, session, stop)
+            return run(trainable, folder, session, stop, loggers)
 
 
 def _step_graph(stage: int, config: Any, resolved: Resolved,

@@ -23,6 +23,7 @@ from stackgan.platforms.cores import load_tensorflow
 from stackgan.printing import echo_traceback
 
 from .ascend_files import ascend_files
+from .compile_cache import keep_compiled
 from .content import content_of
 from .contract import REQUEST, Job, Work, differences, folder_of, request_of
 from .locks import locked
@@ -134,6 +135,7 @@ def _execute(job: Job, config: Config, volume: str, options: argparse.Namespace,
         partial = _prepare_partial(job, folder, request, options, log)
         log.path = os.path.join(partial, 'log.txt')
         if job.uses_tensorflow:
+            keep_compiled(config.platform, volume)
             load_tensorflow(config.platform)
         started = time.monotonic()
         before = (request_in(partial) or {}).get('seconds', 0.0)

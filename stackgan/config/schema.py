@@ -336,6 +336,9 @@ class Platform:
                          choices=('auto', 'float32', 'tf32', 'bfloat16', 'float16'))
     loss_scale: Optional[float] = key(None, 'float16: a fixed loss scale; null: dynamic loss '
                                       'scaling', minimum=1.0, maximum=2.0 ** 32)
+    compile: str = key('auto', 'auto: training steps are compiled by XLA on a GPU with TensorFlow '
+                       '2, which takes minutes at the first start; off: they are not',
+                       choices=('auto', 'off'))
     npu_options: Optional[Options] = key(
         None, 'more options of NpuOptimizer, `name: value`, such as fusion_switch_file, '
         'modify_mixlist, op_precision_mode, deterministic, dump_path or profiling_options; null: '

@@ -77,6 +77,11 @@ def allow_tf32(
         tf.config.experimental.enable_tensor_float_32_execution(allowed)
 
 
+def can_compile() -> bool:
+    """Whether XLA of this TensorFlow keeps what it compiles; 1.15 would compile at every start."""
+    return tf_version() >= (2, 15)
+
+
 def _missing(wanted: str, why: str) -> MissingRequirement:
     return MissingRequirement(f'platform.precision: {wanted}, but {why}; use auto or float32')
 

@@ -19,6 +19,7 @@ from stackgan.platforms.precision import (
     TF32,
     TYPES,
     allow_tf32,
+    can_compile,
     precision_of_cpu,
     precision_of_gpu,
     precision_of_npu,
@@ -38,6 +39,7 @@ class Resolved(NamedTuple):
     npu_options: Optional[Dict[str, Any]] = None      # as `platform.npu_options`
     npu_precision: Optional[str] = None     # what an NPU computes in, in words
     gpu_memory_mib: Optional[int] = None    # at most so much of a GPU; None: what is needed
+    compiles: bool = False                  # training steps, by XLA
 
     @property
     def network_dtype(self) -> Any:
@@ -79,7 +81,8 @@ def resolve(settings: Platform) -> Resolved:
     device = 'gpu' if gpus and not settings.deterministic else 'cpu'
     precision = precision_of_gpu(settings) if device == 'gpu' else precision_of_cpu(settings)
     return Resolved(device, thread_count(settings), precision, settings.loss_scale,
-                    gpu_memory_mib=settings.gpu_memory_mib if device == 'gpu' else None)
+                    gpu_memory_mib=settings.gpu_memory_mib if device == 'gpu' else None,
+                    compiles=device == 'gpu' and settings.compile == 'auto' and can_compile())
 
 
 def _gpus() -> List[str]:
@@ -110,6 +113,8 @@ def session_config(
     elif resolved.compute_dtype == BFLOAT16:
         rewrite = config.graph_options.rewrite_options
         rewrite.auto_mixed_precision_onednn_bfloat16 = 1       # ON
+    if resolved.compiles and training:
+        config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
     return config
 
 
@@ -140,10 +145,23 @@ def without_16_bits(settings: Platform) -> Platform:
 
 
 @contextmanager
+def not_compiled() -> Iterator[None]:
+    """What is built within is not compiled in a session that compiles: it runs too seldom."""
+    if can_compile():
+        with tf.xla.experimental.jit_scope(compile_ops=False):
+            yield
+    else:
+        yield
+
+
+@contextmanager
 def training_session(resolved: Resolved) -> Iterator[tf.Session]:
     """A session on the default graph in which the platform's own variables are filled."""
     if resolved.npu_precision:
         logger.info(f'the NPU computes in {resolved.npu_precision}')
+    if resolved.compiles:
+        logger.info('the first step compiles the networks (XLA), which takes minutes unless it was '
+                    'done before; platform.compile=off does without')
     with tf.Session(config=session_config(resolved)) as session:
         session.run(tf.local_variables_initializer())
         yield session

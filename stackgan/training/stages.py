@@ -15,7 +15,13 @@ from stackgan.data.prepared import ArrayFile, Dataset, Split, open_dataset
 from stackgan.errors import InputError
 from stackgan.files import write_json
 from stackgan.networks import stage1
-from stackgan.platforms.session import Resolved, optimizer_wrapper, resolve, training_session
+from stackgan.platforms.session import (
+    Resolved,
+    not_compiled,
+    optimizer_wrapper,
+    resolve,
+    training_session,
+)
 from stackgan.training.caption_matching import Matching, read_caption_matching
 from stackgan.training.gan_pairs import TRAINING, batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.gan_stage import Fill, GanStage
@@ -58,9 +64,10 @@ def train_stage(
         # in which the graph is built decides where a training starts.
         tf.set_random_seed(config.run.seed)
         graph = _step_graph(stage, config, resolved, matching)
-        observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
-                            config.model, config.run.seed, graph.averaged,
-                            resolved.network_dtype)
+        with not_compiled():
+            observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
+                                config.model, config.run.seed, graph.averaged,
+                                resolved.network_dtype)
         warm_start = None if stage1_folder is None else _warm_start(config, stage1_folder)
         trainable = GanStage(stage, config, graph, batches, observer, warm_start)
         with training_session(resolved) as session:

@@ -19,7 +19,7 @@ from stackgan.platforms import session
     ('gpu', (2, 21), 'auto', True), ('gpu', (2, 21), 'off', False), ('gpu', (1, 15), 'auto', False),
     ('cpu', (2, 21), 'auto', False)])
 def test_trainings_on_a_gpu_compile(monkeypatch, device, version, compile, compiles):
-    of_device(monkeypatch, device, version, (8, 0))
+    of_device(monkeypatch, device, version, (8, 0), has_bfloat16=False)
     monkeypatch.setattr(session, 'allow_tf32', lambda allowed: None)
     resolved = session.resolve(Platform(compile=compile))
     assert resolved.compiles == compiles

@@ -65,8 +65,10 @@ def measure_stage(config: Config, stage: int, size: int, steps: int,
         rates = {training.generator_learning_rate: 2e-4, training.discriminator_learning_rate: 2e-4}
 
         def feed(values: Any) -> Feed:
-            return dict({placeholder: value for placeholder, value in zip(batch, values)
-                         if placeholder is not None}, **rates)
+            found = {placeholder: value for placeholder, value in zip(batch, values)
+                     if placeholder is not None}
+            found.update(rates)
+            return found
 
         with tf.Session(config=session_config(resolved)) as session:
             session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])

@@ -200,6 +200,7 @@ def test_the_gpu_overlay_reserves_one_card():
     service = resolve('compose.gpu.yaml', STACKGAN_GPU='1')['services']['train-stage1']
     devices = service['deploy']['resources']['reservations']['devices']
     assert devices == [{'driver': 'nvidia', 'device_ids': ['1'], 'capabilities': ['gpu']}]
+    assert service['healthcheck']['test'][1].endswith('python -m stackgan.platforms.nvidia')
 
 
 @needs.compose

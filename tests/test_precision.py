@@ -104,12 +104,19 @@ def test_tf32_is_switched_on_by_its_own_name_alone(monkeypatch):
     assert switched == [False, False, False, False, True, True, False, False]
 
 
-def test_cuda_sees_the_chosen_card_first(tmp_path, monkeypatch):
+@pytest.fixture
+def driver(tmp_path, monkeypatch):
+    """A machine with two GPUs, as its `nvidia-smi` (tests/fakes) tells."""
     program = tmp_path / 'nvidia-smi'
-    program.write_text(open(os.path.join(ROOT, 'tests', 'fakes', 'nvidia-smi')).read())
+    with open(os.path.join(ROOT, 'tests', 'fakes', 'nvidia-smi')) as stream:
+        program.write_text(stream.read())
     program.chmod(0o755)
     monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
     monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
+    return program
+
+
+def test_cuda_sees_the_chosen_card_first(driver, monkeypatch):
     assert [each.name for each in nvidia.cards()] == ['Tesla V100-SXM2-16GB',
                                                       'NVIDIA H100 80GB HBM3']
     assert nvidia.cards()[1] == ('NVIDIA H100 80GB HBM3', '550.54.15', '81559 MiB', (9, 0))
@@ -121,6 +128,46 @@ def test_cuda_sees_the_chosen_card_first(tmp_path, monkeypatch):
     monkeypatch.delenv('CUDA_VISIBLE_DEVICES')
     monkeypatch.setenv('FAKE_NVIDIA_SMI', 'fails')
     assert nvidia.cards() == [] and nvidia.capability_by_driver() is None
+
+
+def health(capsys):
+    """(exit code, what the health check of a container prints)."""
+    code = nvidia.main()
+    return code, capsys.readouterr().out
+
+
+def test_the_health_check_names_driver_and_card_or_what_is_missing(driver, monkeypatch, capsys):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '1')
+    assert health(capsys) == (0, 'NVIDIA H100 80GB HBM3 (81559 MiB), driver 550.54.15\n')
+    monkeypatch.setenv('FAKE_NVIDIA_SMI', 'fails')
+    assert health(capsys) == (1, 'no GPU: nvidia-smi finds none; run it to see why\n')
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '-1')
+    assert health(capsys) == (1, 'no GPU: CUDA_VISIBLE_DEVICES=-1 hides them\n')
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES')
+    monkeypatch.setenv('PATH', os.devnull)
+    code, text = health(capsys)
+    assert code == 1 and text.startswith('no GPU: there is no NVIDIA driver; in a container, ')
+    assert text.count('\n') == 1
+
+
+@pytest.mark.parametrize('built, text', [
+    (False, 'sees none: it is built without CUDA; install the extra tf2-gpu; or use auto'),
+    (True, r'sees none: it cannot use Tesla V100.*, driver 550.54.15; its CUDA libraries or the')])
+def test_a_gpu_that_is_not_seen_is_explained(driver, monkeypatch, built, text):
+    of_device(monkeypatch, 'cpu', (2, 21))
+    monkeypatch.setattr(tf.test, 'is_built_with_cuda', lambda: built)
+    with pytest.raises(MissingRequirement, match=text):
+        session.resolve(Platform(device='gpu'))
+
+
+def test_a_build_for_gpus_without_one_tells_once_that_the_cpu_computes(driver, monkeypatch):
+    of_device(monkeypatch, 'cpu', (2, 21))
+    monkeypatch.setattr(tf.test, 'is_built_with_cuda', lambda: True)
+    monkeypatch.setenv('PATH', os.devnull)
+    session._tell_of_no_gpu.cache_clear()
+    with logged() as said:
+        assert {session.resolve(Platform()).device for _ in range(2)} == {'cpu'}
+    assert len(said) == 1 and 'so the CPU computes: there is no NVIDIA driver' in said[0]
 
 
 # The key that it replaces.

@@ -1,10 +1,19 @@
-"""What the driver's `nvidia-smi` knows of the GPUs."""
+"""What the driver's `nvidia-smi` knows of the GPUs. Imports no TensorFlow.
+
+    python -m stackgan.platforms.nvidia
+
+names the driver and the GPUs, or why there are none, with exit code 1: the health check of
+containers (compose.gpu.yaml).
+"""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 from typing import List, NamedTuple, Optional, Tuple
+
+from stackgan import printing
 
 FIELDS = 'name,driver_version,memory.total,compute_cap'
 TIMEOUT = 20                       # seconds; a lost card can make it hang
@@ -42,6 +51,29 @@ def cards() -> List[Card]:
     return [Card(row[0], row[1], row[2], _capability(row[3])) for row in rows if len(row) == 4]
 
 
+def describe() -> str:
+    """The GPUs and the driver in one line; '' where there is none."""
+    return '; '.join(f'{each.name} ({each.memory}), driver {each.driver}' for each in cards())
+
+
+def absence() -> str:
+    """Why this process can have no GPU, as far as the driver tells; '' if it can have one."""
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+    if visible is not None and visible.strip() in ('', '-1'):
+        return f'CUDA_VISIBLE_DEVICES={visible} hides them'
+    if shutil.which('nvidia-smi') is None:
+        return ('there is no NVIDIA driver; in a container, start it with compose.gpu.yaml or '
+                '--gpus, which needs the NVIDIA container toolkit')
+    return '' if cards() else 'nvidia-smi finds none; run it to see why'
+
+
+def main() -> int:
+    """Prints one line."""
+    found = describe()
+    printing.show(found or f'no GPU: {absence()}')
+    return 0 if found else 1
+
+
 def capability_by_driver() -> Optional[Tuple[int, int]]:
     """Compute capability of the first GPU, or None."""
     found = cards()
@@ -51,3 +83,7 @@ def capability_by_driver() -> Optional[Tuple[int, int]]:
 def _capability(text: str) -> Optional[Tuple[int, int]]:
     found = re.fullmatch(r'(\d+)\.(\d+)', text)
     return (int(found.group(1)), int(found.group(2))) if found else None
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,6 +1,7 @@
 """A TensorFlow session for the machine at hand."""
 
 import dataclasses
+import functools
 import logging
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
@@ -9,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.config.schema import Platform
 from stackgan.errors import MissingRequirement
-from stackgan.platforms import ascend, ascend_loss_scale, ascend_options, loss_scale
+from stackgan.platforms import ascend, ascend_loss_scale, ascend_options, loss_scale, nvidia
 from stackgan.platforms.ascend_chip import chip_name
 from stackgan.platforms.cores import thread_count
 from stackgan.platforms.precision import (
@@ -76,8 +77,9 @@ def resolve(settings: Platform) -> Resolved:
     gpus = [] if settings.device == 'cpu' else _gpus()
     if settings.device == 'gpu' and not gpus:
         raise MissingRequirement(f'platform.device: gpu, but TensorFlow {tf.__version__} sees '
-                                 f'none; use auto or '
-                                 'install a build with CUDA')
+                                 f'none: {_why_no_gpu()}; or use auto')
+    if settings.device == 'auto' and not gpus and tf.test.is_built_with_cuda():
+        _tell_of_no_gpu()
     device = 'gpu' if gpus and not settings.deterministic else 'cpu'
     precision = precision_of_gpu(settings) if device == 'gpu' else precision_of_cpu(settings)
     return Resolved(device, thread_count(settings), precision, settings.loss_scale,
@@ -88,6 +90,20 @@ def resolve(settings: Platform) -> Resolved:
 def _gpus() -> List[str]:
     """Names of the GPUs that TensorFlow sees. Opens none: an open one takes all of its memory."""
     return [each.name for each in tf.config.experimental.list_physical_devices('GPU')]
+
+
+def _why_no_gpu() -> str:
+    if not tf.test.is_built_with_cuda():
+        return 'it is built without CUDA; install the extra tf2-gpu'
+    return nvidia.absence() or (f'it cannot use {nvidia.describe()}; its CUDA libraries or the '
+                                'driver do not fit')
+
+
+@functools.lru_cache(maxsize=None)
+def _tell_of_no_gpu() -> None:
+    """Once: a build for GPUs that has none is seldom meant."""
+    logger.info(f'TensorFlow is built for GPUs and sees none, so the CPU computes: '
+                f'{_why_no_gpu()}')
 
 
 def session_config(
@@ -159,6 +175,8 @@ def training_session(resolved: Resolved) -> Iterator[tf.Session]:
     """A session on the default graph in which the platform's own variables are filled."""
     if resolved.npu_precision:
         logger.info(f'the NPU computes in {resolved.npu_precision}')
+    if resolved.device == 'gpu':
+        logger.info(nvidia.describe() or 'nvidia-smi does not tell which GPU this is')
     if resolved.compiles:
         logger.info('the first step compiles the networks (XLA), which takes minutes unless it was '
                     'done before; platform.compile=off does without')

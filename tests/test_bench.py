@@ -5,14 +5,16 @@ import sys
 
 import pytest
 import tensorflow.compat.v1 as tf
-from toy import ROOT, tiny_config
+from toy import ROOT, make_embeddings, make_prepared, tiny_config
 
+from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.platforms.session import resolve
 
 sys.path.insert(0, os.path.join(ROOT, 'scripts'))
 import bench  # noqa: E402
 import bench_peak  # noqa: E402
 import bench_rows  # noqa: E402
+import bench_training  # noqa: E402
 
 ROW = {'lane': 'TF 1.15', 'what': 'Stage-I training, batch 16', 'value': 9.0, 'unit': 'images/s',
        'note': ''}
@@ -49,6 +51,15 @@ def test_operations_are_counted_as_by_hand():
     assert len([op for op in graph.get_operations() if op.type.startswith('Conv2D')]) == 3
     assert bench_peak.run_flops(maps, gradient) == 2 * 2 * (2 * 4 * 4 * 5) * (3 * 3 * 3)
     assert bench_peak.run_flops(product, maps) == 2 * (2 * 4 * 4 * 5) * 27 + 2 * 7 * 4 * 6
+
+
+def test_a_step_is_measured_alone_and_with_the_loader(tmp_path):
+    prepared = make_prepared(tmp_path / 'prepared')
+    embeddings = make_embeddings(tmp_path / 'embeddings', prepared)
+    dataset = Split(open_dataset(prepared), 'train'), ArrayFile(embeddings + '/train.npy')
+    seconds, flops, memory, fed = bench_training.measure_stage(
+        tiny_config('train.ema_decay=null'), 1, 4, 1, dataset)
+    assert min(seconds, flops, memory, fed) > 0
 
 
 @pytest.mark.parametrize('share, code', [(0.54, 0), (1.0, 0), (2.27, 1)])

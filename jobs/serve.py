@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import re
 import signal
 import tempfile
 from typing import TYPE_CHECKING, Optional
@@ -45,6 +46,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--behind-proxy', metavar='ADDRESS',
                         help='trust the X-Forwarded-* headers of the reverse proxy at this '
                              'address')
+    parser.add_argument('--path-prefix', metavar='/PATH', default='',
+                        help='path under which a proxy shows the page, if not at the top')
     parser.add_argument('--allow-host', metavar='NAME', action='append', default=[],
                         help='also accept this host name, besides localhost and the address '
                              f'listened on; may be repeated (in addition to ${ALLOW_HOSTS})')
@@ -82,6 +85,14 @@ def serve(
                       f'the pretrained model {bundle.name}')
 
 
+def _prefix(text: str) -> str:
+    """'/a/b' of '/a/b/' or 'a/b'; '' of '/'. Raises InputError."""
+    if not re.fullmatch(r'/?([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?/?', text) or '..' in text:
+        raise InputError(f'--path-prefix {text!r}: must be a path such as /birds, of letters, '
+                         'digits and - . _ ~')
+    return '/' + text.strip('/') if text.strip('/') else ''
+
+
 def _serve(options: argparse.Namespace, config: Config, runs: 'Runs', preferred: Optional[str],
            what: str) -> int:
     from stackgan.serving.app import create_app
@@ -90,6 +101,7 @@ def _serve(options: argparse.Namespace, config: Config, runs: 'Runs', preferred:
     from stackgan.serving.server import Server, names_of
     from stackgan.serving.service import make_service
 
+    prefix = _prefix(options.path_prefix)
     signals = heeded()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)     # in all threads, for sigwait
     try:
@@ -102,7 +114,7 @@ def _serve(options: argparse.Namespace, config: Config, runs: 'Runs', preferred:
             added = options.allow_host + os.environ.get(ALLOW_HOSTS, '').replace(',', ' ').split()
             hosts = allowed_hosts(names_of(options.host), added)
             server = Server(create_app(service, hosts), service, options.host, options.port,
-                            options.behind_proxy)
+                            options.behind_proxy, prefix)
             server.start()
             logger.info(f'http://{url_host(options.host)}:{server.port} shows {what}')
             number = signal.sigwait(signals)

@@ -22,7 +22,7 @@ from jobs.engine.contract import read_manifest
 from jobs.engine.outputs import run_folder
 from stackgan.errors import InputError
 from stackgan.files import files_below, write_json
-from stackgan.sampling.sample_request import SampleRequest
+from stackgan.sampling.sample_request import NoiseSource, SampleRequest, Truncation
 from stackgan.sampling.sampler import Sampler
 from stackgan.serving import models
 from stackgan.serving.app import POLICY, create_app
@@ -651,3 +651,114 @@ def test_metrics_count_what_was_answered(volume):
     assert sample(ours, 'stackgan_queue_limit') == 16
     assert ours.get('/metrics').mimetype == 'text/plain'
     assert 'evil' not in ours.get('/metrics').get_data(as_text=True)
+
+
+# Several seeds, interpolations, truncation, and what the PNG says.
+
+def images_of(client, **asked):
+    return generate(client, **asked).get_json()['images']
+
+
+def finest(client, image):
+    return pixels(client, image['stages']['2'])
+
+
+def test_several_seeds_are_those_of_one_each(client):
+    found = images_of(client, seed=3, seeds=2, count=2)
+    assert [(each['seed'], each['copy']) for each in found] == [(3, 0), (3, 1), (4, 0), (4, 1)]
+    alone, = images_of(client, seed=4)
+    assert alone == found[2]
+
+
+def test_between_two_seeds_the_ends_are_their_images(client):
+    found = images_of(client, seed=1, other_seed=2, steps=3)
+    assert [each['position'] for each in found] == [0, 0.5, 1] and found[0]['other_seed'] == 2
+    first, last = [finest(client, images_of(client, seed=seed)[0]) for seed in (1, 2)]
+    seen = [finest(client, each) for each in found]
+    assert np.array_equal(seen[0], first) and np.abs(seen[2] - last).max() <= 1
+    assert len({each['id'] for each in found}) == 3
+    assert min(np.abs(seen[1] - each).mean() for each in (first, last)) > 1
+
+
+def test_between_two_captions_the_noise_stays(client, volume):
+    """The last image is that of the other embedding with the first one's noise, as in `sample`."""
+    other = 'a large blue bird'
+    found = images_of(client, seed=1, other_caption='  a large  blue bird ', steps=2)
+    assert found[1]['other_caption'] == other
+    first = finest(client, images_of(client, seed=1)[0])
+    assert np.array_equal(finest(client, found[0]), first)
+    run_, platform = client.service.runs.get(RUN), tiny_config().platform
+    encoder, sampler = models.open_encoder(run_, platform), models.open_sampler(run_, platform)
+    expected = sampler.generate([SampleRequest(CAPTION, encoder.embed([other])[0], 0, {})], 1)
+    assert np.array_equal(finest(client, found[1]), expected[256][0])
+    assert not np.array_equal(finest(client, found[1]), first)
+
+
+def test_truncation(client):
+    plain, wide, narrow = [finest(client, images_of(client, **more)[0]) for more in (
+        {}, {'truncation': 10}, {'truncation': 0.1})]
+    run_, platform = client.service.runs.get(RUN), tiny_config().platform
+    encoder, sampler = models.open_encoder(run_, platform), models.open_sampler(run_, platform)
+    expected = sampler.generate([SampleRequest(CAPTION, encoder.embed([CAPTION])[0], 0, {})],
+                                [NoiseSource(0, Truncation(0.1))])
+    assert np.array_equal(plain, wide) and np.array_equal(narrow, expected[256][0])
+    assert not np.array_equal(plain, narrow)
+
+
+def test_the_text_of_a_png_is_enough_to_generate_it_again(client):
+    for more in ({'seeds': 2}, {'other_caption': 'a blue bird', 'steps': 3, 'truncation': 1.5}):
+        image = images_of(client, seed=5, **more)[1]
+        data = client.get(image['stages']['2']).data
+        texts = Image.open(io.BytesIO(data)).text
+        assert texts['Description'] == CAPTION
+        facts = json.loads(texts['stackgan'])
+        position = facts.pop('position')
+        again = client.post('/api/generate', json=dict(
+            facts, count=facts.pop('copy') + 1, steps=3 if position else 1))
+        place = int(2 * position)
+        assert client.get(again.get_json()['images'][place]['stages']['2']).data == data
+
+
+@pytest.mark.parametrize('more, text', [
+    ({'seeds': 9}, 'seeds must be from 1 to 8'),
+    ({'seeds': 3, 'count': 3}, '9 images are too many'),
+    ({'steps': 3}, 'Send steps from 2 on together with'),
+    ({'other_seed': 1}, 'Send steps from 2 on together with'),
+    ({'other_caption': ' ', 'steps': 2}, 'empty'),
+    ({'other_caption': 'b' * 501, 'steps': 2}, '501 characters'),
+    ({'other_caption': None}, 'other_caption must be a text'),
+    ({'other_seed': -1, 'steps': 2}, 'other seed must be a whole number'),
+    ({'seed': 2 ** 31 - 1, 'seeds': 2}, 'seed must be a whole number from 0'),
+    ({'truncation': 0.01}, 'truncation must be 0, or from 0.1 to 10'),
+    ({'truncation': 10 ** 400}, 'truncation must be 0, or from 0.1 to 10'),
+    ({'truncation': float('nan')}, 'truncation must be 0, or from 0.1 to 10'),
+    ({'truncation': True}, 'truncation must be a number')])
+def test_odd_requests_are_refused(client, more, text):
+    assert text in one_line(generate(client, **more), 400)
+
+
+def test_the_form_without_a_script_has_it_all(client):
+    def post(**fields):
+        return client.post('/', data=dict({'run': RUN, 'caption': CAPTION, 'seed': '1'}, **fields))
+
+    answer = post(other_seed='2', other_caption='', truncation='1.5', seeds='4')
+    assert answer.status_code == 303
+    text = client.get(answer.headers['Location']).get_data(as_text=True)
+    for name, value in (('other_seed', '2'), ('truncation', '1.5')):
+        assert re.search(rf'name="{name}"[^>]*value="{value}"', text)
+    assert '<details id="more" open>' in text
+    assert post(seeds='2').status_code == 303
+    assert [each['seed'] for each in client.get('/api/gallery').get_json()['images'][:2]] == [1, 2]
+    answer = post(truncation='much')
+    assert answer.status_code == 400 and 'truncation must be a number' in answer.get_data(
+        as_text=True)
+
+
+def test_below_a_path_every_address_has_it(client):
+    base = {'base_url': 'http://localhost/birds', 'data': {
+        'run': RUN, 'caption': CAPTION, 'seed': '1'}}
+    answer = client.post('/', **base)
+    assert answer.headers['Location'].startswith('/birds/?image=')
+    text = client.get('/', base_url='http://localhost/birds').get_data(as_text=True)
+    found = re.findall(r'(?:src|href|action|data-generate)="([^"]*)"', text)
+    assert len(found) > 8 and all(each.startswith('/birds/') for each in found)

@@ -150,10 +150,10 @@ def test_ten_thousand_characters_do_not_fit_the_field(browser):
 @needs.browser
 def test_the_keyboard_is_enough(browser):
     order = []
-    for _ in range(5):
+    for _ in range(6):
         browser.press('Tab', 9)
         order.append(browser.evaluate('document.activeElement.id'))
-    assert order == ['caption', 'run', 'seed', 'dice', 'generate']
+    assert order == ['caption', 'run', 'seed', 'dice', 'show-more', 'generate']
     browser.evaluate('document.getElementById("dice").focus()')
     seeds = set()
     for _ in range(4):
@@ -180,6 +180,56 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser):
     boxes = browser.evaluate('[...document.querySelectorAll("#result img")].map(one => '
                              '[one.getBoundingClientRect().y, one.getBoundingClientRect().width])')
     assert boxes[0][0] == boxes[1][0] and min(boxes[0][1], boxes[1][1]) > 120   # side by side
+
+
+def open_more(browser, **fields):
+    browser.evaluate('document.getElementById("more").open = true')
+    for name, value in fields.items():
+        browser.evaluate(f'document.getElementById("{name}").value = {json.dumps(value)}')
+
+
+@needs.browser
+def test_several_seeds_are_chosen_from_and_compared_with_a_run(browser):
+    open_more(browser, seeds='4', compare=RUN)
+    first, *_ = generate(browser, CAPTION, '3')
+    assert browser.evaluate('[...document.querySelectorAll("#strip button")].map(one => '
+                            'one.textContent)') == ['seed 3', 'seed 4', 'seed 5', 'seed 6']
+    browser.click('#strip li:nth-child(3) button')
+    browser.wait(f'document.querySelector("#stage1 img").src !== {json.dumps(first)}')
+    found = browser.evaluate('[...document.querySelectorAll(".figures img")].map(one => one.src)')
+    assert found[:2] == found[2:] and len(found) == 4              # the same run beside itself
+    assert browser.evaluate('document.querySelector("#stage2 .download").download') == (
+        f'{RUN}-a-small-red-bird-with-black-wings-5-stage2.png')
+    assert browser.evaluate('[...document.querySelectorAll("#strip button")].map(one => '
+                            'one.ariaPressed)') == ['false', 'false', 'true', 'false']
+    generate(browser, CAPTION, '3')
+
+
+@needs.browser
+def test_a_slider_goes_from_one_sentence_and_seed_to_another(browser):
+    open_more(browser, other_caption='a large blue bird', other_seed='9')
+    first = generate(browser, CAPTION, '3')
+    assert browser.evaluate('!document.getElementById("between").hidden && '
+                            'document.getElementById("strip").hidden')
+    browser.evaluate('document.getElementById("position").focus()')
+    before = len(browser.requests)
+    for _ in range(7):
+        browser.press('ArrowRight', 39)
+    browser.wait('document.getElementById("position").ariaValueText === "100 % of the way"')
+    last = browser.evaluate('[...document.querySelectorAll("#result img")].map(one => one.src)')
+    assert len(set(first + last)) == 4
+    assert not [url for url in browser.requests[before:] if 'generate' in url]
+    open_more(browser, other_caption='', other_seed='')
+    assert generate(browser, CAPTION, '3') != first         # without a position in it
+    assert browser.evaluate('document.getElementById("between").hidden')
+
+
+def test_the_page_below_a_path(volume):
+    with Served(volume, '--path-prefix', '/birds/') as server:
+        status, headers, page = server.ask('/birds/')
+        assert status == 200 and b'href="/birds/static/page.css"' in page
+        assert server.ask('/birds/static/page.css')[0] == server.ask('/birds/api/runs')[0] == 200
+        assert server.ask('/static/page.css')[0] == 200     # from a proxy that takes it off
 
 
 @needs.browser

@@ -87,7 +87,7 @@ def describe_run(run: Run) -> Dict[str, Any]:
 
 def describe_image(image: GeneratedImage) -> Dict[str, Any]:
     """An image as the API returns it."""
-    return {'id': image.id, 'run': image.run, 'caption': image.caption,
-            'seed': image.seed, 'copy': image.copy,
-            'stages': {str(stage): url_for('api.image', id=image.id, stage=stage)
-                       for stage in sorted(image.stages)}}
+    return dict(
+        image.more, id=image.id, run=image.run, caption=image.caption, seed=image.seed,
+        copy=image.copy, stages={str(stage): url_for('api.image', id=image.id, stage=stage)
+                                 for stage in sorted(image.stages)})

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 
 class GeneratedImage(NamedTuple):
@@ -14,6 +14,7 @@ class GeneratedImage(NamedTuple):
     seed: int
     copy: int
     stages: Dict[int, bytes]    # stage -> its PNG
+    more: Dict[str, Any] = {}   # what was asked besides: other ends, position, truncation
 
 
 class Gallery:

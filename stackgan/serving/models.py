@@ -4,6 +4,7 @@ Runs in the worker only. TensorFlow is loaded only for a run that generates from
 """
 
 import io
+import json
 import logging
 import os
 from collections import OrderedDict
@@ -11,13 +12,15 @@ from typing import Any, List, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from stackgan.config.schema import Platform
 from stackgan.errors import StackganError
 from stackgan.export.model_file import ModelSampler
 from stackgan.export.onnx_file import OnnxTextEncoder
-from stackgan.sampling.sample_request import ImageSampler, SampleRequest
-from stackgan.serving.generate_request import GenerateRequest
+from stackgan.sampling.interpolation import lerp
+from stackgan.sampling.sample_request import ImageSampler, NoiseSource, SampleRequest, Truncation
+from stackgan.serving.generate_request import GenerateRequest, Variant
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Run
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions, has_word
@@ -55,17 +58,26 @@ class Models:
 
     def generate(self, run: Run, request: GenerateRequest) -> GeneratedFiles:
         """The images that `sample` generates with the same seed. Raises Refusal."""
-        _refuse_without_words(run, request.caption)
+        captions = [request.caption] + ([] if request.other_caption is None
+                                        else [request.other_caption])
+        for caption in captions:
+            _refuse_without_words(run, caption)
         try:
             models = self._open(run)
-            notices = (_notices(request.caption) if run.encoder_kind == CHAR_CNN_RNN
-                       else models.encoder.faults([request.caption]))
-            embedding, = models.encoder.embed([request.caption])
-            requests = [SampleRequest(request.caption, embedding, copy, {})
-                      for copy in range(request.count)]
-            generated = models.sampler.generate(requests, request.seed)
-            return GeneratedFiles([[_png(generated[side][copy]) for side in sorted(generated)]
-                               for copy in range(request.count)], notices)
+            notices = ([notice for caption in captions for notice in _notices(caption)]
+                       if run.encoder_kind == CHAR_CNN_RNN else models.encoder.faults(captions))
+            ends = models.encoder.embed(captions)
+            variants, truncation = request.variants(), Truncation(request.truncation)
+            # As `sample` interpolates: the noise stays that of the first caption.
+            requests = [SampleRequest(request.caption, lerp(ends[0], ends[-1], each.position),
+                                      each.copy, {}) for each in variants]
+            generated = models.sampler.generate(requests, [
+                NoiseSource(each.seed, truncation, request.other_seed, each.position)
+                for each in variants])
+            return GeneratedFiles([[_png(generated[side][row], run, request, each)
+                                    for side in sorted(generated)]
+                                   for row, each in enumerate(variants)],
+                                  list(dict.fromkeys(notices)))
         except Exception as error:        # its files change, are damaged, or malicious
             self._forget(run)
             reason = ' '.join(str(error).split()) or type(error).__name__
@@ -162,7 +174,12 @@ def _notices(caption: str) -> List[str]:
     return notices
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, 'PNG')
+def _png(pixels: np.ndarray, run: Run, request: GenerateRequest, variant: Variant) -> bytes:
+    """A PNG whose text says how to generate it again."""
+    facts = dict(request.more(), run=run.name, caption=request.caption, **variant._asdict())
+    stream, texts = io.BytesIO(), PngInfo()
+    texts.add_itxt('Description', request.caption)
+    texts.add_itxt('Software', 'StackGAN')
+    texts.add_itxt('stackgan', json.dumps(facts, sort_keys=True))
+    Image.fromarray(pixels).save(stream, 'PNG', pnginfo=texts)
     return stream.getvalue()

@@ -12,6 +12,7 @@ from stackgan.serving.refusals import Refusal
 from stackgan.serving.service import Service, all_runs, generate
 
 # A report is one page with its style and charts inline, written by the job `report`.
+MORE = ('seeds', 'truncation', 'other_caption', 'other_seed')      # fields of the form
 REPORT_POLICY = ("default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
                  "form-action 'none'; frame-ancestors 'none'")
 
@@ -76,10 +77,12 @@ def page(
     return render_template('page.html', runs=runs, can_generate=can_generate, chosen=chosen,
                            shown=shown, message=message, caption=values.get('caption', ''),
                            seed=values.get('seed', '0'), images=service.gallery.recent(),
-                           limits=service.limits, largest_seed=generate_request.LARGEST_SEED)
+                           limits=service.limits, largest_seed=generate_request.LARGEST_SEED,
+                           more={name: values[name] for name in MORE if values.get(name)})
 
 
 def _values(shown: Optional[GeneratedImage]) -> Dict[str, str]:
     if shown is None:
         return {}
-    return {'run': shown.run, 'caption': shown.caption, 'seed': str(shown.seed)}
+    values = {'run': shown.run, 'caption': shown.caption, 'seed': str(shown.seed)}
+    return dict(values, **{name: str(shown.more[name]) for name in MORE if name in shown.more})

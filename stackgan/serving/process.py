@@ -204,20 +204,24 @@ def _texts(values: Any) -> List[str]:
 
 def _images(run: Run, request: GenerateRequest, sizes: Any, content: bytes) -> List[GeneratedImage]:
     """The images whose PNGs are concatenated in `content`. Raises Gone for anything else."""
+    variants = request.variants()
     whole = (isinstance(sizes, list) and all(isinstance(row, list) for row in sizes)
-             and [len(row) for row in sizes] == [run.stages] * request.count
+             and [len(row) for row in sizes] == [run.stages] * len(variants)
              and all(type(size) is int and size > 0 for row in sizes for size in row)
              and sum(map(sum, sizes)) == len(content))
     if not whole:
         raise frames.Gone('it sent other images than were requested')
     images, start = [], 0
-    for copy, row in enumerate(sizes):
+    for variant, row in zip(variants, sizes):
         stages = {}
         for stage, size in enumerate(row, 1):
             stages[stage] = content[start:start + size]
             start += size
             if not stages[stage].startswith(PNG):
                 raise frames.Gone('it sent something that is not a PNG')
-        id = digest_of([run.digest, request.caption, request.seed, copy])[:20]
-        images.append(GeneratedImage(id, run.name, request.caption, request.seed, copy, stages))
+        more = dict(request.more(), position=variant.position) if request.more() else {}
+        id = digest_of([run.digest, request.caption, variant.seed, variant.copy]
+                       + ([more] if more else []))[:20]
+        images.append(GeneratedImage(id, run.name, request.caption, variant.seed, variant.copy,
+                                     stages, more))
     return images

@@ -28,6 +28,7 @@ class Server:
             host: str,                    # to listen on
             port: int,                    # 0: any free one
             proxy: Optional[str] = None,  # address whose X-Forwarded-* headers are trusted
+            prefix: str = '',             # path under which visitors see the page, '/birds'
     ) -> None:
         logging.getLogger('waitress').setLevel(logging.CRITICAL)    # a full queue is normal
         proxy = _address(proxy) if proxy else None
@@ -42,7 +43,7 @@ class Server:
                 connection_limit=2 * MAX_CONNECTIONS,       # connections.py closes some before this
                 channel_timeout=30, cleanup_interval=1, max_request_header_size=16384,
                 max_request_body_size=LARGEST_BODY, clear_untrusted_proxy_headers=True,
-                asyncore_use_poll=True, **trust)
+                asyncore_use_poll=True, url_prefix=prefix, **trust)
             self._server.unlimited = proxy
             self.port = int(self._server.effective_port)
         except (OSError, ValueError) as error:

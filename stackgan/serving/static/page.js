@@ -4,6 +4,7 @@
 const form = document.getElementById('ask');
 const field = name => document.getElementById(name);
 const largestSeed = Number(field('seed').max);
+const mostImages = Number(form.dataset.images);
 
 field('dice').addEventListener('click', () => {
   field('seed').value = Math.floor(Math.random() * 1000000) % (largestSeed + 1);
@@ -20,13 +21,13 @@ form.addEventListener('submit', async event => {
   event.preventDefault();
   if (field('generate').disabled) return;
   field('message').textContent = '';
-  const seed = field('seed').value.trim();
-  const wanted = {run: field('run').value, caption: field('caption').value,
-                  seed: seed === '' ? 0 : Number(seed)};
+  const wanted = request();
   const end = showProgress();
   try {
-    const answer = await ask(wanted);
-    await show(answer);
+    const answers = [await ask(wanted)], other = field('compare').value;
+    if (other) answers.push(await ask({...wanted, run: other}));
+    await show(answers);
+    const [answer] = answers;
     field('seed').value = answer.seed;
     end('Done.');
   } catch (error) {
@@ -68,21 +69,95 @@ async function ask(wanted) {
   return answer;
 }
 
-async function show(answer) {
-  const [image] = answer.images;
-  field('empty').hidden = true;
-  field('shown-caption').textContent = image.caption;
-  field('notices').textContent = answer.notices.join(' ');
-  for (const [stage, name] of [['1', 'Stage-I'], ['2', 'Stage-II']]) {
-    const figure = field('stage' + stage), element = figure.querySelector('img');
-    figure.hidden = !(stage in image.stages);
-    if (figure.hidden) continue;
-    element.src = image.stages[stage];
-    element.alt = `${name}: ${image.caption}`;
-    await element.decode();
+// What the form asks for; fields that are empty are left out.
+function request() {
+  const wanted = {run: field('run').value, caption: field('caption').value, seed: 0};
+  for (const name of ['seed', 'truncation', 'other_seed']) {
+    const text = field(name).value.trim();
+    if (text !== '') wanted[name] = Number(text);
   }
-  remember(image);
+  const other = field('other_caption').value;
+  if (other.trim() !== '') wanted.other_caption = other;
+  if ('other_caption' in wanted || 'other_seed' in wanted) wanted.steps = mostImages;
+  else wanted.seeds = Number(field('seeds').value);
+  return wanted;
 }
+
+let shown = [];                  // answers, side by side: of the run, and of one to compare with
+
+async function show(answers) {
+  const [answer] = answers, images = answer.images;
+  shown = answers;
+  field('empty').hidden = true;
+  field('notices').textContent = [...new Set(answers.flatMap(each => each.notices))].join(' ');
+  for (const old of document.querySelectorAll('.figures.other')) old.remove();
+  for (const each of answers.slice(1)) field('figures').after(copyOfFigures());
+  const isPath = 'position' in images[0] && images.length > 1;
+  field('between').hidden = !isPath;
+  field('position').max = images.length - 1;
+  field('position').value = 0;
+  field('strip').hidden = isPath || images.length < 2;
+  field('strip').replaceChildren(...(field('strip').hidden ? [] : images.map(button)));
+  await select(0);
+  for (const each of answers) for (const image of [...each.images].reverse()) remember(image);
+}
+
+function copyOfFigures() {
+  const copy = field('figures').cloneNode(true);
+  copy.classList.add('other');
+  for (const each of [copy, ...copy.querySelectorAll('[id]')]) each.removeAttribute('id');
+  return copy;
+}
+
+function button(image, index) {
+  const item = document.createElement('li'), press = document.createElement('button');
+  const element = new Image(64, 64);
+  element.src = image.stages['2'] || image.stages['1'];
+  element.alt = '';
+  press.type = 'button';
+  press.append(element, `seed ${image.seed}`);
+  press.addEventListener('click', () => select(index));
+  item.append(press);
+  return item;
+}
+
+// Shows an image of each answer.
+async function select(index) {
+  const groups = document.querySelectorAll('.figures');
+  const waiting = [];
+  shown.forEach((answer, number) => {
+    const image = answer.images[index], facts = groups[number].querySelector('.facts');
+    facts.hidden = shown.length < 2;
+    facts.textContent = image.run;
+    for (const [stage, name] of [['1', 'Stage-I'], ['2', 'Stage-II']]) {
+      const figure = groups[number].querySelector(`[data-stage="${stage}"]`);
+      const element = figure.querySelector('img'), link = figure.querySelector('.download');
+      figure.hidden = !(stage in image.stages);
+      if (figure.hidden) continue;
+      element.src = link.href = image.stages[stage];
+      element.alt = `${name}: ${image.caption}`;
+      link.download = fileName(image, stage);
+      waiting.push(element.decode());
+    }
+  });
+  const image = shown[0].images[index];
+  field('shown-caption').textContent = image.caption
+    + (image.other_caption ? ` → ${image.other_caption}` : '');
+  [...field('strip').querySelectorAll('button')].forEach((each, number) =>
+    each.setAttribute('aria-pressed', String(number === index)));
+  const percent = Math.round(100 * (image.position || 0));
+  field('position').setAttribute('aria-valuetext', `${percent} % of the way`);
+  await Promise.all(waiting).catch(() => {});      // the slider may have moved on
+}
+
+function fileName(image, stage) {
+  const words = image.caption.replace(/[^\p{L}\p{N}]+/gu, '-').slice(0, 60);
+  const place = image.position ? `-${Math.round(100 * image.position)}` : '';
+  return `${image.run}-${words}-${image.seed}${place}-stage${stage}.png`;
+}
+
+field('position').addEventListener('input', () => select(Number(field('position').value)));
+field('comparing').hidden = false;                 // works with JavaScript alone
 
 function remember(image) {
   const gallery = field('gallery'), link = document.createElement('a');
@@ -97,7 +172,8 @@ function remember(image) {
   words.dir = 'auto';
   words.textContent = image.caption;
   facts.className = 'facts';
-  facts.textContent = `${image.run}, seed ${image.seed}`;
+  const percent = image.position ? `, ${Math.round(100 * image.position)} % of the way` : '';
+  facts.textContent = `${image.run}, seed ${image.seed}${percent}`;
   link.append(element, words, facts);
   item.append(link);
   for (const other of [...gallery.querySelectorAll('a')]) {

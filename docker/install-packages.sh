@@ -78,6 +78,20 @@ if "$venv/bin/python" -c 'import setuptools, wheel' 2>/dev/null; then
     install="$install --no-build-isolation"
 fi
 "$venv/bin/python" $install -r "$build/requirements.txt"
+# Of a list with TensorFlow it must be there, and of `ascend`, whose base brings it. The wheel of
+# another processor may be empty (tensorflow 2.15 on ARM).
+if [ "${TENSORFLOW:-}" = yes ] && ! "$venv/bin/python" -c \
+        'import importlib.util as u; assert u.find_spec("tensorflow")' 2>/dev/null; then
+    trap - EXIT
+    if [ "$PLATFORM" = ascend ]; then
+        echo "error: the base image has no TensorFlow 1.15, which platform ascend takes from it:" \
+             "ascend-tensorflow-arm:20.2.0 (or -x86) and the bases of scripts/cann-image.sh have" \
+             "one; choose with STACKGAN_BASE" >&2
+    else
+        echo "error: $build/requirements.txt installs no TensorFlow for $(uname -m)" >&2
+    fi
+    exit 1
+fi
 "$venv/bin/python" - > "$venv/versions" <<'PYTHON'
 import platform
 try:
@@ -86,7 +100,7 @@ try:
 except ImportError:                                       # Python 3.7
     import pkg_resources
     have = {each.key: each.version for each in pkg_resources.working_set}
-names = ('tensorflow', 'intel-tensorflow', 'tensorflow-cpu', 'numpy', 'pillow')
+names = ('tensorflow', 'intel-tensorflow', 'tensorflow-cpu', 'tensorflow-cpu-aws', 'numpy', 'pillow')
 print(', '.join(['Python ' + platform.python_version()]
                 + ['%s %s' % (name, have[name]) for name in names if name in have]))
 PYTHON

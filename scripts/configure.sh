@@ -44,6 +44,18 @@ case $platform in
     ascend) python= ;;
     *) echo "error: platform '$platform': must be cpu, cpu-tf2, gpu or ascend" >&2; exit 2 ;;
 esac
+case $platform-$(uname -m) in
+    cpu-aarch64|cpu-arm64)
+        if ! ls docker/wheels/tensorflow-1.15*aarch64.whl >/dev/null 2>&1; then
+            echo "error: no package index has TensorFlow 1.15 for ARM, which platform cpu needs;" \
+                 "choose cpu-tf2, or ascend, whose base image has one, or put" \
+                 "tensorflow-1.15.0-*-aarch64.whl into docker/wheels" >&2
+            exit 3
+        fi ;;
+    gpu-aarch64|gpu-arm64)
+        echo "error: TensorFlow 2.15 for GPUs has no packages for ARM; choose cpu-tf2" >&2
+        exit 3 ;;
+esac
 if ! docker info >/dev/null 2>&1; then
     echo "error: no Docker engine answers 'docker info'; start it, or be in group docker" >&2
     exit 3

@@ -196,3 +196,20 @@ def test_without_nodes_it_is_said(site):
     site.have(f'stackgan-cann:8.5.0-910b {OWN} -')
     said = site.call('ascend', '--cann', '8.5', ASCEND_NODES=str(site.folder))[1]
     assert 'no {} on this machine'.format(site.folder / 'davinci_manager') in said
+
+
+@pytest.mark.parametrize('words, code, text', [
+    (('cpu',), 3, 'no package index has TensorFlow 1.15 for ARM'),
+    (('gpu',), 3, 'choose cpu-tf2'),
+    (('cpu-tf2',), 0, 'platform cpu-tf2 on stackgan-base:3.11'),
+    (('ascend',), 0, 'platform ascend on ascend-tensorflow-arm:20.2.0')])
+def test_on_arm(site, words, code, text):
+    program = site.folder / 'bin' / 'uname'
+    program.write_text('#!/bin/sh\necho aarch64\n')
+    program.chmod(0o755)
+    site.have(f'ascend-tensorflow-arm:20.2.0 {OWN} -')
+    found, said = site.call(*words)
+    assert found == code and text in said, said
+    (site.folder / 'docker' / 'wheels').mkdir()
+    (site.folder / 'docker' / 'wheels' / 'tensorflow-1.15.0-cp37-none-linux_aarch64.whl').touch()
+    assert site.call('cpu')[0] == 0                     # with a wheel of one's own

@@ -243,3 +243,12 @@ def test_requirements_are_pinned_and_hashed(platform):
         assert must[kind] <= names
         assert bool([n for n in names if n.endswith(('tensorflow', 'tensorflow-cpu'))]) == (
             kind == 'train' and platform != 'ascend')
+
+
+def test_no_service_names_a_processor():
+    """So that a build is for the machine it runs on, ARM or x86."""
+    for name in os.listdir(ROOT):
+        if name.startswith('compose.') and name.endswith('.yaml'):
+            with open(os.path.join(ROOT, name), encoding='utf-8') as stream:
+                text = stream.read()
+            assert not re.search(r'^\s*platforms?:', text, re.M), name

@@ -44,10 +44,11 @@ class Build:
             f'\\\n'
             f'    --hash=sha256:{digest}\n')
 
-    def install(self, *arguments):
+    def install(self, *arguments, **more):
         """(exit code, what it says)."""
         environment = dict(os.environ, BUILD=str(self.folder), VENV=str(self.folder / 'venv'),
-                           PYTHON=sys.executable, PLATFORM='cpu', PIP_CONFIG_FILE=os.devnull)
+                           PYTHON=sys.executable, PIP_CONFIG_FILE=os.devnull,
+                           **dict({'PLATFORM': 'cpu'}, **more))
         done = subprocess.run([needs.program('sh'), SCRIPT] + list(arguments), env=environment,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               universal_newlines=True)
@@ -112,3 +113,23 @@ def test_another_version_is_not_taken_for_it(build):
     build.ask_for(digest)
     (build.wheels / 'SHA256SUMS').write_text(f'{digest}  tiny_package-1.1-py3-none-any.whl\n')
     assert build.install()[0] != 0
+
+
+@pytest.mark.parametrize('platform, text', [
+    ('cpu-tf2', 'requirements.txt installs no TensorFlow for '),
+    ('ascend', 'the base image has no TensorFlow 1.15, which platform ascend takes from it')])
+def test_an_image_for_training_without_tensorflow_is_not_built(build, platform, text):
+    """As with the empty wheel `tensorflow` 2.15.1 of ARM."""
+    build.ask_for(wheel(build.wheels, 'right'))
+    code, said = build.install(PLATFORM=platform, TENSORFLOW='yes')
+    assert code == 1 and text in said and 'docker/wheels' not in said
+    assert not (build.folder / 'venv' / 'versions').exists()
+
+
+def test_on_arm_the_locks_name_the_wheel_that_holds_tensorflow():
+    for path in ('docker/requirements/train-cpu-tf2.txt', 'scripts/requirements/tf2.txt'):
+        with open(os.path.join(ROOT, path)) as stream:
+            lines = [line for line in stream if line.startswith('tensorflow') and '2.15.1' in line]
+        arm = [line.split('==')[0] for line in lines
+               if "!= 'x86_64'" in line and "sys_platform == 'linux'" in line]
+        assert arm == ['tensorflow-cpu-aws'], path

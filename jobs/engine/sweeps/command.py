@@ -176,7 +176,8 @@ def _submit(found: Sweep, nodes: Sequence[Node], volume: str, parallel: int) -> 
     planned = arrays.arrays_of(nodes, is_done)
     numbers = arrays.submit(planned, found, volume, parallel)
     for array, number in zip(planned, numbers):
-        echo(f'{array.job}: submitted as Slurm array {number} of {len(array.nodes)}')
+        count = f'{len(array.nodes)} task' + ('s' if len(array.nodes) > 1 else '')
+        echo(f'{array.job}: submitted as Slurm array {number}, {count}')
     echo(f'report: submitted as Slurm job {numbers[-1]}; the page will be in '
          f'{os.path.join(found.folder, "report")}')
     return 0

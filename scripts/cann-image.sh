@@ -4,7 +4,8 @@
 # Usage: scripts/cann-image.sh VERSION CHIP        such as 8.5.0 910b; CHIP: 910, 910b, a3 or 310p
 # Put npu_bridge-1.15.0-*.whl of that version of CANN into docker/wheels first, and on ARM also
 # tensorflow-1.15.0-*.whl, which no package index has. Makes stackgan-cann:VERSION-CHIP.
-# CANN_IMAGE and PYTHON_IMAGE name other images to start from.
+# CANN_IMAGE and PYTHON_IMAGE name other images to start from; stackgan-base:3.7 of
+# scripts/base-image.sh can be the second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

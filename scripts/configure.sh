@@ -48,8 +48,8 @@ case $platform-$(uname -m) in
     cpu-aarch64|cpu-arm64)
         if ! ls docker/wheels/tensorflow-1.15*aarch64.whl >/dev/null 2>&1; then
             echo "error: no package index has TensorFlow 1.15 for ARM, which platform cpu needs;" \
-                 "choose cpu-tf2, or ascend, whose base image has one, or put" \
-                 "tensorflow-1.15.0-*-aarch64.whl into docker/wheels" >&2
+                 "choose cpu-tf2, or ascend, whose base image has one, or fill docker/wheels with" \
+                 "tensorflow-1.15.0-*-aarch64.whl among the rest" >&2
             exit 3
         fi ;;
     gpu-aarch64|gpu-arm64)

@@ -16,11 +16,12 @@ from volume_toy import run_job
 
 from jobs.engine.command_line import main
 from jobs.engine.contract import Input, Job, folder_of, state_of
+from jobs.engine.locks import locked
 from jobs.engine.sweeps import arrays, local, points, sharing, trials
 from jobs.engine.sweeps.plan import jobs_of, nodes_of
 from jobs.engine.sweeps.schedule import DONE, HELD, TO_DO, Schedule
 from stackgan.config import load_config
-from stackgan.errors import InputError
+from stackgan.errors import InputError, StackganError
 from stackgan.files import files_below, write_json, write_json_lines
 from stackgan.reporting.sweep import SweepRun, place_of, ranked
 
@@ -205,6 +206,20 @@ def test_what_is_damaged_other_or_begun_is_not_linked(tmp_path):
     os.symlink(str(tmp_path / 'elsewhere'), made + '/inner/made')        # another file of theirs
     assert sharing.take_equal_output(job, config, str(tmp_path)) is None
     assert not os.path.exists(folder)
+
+
+def test_two_tasks_of_a_run_that_link_the_same_do_not_fail(tmp_path, monkeypatch):
+    job = toy_job('first')
+    made, config = finish(job, 'a', tmp_path), load(['run.name=b'])
+    with locked(folder_of(job, config, str(tmp_path)), 'other'):
+        with pytest.raises(StackganError, match='another job is writing'):
+            sharing.take_equal_output(job, config, str(tmp_path))
+        waits = []
+        monkeypatch.setattr(sharing.time, 'sleep', waits.append)
+        with pytest.raises(StackganError):
+            sharing.take_patiently(job, config, str(tmp_path))
+        assert len(waits) == sharing.PATIENCE
+    assert sharing.take_patiently(job, config, str(tmp_path)) == made
 
 
 # ---- The order of jobs ----

@@ -18,7 +18,7 @@ from .local import run_here
 from .plan import Node, jobs_of, nodes_of
 from .points import Request, grid_of, merged, points_of, ranges_of, read_request
 from .results import report_job, require_score, state_of_run
-from .sharing import equal_output, take_equal_output
+from .sharing import equal_output, take_patiently
 from .trials import (
     DEFAULT_SCORE,
     STAGES,
@@ -164,14 +164,14 @@ def _link_all(found: Sweep, volume: str) -> None:
     for trial in found.trials:
         if state_of_run(trial, found.stage, volume).word != 'done':
             for job, _ in jobs_of(found.stage, trial.config, volume):
-                take_equal_output(job, trial.config, volume)
+                take_patiently(job, trial.config, volume)
 
 
 def _submit(found: Sweep, nodes: Sequence[Node], volume: str, parallel: int) -> int:
     def is_done(node: Node) -> bool:
         config = node.trial.config
         return (state_of(node.job, config, volume).word in ('done', 'not needed')
-                or take_equal_output(node.job, config, volume) is not None)
+                or take_patiently(node.job, config, volume) is not None)
 
     planned = arrays.arrays_of(nodes, is_done)
     numbers = arrays.submit(planned, found, volume, parallel)
@@ -193,5 +193,5 @@ def _task(options: argparse.Namespace, config: Config, volume: str) -> int:
             given = parser.parse_args(words)
             given.force = given.restart = False
             return execute(chain.BY_NAME[job.name], config, volume, given)
-        take_equal_output(job, config, volume)
+        take_patiently(job, config, volume)
     raise ConfigError(f'sweep: --task {options.task}: not a job of the chain')

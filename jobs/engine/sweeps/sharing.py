@@ -9,10 +9,11 @@ cleaned alone.
 import logging
 import os
 import shutil
+import time
 from typing import Iterator, Optional
 
 from stackgan.config import Config
-from stackgan.errors import InputError
+from stackgan.errors import InputError, StackganError
 from stackgan.file_systems import link_or_copy, remove
 from stackgan.manifests import MANIFEST, look_at
 from stackgan.plain_names import PLAIN
@@ -24,6 +25,7 @@ from ..outputs import run_folder
 logger = logging.getLogger(__name__)
 
 RUNS = 'runs'
+PATIENCE = 60                # seconds; links take less than one, copies of checkpoints some
 
 
 def take_equal_output(
@@ -47,6 +49,19 @@ def take_equal_output(
             return None
         _link(found, folder)
     return found
+
+
+def take_patiently(job: Job, config: Config, volume: str) -> Optional[str]:
+    """`take_equal_output`, but waits for another process of the sweep that is linking the same.
+
+    Raises StackganError if that takes too long.
+    """
+    for _ in range(PATIENCE):
+        try:
+            return take_equal_output(job, config, volume)
+        except StackganError:
+            time.sleep(1.0)
+    return take_equal_output(job, config, volume)
 
 
 def _is_there(folder: str) -> bool:

@@ -24,6 +24,16 @@ if [ "$wanted" != "$have" ]; then
     exit 1
 fi
 
+has_tensorflow() {
+    "$1" -c 'import importlib.util as u; assert u.find_spec("tensorflow")' 2>/dev/null
+}
+if [ "$PLATFORM" = ascend ] && [ "${TENSORFLOW:-}" = yes ] && ! has_tensorflow "$python"; then
+    echo "error: the base image has no TensorFlow 1.15, which platform ascend takes from it:" \
+         "ascend-tensorflow-arm:20.2.0 (or -x86) and the bases of scripts/cann-image.sh have" \
+         "one; choose with STACKGAN_BASE" >&2
+    exit 1
+fi
+
 if [ -s /run/secrets/ca_bundle ]; then export PIP_CERT=/run/secrets/ca_bundle; fi
 if [ -s /run/secrets/pip_conf ]; then export PIP_CONFIG_FILE=/run/secrets/pip_conf; fi
 if ls "$build"/wheels/*.whl >/dev/null 2>&1; then
@@ -78,18 +88,10 @@ if "$venv/bin/python" -c 'import setuptools, wheel' 2>/dev/null; then
     install="$install --no-build-isolation"
 fi
 "$venv/bin/python" $install -r "$build/requirements.txt"
-# Of a list with TensorFlow it must be there, and of `ascend`, whose base brings it. The wheel of
-# another processor may be empty (tensorflow 2.15 on ARM).
-if [ "${TENSORFLOW:-}" = yes ] && ! "$venv/bin/python" -c \
-        'import importlib.util as u; assert u.find_spec("tensorflow")' 2>/dev/null; then
+# The wheel of another processor may be empty (tensorflow 2.15 on ARM).
+if [ "${TENSORFLOW:-}" = yes ] && ! has_tensorflow "$venv/bin/python"; then
     trap - EXIT
-    if [ "$PLATFORM" = ascend ]; then
-        echo "error: the base image has no TensorFlow 1.15, which platform ascend takes from it:" \
-             "ascend-tensorflow-arm:20.2.0 (or -x86) and the bases of scripts/cann-image.sh have" \
-             "one; choose with STACKGAN_BASE" >&2
-    else
-        echo "error: $build/requirements.txt installs no TensorFlow for $(uname -m)" >&2
-    fi
+    echo "error: $build/requirements.txt installs no TensorFlow for $(uname -m)" >&2
     exit 1
 fi
 "$venv/bin/python" - > "$venv/versions" <<'PYTHON'

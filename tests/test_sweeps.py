@@ -123,12 +123,14 @@ def test_runs_are_named_by_what_differs(tmp_path):
 
 
 def test_the_record_gives_the_same_sweep_again(tmp_path):
-    sweep = make(tmp_path, [f'{RATES}=1e-4,2e-4'], stage=1)
+    sweep = make(tmp_path, [f'{RATES}=1e-4,2e-4', 'stage1.epochs=1,2'], stage=1)
     trials.write_record(sweep)
-    assert trials.read_record('smoke', str(tmp_path), None) == sweep
+    found = trials.read_record('smoke', str(tmp_path), None)
+    assert found == sweep and list(found.trials[0].values) == [RATES, 'stage1.epochs']
     assert trials.read_record('smoke', str(tmp_path), 'kid/scorer').score == 'kid/scorer'
     path = os.path.join(sweep.folder, 'sweep.json')
-    outside = {'score': 'fid/scorer', 'stage': 1, 'runs': [{'run': '../x', 'values': {}}]}
+    outside = {'score': 'fid/scorer', 'stage': 1, 'keys': [],
+               'runs': [{'run': '../x', 'values': {}}]}
     for damaged in ({}, outside):
         write_json(path, damaged)
         with pytest.raises(InputError, match='is damaged'):

@@ -121,7 +121,11 @@ def test_another_version_is_not_taken_for_it(build):
 def test_an_image_for_training_without_tensorflow_is_not_built(build, platform, text):
     """As with the empty wheel `tensorflow` 2.15.1 of ARM."""
     build.ask_for(wheel(build.wheels, 'right'))
-    code, said = build.install(PLATFORM=platform, TENSORFLOW='yes')
+    bare = build.folder / 'python'                    # the base's, without packages
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.chmod(0o755)
+    more = {'PYTHON': str(bare)} if platform == 'ascend' else {}
+    code, said = build.install(PLATFORM=platform, TENSORFLOW='yes', **more)
     assert code == 1 and text in said and 'docker/wheels' not in said
     assert not (build.folder / 'venv' / 'versions').exists()
 

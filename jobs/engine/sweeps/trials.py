@@ -165,7 +165,7 @@ def write_record(sweep: Sweep) -> None:
         with atomic_write(trial.path, 'w') as stream:
             stream.write(to_yaml(trial.config))
     write_json(os.path.join(sweep.folder, RECORD), {
-        'score': sweep.score, 'stage': sweep.stage,
+        'score': sweep.score, 'stage': sweep.stage, 'keys': list(sweep.trials[0].values),
         'runs': [{'run': trial.run, 'values': trial.values} for trial in sweep.trials]})
 
 
@@ -185,7 +185,8 @@ def read_record(
         if not 1 <= len(runs) <= MAX_RUNS:
             raise ValueError(f'{len(runs)} runs')
         trials = [Trial(load_config(file_within(folder, each['run'] + '.yaml')),
-                        dict(each['values']), os.path.join(folder, each['run'] + '.yaml'))
+                        {key: each['values'][key] for key in record['keys']},
+                        os.path.join(folder, each['run'] + '.yaml'))
                   for each in runs]
         for trial, each in zip(trials, runs):
             if trial.run != each['run']:

@@ -47,8 +47,8 @@ class Build:
     def install(self, *arguments, **more):
         """(exit code, what it says)."""
         environment = dict(os.environ, BUILD=str(self.folder), VENV=str(self.folder / 'venv'),
-                           PYTHON=sys.executable, PIP_CONFIG_FILE=os.devnull,
-                           **dict({'PLATFORM': 'cpu'}, **more))
+                           PYTHON=sys.executable, PLATFORM='cpu', PIP_CONFIG_FILE=os.devnull)
+        environment.update(more)
         done = subprocess.run([needs.program('sh'), SCRIPT] + list(arguments), env=environment,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               universal_newlines=True)

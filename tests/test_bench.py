@@ -1,6 +1,7 @@
 """scripts/bench: what its peak is made of, how operations are counted, what cannot be."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -60,6 +61,20 @@ def test_a_step_is_measured_alone_and_with_the_loader(tmp_path):
     seconds, flops, memory, fed = bench_training.measure_stage(
         tiny_config('train.ema_decay=null'), 1, 4, 1, dataset)
     assert min(seconds, flops, memory, fed) > 0
+
+
+def test_the_peer_needs_only_what_its_requirements_name():
+    """PyTorch's environment has no other package, so what it imports of ours needs no other."""
+    code = ('import sys; before = set(sys.modules); sys.path[:0] = [%r, %r]; '
+            'import bench_memory, bench_rows, stackgan.platforms.cores; '
+            'print(*sorted({name.split(".")[0] for name, module in sys.modules.items() '
+            'if name not in before and "site-packages" in str(getattr(module, "__file__", ""))}))'
+            % (ROOT, os.path.join(ROOT, 'scripts')))
+    found = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, check=True,
+                           universal_newlines=True).stdout.split()
+    with open(os.path.join(ROOT, 'benchmarks', 'requirements.txt')) as stream:
+        named = {line.split('>')[0].strip().replace('pyyaml', 'yaml') for line in stream}
+    assert set(found) - {'_yaml'} <= named and 'yaml' in found
 
 
 @pytest.mark.parametrize('share, code', [(0.54, 0), (1.0, 0), (2.27, 1)])

@@ -57,6 +57,24 @@ def test_wrong_images_are_always_of_another_class():
         assert counts.min() > 0.8 * counts.mean() and counts.max() < 1.2 * counts.mean()
 
 
+def test_of_several_candidates_the_most_similar_class_is_wrong(parts):
+    """Against the distances between classes, computed here; own classes never occur."""
+    split, embeddings = parts
+    rows = np.load(embeddings.path)
+    image_of = np.repeat(np.arange(len(split)), np.diff(split.caption_starts))
+    means = np.stack([rows[split.class_ids[image_of] == number].mean(0) for number in range(4)])
+    means -= rows.mean(0)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    likeness = means.dot(means.T) - 3 * np.eye(4)
+    some = Batches(split, embeddings, 1, 4, tiny_config().model, 2, 3, wrong_candidates=50)
+    found = [some.wrong.sample(np.random.RandomState(seed), np.arange(10)) for seed in range(20)]
+    assert (split.class_ids[np.array(found)] == likeness.argmax(1)[split.class_ids]).all()
+    assert len(np.unique(found)) > 3                               # any image of that class
+    two = Batches(split, embeddings, 1, 4, tiny_config().model, 2, 3, wrong_candidates=2)
+    assert len(np.unique(split.class_ids[two.wrong.sample(np.random.RandomState(0),
+                                                          np.zeros(50, int))])) > 1
+
+
 def test_one_class_is_refused():
     with pytest.raises(InputError, match='all of one class'):
         WrongImages(np.zeros(5, int))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,8 +24,10 @@ from stackgan.text.encoder import (
     embed_dataset,
     link_precomputed_embeddings,
 )
+from stackgan.text.finishing import finish
 from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import score
+from stackgan.text.whitening import image_means, regression, whitening
 from stackgan.training.caption_matching import read_caption_matching
 from stackgan.training.schedule import half_cosine
 from stackgan.training.stages import train_stage
@@ -115,6 +118,27 @@ def test_embeddings_are_standardised_over_the_training_captions(prepared, encode
         assert np.array_equal(encoder.embed(captions), rows['test'])      # in caption order
 
 
+def test_whitened_encoders_are_the_trained_ones_and_a_linear_map(prepared, encoder_folder,
+                                                                 tmp_path):
+    """Folded into the last layers: outputs of the trained networks, mapped here, are the same."""
+    folder, platform = str(tmp_path / 'whitened'), tiny_config().platform
+    shutil.copytree(encoder_folder, folder)
+    shutil.rmtree(folder + '/encoder')
+    pairs = Pairs(Split(open_dataset(prepared), 'train'))
+    last = Checkpoints(folder + '/checkpoints', None).last()
+    finish(pairs, last, folder, platform, whitened=True)
+    images = pairs.centres(np.arange(24))
+    with TextEncoder(folder, platform, last) as text, ImageEncoder(folder, platform, last) as image:
+        captions, seen = text.embed(pairs.captions), image.embed(images)
+        mirrored = image.embed(images[:, :, ::-1])
+    map_ = whitening(captions, pairs.image_of_caption)
+    wanted, _ = image_means(map_.of(captions), pairs.image_of_caption)
+    of_images = regression(np.concatenate([seen, mirrored]), np.concatenate([wanted, wanted]))
+    with TextEncoder(folder, platform) as text, ImageEncoder(folder, platform) as image:
+        assert np.allclose(text.embed(pairs.captions), map_.of(captions), atol=1e-3)
+        assert np.allclose(image.embed(images), of_images.of(seen), atol=1e-3)
+
+
 def test_an_embedding_does_not_depend_on_the_others(encoder_folder):
     captions = ['a red square', 'a blue one', 'something else ' * 9] * 30
     with TextEncoder(encoder_folder, tiny_config().platform) as encoder:
@@ -143,25 +167,29 @@ def test_caption_matching_is_the_softmax_of_cosines(prepared, encoder_folder):
         small = tf.constant(images / 127.5 - 1.0, tf.float32)
         large = tf.constant(images.repeat(4, 1).repeat(4, 2) / 127.5 - 1.0, tf.float32)
         several = [small, large, small + 2e-4 * way, small - 2e-4 * way]
-        losses = [matching(each, tf.constant(embeddings)) for each in several]
+        terms = [matching(each, tf.constant(embeddings)) for each in several]
+        losses = [each.contrast for each in terms]
         assert not tf.global_variables()                  # so none is trained or stored
         session.run(tf.local_variables_initializer())
-        found, slopes = session.run([losses, tf.gradients(losses[0], small)[0]])
+        found, slopes, distances = session.run([losses, tf.gradients(losses[0], small)[0],
+                                                [each.distance for each in terms]])
     assert np.allclose(found[:2], want, rtol=1e-4)
+    assert np.allclose(distances[:2], 1 - np.diag(cosines).mean() / 10, rtol=1e-4)
     assert np.isclose((slopes * way).sum(), (found[2] - found[3]) / 4e-4, rtol=0.05)
 
 
 def test_checkpoints_do_not_hold_the_image_encoder_of_caption_matching(
         prepared, encoder_folder, tmp_path):
     embed_dataset(prepared, encoder_folder, str(tmp_path), tiny_config().platform)
-    config = tiny_config('train.caption_matching_weight=2', 'stage1.epochs=0.5')
+    config = tiny_config('train.caption_matching_weight=2', 'train.caption_similarity_weight=3',
+                         'stage1.epochs=0.5')
     (tmp_path / 'stage1').mkdir()
     last = train_stage(1, config, prepared, str(tmp_path), str(tmp_path / 'stage1'), NeverStop(),
                        text_encoder=encoder_folder)
     with open(str(tmp_path / 'stage1' / 'stats.jsonl')) as stream:
-        losses = [line['stage1/caption_matching'] for line in map(json.loads, stream)
-                  if 'stage1/caption_matching' in line]
-    assert losses and all(0 < loss < 100 for loss in losses)
+        lines = [line for line in map(json.loads, stream) if 'stage1/caption_matching' in line]
+    assert lines and all(0 < line['stage1/caption_matching'] < 100
+                         and 0 < line['stage1/caption_similarity'] < 6 for line in lines)
     assert not [name for name, _ in tf.train.list_variables(last + '/model')
                 if 'image_encoder' in name]
 

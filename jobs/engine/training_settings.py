@@ -47,7 +47,7 @@ def loggers_of(work: Work, stage: str) -> List['TrainingLogger']:
 
 def matching_inputs(config: Config, volume: str) -> List[Input]:
     """The text encoder with its image encoder, if captions are matched by it."""
-    if not config.train.caption_matching_weight:
+    if not (config.train.caption_matching_weight or config.train.caption_similarity_weight):
         return []
     found = judge_inputs(config, volume)
     if not found:

@@ -123,6 +123,10 @@ class Text:
     batch_size: int = key(40, 'image-caption pairs per step', minimum=2, maximum=4096)
     learning_rate: float = key(7e-4, 'learning rate of Adam at the start; falls to zero along a '
                                'half cosine', above=0.0, maximum=1.0)
+    whitening: bool = key(
+        False, 'embeddings in which all that tells images apart has the same variance, by '
+        'within-class covariance normalisation (Hatch et al., 2006) over the captions of each '
+        'image; false: each dimension standardised')
     checkpoint_every_steps: int = key(1000, 'steps between two checkpoints', minimum=1)
 
 
@@ -185,6 +189,12 @@ class Train:
         0.0, "weight of the generators' term by which the image encoder finds an image's caption "
         'among those of the batch, after AttnGAN (Xu et al., 2018); needs a text encoder that is '
         'trained here; the paper: 0', minimum=0.0)
+    caption_similarity_weight: float = key(
+        0.0, "weight of the generators' term 1 - cosine of an image, by the same image encoder, and "
+        'its caption; the paper: 0', minimum=0.0)
+    wrong_candidates: int = key(
+        1, "random images of other classes, of which the one whose class's captions are most "
+        "like those of the image's own is the wrong image; the paper: 1", minimum=1, maximum=1024)
     captions_averaged: int = key(4, 'caption embeddings of an image averaged into one', minimum=1)
     weight_decay: float = key(0.0, 'L2 coefficient on convolution and dense weights', minimum=0.0,
                               maximum=1.0)

@@ -33,6 +33,7 @@ class Batches:
             dims: Model,
             captions_averaged: int,   # caption embeddings averaged for an image, if it has so many
             seed: int,
+            wrong_candidates: int = 1,      # of which the most similar is the wrong image
     ):
         if len(embeddings) != split.caption_starts[-1]:
             raise InputError(f'{embeddings.path}: {len(embeddings)} embeddings for '
@@ -46,7 +47,8 @@ class Batches:
         self.side, self.crop = CROPS[stage]
         self.stage, self.batch_size, self.dims = stage, batch_size, dims
         self.captions_averaged, self.seed = captions_averaged, seed
-        self.wrong = WrongImages(split.class_ids)
+        self.wrong = WrongImages(split.class_ids, wrong_candidates, _class_directions(
+            split, embeddings) if wrong_candidates > 1 else None)
         self.order: Optional[Tuple[int, np.ndarray]] = None      # (epoch, its permutation)
 
     def indices(self, step: int) -> np.ndarray:
@@ -120,8 +122,27 @@ def _mirror(image: np.ndarray, target: np.ndarray) -> None:
         target[:, :, channel] = image[:, ::-1, channel]
 
 
+def _class_directions(split: Split, embeddings: ArrayFile) -> np.ndarray:
+    """The mean embedding of each class's captions, without the mean of all, of length 1:
+    [classes, embedding_dim] float32."""
+    sums = np.zeros((int(split.class_ids.max()) + 1, embeddings.shape[1]))
+    captions = np.zeros(len(sums))
+    for image, number in enumerate(split.class_ids):
+        start, end = split.caption_starts[image:image + 2]
+        for row in range(start, end):
+            sums[number] += embeddings.read(row)
+        captions[number] += end - start
+    means = sums / np.maximum(captions, 1)[:, np.newaxis] - sums.sum(0) / captions.sum()
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    return (means / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+
 class WrongImages:
     """Samples a wrong image for each image: uniformly from all images of other classes.
+
+    With several candidates, the one whose class is described most like the image's own: a
+    discriminator that tells random pairs apart by their most striking difference has to learn
+    the others too.
 
     Differs from hanzhanggit/StackGAN, which shifts an index that hits the same class once and does
     not check the result, so that some wrong pairs are of one class.
@@ -130,8 +151,10 @@ class WrongImages:
     def __init__(
             self,
             class_ids: np.ndarray,   # [images] int
+            candidates: int = 1,
+            directions: Optional[np.ndarray] = None,     # [classes, D] of length 1, for several
     ):
-        self.class_ids = class_ids
+        self.class_ids, self.candidates, self.directions = class_ids, candidates, directions
         self.by_class = np.argsort(class_ids, kind='stable')      # images, ordered by class
         classes, starts, counts = np.unique(class_ids[self.by_class], return_index=True,
                                             return_counts=True)
@@ -142,6 +165,15 @@ class WrongImages:
 
     def sample(self, rng: np.random.RandomState, indices: np.ndarray) -> np.ndarray:
         """An image of another class for each of `indices`: [N] int."""
+        if self.directions is None:
+            return self._uniform(rng, indices)
+        found = self._uniform(rng, np.repeat(indices, self.candidates)).reshape(
+            len(indices), self.candidates)
+        own = self.directions[self.class_ids[indices]]
+        likeness = np.einsum('nd,ncd->nc', own, self.directions[self.class_ids[found]])
+        return found[np.arange(len(indices)), likeness.argmax(1)]
+
+    def _uniform(self, rng: np.random.RandomState, indices: np.ndarray) -> np.ndarray:
         wrong = np.empty(len(indices), np.int64)
         for i, index in enumerate(indices):
             start, count = self.block[self.class_ids[index]]

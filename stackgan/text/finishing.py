@@ -16,6 +16,7 @@ from stackgan.checkpoints import Checkpoints, read_facts
 from stackgan.errors import InputError
 from stackgan.text.encoder import BATCH, ENCODER, ImageEncoder, TextEncoder
 from stackgan.text.pairs import Pairs
+from stackgan.text.whitening import Affine, image_means, regression, whitening
 
 MAX_ROWS = 8192           # of captions, and of images; more are sampled evenly
 
@@ -25,8 +26,18 @@ def finish(
         checkpoint: str,       # folder of the training's last checkpoint
         folder: str,           # of the text encoder; gets encoder/
         platform: Any,         # the `platform` section
+        whitened: bool = False,
 ) -> None:
-    """Writes encoder/: the variables of both encoders with standardised outputs."""
+    """Writes encoder/: the variables of both encoders with standardised or whitened outputs."""
+    if whitened:
+        variables = _whitened(pairs, checkpoint, folder, platform)
+    else:
+        variables = _both_standardised(pairs, checkpoint, folder, platform)
+    _save(variables, Checkpoints(os.path.join(folder, ENCODER), keep=1), read_facts(checkpoint))
+
+
+def _both_standardised(pairs: Pairs, checkpoint: str, folder: str,
+                       platform: Any) -> Dict[str, np.ndarray]:
     with TextEncoder(folder, platform, checkpoint) as text:
         rows = _spread(len(pairs.codes))
         features = text.embed([pairs.captions[row] for row in rows])
@@ -36,7 +47,42 @@ def finish(
         features = np.concatenate([image.embed(pairs.centres(images[start:start + BATCH]))
                                    for start in range(0, len(images), BATCH)])
         variables.update(_standardised(image, features, 'images'))
-    _save(variables, Checkpoints(os.path.join(folder, ENCODER), keep=1), read_facts(checkpoint))
+    return variables
+
+
+def _whitened(pairs: Pairs, checkpoint: str, folder: str, platform: Any) -> Dict[str, np.ndarray]:
+    """As `whitening` says, and the image encoder by regression on its captions."""
+    images = _whole_images(pairs)
+    with TextEncoder(folder, platform, checkpoint) as text:
+        rows = np.flatnonzero(np.isin(pairs.image_of_caption, images))
+        features = text.embed([pairs.captions[row] for row in rows])
+        map_ = whitening(features, pairs.image_of_caption[rows])
+        variables = _mapped(text, map_)
+        wanted, _ = image_means(map_.of(features), pairs.image_of_caption[rows])
+    with ImageEncoder(folder, platform, checkpoint) as image:
+        seen = [image.embed(part) for start in range(0, len(images), BATCH)
+                for crops in [pairs.centres(images[start:start + BATCH])]
+                for part in (crops, crops[:, :, ::-1])]
+        order = [wanted[start:start + BATCH] for start in range(0, len(images), BATCH)
+                 for _ in range(2)]
+        variables.update(_mapped(image, regression(np.concatenate(seen), np.concatenate(order))))
+    return variables
+
+
+def _whole_images(pairs: Pairs) -> np.ndarray:
+    """Images, evenly spread, with at most MAX_ROWS captions together."""
+    count = len(pairs.split)
+    share = min(1.0, MAX_ROWS / len(pairs.codes))
+    return np.unique(np.linspace(0, count - 1, max(int(count * share), 2)).astype(int))
+
+
+def _mapped(encoder: Union[TextEncoder, ImageEncoder], map_: Affine) -> Dict[str, np.ndarray]:
+    """{name: value} of an encoder's variables, so changed that its outputs are mapped."""
+    values = encoder.variables()
+    weights, biases = encoder.SCOPE + '/project/weights', encoder.SCOPE + '/project/biases'
+    values[weights] = values[weights].astype(np.float64).dot(map_.matrix).astype(np.float32)
+    values[biases] = map_.of(values[biases].astype(np.float64)).astype(np.float32)
+    return values
 
 
 def _spread(count: int) -> np.ndarray:

@@ -5,7 +5,7 @@ with one vector for the whole image and one for the whole sentence, and without 
 encoder is the one that was trained along with the text encoder.
 """
 
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -17,7 +17,15 @@ from stackgan.text.encoder import ImageEncoder
 from stackgan.text.image_encoder import image_encoder
 from stackgan.text.joint_embedding import SHARPNESS, contrastive_loss
 
-Matching = Callable[[Any, Any], Any]      # (images, embeddings) -> the loss
+
+class MatchingTerms(NamedTuple):
+    """Scalars."""
+
+    contrast: Any       # -log softmax of the own partner, in both directions; at least 0
+    distance: Any       # 1 - cosine of image and caption, in [0, 2]
+
+
+Matching = Callable[[Any, Any], MatchingTerms]      # (images, embeddings) -> losses
 
 
 def read_caption_matching(
@@ -36,7 +44,7 @@ def caption_matching(
         embeddings: tf.Tensor,     # [N, embedding_dim] of their captions
         variables: Dict[str, np.ndarray],      # of the image encoder, by name
         filters: int,              # its width
-) -> tf.Tensor:
+) -> MatchingTerms:
     """-log softmax of an image's own caption among those of the batch, and the other way round.
 
     A scalar, at least 0; 2 log N where images have nothing to do with captions. The encoder's
@@ -51,6 +59,7 @@ def caption_matching(
     small = images if images.shape.as_list()[1] == stage1.SIZE else downsample(images)
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=local):
         features = image_encoder(small, filters, embeddings.shape.as_list()[1], TESTING)
-    return contrastive_loss(tf.nn.l2_normalize(embeddings, 1) * SHARPNESS,
-                            tf.nn.l2_normalize(features, 1)).total
+    text, image = tf.nn.l2_normalize(embeddings, 1), tf.nn.l2_normalize(features, 1)
+    return MatchingTerms(contrastive_loss(text * SHARPNESS, image).total,
+                         1.0 - tf.reduce_mean(tf.reduce_sum(text * image, 1)))
 

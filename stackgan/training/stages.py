@@ -51,13 +51,14 @@ def train_stage(
     settings = config.stage1 if stage == 1 else config.stage2
     batches = Batches(train, ArrayFile(os.path.join(embeddings, 'train.npy')), stage,
                       settings.batch_size, config.model, config.train.captions_averaged,
-                      config.run.seed)
+                      config.run.seed, config.train.wrong_candidates)
     resolved = resolve(config.platform)
     _write_options(folder, config, dataset, resolved, len(train))
     logger.info(f'{len(train)} training images, {len(test)} test images; {resolved.device}, '
                 f'{resolved.threads} threads, {resolved.compute_dtype}')
     matching = None
-    if text_encoder is not None and config.train.caption_matching_weight:
+    if text_encoder is not None and (config.train.caption_matching_weight
+                                     or config.train.caption_similarity_weight):
         matching = read_caption_matching(text_encoder, config.platform)
     with tf.Graph().as_default():
         # The seed of a variable's initial value counts the operations made before it: the order
@@ -86,8 +87,13 @@ def _step_graph(stage: int, config: Any, resolved: Resolved,
         pairs = stage2_pairs(batch, config.model, config.stage2, mode)
     if matching is not None:
         for each in pairs:
-            each.terms['caption_matching'] = (config.train.caption_matching_weight
-                                              * matching(each.fake, batch.embeddings))
+            terms = matching(each.fake, batch.embeddings)
+            for name, weight, term in (
+                    ('caption_matching', config.train.caption_matching_weight, terms.contrast),
+                    ('caption_similarity', config.train.caption_similarity_weight,
+                     terms.distance)):
+                if weight:
+                    each.terms[name] = weight * term
     return build_step(pairs, batch, config.train, optimizer_wrapper(resolved))
 
 

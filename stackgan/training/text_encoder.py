@@ -58,7 +58,7 @@ def train_text_encoder(
     limited = ' (as many as there are classes)' if batch_size < settings.batch_size else ''
     logger.info(f'{settings.cell}, {settings.steps} steps of {batch_size} pairs{limited}')
     last = train(_trainable(pairs, settings, options), folder, platform, stop)
-    finish(pairs, last, folder, platform)
+    finish(pairs, last, folder, platform, settings.whitening)
     with TextEncoder(folder, platform) as text, ImageEncoder(folder, platform) as image:
         score = evaluate(Pairs(Split(dataset, 'test')), text, image)
     write_json(os.path.join(folder, 'retrieval.json'), score)

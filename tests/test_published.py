@@ -30,7 +30,8 @@ from stackgan.training.stages import train_stage
 
 PAPER = ['model.stage2_residual=false', 'model.stage2_skip_connections=false',
          'model.stage2_sub_pixel=false', 'model.stage2_residual_blocks=4',
-         'train.caption_matching_weight=0', 'train.augment_translation=0',
+         'train.caption_matching_weight=0', 'train.caption_similarity_weight=0',
+         'train.wrong_candidates=1', 'text.whitening=false', 'train.augment_translation=0',
          'stage2.adversarial_weight=1']
 CONFIG = ['--config', 'painted-birds', '--set', 'platform.deterministic=true',
           '--set', 'platform.device=cpu'] + [

@@ -18,8 +18,8 @@ def rows():
     image_of = np.repeat(np.arange(IMAGES), CAPTIONS)
     wording = random.standard_normal((len(image_of), 2))
     small = 0.02 * random.standard_normal((len(image_of), DIMENSIONS))
-    captions = ((factors * [10.0, 1.0])[image_of].dot(way[:2]) + (wording * [5.0, 0.3]).dot(way[2:4])
-                + small + 7.0)
+    captions = ((factors * [10.0, 1.0])[image_of].dot(way[:2])
+                + (wording * [5.0, 0.3]).dot(way[2:4]) + small + 7.0)
     return captions, image_of, factors
 
 

@@ -190,8 +190,8 @@ class Train:
         'among those of the batch, after AttnGAN (Xu et al., 2018); needs a text encoder that is '
         'trained here; the paper: 0', minimum=0.0)
     caption_similarity_weight: float = key(
-        0.0, "weight of the generators' term 1 - cosine of an image, by the same image encoder, and "
-        'its caption; the paper: 0', minimum=0.0)
+        0.0, "weight of the generators' term 1 - cosine of an image, by the same image encoder, "
+        'and its caption; the paper: 0', minimum=0.0)
     wrong_candidates: int = key(
         1, "random images of other classes, of which the one whose class's captions are most "
         "like those of the image's own is the wrong image; the paper: 1", minimum=1, maximum=1024)

@@ -2,10 +2,10 @@
 
 The embeddings of captions vary most along what most captions name: on painted birds two thirds of
 the variance is the body's colour, while wings and crown are in directions of little variance,
-which a cosine, or a dense layer that learns from small weights, hardly sees. Within-class covariance
-normalisation (Hatch et al., 2006), with images for classes: directions are scaled by how
-much the captions of one image differ along them, then those that tell images apart get the same
-variance, the others little.
+which a cosine, or a dense layer that learns from small weights, hardly sees. Within-class
+covariance normalisation (Hatch et al., 2006), with images for classes: directions are scaled by
+how much the captions of one image differ along them, then those that tell images apart get the
+same variance, the others little.
 """
 
 from typing import NamedTuple
@@ -45,7 +45,8 @@ def whitening(
     signal = narrow.dot(means.T.dot(means) / len(means)).dot(narrow)
     strength, directions = np.linalg.eigh(signal)
     strength = np.maximum(strength, 0.0)
-    matrix = narrow.dot(directions * (strength / ((strength + WEAK) * np.sqrt(strength + 1.0)))).dot(directions.T)
+    size = strength / ((strength + WEAK) * np.sqrt(strength + 1.0))
+    matrix = narrow.dot(directions * size).dot(directions.T)
     matrix /= np.sqrt(np.square(rows.dot(matrix)).mean())
     return Affine(mean, matrix / scale[:, np.newaxis])
 

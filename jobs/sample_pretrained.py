@@ -75,12 +75,14 @@ def _write(bundle: 'Bundle', given: SampleOptions, config: Config, folder: str) 
 
 
 def _requests(bundle: 'Bundle', given: SampleOptions, config: Config) -> 'List[SampleRequest]':
+    from stackgan.export.bundle_encoder import open_encoder
     from stackgan.export.onnx_file import OnnxTextEncoder
     from stackgan.sampling.sample_request import SampleRequest
     from stackgan.text.alphabet import faults_of_captions
-    for fault in faults_of_captions(given.captions):
-        logger.info(fault)
-    with OnnxTextEncoder(bundle.text_encoder, config.platform) as encoder:
+    with open_encoder(bundle.text_encoder, config.platform) as encoder:
+        faults = faults_of_captions if isinstance(encoder, OnnxTextEncoder) else encoder.faults
+        for fault in faults(given.captions):
+            logger.info(fault)
         embeddings = encoder.embed(given.captions)
     return [SampleRequest(caption, embedding, copy, {})
             for caption, embedding in zip(given.captions, embeddings)

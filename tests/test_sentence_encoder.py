@@ -4,12 +4,16 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
+import sys
+import zipfile
 
 import needs
 import numpy as np
 import pytest
 from export_toy import finished_stage
 from export_toy import run as run_job
+from PIL import Image
 from serve_toy import finish
 from tokenizer_toy import write_tokenizer
 from toy import make_prepared, tiny_config
@@ -17,9 +21,13 @@ from toy import make_prepared, tiny_config
 from jobs import embed, export, sample, train_text_encoder
 from jobs.engine.contract import read_manifest, request_of, state_of
 from jobs.engine.outputs import prepared_folder, run_folder
+from stackgan import api
 from stackgan.config.schema import Platform, Text
 from stackgan.errors import ConfigError, InputError, MissingRequirement
+from stackgan.export.bundle_encoder import write_sentence_encoder
+from stackgan.export.bundle_file import open_bundle
 from stackgan.files import digest_of_file, read_json, write_json
+from stackgan.serving.bundle_runs import BundleRuns
 from stackgan.serving.models import open_encoder
 from stackgan.serving.runs import Runs
 from stackgan.text import sentence_encoder
@@ -261,6 +269,40 @@ def test_sample_takes_captions_in_any_script(volume):
     sample.JOB.add_options(parser)
     options = vars(parser.parse_args(['--stage', '1', '--caption', 'птица', '--copies', '1']))
     assert run_job(sample.JOB, volume, config, **options) == 0
+
+
+def test_a_bundle_holds_the_encoder_with_its_licence_and_generates_alone(volume, tmp_path):
+    config, captions = config_of(), ['птица', 'A red bird']
+    assert run_job(export.JOB, volume, config) == 0
+    assert run_job(export.JOB, volume, config, bundle='small') == 0
+    path = str(volume / run_folder(config, 'bundle-small') / f'{config.run.name}.zip')
+    with api.load(path) as model:
+        images = model.generate(captions, seeds=[3])
+        found = model.embed(captions)
+        assert model.facts['encoder'] == 'onnx' and model.facts['sentences']['pooling'] == 'pooler'
+    with open_text_encoder(str(volume / run_folder(config, 'text-encoder')), PLATFORM) as live:
+        assert np.array_equal(found, live.embed(captions))
+    served = BundleRuns([open_bundle(path, str(tmp_path))]).all()[0]
+    assert np.array_equal(open_encoder(served, PLATFORM).embed(captions), found)
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(str(tmp_path / 'alone'))
+    folder = tmp_path / 'alone' / config.run.name
+    assert (folder / 'text-encoder-LICENSE').read_text() == 'a licence'
+    assert 'tokenizers' in (folder / 'requirements.txt').read_text().split()
+    assert 'tokens of a sentence' in (folder / 'README.md').read_text(encoding='utf-8')
+    done = subprocess.run([sys.executable, 'generate.py', *captions, '--seeds', '3'],
+                          cwd=str(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    for number in range(2):
+        alone = np.asarray(Image.open(str(folder / f'image-{number}-seed3.png'))).astype(int)
+        assert np.abs(alone - images[number, 0]).max() <= 1
+
+
+def test_options_of_a_bundle_of_others_are_checked(tmp_path):
+    given = {'pooling': 'mean', 'normalised': True, 'max_tokens': 8, 'embedding_dim': 16}
+    for name, value in (('pooling', '../x'), ('normalised', 1), ('max_tokens', 10 ** 9)):
+        with pytest.raises(InputError, match='not the options of a text encoder'):
+            write_sentence_encoder(str(tmp_path / name), b'', b'', dict(given, **{name: value}))
 
 
 # ---- a real one

@@ -85,13 +85,13 @@ def load(
     platform = Platform(threads=threads, precision='float32')      # as ONNX Runtime computes
     if os.path.isdir(model):
         return _load_stage(model, platform)
+    from stackgan.export.bundle_encoder import open_encoder
     from stackgan.export.bundle_file import open_bundle
     from stackgan.export.model_file import ModelSampler
-    from stackgan.export.onnx_file import OnnxTextEncoder
     scratch = tempfile.mkdtemp()
     try:
         found = open_bundle(path_of(model), scratch)
-        encoder = OnnxTextEncoder(found.text_encoder, platform)
+        encoder = open_encoder(found.text_encoder, platform)
         return Model(found.name, ModelSampler(found.generators, platform), encoder, found.facts)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)          # both models are in memory

@@ -5,7 +5,7 @@
     <name>/README.md               the model card
     <name>/bundle.json             the same facts for programs
     <name>/generators.onnx         one or both generators
-    <name>/text-encoder.onnx
+    <name>/text-encoder.onnx       and, of a sentence encoder, text-encoder-tokenizer.json, licences
     <name>/weights.safetensors     generators and text encoder (kind full alone)
     <name>/samples/0.png ...       JPEG in a small one
     <name>/SHA256SUMS              of all others
@@ -23,14 +23,17 @@ from contextlib import contextmanager
 from typing import Any, Dict, Iterator, NamedTuple
 
 from stackgan.errors import InputError
+from stackgan.export.bundle_encoder import write_sentence_encoder
 from stackgan.files import atomic_write, parse_json
 from stackgan.plain_names import require_plain
-from stackgan.text.options import CHAR_CNN_RNN
+from stackgan.text.options import CHAR_CNN_RNN, SENTENCES
 
 FORM = 1                            # of bundle.json
 GENERATORS, TEXT_ENCODER = 'generators.onnx', 'text-encoder.onnx'
+TOKENIZER = 'text-encoder-tokenizer.json'           # of a sentence encoder
 FACTS, SUMS = 'bundle.json', 'SHA256SUMS'
 MAX_MODEL_BYTES = 1 << 30           # of one model; one of the paper's size has 162 MB
+MAX_TOKENIZER_BYTES = 128 << 20
 MAX_TEXT_BYTES = 1 << 20            # of bundle.json, and of SHA256SUMS
 MAX_ENTRIES = 1000
 EARLIEST = (1980, 1, 1, 0, 0, 0)    # the first time that a zip can record
@@ -45,7 +48,7 @@ class Bundle(NamedTuple):
     stage: int                  # 1 or 2
     digest: str                 # of both models
     generators: str             # path of the .onnx
-    text_encoder: str           # path of the .onnx
+    text_encoder: str           # path of the .onnx; of a sentence encoder, its folder
     facts: Dict[str, Any]       # bundle.json
 
 
@@ -76,11 +79,17 @@ def open_bundle(
     """Unpacks the models of a bundle. Raises InputError for anything that is not a bundle."""
     with _opened(path) as found:
         facts, paths = found.facts(), {}
-        for name in (GENERATORS, TEXT_ENCODER):
+        digests = found.sums[GENERATORS] + found.sums[TEXT_ENCODER]
+        names = [GENERATORS, TEXT_ENCODER]
+        if facts['encoder'] == SENTENCES:
+            digests += found.sums[TOKENIZER]
+            paths[names.pop()] = write_sentence_encoder(
+                os.path.join(folder, 'text-encoder'), found.read(TEXT_ENCODER, MAX_MODEL_BYTES),
+                found.read(TOKENIZER, MAX_TOKENIZER_BYTES), facts['sentences'])
+        for name in names:
             paths[name] = os.path.join(folder, name)
             with open(paths[name], 'wb') as stream:
                 stream.write(found.read(name, MAX_MODEL_BYTES))
-        digests = found.sums[GENERATORS] + found.sums[TEXT_ENCODER]
     digest = hashlib.sha256(digests.encode('ascii')).hexdigest()
     return Bundle(facts['name'], facts['stage'], digest, paths[GENERATORS], paths[TEXT_ENCODER],
                   facts)
@@ -147,7 +156,7 @@ def _checked(facts: Any) -> Dict[str, Any]:
     require_plain(facts['name'])
     if type(facts['stage']) is not int or facts['stage'] not in (1, 2):
         raise ValueError(f'{FACTS} has another stage')
-    if facts['encoder'] != CHAR_CNN_RNN:
+    if facts['encoder'] not in (CHAR_CNN_RNN, SENTENCES):
         raise ValueError(f'its text encoder is a {str(facts["encoder"])[:40]}, which this version '
                          'does not know')
     return facts

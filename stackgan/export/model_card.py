@@ -6,8 +6,7 @@ from typing import Any, Dict, List, Sequence
 STAGES = {1: '64 x 64 pixels (Stage-I)', 2: '64 x 64 (Stage-I) and 256 x 256 pixels (Stage-II)'}
 LIMITS = '''- It knows what its training captions describe, in their words: other things and words
   give images of the training data all the same, without a warning.
-- It reads the first 201 characters of a sentence, Latin letters, digits and common signs; capital
-  letters count as small ones, everything else is ignored.
+- {reads}
 - Numbers of things, their places, negations ("no tail") and long sentences are often not followed.
 - Images are {sides}. Fine structure is often wrong.
 - Images may resemble training images; see `sample --nearest` and the licence of the data.
@@ -15,6 +14,10 @@ LIMITS = '''- It knows what its training captions describe, in their words: othe
 - The scores below say how it compares with real images of the same dataset, and nothing about any
   other use. Do not use it where a wrong image does harm.
 '''
+CHARACTERS = ('It reads the first 201 characters of a sentence, Latin letters, digits and common '
+              'signs;\n  capital letters count as small ones, everything else is ignored.')
+TOKENS = ('It reads the first {max_tokens} tokens of a sentence, in the languages that its\n'
+          '  encoder knows. That sentence encoder was made by others: see the licence beside it.')
 SCORES = '''Of generated images, and in the last column of real test images: no generator can be
 expected to score better than that. `docs/scores.md` of the repository describes each score.
 
@@ -42,7 +45,8 @@ def model_card(
              f'Licence of the data: {facts["licence"] or "not stated (`data.licence`)"}. The code, '
              'generate.py included, has the MIT licence.', '',
              '## What it cannot do', '',
-             LIMITS.format(sides=STAGES[facts['stage']]), '## Scores', '']
+             LIMITS.format(sides=STAGES[facts['stage']], reads=TOKENS.format(**facts['sentences'])
+                           if facts.get('sentences') else CHARACTERS), '## Scores', '']
     scores = facts['scores']
     text += ([SCORES.rstrip(), ''] + _table(scores['header'], scores['rows']) if scores
              else ['The run was not scored when this file was made.', ''])

@@ -2,11 +2,12 @@
 
     python generate.py "a small red bird with black wings" --seeds 0 1 2
 
-Needs NumPy, Pillow and onnxruntime (requirements.txt), and nothing else. The same sentence and seed
+Needs the packages in requirements.txt, and nothing else. The same sentence and seed
 always give the same image.
 """
 
 import argparse
+import json
 import os
 import zlib
 from typing import Any, List, Tuple
@@ -31,6 +32,32 @@ def embed(encoder: Any, caption: str) -> np.ndarray:
     codes = [CODES.get(byte, 0) for byte in caption.lower().encode('utf-8', 'replace')[:length]]
     codes += [0] * (length - len(codes))
     return encoder.run(None, {'codes': np.array([codes], np.uint8)})[0]
+
+
+def embed_by_tokens(encoder: Any, caption: str, options: Any) -> np.ndarray:
+    """[1, embedding_dim]: by a sentence encoder and its tokenizer."""
+    from tokenizers import Tokenizer
+    tokenizer = Tokenizer.from_file(os.path.join(HERE, 'text-encoder-tokenizer.json'))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length=options['max_tokens'])
+    tokens = tokenizer.encode(caption).ids
+    inputs = {each.name: each for each in encoder.get_inputs()}
+    length = inputs['input_ids'].shape[1]
+    length = length if isinstance(length, int) else max(1, len(tokens))
+    ids, mask = np.zeros((1, length), np.int64), np.zeros((1, length), np.int64)
+    ids[0, :len(tokens)], mask[0, :len(tokens)] = tokens, 1
+    values = {'input_ids': ids, 'attention_mask': mask, 'token_type_ids': np.zeros_like(ids)}
+    rank, best = ((2, ('sentence_embedding', 'text_embeds', 'pooler_output'))
+                  if options['pooling'] == 'pooler' else
+                  (3, ('last_hidden_state', 'token_embeddings')))
+    outputs = [each.name for each in encoder.get_outputs() if len(each.shape) == rank]
+    output = ([name for name in best if name in outputs] + outputs)[0]
+    types = {'tensor(int64)': np.int64, 'tensor(int32)': np.int32}
+    rows = np.asarray(encoder.run([output], {name: values[name].astype(types[each.type])
+                                             for name, each in inputs.items()})[0], np.float32)
+    if rank == 3:
+        rows = rows[:, 0] if options['pooling'] == 'cls' else rows[:, :max(1, len(tokens))].mean(1)
+    return rows / np.linalg.norm(rows) if options['normalised'] else rows
 
 
 def noise_of(caption: str, seed: int, z: int, condition: int) -> List[np.ndarray]:
@@ -69,9 +96,12 @@ def options() -> Tuple[List[str], List[int], str]:
 def main() -> None:
     captions, seeds, folder = options()
     encoder, generators = open_model('text-encoder.onnx'), open_model('generators.onnx')
+    with open(os.path.join(HERE, 'bundle.json'), encoding='utf-8') as stream:
+        options_of_sentences = json.load(stream).get('sentences')
     os.makedirs(folder, exist_ok=True)
     for number, caption in enumerate(captions):
-        embedding = embed(encoder, caption)
+        embedding = (embed_by_tokens(encoder, caption, options_of_sentences)
+                     if options_of_sentences else embed(encoder, caption))
         for seed in seeds:
             path = os.path.join(folder, f'image-{number}-seed{seed}.png')
             Image.fromarray(generate(generators, embedding, caption, seed)).save(path)

@@ -4,7 +4,6 @@ from typing import BinaryIO, List, Optional, Sequence, Tuple
 
 from stackgan.export.bundle_file import Bundle
 from stackgan.serving.runs import Run, Runs
-from stackgan.text.options import CHAR_CNN_RNN
 
 
 class BundleRuns(Runs):
@@ -16,7 +15,7 @@ class BundleRuns(Runs):
     ) -> None:
         self._runs = [Run(each.name, each.stage, note='pretrained', digest=each.digest,
                           model=each.generators, encoder=each.text_encoder,
-                          encoder_kind=CHAR_CNN_RNN) for each in bundles]
+                          encoder_kind=each.facts['encoder']) for each in bundles]
 
     def all(self) -> List[Run]:
         return list(self._runs)

@@ -158,7 +158,7 @@ def score_files(folder: str, count: int) -> None:
     load_tensorflow(config.platform)
     from stackgan.scoring.features import extract
     from stackgan.scoring.image_sets import FolderImages
-    from stackgan.scoring.protocols import ScoredSet, protocols_of
+    from stackgan.scoring.protocols import Network, ScoredSet, protocols_of
     checkpoint, image_folder = random_inception(folder), random_images(folder, count)
     from stackgan.scoring.extractors import open_stackgan
     with open_stackgan(checkpoint, 50, config.platform) as network:
@@ -166,7 +166,7 @@ def score_files(folder: str, count: int) -> None:
         images = FolderImages(image_folder)
         started = time.perf_counter()
         features = extract(images, [network], os.path.join(folder, 'features'), 'score')
-        protocols_of([network], 10, 0, None)[0].score(ScoredSet(images, features, 0.0), None)
+        protocols_of([Network('stackgan')], 10, 0, None)[0].score(ScoredSet(images, features, 0.0), None)
         seconds = time.perf_counter() - started
         print(json.dumps([count / seconds, network.facts['precision'], peak_mib()]))
 

@@ -166,7 +166,8 @@ def score_files(folder: str, count: int) -> None:
         images = FolderImages(image_folder)
         started = time.perf_counter()
         features = extract(images, [network], os.path.join(folder, 'features'), 'score')
-        protocols_of([Network('stackgan')], 10, 0, None)[0].score(ScoredSet(images, features, 0.0), None)
+        protocol = protocols_of([Network('stackgan')], 10, 0, None)[0]
+        protocol.score(ScoredSet(images, features, 0.0), None)
         seconds = time.perf_counter() - started
         print(json.dumps([count / seconds, network.facts['precision'], peak_mib()]))
 

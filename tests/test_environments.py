@@ -62,6 +62,8 @@ def test_the_pinned_packages_are_those_of_pyproject(lane):
             if re.search({'tf1': r"version >= '3\.(8|12)'",
                           'tf2': r"version < '3\.8'"}.get(lane, '$^'), rest):
                 continue
+            if "sys_platform != 'linux'" in rest:            # the locks are for Linux
+                continue
             assert name in pins, name
             exact = re.match(r'==([\w.]+)', rest)
             assert not exact or exact.group(1) in pins[name], (name, rest, pins[name])

@@ -15,7 +15,7 @@ def _run(work: Work) -> None:
     from stackgan.training.stages import train_stage
     train_stage(1, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
                 work.stop, text_encoder=work.inputs.get('text-encoder'),
-                loggers=loggers_of(work, 'stage1'))
+                loggers=loggers_of(work, 'stage1'), channel=work.workers)
 
 
 JOB = Job(
@@ -29,6 +29,7 @@ JOB = Job(
     growing=('stage1.epochs',),
     precious=True,
     resumes=True,
+    takes_workers=True,
     records=STAGE_RECORDS,
     run=_run,
 )

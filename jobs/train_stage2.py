@@ -15,7 +15,7 @@ def _run(work: Work) -> None:
     from stackgan.training.stages import train_stage
     train_stage(2, work.config, work.inputs['prepared'], work.inputs['embeddings'], work.folder,
                 work.stop, work.inputs['stage1'], work.inputs.get('text-encoder'),
-                loggers_of(work, 'stage2'))
+                loggers_of(work, 'stage2'), work.workers)
 
 
 JOB = Job(
@@ -30,6 +30,7 @@ JOB = Job(
     growing=('stage2.epochs',),
     precious=True,
     resumes=True,
+    takes_workers=True,
     records=STAGE_RECORDS,
     run=_run,
 )

@@ -3,7 +3,7 @@
 With what later papers use in their place or beside them.
 """
 
-from typing import Any, Dict, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
@@ -75,11 +75,16 @@ def mode_seeking(
         others: tf.Tensor,        # the same captions with other noise
         z: tf.Tensor,             # [N, noise_dim] of `images`
         other_z: tf.Tensor,       # of `others`
+        over_workers: Optional[Callable[[tf.Tensor], tf.Tensor]] = None,
+        # the mean of a scalar over the workers that have the other rows; None: there are none
 ) -> tf.Tensor:
     """1 / (mean |images - others| / mean |z - other_z|) (Mao et al., 2019, equation 3)."""
     _same_shape(images, others)
     _same_shape(z, other_z)
-    ratio = tf.reduce_mean(tf.abs(images - others)) / tf.reduce_mean(tf.abs(z - other_z))
+    distances = [tf.reduce_mean(tf.abs(images - others)), tf.reduce_mean(tf.abs(z - other_z))]
+    if over_workers is not None:
+        distances = [over_workers(each) for each in distances]
+    ratio = distances[0] / distances[1]
     return 1.0 / (ratio + MIN_RATIO)
 
 

@@ -17,13 +17,15 @@ from stackgan.export.check import OPERATIONS
 from stackgan.export.onnx_shapes import RULES
 from stackgan.graph_files import OF_GENERATORS
 from stackgan.platforms import ascend, ascend_loss_scale, ascend_options, session
+from stackgan.platforms.ascend_workers import Hccl
 from stackgan.platforms.overflows import Overflows
+from stackgan.platforms.workers import Workers
 from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.graph import build_step
 from stackgan.training.stages import train_stage
 
-VARIABLES = ('ASCEND_DEVICE_ID', 'DEVICE_ID', 'RANK_SIZE', 'RANK_TABLE_FILE', 'JOB_ID',
-             'ASCEND_OPP_PATH', 'FAKE_NPU', 'FAKE_NPU_OVERFLOW')
+VARIABLES = ('ASCEND_DEVICE_ID', 'DEVICE_ID', 'RANK_SIZE', 'RANK_TABLE_FILE', 'JOB_ID', 'RANK_ID',
+             'CM_CHIEF_IP', 'ASCEND_OPP_PATH', 'FAKE_NPU', 'FAKE_NPU_OVERFLOW')
 PLACES = {'20.2': 'opp/framework/built-in', '9': 'cann/opp/built-in/framework'}
 both_releases = pytest.mark.parametrize('npu', ['20.2', '9'], indirect=True)
 
@@ -128,6 +130,25 @@ def test_an_environment_that_would_abort_is_named(npu, monkeypatch, name, value,
         ascend.require()
 
 
+@pytest.mark.parametrize('changes, text', [
+    ({}, None),
+    ({'RANK_TABLE_FILE': '', 'CM_CHIEF_IP': '10.0.0.1'}, None),
+    ({'RANK_SIZE': '4'}, "RANK_SIZE is '4', but 2 workers train"),
+    ({'RANK_ID': '2'}, "RANK_ID is '2'; must be a number from 0 to 1"),
+    ({'RANK_TABLE_FILE': ''}, 'neither RANK_TABLE_FILE nor CM_CHIEF_IP'),
+    ({'RANK_TABLE_FILE': '/nowhere.json'}, 'there is no file /nowhere.json')])
+def test_several_cards_need_ranks(npu, monkeypatch, tmp_path, changes, text):
+    (tmp_path / 'ranks.json').write_text('{}')
+    for name, value in dict({'RANK_SIZE': '2', 'RANK_ID': '1',
+                             'RANK_TABLE_FILE': str(tmp_path / 'ranks.json')}, **changes).items():
+        monkeypatch.setenv(name, value)
+    if text is None:
+        ascend.require({}, 2)
+    else:
+        with pytest.raises(InputError, match=text):
+            ascend.require({}, 2)
+
+
 # Options of a session.
 
 @pytest.mark.parametrize('training, float16, mode, precision', [
@@ -220,6 +241,44 @@ def test_contradictions():
     with pytest.raises(ConfigError, match='share the overflow register'):
         tiny_config('platform.device=npu', 'platform.deterministic=false',
                     'stage2.finetune_stage1=true')
+
+
+class NoChannel:
+    rank, size = 0, 2
+
+
+def test_sums_over_cards_are_fused_by_network(npu):
+    """Gradients of each network apart, sums within a pass not at all, in the adapter's optimiser.
+    """
+    config = tiny_config('train.ema_decay=null')
+    resolved = session.Resolved('npu', 1, 'float16')
+    workers = Workers(NoChannel(), Hccl(2))
+    with tf.Graph().as_default():
+        batch = batch_placeholders(2, 1, config.model)
+        build_step(stage1_pairs(batch, config.model, workers=workers), batch, config.train,
+                   session.optimizer_wrapper(resolved, 2), workers)
+        of_networks = {number: sum(v.shape.num_elements() for v in tf.trainable_variables(scope))
+                       for number, scope in ((1, 'stage1/discriminator'), (2, 'stage1/generator'))}
+        from npu_bridge.estimator.npu.npu_loss_scale_optimizer import wrapped
+        from npu_bridge.hccl.hccl_ops import calls
+        assert [each.is_distributed for each in wrapped] == [True, True]
+        for number, size in of_networks.items():
+            assert sum(count for _, count, fusion, identity in calls
+                       if (fusion, identity) == (2, number)) == size
+        within = [count for _, count, fusion, identity in calls if (fusion, identity) == (0, -1)]
+        assert len(within) > 40 and max(within) < min(of_networks.values()) / 10
+        assert {(fusion, identity) for _, _, fusion, identity in calls} == {
+            (0, -1), (2, 1), (2, 2)}
+        del calls[:]
+        workers.engine.broadcast(tf.global_variables())
+        assert sum(count for _, count, _, _ in calls) == sum(
+            v.shape.num_elements() for v in tf.global_variables())
+
+
+def test_hccl_that_cannot_be_imported_is_named(npu, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'npu_bridge.hccl.hccl_ops', None)
+    with pytest.raises(MissingRequirement, match='several workers, but npu_bridge.hccl.hccl_ops'):
+        Hccl(2)
 
 
 # Whole trainings.

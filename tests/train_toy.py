@@ -1,9 +1,13 @@
 """Run by tests as a process of its own that can be killed: trains on a toy dataset.
 
     train_toy.py STAGE FOLDER PREPARED EMBEDDINGS [STAGE1_FOLDER] -- [key=value ...]
+
+With STACKGAN_WORKERS and what goes with it, as one of several workers. TOY_NETWORKS=small: with
+the networks of small_networks.
 """
 
 import logging
+import os
 import sys
 
 from toy import pause_where_told, tiny_config
@@ -12,6 +16,9 @@ from jobs.engine.signals import handled
 from stackgan.errors import Interrupted, StackganError
 from stackgan.files import remove_unfinished
 from stackgan.platforms.cores import prepare_environment
+from stackgan.platforms.rendezvous import from_environment
+from stackgan.platforms.worker_channel import Follower
+from stackgan.platforms.worker_leader import Leader
 
 
 def main(arguments):
@@ -20,17 +27,31 @@ def main(arguments):
     config = tiny_config(*arguments[split + 1:])
     prepare_environment(config.platform)
     from stackgan.training.stages import train_stage  # loads TensorFlow
-    remove_unfinished(folder)                               # as the job contract does
+    if os.environ.get('TOY_NETWORKS') == 'small':
+        import small_networks
+        small_networks.use()
+    place = from_environment(os.environ)
+    channel = None
+    if place is not None:
+        channel = (Follower if place.rank else Leader)(place, config.platform.worker_timeout, '')
+    if place is None or place.rank == 0:
+        remove_unfinished(folder)                           # as the job contract does
+    code = 0
     try:
         with handled() as stop:
-            train_stage(int(stage), config, prepared, embeddings, folder, stop, *rest)
+            train_stage(int(stage), config, prepared, embeddings, folder, stop,
+                        rest[0] if rest else None, channel=channel)
     except Interrupted as signal:
         print('interrupted', signal)
-        return 130
+        code = 130
     except StackganError as error:
         print('error:', error)
-        return error.exit_code
-    return 0
+        code = error.exit_code
+    if isinstance(channel, Leader):
+        channel.end(code)
+    elif channel is not None:
+        channel.wait_for_end()
+    return code
 
 
 if __name__ == '__main__':

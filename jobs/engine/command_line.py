@@ -56,6 +56,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if options.command == 'inspect':
             return inspecting.inspect_folder(options)
         options.set = _settings_of_environment() + options.set
+        if getattr(options, 'workers', None) is not None:
+            options.set.append(f'platform.workers={options.workers}')
         config = load_config(find_config(options.config), options.set)
         volume = _volume(options.data)
         return options.act(options, config, volume)
@@ -122,6 +124,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument('--restart', action='store_true',
                          help='discard unfinished work of this job, or replace a finished '
                               'training, and start over (same as its name in $STACKGAN_RESTART)')
+        if job.takes_workers:
+            one.add_argument('--workers', metavar='N', type=int,
+                             help='processes that train together on this machine (same as --set '
+                                  'platform.workers=N)')
         if job.add_options:
             job.add_options(one)
         one.set_defaults(act=_one, job=job)

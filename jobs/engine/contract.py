@@ -18,6 +18,7 @@ from stackgan.data.walking import walk
 from stackgan.errors import InputError
 from stackgan.files import digest_of
 from stackgan.manifests import MANIFEST, look_at, read_manifest  # noqa: F401
+from stackgan.platforms.worker_channel import Channel
 
 from .places import target_of
 from .signals import Stop
@@ -44,6 +45,7 @@ class Work(NamedTuple):
     settings: Dict[str, Any]        # the result of the job's `settings`
     stop: Stop
     notes: Dict[str, Any]           # for the manifest: whatever readers of the output must know
+    workers: Optional[Channel] = None     # to the other workers; None: this process is alone
 
 
 class Job(NamedTuple):
@@ -65,6 +67,7 @@ class Job(NamedTuple):
     growing: Tuple[str, ...] = ()
     # Settings (dotted) that may change in a finished output: it is extended, not made again.
     precious: bool = False                          # days of work: never deleted unasked
+    takes_workers: bool = False                     # several processes may do its work together
     resumes: bool = False
     # A finished output that lost files is repaired from its checkpoints, not made again.
     records: Tuple[str, ...] = ()

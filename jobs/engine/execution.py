@@ -22,6 +22,7 @@ from stackgan.manifests import MANIFEST, look_at
 from stackgan.platforms.cores import load_tensorflow
 from stackgan.printing import echo_traceback
 
+from . import workers
 from .ascend_files import ascend_files
 from .compile_cache import keep_compiled
 from .content import content_of
@@ -45,18 +46,38 @@ def execute(
         volume: str,    # absolute path of the data volume
         options: argparse.Namespace,
 ) -> int:
-    """Brings a job's output up to date and returns the exit code. Shows every outcome."""
-    log = Log(job.name)
+    """Brings a job's output up to date and returns the exit code. Shows every outcome.
+
+    A worker that is not the first of several only computes with it.
+    """
+    log, group = Log(job.name), None
     with attached(log):
-        return _exit_code(job, config, volume, options, log)
+        try:
+            place = workers.place_of(job, config, os.environ)
+            config = workers.config_of(config, place)
+            if place is None or place.rank == 0:
+                group = workers.lead(job, config, volume, options, place)
+        except StackganError as error:
+            logger.error(str(error))
+            return error.exit_code
+        if place is None or place.rank == 0:
+            code = StackganError.exit_code
+            try:
+                code = _exit_code(job, config, volume, options, log, group)
+            finally:
+                if group is not None:
+                    group.leader.end(code)
+            return code
+    return workers.follow(job, config, volume, place)
 
 
-def _exit_code(job: Job, config: Config, volume: str, options: argparse.Namespace, log: Log) -> int:
+def _exit_code(job: Job, config: Config, volume: str, options: argparse.Namespace, log: Log,
+               group: Optional[workers.Group]) -> int:
     try:
         with handled() as stop:
             job = job.variant(job, options)
             options.restart = options.restart or asked_to_restart(job.name)
-            _execute(job, config, volume, options, log, stop)
+            _execute(job, config, volume, options, log, stop, group)
         return 0
     except Interrupted as signal:
         logger.info(f'interrupted by {signal}; what is done is kept, run the same command to '
@@ -106,7 +127,7 @@ def exit_code_of(error: BaseException, volume: str) -> int:
 
 
 def _execute(job: Job, config: Config, volume: str, options: argparse.Namespace, log: Log,
-             stop: Stop) -> None:
+             stop: Stop, group: Optional[workers.Group]) -> None:
     reason = job.not_needed(config, volume)
     if reason:
         logger.info(f'not needed: {reason}')
@@ -134,13 +155,14 @@ def _execute(job: Job, config: Config, volume: str, options: argparse.Namespace,
         check_inputs(job, config, volume)
         partial = _prepare_partial(job, folder, request, options, log)
         log.path = os.path.join(partial, 'log.txt')
+        leader = workers.begin(group, config)
         if job.uses_tensorflow:
             keep_compiled(config.platform, volume)
             load_tensorflow(config.platform)
         started = time.monotonic()
         before = (request_in(partial) or {}).get('seconds', 0.0)
         work = Work(config, volume, partial, _input_paths(job, config, volume),
-                    job.settings(config), stop, {})
+                    job.settings(config), stop, {}, leader)
         assert job.run is not None                         # else `variant` has raised
         with ascend_files(job.name, config, volume, partial):
             job.run(work)

@@ -104,6 +104,11 @@ def check_config(
          'platform.precision', 'deterministic computes in float32; must be auto or float32'),
         (not config.platform.deterministic or config.platform.device not in ('gpu', 'npu'),
          'platform.device', 'deterministic is a setting of the CPU; must be auto or cpu'),
+    ] + [
+        (getattr(config, stage).batch_size % config.platform.workers == 0,
+         f'{stage}.batch_size', f'is shared by {config.platform.workers} workers '
+         '(platform.workers); must be a multiple of that')
+        for stage in ('stage1', 'stage2')
     ]
     for holds, key, text in rules:
         if not holds:

@@ -34,6 +34,7 @@ class Batches:
             captions_averaged: int,   # caption embeddings averaged for an image, if it has so many
             seed: int,
             wrong_candidates: int = 1,      # of which the most similar is the wrong image
+            share: Tuple[int, int] = (0, 1),     # rank, number of workers: whose rows are made
     ):
         if len(embeddings) != split.caption_starts[-1]:
             raise InputError(f'{embeddings.path}: {len(embeddings)} embeddings for '
@@ -47,6 +48,13 @@ class Batches:
         self.side, self.crop = CROPS[stage]
         self.stage, self.batch_size, self.dims = stage, batch_size, dims
         self.captions_averaged, self.seed = captions_averaged, seed
+        rank, workers = share
+        if batch_size % workers:
+            raise InputError(f'{workers} workers cannot share a batch of {batch_size} images of '
+                             f'Stage-{"I" * stage}; set stage{stage}.batch_size to a multiple of '
+                             f'{workers}')
+        count = batch_size // workers
+        self.rows = slice(rank * count, (rank + 1) * count)
         self.wrong = WrongImages(split.class_ids, wrong_candidates, _class_directions(
             split, embeddings) if wrong_candidates > 1 else None)
         self.order: Optional[Tuple[int, np.ndarray]] = None      # (epoch, its permutation)
@@ -68,7 +76,10 @@ class Batches:
         return self.order[1]
 
     def make(self, step: int) -> Batch:
-        """The `Batch` of a step, as arrays."""
+        """The `Batch` of a step, as arrays: this worker's rows of it.
+
+        Random numbers are drawn for all rows, so that a row does not depend on who makes it.
+        """
         rng = random_state(self.seed, 'batch', self.stage, step)
         # The order of the calls that use rng is part of the resume format.
         indices = self.indices(step)
@@ -76,17 +87,18 @@ class Batches:
         return Batch(
             self._images(rng, indices), self._images(rng, wrong),
             self._mean_embeddings(rng, indices),
-            normal(rng, (self.batch_size, self.dims.noise_dim)),
-            truncated_normal(rng, (self.batch_size, self.dims.condition_dim)),
-            truncated_normal(rng, (self.batch_size, self.dims.condition_dim))
+            normal(rng, (self.batch_size, self.dims.noise_dim))[self.rows],
+            truncated_normal(rng, (self.batch_size, self.dims.condition_dim))[self.rows],
+            truncated_normal(rng, (self.batch_size, self.dims.condition_dim))[self.rows]
             if self.stage == 2 else None)
 
     def _images(self, rng: np.random.RandomState, indices: np.ndarray) -> np.ndarray:
-        """Random crops, half of them mirrored: [N, crop, crop, 3] uint8."""
+        """Random crops, half of them mirrored: [own rows, crop, crop, 3] uint8."""
         count, crop = len(indices), self.crop
-        corners = rng.randint(0, self.side - crop + 1, (count, 2))
-        mirrored = rng.randint(0, 2, count)
-        images = np.empty((count, crop, crop, 3), np.uint8)
+        corners = rng.randint(0, self.side - crop + 1, (count, 2))[self.rows]
+        mirrored = rng.randint(0, 2, count)[self.rows]
+        indices = indices[self.rows]
+        images = np.empty((len(indices), crop, crop, 3), np.uint8)
         for i, index in enumerate(indices):
             top, left = corners[i]
             lines = self.split.image(index, self.side, top, crop)
@@ -98,11 +110,14 @@ class Batches:
         return images
 
     def _mean_embeddings(self, rng: np.random.RandomState, indices: np.ndarray) -> np.ndarray:
-        """Mean embedding of some captions of each image: [N, embedding_dim] float32."""
-        means = np.empty((len(indices), self.dims.embedding_dim), np.float32)
-        for i, index in enumerate(indices):
+        """Mean embedding of some captions of each image: [own rows, embedding_dim] float32."""
+        captions = []
+        for index in indices:
             start, end = self.split.caption_starts[index:index + 2]
-            chosen = start + rng.permutation(int(end - start))[:self.captions_averaged]
+            captions.append(start + rng.permutation(int(end - start))[:self.captions_averaged])
+        captions = captions[self.rows]
+        means = np.empty((len(captions), self.dims.embedding_dim), np.float32)
+        for i, chosen in enumerate(captions):
             mean = means[i]
             mean[:] = self.embeddings.read(chosen[0])
             for row in chosen[1:]:                      # the order of np.mean, to the bit

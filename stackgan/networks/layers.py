@@ -13,6 +13,7 @@ from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 import tensorflow.compat.v1 as tf
 
 from stackgan.networks.casting import cast
+from stackgan.networks.synchronised_batch_norm import synchronised_batch_norm
 from stackgan.networks.upsampling import upsample_and_convolve
 from stackgan.networks.weights import normal
 
@@ -38,6 +39,8 @@ class ForwardMode(NamedTuple):
     # True: upsampling and its convolution are one transposed convolution where that is faster.
     compute_dtype: Any = tf.float32
     # What convolutions and matrix products compute in. Inputs, logits and images are float32.
+    workers: Any = None
+    # Over whose rows too batch norm takes its statistics (platforms.workers); None: no others.
 
 
 TESTING = ForwardMode(training=False)
@@ -136,6 +139,12 @@ def batch_norm(
     if not mode.training:
         return tf.nn.fused_batch_norm(x, gamma, beta, moving_mean, moving_variance,
                                       epsilon=BATCH_NORM_EPSILON, is_training=False)[0]
+    if mode.workers is not None:
+        y, mean, variance = synchronised_batch_norm(x, gamma, beta, mode.groups,
+                                                    BATCH_NORM_EPSILON, mode.workers)
+        if mode.statistics is not None:
+            mode.statistics.extend([(moving_mean, mean), (moving_variance, variance)])
+        return y
     parts = [tf.nn.fused_batch_norm(part, gamma, beta, epsilon=BATCH_NORM_EPSILON)
              for part in (tf.split(x, mode.groups) if mode.groups > 1 else [x])]
     if mode.statistics is not None:

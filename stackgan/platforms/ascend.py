@@ -23,8 +23,9 @@ ONE_CARD = {'RANK_SIZE': '1', 'JOB_ID': '10087', 'ASCEND_DEVICE_ID': '0'}
 
 def require(
         npu_options: Mapping[str, Union[bool, int, str]] = {},    # noqa: B006  # of `platform`
+        workers: int = 1,         # cards that train together, one process each
 ) -> None:
-    """Checks that this machine can train on an NPU and completes the environment for one card.
+    """Checks that this machine can train on an NPU and completes the environment for its card.
 
     Raises MissingRequirement for what is not there, InputError for what would abort the process.
     """
@@ -35,7 +36,10 @@ def require(
     _require_operations()
     _require_adapter()
     check_options(npu_options, release())
-    _complete_environment()
+    if workers > 1:
+        _check_ranks(workers)
+    else:
+        _complete_environment()
 
 
 def opp_folder() -> str:
@@ -88,8 +92,25 @@ def _complete_environment() -> None:
     if not device.isdigit():
         raise InputError(f'ASCEND_DEVICE_ID is {device!r}; must be the number of a card, such as 0')
     if os.environ.get('RANK_SIZE', '1') != '1' or os.environ.get('RANK_TABLE_FILE'):
-        raise InputError('RANK_SIZE or RANK_TABLE_FILE asks for several cards; a training takes '
-                         'one: unset both')
+        raise InputError('RANK_SIZE or RANK_TABLE_FILE asks for several cards; a job takes '
+                         'one, and trainings platform.workers: unset both')
     for name, value in ONE_CARD.items():
         if name != 'ASCEND_DEVICE_ID' or not os.environ.get('DEVICE_ID'):
             os.environ.setdefault(name, value)
+
+
+def _check_ranks(workers: int) -> None:
+    """Raises InputError unless the environment says how HCCL finds the other cards."""
+    size, rank = os.environ.get('RANK_SIZE', ''), os.environ.get('RANK_ID', '')
+    if size != str(workers):
+        raise InputError(f'RANK_SIZE is {size!r}, but {workers} workers train; it must be their '
+                         'number')
+    if not rank.isdigit() or int(rank) >= workers:
+        raise InputError(f'RANK_ID is {rank!r}; must be a number from 0 to {workers - 1}')
+    table = os.environ.get('RANK_TABLE_FILE')
+    if not table and not os.environ.get('CM_CHIEF_IP'):
+        raise InputError(f'{workers} workers on NPUs, but neither RANK_TABLE_FILE nor CM_CHIEF_IP '
+                         'says where the others are; set one')
+    if table and not os.path.isfile(table):
+        raise InputError(f'RANK_TABLE_FILE: there is no file {table}')
+    os.environ.setdefault('JOB_ID', ONE_CARD['JOB_ID'])

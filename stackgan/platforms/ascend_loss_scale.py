@@ -41,6 +41,7 @@ def load_adapter() -> Adapter:
 def with_loss_scale(
         optimizer: tf.train.Optimizer,
         loss_scale: Optional[float],       # a fixed one, at least 1; None: dynamic
+        is_distributed: bool = False,      # True: a step that overflows on one card, none makes
 ) -> '_Scaled':
     """The optimiser with its loss scaled up and its gradients down; it skips steps that overflow.
 
@@ -62,7 +63,8 @@ def with_loss_scale(
         tf.add_to_collection(tf.GraphKeys.LOCAL_VARIABLES, variable)
     del variables[before:]
     scaled = _Scaled(optimizer, counting, manager.get_loss_scale(), loss_scale is not None,
-                     adapter.optimizers.NPULossScaleOptimizer(counting, manager))
+                     adapter.optimizers.NPULossScaleOptimizer(counting, manager,
+                                                              is_distributed=is_distributed))
     tf.add_to_collection(COUNTED, scaled)
     return scaled
 

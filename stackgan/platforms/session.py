@@ -10,7 +10,14 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.config.schema import Platform
 from stackgan.errors import MissingRequirement
-from stackgan.platforms import ascend, ascend_loss_scale, ascend_options, loss_scale, nvidia
+from stackgan.platforms import (
+    ascend,
+    ascend_loss_scale,
+    ascend_options,
+    ascend_workers,
+    loss_scale,
+    nvidia,
+)
 from stackgan.platforms.ascend_chip import chip_name
 from stackgan.platforms.cores import thread_count
 from stackgan.platforms.precision import (
@@ -25,6 +32,8 @@ from stackgan.platforms.precision import (
     precision_of_gpu,
     precision_of_npu,
 )
+from stackgan.platforms.worker_channel import Channel
+from stackgan.platforms.workers import Collectives, Engine, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +75,13 @@ class Resolved(NamedTuple):
         return self.compute_dtype == FLOAT16
 
 
-def resolve(settings: Platform) -> Resolved:
+def resolve(
+        settings: Platform,
+        workers: int = 1,      # that train together
+) -> Resolved:
     """`Resolved` for this machine. Raises MissingRequirement for a GPU or NPU that is not there."""
     if settings.device == 'npu':
-        ascend.require(settings.npu_options or {})
+        ascend.require(settings.npu_options or {}, workers)
         precision = precision_of_npu(settings)
         return Resolved('npu', thread_count(settings), precision, settings.loss_scale,
                         settings.npu_options,
@@ -84,7 +96,8 @@ def resolve(settings: Platform) -> Resolved:
     precision = precision_of_gpu(settings) if device == 'gpu' else precision_of_cpu(settings)
     return Resolved(device, thread_count(settings), precision, settings.loss_scale,
                     gpu_memory_mib=settings.gpu_memory_mib if device == 'gpu' else None,
-                    compiles=device == 'gpu' and settings.compile == 'auto' and can_compile())
+                    compiles=(device == 'gpu' and settings.compile == 'auto' and can_compile()
+                              and workers == 1))       # not tried with sums in between
 
 
 def _gpus() -> List[str]:
@@ -160,6 +173,24 @@ def without_16_bits(settings: Platform) -> Platform:
     return dataclasses.replace(settings, precision=TF32 if settings.precision == TF32 else FLOAT32)
 
 
+def join_workers(
+        channel: Optional[Channel],    # None: there are no others
+        settings: Platform,
+        resolved: Resolved,
+) -> Optional[Workers]:
+    """`Workers` of a training on this machine, once all are there; None for a single one."""
+    if channel is None:
+        return None
+    channel.gather()
+    channel.release_port()
+    if resolved.device == 'npu':
+        engine: Engine = ascend_workers.Hccl(channel.size)
+    else:
+        engine = Collectives(channel.addresses, channel.rank, session_config(resolved))
+    return Workers(channel, engine, settings.worker_batch_norm == 'global',
+                   settings.worker_check_every_steps)
+
+
 @contextmanager
 def not_compiled() -> Iterator[None]:
     """What is built within is not compiled in a session that compiles: it runs too seldom."""
@@ -171,7 +202,8 @@ def not_compiled() -> Iterator[None]:
 
 
 @contextmanager
-def training_session(resolved: Resolved) -> Iterator[tf.Session]:
+def training_session(resolved: Resolved,
+                     workers: Optional[Workers] = None) -> Iterator[tf.Session]:
     """A session on the default graph in which the platform's own variables are filled."""
     if resolved.npu_precision:
         logger.info(f'the NPU computes in {resolved.npu_precision}')
@@ -180,15 +212,23 @@ def training_session(resolved: Resolved) -> Iterator[tf.Session]:
     if resolved.compiles:
         logger.info('the first step compiles the networks (XLA), which takes minutes unless it was '
                     'done before; platform.compile=off does without')
-    with tf.Session(config=session_config(resolved)) as session:
+    config, target = session_config(resolved), ''
+    if workers is not None:
+        workers.engine.configure(config)
+        target = workers.engine.target
+    with tf.Session(target, config=config) as session:
         session.run(tf.local_variables_initializer())
         yield session
 
 
-def optimizer_wrapper(resolved: Resolved) -> Callable[[Any], Any]:
+def optimizer_wrapper(
+        resolved: Resolved,
+        workers: int = 1,
+) -> Callable[[Any], Any]:
     """(tf.train.Optimizer) -> what computes and applies gradients on this machine."""
     if not resolved.scales_loss:
         return lambda optimizer: optimizer
-    scaled = (ascend_loss_scale.with_loss_scale if resolved.device == 'npu'
-              else loss_scale.with_loss_scale)
-    return lambda optimizer: scaled(optimizer, resolved.loss_scale)
+    if resolved.device == 'npu':
+        return lambda optimizer: ascend_loss_scale.with_loss_scale(
+            optimizer, resolved.loss_scale, is_distributed=workers > 1)
+    return lambda optimizer: loss_scale.with_loss_scale(optimizer, resolved.loss_scale)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Optional
 
 import tensorflow.compat.v1 as tf
 
+from stackgan.platforms.workers import Workers
 from stackgan.training.steps_done import STATE, steps_done
 
 
@@ -40,12 +41,16 @@ def adapted(
         augmentation: Augmentation,
         logits: tf.Tensor,    # [N] of real images
         train: Any,           # the `train` section
+        workers: Optional[Workers] = None,
 ) -> tf.Operation:
     """Moves an adaptive probability one batch's worth towards the target (Karras et al., 2020)."""
     if augmentation.adapts is None:
         return tf.no_op()
-    step = logits.shape.as_list()[0] / float(train.augment_adapts_over_images)
-    wanted = tf.sign(tf.reduce_mean(tf.sign(logits)) - train.augment_target)
+    images, sign = logits.shape.as_list()[0], tf.reduce_mean(tf.sign(logits))
+    if workers is not None:
+        images, sign = images * workers.size, workers.mean(sign)
+    step = images / float(train.augment_adapts_over_images)
+    wanted = tf.sign(sign - train.augment_target)
     return augmentation.adapts.assign(
         tf.clip_by_value(augmentation.probability + step * wanted, 0.0, 1.0)).op
 
@@ -54,6 +59,8 @@ def augmented(
         images: tf.Tensor,    # [N, S, S, 3] float32
         augmentation: Optional[Augmentation],
         stream: int,          # another number gives other random numbers
+        workers: Optional[Workers] = None,
+        groups: int = 1,      # the images are rows of so many global batches, one after the other
 ) -> tf.Tensor:
     """`images`, each shifted and with a square blanked out, or as it is: [N, S, S, 3]."""
     if augmentation is None:
@@ -61,12 +68,21 @@ def augmented(
     count, side = images.shape.as_list()[:2]
     seed = tf.stack([(tf.get_default_graph().seed or 0) + 1000003 * stream,
                      tf.cast(steps_done(), tf.int32)])
-    chosen, *places = tf.unstack(tf.random.stateless_uniform([5, count], seed))
+    chosen, *places = tf.unstack(_uniform(count, seed, workers, groups))
     chosen = tf.cast(chosen < augmentation.probability, tf.int32)
     largest, hole = int(round(augmentation.translation * side)), int(augmentation.cutout * side)
     down, right = [chosen * (_whole(place, 2 * largest + 1) - largest) for place in places[:2]]
     top, left = [_whole(place, side + 1 - hole % 2) - hole // 2 for place in places[2:]]
     return cut_out(translated(images, down, right), top, left, hole * chosen)
+
+
+def _uniform(count: int, seed: tf.Tensor, workers: Optional[Workers], groups: int) -> tf.Tensor:
+    """[5, count] numbers in [0, 1): of all rows' numbers those of this worker's rows."""
+    if workers is None:
+        return tf.random.stateless_uniform([5, count], seed)
+    everyones = tf.random.stateless_uniform([5, count * workers.size], seed)
+    by_row = tf.transpose(tf.reshape(everyones, [5, groups, -1]), [2, 0, 1])
+    return tf.reshape(tf.transpose(workers.own_rows(by_row), [1, 2, 0]), [5, count])
 
 
 def translated(

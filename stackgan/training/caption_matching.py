@@ -5,7 +5,7 @@ with one vector for the whole image and one for the whole sentence, and without 
 encoder is the one that was trained along with the text encoder.
 """
 
-from typing import Any, Callable, Dict, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from stackgan.losses import downsample
 from stackgan.networks import stage1
 from stackgan.networks.layers import TESTING
+from stackgan.platforms.workers import Workers
 from stackgan.text.encoder import ImageEncoder
 from stackgan.text.image_encoder import image_encoder
 from stackgan.text.joint_embedding import SHARPNESS, contrastive_loss
@@ -25,7 +26,7 @@ class MatchingTerms(NamedTuple):
     distance: Any       # 1 - cosine of image and caption, in [0, 2]
 
 
-Matching = Callable[[Any, Any], MatchingTerms]      # (images, embeddings) -> losses
+Matching = Callable[..., MatchingTerms]      # (images, embeddings, workers or nothing) -> losses
 
 
 def read_caption_matching(
@@ -35,8 +36,8 @@ def read_caption_matching(
     """`caption_matching` by the image encoder in a folder. Raises InputError if it is damaged."""
     with ImageEncoder(folder, platform) as encoder:
         variables, options = encoder.variables(), encoder.options
-    return lambda images, embeddings: caption_matching(images, embeddings, variables,
-                                                       options['image_filters'])
+    return lambda images, embeddings, workers=None: caption_matching(
+        images, embeddings, variables, options['image_filters'], workers)
 
 
 def caption_matching(
@@ -44,6 +45,7 @@ def caption_matching(
         embeddings: tf.Tensor,     # [N, embedding_dim] of their captions
         variables: Dict[str, np.ndarray],      # of the image encoder, by name
         filters: int,              # its width
+        workers: Optional[Workers] = None,     # whose rows are in the batch too
 ) -> MatchingTerms:
     """-log softmax of an image's own caption among those of the batch, and the other way round.
 
@@ -60,6 +62,9 @@ def caption_matching(
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=local):
         features = image_encoder(small, filters, embeddings.shape.as_list()[1], TESTING)
     text, image = tf.nn.l2_normalize(embeddings, 1), tf.nn.l2_normalize(features, 1)
-    return MatchingTerms(contrastive_loss(text * SHARPNESS, image).total,
-                         1.0 - tf.reduce_mean(tf.reduce_sum(text * image, 1)))
+    distance = 1.0 - tf.reduce_mean(tf.reduce_sum(text * image, 1))
+    captions, own = text * SHARPNESS, image
+    if workers is not None:
+        captions, own = workers.all_rows(captions), workers.all_rows(own)
+    return MatchingTerms(contrastive_loss(captions, own).total, distance)
 

@@ -1,6 +1,6 @@
 """Which networks each stage trains, as `GanPair` pairs over one batch."""
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import tensorflow.compat.v1 as tf
 
@@ -9,11 +9,13 @@ from stackgan.networks import stage1, stage2
 from stackgan.networks.conditioning import Condition
 from stackgan.networks.layers import TESTING, ForwardMode
 from stackgan.networks.stage1 import Generated
+from stackgan.platforms.workers import Workers
 from stackgan.training.degradation import degraded
 from stackgan.training.steps_done import steps_done
 from stackgan.types import Batch, GanPair
 
 TRAINING = ForwardMode(True, transposed=True)      # of generators
+PLAIN = ForwardMode(True)
 
 
 def batch_placeholders(
@@ -36,6 +38,16 @@ def batch_placeholders(
         floats(dims.condition_dim, 'noise2') if stage == 2 else None)
 
 
+def training_mode(
+        workers: Optional[Workers] = None,
+        statistics: Optional[List[tuple]] = None,     # gets those of batch norm
+        mode: ForwardMode = PLAIN,      # apart from these two
+) -> ForwardMode:
+    """The `ForwardMode` of a network in training."""
+    shared = workers if workers is not None and workers.synchronised else None
+    return mode._replace(statistics=statistics, workers=shared)
+
+
 def to_unit_range(
         images: tf.Tensor,        # uint8
 ) -> tf.Tensor:
@@ -48,10 +60,12 @@ def stage1_pairs(
         dims: Any,        # the `model` section
         mode_seeking_weight: float = 0.0,
         mode: ForwardMode = TRAINING,      # of the generator
+        workers: Optional[Workers] = None,
 ) -> List[GanPair]:
     """[GanPair] of Stage-I."""
     return [_stage1_pair(batch, dims, to_unit_range(batch.images),
-                         to_unit_range(batch.wrong_images), 1.0, mode_seeking_weight, mode)[0]]
+                         to_unit_range(batch.wrong_images), 1.0, mode_seeking_weight, mode,
+                         workers)[0]]
 
 
 def stage2_pairs(
@@ -59,6 +73,7 @@ def stage2_pairs(
         dims: Any,        # the `model` section
         settings: Any,    # the `stage2` section
         mode: ForwardMode = TRAINING,      # of the generators in training
+        workers: Optional[Workers] = None,
 ) -> List[GanPair]:
     """[GanPair] of Stage-II, and of Stage-I behind it where that is trained along."""
     real, wrong = to_unit_range(batch.images), to_unit_range(batch.wrong_images)
@@ -70,17 +85,17 @@ def stage2_pairs(
                                TESTING._replace(compute_dtype=mode.compute_dtype))
     else:
         pair, low = _stage1_pair(batch, dims, downsample(real), downsample(wrong),
-                                 settings.finetune_learning_rate_ratio, 0.0, mode)
+                                 settings.finetune_learning_rate_ratio, 0.0, mode, workers)
         first = [pair]
     if dims.stage2_residual:
         # A Stage-I that is trained along learns from Stage-II through the features alone: with the
         # gradient of the sum too, TensorFlow 1.15 on CPUs makes its weights NaN.
         low = low._replace(logits=tf.stop_gradient(low.logits))
     statistics: List[tuple] = []
-    mode = mode._replace(statistics=statistics)
+    mode = training_mode(workers, statistics, mode)
     terms = {}
     if settings.super_resolution_weight:
-        small = degraded(downsample(real), settings)
+        small = degraded(downsample(real), settings, workers)
         generated, enlarged = _with_super_resolution(low, small, batch, dims, mode)
         terms['super_resolution'] = settings.super_resolution_weight * tf.reduce_mean(
             tf.abs(enlarged - real))
@@ -128,19 +143,29 @@ def _low_resolution_terms(images: tf.Tensor, low: tf.Tensor,
 
 
 def _stage1_pair(batch: Batch, dims: Any, real: tf.Tensor, wrong: tf.Tensor, ratio: float,
-                 mode_seeking_weight: float, mode: ForwardMode) -> Tuple[GanPair, Generated]:
+                 mode_seeking_weight: float, mode: ForwardMode, workers: Optional[Workers],
+                 ) -> Tuple[GanPair, Generated]:
     """(GanPair, what was generated) of Stage-I."""
     statistics: List[tuple] = []
     generated = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims,
-                                 mode._replace(statistics=statistics))
+                                 training_mode(workers, statistics, mode))
     terms = {}
     if mode_seeking_weight:
-        other_z = tf.reverse(batch.z, [0])
-        others = stage1.generator(batch.embeddings, batch.noise1, other_z, dims, mode)
+        other_z = _reversed_rows(batch.z, workers)
+        others = stage1.generator(batch.embeddings, batch.noise1, other_z, dims,
+                                  training_mode(workers, None, mode))
         terms['mode_seeking'] = mode_seeking_weight * mode_seeking(
-            generated.images, others.images, batch.z, other_z)
+            generated.images, others.images, batch.z, other_z,
+            None if workers is None else workers.mean)
     return GanPair(
         'stage1', stage1.GENERATOR, stage1.DISCRIMINATOR, generated.images, generated.condition,
         real, wrong, batch.embeddings,
         lambda images, embeddings, mode: stage1.discriminator(images, embeddings, dims, mode),
         statistics, ratio, terms, compute_dtype=mode.compute_dtype), generated
+
+
+def _reversed_rows(x: tf.Tensor, workers: Optional[Workers]) -> tf.Tensor:
+    """The rows of the global batch in reverse order; those that stand at this worker's places."""
+    if workers is None:
+        return tf.reverse(x, [0])
+    return workers.own_rows(tf.reverse(workers.all_rows(x), [0]))

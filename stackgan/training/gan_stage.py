@@ -35,6 +35,7 @@ class GanStage(Trainable):
         self.images, self.batch_size = len(batches.split), batches.batch_size
         self.update, self.losses = graph.step, graph.losses
         self.plan = self._plan()
+        self.initial: Optional[Callable[[], Dict[str, Any]]] = None     # {name: value}, if others
         self.sums: Dict[str, float] = {}       # of the losses since the last summary
         self.counted = 0
         self.overflows = Overflows(tf.get_default_graph())
@@ -49,6 +50,14 @@ class GanStage(Trainable):
             train.log_every_steps, train.sample_every_steps, train.checkpoint_every_steps,
             train.keep_checkpoints, f'stage{self.stage}.epochs={epochs:.6g}',
             'Lower the learning rates (train.*_learning_rate) or raise the batch size')
+
+    def initialise(self, session: Any) -> None:
+        super().initialise(session)
+        if self.initial is not None:
+            values = self.initial()
+            variables = tf.global_variables()      # all at once: each run of a graph has its costs
+            session.run([each.initializer for each in variables],
+                        {each.initializer.inputs[1]: values[each.op.name] for each in variables})
 
     def fill(self, session: Any) -> None:
         if self.warm_start is not None:

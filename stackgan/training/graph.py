@@ -18,10 +18,13 @@ from stackgan.losses import (
 )
 from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import BATCH_NORM_DECAY, ForwardMode
+from stackgan.platforms.workers import Workers
 from stackgan.training.augmentation import Augmentation, adapted, augmentation_of, augmented
+from stackgan.training.gan_pairs import training_mode
 from stackgan.training.steps_done import count_step, steps_done
 from stackgan.types import Batch, GanPair, TrainingGraph
 
+DISCRIMINATORS, GENERATORS = 1, 2      # whose gradients are summed apart from the others'
 NETWORKS = {stage1.GENERATOR, stage1.DISCRIMINATOR, stage2.GENERATOR, stage2.DISCRIMINATOR}
 
 
@@ -30,6 +33,7 @@ def build_step(
         batch: Batch,     # of placeholders
         train: Any,       # the `train` section of the configuration
         wrap: Callable[[Any], Any] = lambda optimizer: optimizer,     # of the platform
+        workers: Optional[Workers] = None,     # that make the step together
 ) -> TrainingGraph:
     """`TrainingGraph` of one alternating update of all adversaries."""
     rates = [tf.placeholder(tf.float32, [], name + '_learning_rate')
@@ -39,16 +43,18 @@ def build_step(
     discriminator_updates = []
     augmentations = [augmentation_of(train, each.name) for each in pairs]
     for each, augmentation in zip(pairs, augmentations):
-        update, parts = _discriminator_update(each, augmentation, rates[1], train, wrap)
+        update, parts = _discriminator_update(each, augmentation, rates[1], train, wrap, workers)
         discriminator_updates.append(update)
         losses.update(parts)
     with tf.control_dependencies(discriminator_updates):
-        generator_losses = [_generator_loss(each, augmentation, train, losses)
+        generator_losses = [_generator_loss(each, augmentation, train, losses, workers)
                             for each, augmentation in zip(pairs, augmentations)]
     updates = [_update(sum(generator_losses), each.generator_scope, each.statistics,
-                       rates[0] * each.learning_rate_ratio, train, wrap)
+                       rates[0] * each.learning_rate_ratio, train, wrap, workers, GENERATORS)
                for each in pairs]
     step = tf.group(*updates)
+    if workers is not None:
+        losses = workers.averaged(losses)
     averages: Dict[str, Tuple[Any, Any]] = {}
     if train.ema_decay is not None:
         averages = _ema_of_generators([each.generator_scope for each in pairs])
@@ -73,36 +79,41 @@ def scope_variables(scope: str, trainable_only: bool = True) -> List[Any]:
 
 def _discriminator_update(pair: GanPair, augmentation: Optional[Augmentation],
                           learning_rate: tf.Tensor, train: Any,
-                          wrap: Callable[[Any], Any]) -> Tuple[tf.Operation, Dict[str, tf.Tensor]]:
+                          wrap: Callable[[Any], Any], workers: Optional[Workers],
+                          ) -> Tuple[tf.Operation, Dict[str, tf.Tensor]]:
     """(operation, losses) that train a discriminator on real, wrong and fake images."""
     names = ('discriminator', 'discriminator_real', 'discriminator_wrong', 'discriminator_fake')
     if not pair.adversarial_weight:
         return tf.no_op(), {f'{pair.name}/{name}': tf.constant(0.0) for name in names}
     statistics: List[tuple] = []
     images = augmented(tf.concat([pair.real, pair.wrong, tf.stop_gradient(pair.fake)], 0),
-                       augmentation, 0)
+                       augmentation, 0, workers, groups=3)
+    mode = _mode(pair, workers, statistics)._replace(groups=3)
     real, wrong, fake = tf.split(pair.discriminate(images, tf.tile(pair.embeddings, [3, 1]),
-                                                   _mode(pair, statistics, groups=3)), 3)
+                                                   mode), 3)
     loss = matching_aware_discriminator_loss(real, wrong, fake, train.loss)
     losses = {f'{pair.name}/{name}': value for name, value in zip(names, loss)}
     total = loss.total
     if train.gradient_penalty != 'off':
-        penalty = _penalty(pair, tf.split(images, 3)[0], train)
+        penalty = _penalty(pair, tf.split(images, 3)[0], train, workers)
         losses[f'{pair.name}/gradient_penalty'] = penalty
         total += penalty
     update = _update(total, pair.discriminator_scope, statistics,
-                     learning_rate * pair.learning_rate_ratio, train, wrap)
+                     learning_rate * pair.learning_rate_ratio, train, wrap, workers,
+                     DISCRIMINATORS)
     if augmentation is not None:
-        update = tf.group(update, adapted(augmentation, real, train))
+        update = tf.group(update, adapted(augmentation, real, train, workers))
     return update, losses
 
 
-def _mode(pair: GanPair, statistics: Optional[List[tuple]] = None, groups: int = 1) -> ForwardMode:
+def _mode(pair: GanPair, workers: Optional[Workers],
+          statistics: Optional[List[tuple]] = None) -> ForwardMode:
     """Of a pass through the discriminator."""
-    return ForwardMode(True, statistics, groups, compute_dtype=pair.compute_dtype)
+    return training_mode(workers, statistics)._replace(compute_dtype=pair.compute_dtype)
 
 
-def _penalty(pair: GanPair, real: tf.Tensor, train: Any) -> tf.Tensor:
+def _penalty(pair: GanPair, real: tf.Tensor, train: Any,
+             workers: Optional[Workers]) -> tf.Tensor:
     """The weighted gradient penalty; 0 in the steps that leave it out.
 
     Its pass is in float32: in float16, gradients of images underflow.
@@ -111,7 +122,7 @@ def _penalty(pair: GanPair, real: tf.Tensor, train: Any) -> tf.Tensor:
 
     def due() -> tf.Tensor:
         images, embeddings = tf.identity(real), tf.identity(pair.embeddings)
-        logits = pair.discriminate(images, embeddings, ForwardMode(True))
+        logits = pair.discriminate(images, embeddings, training_mode(workers))
         return every * train.gradient_penalty_weight * gradient_penalty(
             logits, images, embeddings, train.gradient_penalty)
 
@@ -121,12 +132,12 @@ def _penalty(pair: GanPair, real: tf.Tensor, train: Any) -> tf.Tensor:
 
 
 def _generator_loss(pair: GanPair, augmentation: Optional[Augmentation], train: Any,
-                    losses: Dict[str, tf.Tensor]) -> tf.Tensor:
+                    losses: Dict[str, tf.Tensor], workers: Optional[Workers]) -> tf.Tensor:
     """Adversarial and conditioning loss of a generator; adds its parts to `losses`."""
     fake = tf.constant(0.0)
     if pair.adversarial_weight:
-        images = augmented(pair.fake, augmentation, 1)
-        fake = generator_loss(pair.discriminate(images, pair.embeddings, _mode(pair)),
+        images = augmented(pair.fake, augmentation, 1, workers)
+        fake = generator_loss(pair.discriminate(images, pair.embeddings, _mode(pair, workers)),
                               train.loss)
     kl = kl_to_unit_gaussian(pair.condition.mean, pair.condition.log_sigma)
     total = pair.adversarial_weight * fake + train.kl_coefficient * kl
@@ -139,18 +150,22 @@ def _generator_loss(pair: GanPair, augmentation: Optional[Augmentation], train: 
 
 
 def _update(loss: tf.Tensor, scope: str, statistics: List[tuple], learning_rate: tf.Tensor,
-            train: Any, wrap: Callable[[Any], Any]) -> tf.Operation:
+            train: Any, wrap: Callable[[Any], Any], workers: Optional[Workers],
+            network: int) -> tf.Operation:
     """Adam on one network, and its batch-norm statistics: once, and by no other step."""
     variables = scope_variables(scope)
     if train.weight_decay:
         loss += train.weight_decay * tf.add_n(
             [tf.nn.l2_loss(v) for v in variables if v.op.name.endswith('/weights')])
     with tf.variable_scope('optimizer/' + scope):
-        optimizer = wrap(tf.train.AdamOptimizer(learning_rate, beta1=train.adam_beta1,
-                                                name='adam'))
+        optimizer = tf.train.AdamOptimizer(learning_rate, beta1=train.adam_beta1, name='adam')
+        optimizer = wrap(optimizer if workers is None else workers.reducing(optimizer, network))
         gradients = optimizer.compute_gradients(loss, variables,
                                                 gate_gradients=tf.train.Optimizer.GATE_NONE)
         update = optimizer.apply_gradients(gradients)
+    if workers is not None and not workers.synchronised:
+        means = workers.means([value for _, value in statistics])
+        statistics = [(moving, mean) for (moving, _), mean in zip(statistics, means)]
     moves = [moving.assign_sub((1.0 - BATCH_NORM_DECAY) * (moving - value))
              for moving, value in statistics]
     return tf.group(update, *moves)

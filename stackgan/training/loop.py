@@ -4,15 +4,18 @@ All that a step depends on is in a checkpoint or is a function of the seed and t
 noise, learning rates), so a training that was interrupted resumes to the bit.
 """
 
+import os
 import time
-from contextlib import closing
-from typing import Any, Dict, Sequence
+from contextlib import ExitStack, closing
+from typing import Any, Dict, Optional, Sequence, TextIO, Union
 
 import tensorflow.compat.v1 as tf
 
 from stackgan.errors import Interrupted, StackganError
 from stackgan.integrity import settle
+from stackgan.platforms.workers import Workers
 from stackgan.progress import Progress
+from stackgan.training.bystander import Bystander
 from stackgan.training.loggers import Loggers, TrainingLogger
 from stackgan.training.recorder import Recorder
 from stackgan.training.trainable import Trainable
@@ -24,9 +27,10 @@ def run(
         folder: str,      # where records and checkpoints go; may hold an unfinished training
         session: Any,     # tf.Session on the default graph
         stop: Any,        # jobs.engine.signals.Stop or alike: `deferred()`, `requested`
-        loggers: Sequence[TrainingLogger] = (),     # get the records too
+        loggers: Sequence[TrainingLogger] = (),     # get the records too, from worker 0
+        workers: Optional[Workers] = None,     # that train together; None: there is one
 ) -> str:
-    """Trains to the end and returns the path of the last checkpoint.
+    """Trains to the end and returns the path of the last checkpoint ('' but on worker 0).
 
     Raises Interrupted after saving when a stop was requested, StackganError when memory is
     exhausted or a loss or a variable is NaN or infinite, InputError for a checkpoint that does not
@@ -35,8 +39,17 @@ def run(
     told, is_finished = Loggers(loggers), False
     try:
         with Writer() as writer:
-            recorder = Recorder(trainable, folder, session, stop, writer, told)
-            _run_steps(trainable, recorder, session, stop, recorder.start())
+            recorder: Union[Recorder, Bystander]
+            if workers is None or workers.rank == 0:
+                recorder = Recorder(trainable, folder, session, stop, writer, told)
+            else:
+                recorder = Bystander(trainable, session, stop)
+            first = recorder.start()
+            if workers is not None:
+                first = workers.align(session, first)
+            _run_steps(trainable, recorder, session, stop, first, workers)
+            if workers is not None:
+                workers.channel.rest()
             last = recorder.finish()
         is_finished = True
     finally:
@@ -44,16 +57,19 @@ def run(
     return last
 
 
-def _run_steps(trainable: Trainable, recorder: Recorder, session: Any, stop: Any,
-               first: int) -> None:
+def _run_steps(trainable: Trainable, recorder: Union[Recorder, Bystander], session: Any, stop: Any,
+               first: int, workers: Optional[Workers]) -> None:
     """Makes the steps that are left: `first` were made before."""
     plan = trainable.plan
-    with stop.deferred(), closing(trainable.feeds(first)) as feeds, Progress(
-            plan.label, plan.steps * plan.batch_size, plan.unit,
-            first * plan.batch_size) as progress:
+    with ExitStack() as stack:
+        stack.enter_context(stop.deferred())
+        feeds = stack.enter_context(closing(trainable.feeds(first)))
+        progress = stack.enter_context(Progress(
+            plan.label, plan.steps * plan.batch_size, plan.unit, first * plan.batch_size,
+            _stream(stack, workers)))
         clock = _Clock()
         for step, feed in zip(range(first + 1, plan.steps + 1), feeds):
-            losses = _make_step(trainable, session, feed)
+            losses = _make_step(trainable, session, feed, stop, workers)
             recorder.check_finite(losses, step)
             trainable.count(losses)
             clock.stop()
@@ -65,7 +81,10 @@ def _run_steps(trainable: Trainable, recorder: Recorder, session: Any, stop: Any
                 recorder.log(step, plan.batch_size * clock.rate())
             if plan.sample_every_steps and (is_last or step % plan.sample_every_steps == 0):
                 recorder.sample(step)
-            stops = stop.requested       # looked at once: a request may come between two lines
+            # Looked at once: a request may come between two lines.
+            stops = stop.requested if workers is None else workers.stops
+            if workers is not None and (is_last or stops or step % workers.check_every_steps == 0):
+                workers.compare(session, step)
             if is_last or stops or step % plan.checkpoint_every_steps == 0:
                 recorder.save(step)
             if is_last or stops:
@@ -75,17 +94,29 @@ def _run_steps(trainable: Trainable, recorder: Recorder, session: Any, stop: Any
             clock.start()
 
 
-def _make_step(trainable: Trainable, session: Any, feed: Dict[Any, Any]) -> Dict[str, float]:
+def _stream(stack: ExitStack, workers: Optional[Workers]) -> Optional[TextIO]:
+    """Where to show progress: None for standard error; nowhere but on worker 0."""
+    if workers is None or workers.rank == 0:
+        return None
+    return stack.enter_context(open(os.devnull, 'w'))
+
+
+def _make_step(trainable: Trainable, session: Any, feed: Dict[Any, Any], stop: Any,
+               workers: Optional[Workers]) -> Dict[str, float]:
     """Makes a step and returns its losses. Raises StackganError when memory is exhausted."""
     try:
+        if workers is not None:
+            return workers.step(session, trainable.update, feed, stop.requested)
         _, losses = session.run([trainable.update, trainable.losses], feed)
     except tf.errors.ResourceExhaustedError as error:
         plan, lines = trainable.plan, str(error.message).splitlines() or ['']
         reason = next((line for line in lines if 'OOM' in line), lines[-1])     # after a traceback
+        size = 1 if workers is None else workers.size
+        smaller = max(2, size, plan.batch_size // 2 // size * size)
         raise StackganError(
             f'out of memory in a step of {plan.batch_size} {plan.unit} '
-            f'({reason.strip()[:200]}); try {plan.batch_key}='
-            f'{max(2, plan.batch_size // 2)}, or end other programs that use the device') from None
+            f'({reason.strip()[:200]}); try {plan.batch_key}={smaller}, '
+            'or end other programs that use the device') from None
     return {name: float(value) for name, value in losses.items()}
 
 

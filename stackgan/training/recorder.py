@@ -56,7 +56,7 @@ class Recorder:
         self.loggers.start(self.folder, 0 if last is None else
                            int(checkpoints.read_facts(last)['step']))
         lacks_first_grid = self._lacks_grid(0)
-        self.session.run(tf.global_variables_initializer())
+        self.trainable.initialise(self.session)
         if last is None or lacks_first_grid:
             self.trainable.fill(self.session)
         if lacks_first_grid:

@@ -2,7 +2,9 @@
 
 import logging
 import os
-from typing import Any, Optional, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Dict, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -17,11 +19,15 @@ from stackgan.files import write_json
 from stackgan.networks import stage1
 from stackgan.platforms.session import (
     Resolved,
+    join_workers,
     not_compiled,
     optimizer_wrapper,
     resolve,
+    session_config,
     training_session,
 )
+from stackgan.platforms.worker_channel import Channel
+from stackgan.platforms.workers import Workers
 from stackgan.training.caption_matching import Matching, read_caption_matching
 from stackgan.training.gan_pairs import TRAINING, batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.gan_stage import Fill, GanStage
@@ -44,57 +50,85 @@ def train_stage(
         stage1_folder: Optional[str] = None,     # finished Stage-I; only for stage 2
         text_encoder: Optional[str] = None,      # its folder, for train.caption_matching_weight
         loggers: Sequence[TrainingLogger] = (),      # get the records too
+        channel: Optional[Channel] = None,       # to the other workers, if there are any
 ) -> str:
-    """Trains one stage and returns the path of its last checkpoint. Raises as `loop.run`."""
+    """Trains one stage and returns the path of its last checkpoint. Raises as `loop.run`.
+
+    Of several workers each calls this; worker 0 alone writes.
+    """
     dataset = open_dataset(prepared)
     train, test = Split(dataset, 'train'), Split(dataset, 'test')
     settings = config.stage1 if stage == 1 else config.stage2
     batches = Batches(train, ArrayFile(os.path.join(embeddings, 'train.npy')), stage,
                       settings.batch_size, config.model, config.train.captions_averaged,
-                      config.run.seed, config.train.wrong_candidates)
-    resolved = resolve(config.platform)
-    _write_options(folder, config, dataset, resolved, len(train))
-    logger.info(f'{len(train)} training images, {len(test)} test images; {resolved.device}, '
-                f'{resolved.threads} threads, {resolved.compute_dtype}')
+                      config.run.seed, config.train.wrong_candidates,
+                      (0, 1) if channel is None else (channel.rank, channel.size))
+    resolved = resolve(config.platform, 1 if channel is None else channel.size)
+    if channel is None or channel.rank == 0:
+        _write_options(folder, config, dataset, resolved, len(train))
+        several = '' if channel is None else f', {channel.size} workers'
+        logger.info(f'{len(train)} training images, {len(test)} test images; {resolved.device}, '
+                    f'{resolved.threads} threads, {resolved.compute_dtype}{several}')
     matching = None
     if text_encoder is not None and (config.train.caption_matching_weight
                                      or config.train.caption_similarity_weight):
         matching = read_caption_matching(text_encoder, config.platform)
-    with tf.Graph().as_default():
+    workers = join_workers(channel, config.platform, resolved)
+    with tf.Graph().as_default(), ExitStack() as stack:
+        if workers is not None:
+            stack.enter_context(workers.device())
         # The seed of a variable's initial value counts the operations made before it: the order
         # in which the graph is built decides where a training starts.
         tf.set_random_seed(config.run.seed)
-        graph = _step_graph(stage, config, resolved, matching)
+        graph = _step_graph(stage, config, resolved, matching, workers)
         with not_compiled():
             observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
                                 config.model, config.run.seed, graph.averaged,
                                 resolved.network_dtype)
         warm_start = None if stage1_folder is None else _warm_start(config, stage1_folder)
         trainable = GanStage(stage, config, graph, batches, observer, warm_start)
-        with training_session(resolved) as session:
-            return run(trainable, folder, session, stop, loggers)
+        if workers is not None and workers.rank == 0:
+            trainable.initial = partial(_initial_values, stage, config, resolved, matching)
+        with training_session(resolved, workers) as session:
+            return run(trainable, folder, session, stop, loggers, workers)
 
 
-def _step_graph(stage: int, config: Any, resolved: Resolved,
-                matching: Optional[Matching]) -> TrainingGraph:
+def _step_graph(stage: int, config: Any, resolved: Resolved, matching: Optional[Matching],
+                workers: Optional[Workers]) -> TrainingGraph:
+    size = 1 if workers is None else workers.size
     mode = TRAINING._replace(transposed=resolved.device != 'npu',       # not measured on an NPU
                              compute_dtype=resolved.network_dtype)
-    batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size,
+    batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size // size,
                                stage, config.model)
     if stage == 1:
-        pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight, mode)
+        pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight, mode, workers)
     else:
-        pairs = stage2_pairs(batch, config.model, config.stage2, mode)
+        pairs = stage2_pairs(batch, config.model, config.stage2, mode, workers)
     if matching is not None:
         for each in pairs:
-            terms = matching(each.fake, batch.embeddings)
+            terms = matching(each.fake, batch.embeddings, workers)
             for name, weight, term in (
                     ('caption_matching', config.train.caption_matching_weight, terms.contrast),
                     ('caption_similarity', config.train.caption_similarity_weight,
                      terms.distance)):
                 if weight:
                     each.terms[name] = weight * term
-    return build_step(pairs, batch, config.train, optimizer_wrapper(resolved))
+    return build_step(pairs, batch, config.train, optimizer_wrapper(resolved, size), workers)
+
+
+def _initial_values(stage: int, config: Any, resolved: Resolved,
+                    matching: Optional[Matching]) -> Dict[str, Any]:
+    """{name: initial value} of the variables of a single worker's training.
+
+    Its graph has other operations than that of several, and so other seeds of its variables.
+    """
+    with tf.Graph().as_default():
+        tf.set_random_seed(config.run.seed)
+        _step_graph(stage, config, resolved, matching, None)
+        with tf.Session(config=session_config(resolved)) as session:
+            session.run(tf.global_variables_initializer())
+            return session.run({each.op.name: each.read_value()
+                                for each in tf.global_variables()})
 
 
 def _warm_start(config: Any, stage1_folder: str) -> Fill:

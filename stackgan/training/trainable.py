@@ -2,6 +2,8 @@
 
 from typing import Any, Callable, Dict, Generator, NamedTuple, Optional
 
+import tensorflow.compat.v1 as tf
+
 Feeds = Generator[Dict[Any, Any], None, None]      # {placeholder: value} of step after step
 
 
@@ -32,6 +34,10 @@ class Trainable:
     plan: Plan
     update: Any                   # the operation that makes a step
     losses: Dict[str, Any]        # name -> scalar tensor, of the batch before the update
+
+    def initialise(self, session: Any) -> None:
+        """Gives all variables their initial values."""
+        session.run(tf.global_variables_initializer())
 
     def fill(self, session: Any) -> None:
         """Fills initialised variables that begin with other values than their initial ones."""

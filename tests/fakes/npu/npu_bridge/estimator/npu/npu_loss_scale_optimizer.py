@@ -19,6 +19,7 @@ class NPULossScaleOptimizer(tf.train.Optimizer):
     def __init__(self, opt, loss_scale_manager, is_distributed=False):
         assert isinstance(opt, tf.train.Optimizer)
         self.opt, self.manager = opt, loss_scale_manager
+        self.is_distributed = is_distributed
         self.computed = None
         wrapped.append(self)
 

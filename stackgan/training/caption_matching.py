@@ -62,9 +62,9 @@ def caption_matching(
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=local):
         features = image_encoder(small, filters, embeddings.shape.as_list()[1], TESTING)
     text, image = tf.nn.l2_normalize(embeddings, 1), tf.nn.l2_normalize(features, 1)
-    distance = 1.0 - tf.reduce_mean(tf.reduce_sum(text * image, 1))
     captions, own = text * SHARPNESS, image
     if workers is not None:
         captions, own = workers.all_rows(captions), workers.all_rows(own)
-    return MatchingTerms(contrastive_loss(captions, own).total, distance)
+    return MatchingTerms(contrastive_loss(captions, own).total,
+                         1.0 - tf.reduce_mean(tf.reduce_sum(text * image, 1)))
 

@@ -91,7 +91,7 @@ def bundle(
         'README.md': model_card(facts).encode('utf-8'), FACTS: _json(facts)})
     if weights is not None:
         files['weights.safetensors'] = safetensors_bytes(weights)
-    write_bundle(path, description.name, files)
+    write_bundle(path, description.name, files, is_compressed=kind == SMALL)
     precisions = ', '.join(f'{each["file"]} in {each["weights"]}' for each in facts['models'])
     logger.info(f'wrote {os.path.basename(path)}, {os.path.getsize(path) / 1e6:.1f} MB: '
                 f'{precisions}')

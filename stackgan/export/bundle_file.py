@@ -56,11 +56,11 @@ def write_bundle(
         path: str,                  # of the zip
         name: str,                  # of the folder in it
         files: Dict[str, bytes],    # {path in that folder: content}
+        is_compressed: bool = False,
 ) -> None:
     """Writes the zip with its SHA256SUMS. The same files give the same bytes.
 
-    Nothing is compressed: weights hardly become smaller, and the bytes of a compressed file depend
-    on the version of zlib.
+    Compressed it is about a tenth smaller, and its bytes depend on the version of zlib.
     """
     sums = ''.join(f'{hashlib.sha256(data).hexdigest()}  {each}\n'
                    for each, data in sorted(files.items()))
@@ -69,6 +69,7 @@ def write_bundle(
             entry = zipfile.ZipInfo(f'{name}/{each}', EARLIEST)
             entry.create_system = 3                       # Unix, on every system
             entry.external_attr = 0o100644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED if is_compressed else zipfile.ZIP_STORED
             archive.writestr(entry, data)
 
 

@@ -302,6 +302,7 @@ def _call(words):
 
 FORMS = (
     (r'(\w+=\S+ )*\S*python -m jobs\b', job),
+    (r'stackgan ', lambda reader, words: job(reader, ['jobs'] + words[1:])),
     (r'(\w+=.* )?docker compose ', compose),
     (r'curl ', request),
     (r'(sudo \S+ |\w+=\S+ )*scripts/', script),

@@ -25,7 +25,7 @@ def find_config(
         for path in (os.path.join(beside, name), os.path.join(beside, name + '.yaml')):
             if os.path.isfile(path):
                 return path
-    elif os.path.exists(name):
+    elif os.path.isfile(name):              # not a folder that happens to have that name
         return name
     if os.sep in name or name.endswith(('.yaml', '.yml')):
         return name if beside is None else os.path.join(beside, name)

@@ -72,12 +72,13 @@ def test_compiled_layers_give_the_same():
 
 # The cache.
 
-def flags_of(monkeypatch, volume, before=None, has_cache=True, **settings):
+def flags_of(monkeypatch, volume, before=None, has_cache=True, has_driver=True, **settings):
     """$TF_XLA_FLAGS once a job has begun."""
     monkeypatch.delenv(compile_cache.FLAGS, raising=False)
     if before is not None:
         monkeypatch.setenv(compile_cache.FLAGS, before)
     monkeypatch.setattr(compile_cache, '_has_cache', lambda: has_cache)
+    monkeypatch.setattr(compile_cache, '_has_driver', lambda: has_driver)
     compile_cache.keep_compiled(Platform(**settings), volume)
     return os.environ.pop(compile_cache.FLAGS, None)
 
@@ -90,7 +91,7 @@ def test_what_is_compiled_is_kept_on_the_volume(monkeypatch):
     elsewhere = '--tf_xla_persistent_cache_directory=/mine'
     assert flags_of(monkeypatch, '/v', elsewhere) == elsewhere
     for settings in ({'compile': 'off'}, {'device': 'cpu'}, {'device': 'npu'},
-                     {'has_cache': False}):
+                     {'has_cache': False}, {'has_driver': False}):
         assert flags_of(monkeypatch, '/v', **settings) is None
     assert flags_of(monkeypatch, '/my volume') is None
 

@@ -1,6 +1,7 @@
 """Where XLA keeps what it compiles for a GPU: on the volume, so that only the first start waits."""
 
 import os
+import shutil
 
 from stackgan.config.schema import Platform
 
@@ -22,10 +23,15 @@ def keep_compiled(
     folder = os.path.join(volume, *CACHE)
     if (settings.compile == 'off' or settings.device in ('cpu', 'npu') or DIRECTORY in flags
             or any(each.isspace() for each in folder)           # flags are separated by spaces
-            or not _has_cache()):
+            or not _has_driver() or not _has_cache()):
         return
     _bound(folder)
     os.environ[FLAGS] = f'{flags} {DIRECTORY}{folder}'.strip()
+
+
+def _has_driver() -> bool:
+    """Whether there may be a GPU. Without one the flag would only reach other programs."""
+    return shutil.which('nvidia-smi') is not None
 
 
 def _has_cache() -> bool:

@@ -285,7 +285,9 @@ RUN groupadd -g 1000 HwHiAiUser && useradd -u 1000 -g 1000 HwHiAiUser \
  && mkdir -p /usr/local/Ascend/nnae/latest \
  && rm /usr/local/bin/python3 && ln -s /bin/false /usr/local/bin/python3 \
  && python3.7 -m ensurepip && rm -r /usr/local/lib/python3.7/ensurepip \
- && printf 'version = 1\\n' > /usr/local/lib/python3.7/site-packages/adapter.py
+ && printf 'version = 1\\n' > /usr/local/lib/python3.7/site-packages/adapter.py \
+ && mkdir /usr/local/lib/python3.7/site-packages/tensorflow \
+ && touch /usr/local/lib/python3.7/site-packages/tensorflow/__init__.py
 ENV NNAE=/usr/local/Ascend/nnae/latest PYTHONPATH=/usr/local/Ascend/tfplugin \
     LD_LIBRARY_PATH=/usr/local/Ascend/nnae/latest/fwkacllib/lib64
 USER HwHiAiUser
@@ -293,7 +295,8 @@ USER HwHiAiUser
 
 
 def test_the_images_build_on_a_stand_in_for_the_ascend_base(volume):
-    """Same user, Python, paths and missing parts as ascend-tensorflow 20.2.0; no TensorFlow."""
+    """Same user, Python, paths and missing parts as ascend-tensorflow 20.2.0; TensorFlow is an
+    empty package."""
     done = subprocess.run(['docker', 'build', '-q', '-t', 'stand-in:20.2.0', '-'],
                           input=ASCEND.encode(), stdout=subprocess.PIPE)
     assert done.returncode == 0

@@ -59,7 +59,8 @@ KEPT = (('scorer', 'split'),)
 ELSEWHERE = ('birds', 'flowers', 'folder', 'folder-cpu', '/srv/birds',       # no such data here
              'docker', 'platform.device=npu', 'slurm', 'kubernetes',     # no such machine
              'score.judge=judges/mobilenet.tflite', 'score.clip=weights/clip',
-             'train.loggers=[mlflow]')
+             'train.loggers=[mlflow]',
+             '--workers', 'platform.workers=4')                          # see test_job_workers.py
 AS_THEY_ARE = ('cp', 'mkdir', 'sed', 'ls', 'cat')   # commands of a shell that are simply run
 
 

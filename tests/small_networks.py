@@ -57,3 +57,21 @@ def use(set_attribute=setattr):
             (stage2, stage2_generator, stage2_discriminator)):
         set_attribute(module, 'generator', generator)
         set_attribute(module, 'discriminator', discriminator)
+
+
+def two_networks(scaled):
+    """(placeholders of two factors, step): a discriminator, then a generator, one weight each.
+
+    `scaled` wraps their optimizers.
+    """
+    factors, updates = [], []
+    for name in ('discriminator', 'generator'):
+        with tf.variable_scope('optimizer/' + name):
+            factors.append(tf.placeholder(tf.float32, []))
+            weight = tf.get_variable(name, [], use_resource=True,
+                                     initializer=tf.ones_initializer())
+            with tf.control_dependencies(updates):           # as in training.graph
+                loss = weight.read_value() * factors[-1]
+            optimizer = scaled(tf.train.AdamOptimizer(0.5))
+            updates = [optimizer.apply_gradients(optimizer.compute_gradients(loss, [weight]))]
+    return factors, updates[0]

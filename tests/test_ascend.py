@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from logged import logged
+from small_networks import two_networks
 from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
 
 from stackgan.checkpoints import Checkpoints, variables_of
@@ -361,26 +362,11 @@ def goes_on_on_the_cpu(data, folder):
     assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000003')
 
 
-def two_networks(loss_scale):
-    """(placeholders of two factors, step): a discriminator, then a generator, one weight each."""
-    factors, updates = [], []
-    for name in ('discriminator', 'generator'):
-        with tf.variable_scope('optimizer/' + name):
-            factors.append(tf.placeholder(tf.float32, []))
-            weight = tf.get_variable(name, [], use_resource=True,
-                                     initializer=tf.ones_initializer())
-            with tf.control_dependencies(updates):           # as in training.graph
-                loss = weight.read_value() * factors[-1]
-            optimizer = ascend_loss_scale.with_loss_scale(tf.train.AdamOptimizer(0.5), loss_scale)
-            pairs = optimizer.compute_gradients(loss, [weight])
-            updates = [optimizer.apply_gradients(pairs)]
-    return factors, updates[0]
-
-
 @both_releases
 def test_a_step_that_overflows_is_skipped_told_and_the_scale_shrinks(npu):
     with tf.Graph().as_default() as graph, tf.Session() as one:
-        factors, step = two_networks(None)
+        factors, step = two_networks(
+            lambda optimizer: ascend_loss_scale.with_loss_scale(optimizer, None))
         assert {v.op.name.split('/')[-1] for v in tf.global_variables()} == {
             'discriminator', 'generator', 'Adam', 'Adam_1', 'beta1_power', 'beta2_power'}
         one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
@@ -404,7 +390,8 @@ def test_a_step_that_overflows_is_skipped_told_and_the_scale_shrinks(npu):
 def test_a_training_that_only_skips_stops(npu, monkeypatch, loss_scale, text):
     monkeypatch.setenv('FAKE_NPU_OVERFLOW', 'always')
     with tf.Graph().as_default() as graph, tf.Session() as one, logged() as said:
-        factors, step = two_networks(loss_scale)
+        factors, step = two_networks(
+            lambda optimizer: ascend_loss_scale.with_loss_scale(optimizer, loss_scale))
         one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
         told_of = Overflows(graph)
         with pytest.raises(StackganError, match=text) as caught:

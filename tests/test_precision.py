@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from logged import logged
+from small_networks import two_networks
 from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
 
 from stackgan.checkpoints import Checkpoints, read_facts, variables_of
@@ -253,25 +254,11 @@ def test_float32_adds_no_operation_to_a_generator():
 
 # Loss scaling.
 
-def two_networks(fixed):
-    """(placeholders of two factors, step): a discriminator, then a generator, one weight each."""
-    factors, updates = [], []
-    for name in ('discriminator', 'generator'):
-        with tf.variable_scope('optimizer/' + name):
-            factors.append(tf.placeholder(tf.float32, []))
-            weight = tf.get_variable(name, [], use_resource=True,
-                                     initializer=tf.ones_initializer())
-            with tf.control_dependencies(updates):           # as in training.graph
-                loss = weight.read_value() * factors[-1]
-            optimizer = loss_scale.with_loss_scale(tf.train.AdamOptimizer(0.5), fixed)
-            updates = [optimizer.apply_gradients(optimizer.compute_gradients(loss, [weight]))]
-    return factors, updates[0]
-
-
 def scaled_steps(fixed, *values):
     """[(weights, summary, state)] after each step with those factors."""
     with tf.Graph().as_default() as graph, tf.Session() as one:
-        factors, step = two_networks(fixed)
+        factors, step = two_networks(
+            lambda optimizer: loss_scale.with_loss_scale(optimizer, fixed))
         assert {v.op.name.split('/')[-1] for v in tf.global_variables()} == {
             'discriminator', 'generator', 'Adam', 'Adam_1', 'beta1_power', 'beta2_power'}
         one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])

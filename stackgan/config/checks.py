@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import re
-from typing import Any, Dict, TypeVar
+from typing import Any, Dict, List, Tuple, TypeVar
 
 from stackgan.config.schema import NAME, Config, Stage1
 from stackgan.errors import ConfigError
@@ -104,12 +104,15 @@ def check_config(
          'platform.precision', 'deterministic computes in float32; must be auto or float32'),
         (not config.platform.deterministic or config.platform.device not in ('gpu', 'npu'),
          'platform.device', 'deterministic is a setting of the CPU; must be auto or cpu'),
-    ] + [
-        (getattr(config, stage).batch_size % config.platform.workers == 0,
-         f'{stage}.batch_size', f'is shared by {config.platform.workers} workers '
-         '(platform.workers); must be a multiple of that')
-        for stage in ('stage1', 'stage2')
-    ]
+        *_rules_of_workers(config)]
     for holds, key, text in rules:
         if not holds:
             raise ConfigError(f'{origin}: {key}: {text}')
+
+
+def _rules_of_workers(config: Config) -> List[Tuple[bool, str, str]]:
+    return [
+        (getattr(config, stage).batch_size % config.platform.workers == 0,
+         f'{stage}.batch_size', f'is shared by {config.platform.workers} workers '
+         '(platform.workers); must be a multiple of that')
+        for stage in ('stage1', 'stage2')]

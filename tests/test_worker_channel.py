@@ -1,5 +1,6 @@
 """The line between workers: who is missing, silent, slow or different, and how all end."""
 
+import socket
 import threading
 import time
 
@@ -7,7 +8,7 @@ import pytest
 
 from stackgan.errors import InputError, StackganError
 from stackgan.platforms.rendezvous import Place, first_node, from_environment
-from stackgan.platforms.worker_channel import Follower
+from stackgan.platforms.worker_channel import Channel, Follower
 from stackgan.platforms.worker_leader import Leader
 
 SLURM = {'SLURM_STEP_ID': '0', 'SLURM_PROCID': '3', 'SLURM_NTASKS': '8', 'SLURM_JOB_ID': '12345',
@@ -96,6 +97,30 @@ def test_all_know_all_addresses_and_the_step(three):
 def test_the_end_of_worker_0_is_that_of_all(three):
     three.leader.end(130)
     assert [each.wait() for each in three.ends[1:]] == [('', 130)] * 2
+
+
+def test_one_that_comes_when_nothing_was_to_do_ends_as_well():
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    leader, end = Leader(Place(0, 2, '127.0.0.1', port), 20.0, 'a'), Ended()
+    threading.Timer(0.5, lambda: Follower(Place(1, 2, '127.0.0.1', port), 20.0, 'a', end)).start()
+    leader.end(0)
+    assert end.wait() == ('', 0)
+
+
+def test_the_port_for_gradients_can_be_chosen(three):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    found = Channel(Place(1, 2, '127.0.0.1', 1, own_port=port), 1.0, '')
+    assert found.hold_port() == port
+    with pytest.raises(StackganError, match=f'cannot listen on port {port}: Address already'):
+        with socket.socket() as other:
+            found.release_port()
+            other.bind(('', port))
+            other.listen(1)
+            found.hold_port()
 
 
 def test_a_lost_worker_is_named_and_ends_the_others(three):

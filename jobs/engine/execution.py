@@ -53,7 +53,7 @@ def execute(
     log, group = Log(job.name), None
     with attached(log):
         try:
-            place = workers.place_of(job, config, os.environ)
+            place = workers.place_of(job, config, os.environ, options)
             config = workers.config_of(config, place)
             if place is None or place.rank == 0:
                 group = workers.lead(job, config, volume, options, place)
@@ -68,7 +68,7 @@ def execute(
                 if group is not None:
                     group.leader.end(code)
             return code
-    return workers.follow(job, config, volume, place)
+    return workers.follow(job, config, volume, options, place)
 
 
 def _exit_code(job: Job, config: Config, volume: str, options: argparse.Namespace, log: Log,

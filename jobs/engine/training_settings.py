@@ -65,7 +65,7 @@ def precision(config: Config) -> Dict[str, Any]:
         found['loss_scale'] = config.platform.loss_scale
     if config.platform.npu_options:
         found['npu_options'] = config.platform.npu_options
-    if config.platform.worker_batch_norm == 'own' and config.platform.workers > 1:
+    if config.platform.worker_batch_norm == 'own' and config.platform.workers != 1:
         found['worker_batch_norm'] = 'own'        # then results depend on the number of workers
         found['workers'] = config.platform.workers
     return found

@@ -1,12 +1,12 @@
 """Several workers for one job: the first is the job, the others do its computation with it.
 
-`platform.workers` starts the others here; Slurm, Kubernetes or Compose start all by the same
-command, and the environment says which is which (`stackgan.platforms.rendezvous`).
+`platform.workers` starts the others here; on several machines, and by Slurm, Kubernetes or Compose,
+all are started by the same command, and a list of the machines or the environment says which is
+which (`stackgan.platforms.rendezvous`).
 """
 
 import argparse
 import dataclasses
-import glob
 import logging
 import os
 import secrets
@@ -17,9 +17,10 @@ from typing import Dict, List, Mapping, NamedTuple, Optional
 from stackgan.config import Config
 from stackgan.config.checks import check_config
 from stackgan.config.places import find_config
-from stackgan.errors import Interrupted, StackganError
+from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.files import digest_of
 from stackgan.platforms import rendezvous
+from stackgan.platforms.cards import card_of, cards_here
 from stackgan.platforms.cores import available_cores, load_tensorflow
 from stackgan.platforms.rendezvous import Place
 from stackgan.platforms.worker_channel import Follower, end_process
@@ -32,29 +33,49 @@ from .signals import handled
 logger = logging.getLogger(__name__)
 
 LOOPBACK = '127.0.0.1'
-CARDS = '/dev/nvidia[0-9]*'
 
 
 class Group(NamedTuple):
     """The workers of a job, as its first one knows them before they have begun."""
 
     leader: Leader
-    is_local: bool            # this process starts the others
     arguments: List[str]      # of the command line that starts one
 
 
-def place_of(job: Job, config: Config, environ: Mapping[str, str]) -> Optional[Place]:
+def place_of(job: Job, config: Config, environ: Mapping[str, str],
+             options: Optional[argparse.Namespace] = None) -> Optional[Place]:
     """The place of this process among the workers of a job; None: it has no others.
 
     Raises InputError for an environment that contradicts itself.
     """
     if not job.takes_workers:
         return None
+    hosts, number = getattr(options, 'hosts', None), getattr(options, 'rank', None)
+    if not hosts and not environ.get(rendezvous.SIZE):      # which a worker that was started has
+        hosts = environ.get(rendezvous.HOSTS)
+    if hosts:
+        return rendezvous.from_hosts(hosts, number, _count_here(config), environ)
+    if number is not None:
+        raise InputError('--rank is the number of this machine among --hosts, which is missing')
     place = rendezvous.from_environment(environ)
-    count = config.platform.workers
-    if place is None and count > 1:
-        return Place(0, count, LOOPBACK, 0, secrets.token_hex(16), count)
-    return place
+    if place is not None:
+        return place
+    count = _count_here(config)
+    return Place(0, count, LOOPBACK, 0, secrets.token_hex(16), count,
+                 starts=count - 1) if count > 1 else None
+
+
+def _count_here(config: Config) -> int:
+    """How many workers are to be started on this machine."""
+    if isinstance(config.platform.workers, int):
+        return config.platform.workers
+    cards = len(cards_here(config.platform))
+    sizes = [int(stage.batch_size or 1) for stage in (config.stage1, config.stage2)]    # filled in
+    count = next((n for n in range(cards, 1, -1) if not any(size % n for size in sizes)), 1)
+    if count < cards:
+        logger.info(f'platform.workers: auto: {count} of {cards} cards, because batches of '
+                    f'{sizes[0]} and {sizes[1]} images are shared evenly')
+    return count
 
 
 def config_of(config: Config, place: Optional[Place]) -> Config:
@@ -62,15 +83,17 @@ def config_of(config: Config, place: Optional[Place]) -> Config:
 
     Raises ConfigError where they cannot share a batch.
     """
-    if place is None:
+    if place is None and isinstance(config.platform.workers, int):
         return config
-    threads = config.platform.threads
-    if threads is None and place.here > 1:
-        threads = max(1, available_cores() // place.here)
-    platform = dataclasses.replace(config.platform, workers=place.size,
+    threads, size, here = config.platform.threads, 1, 1
+    if place is not None:
+        size, here = place.size, place.here
+    if threads is None and here > 1:
+        threads = max(1, available_cores() // here)
+    platform = dataclasses.replace(config.platform, workers=size,
                                    threads=None if config.platform.deterministic else threads)
     changed = dataclasses.replace(config, platform=platform)
-    check_config(changed, f'{place.size} workers')
+    check_config(changed, f'{size} workers')
     return changed
 
 
@@ -80,36 +103,59 @@ def lead(job: Job, config: Config, volume: str, options: argparse.Namespace,
     if place is None:
         return None
     leader = Leader(place, config.platform.worker_timeout, _digest(job, config))
-    arguments = [job.name, '--config', find_config(options.config), '--data', volume]
-    for text in options.set:
-        arguments += ['--set', text]
-    return Group(leader, place.port == 0, arguments)
+    return Group(leader, _arguments(job, volume, options))
 
 
 def begin(group: Optional[Group], config: Config) -> Optional[Leader]:
-    """Starts the other workers if they are to run here, and gives this one its card."""
+    """Starts the other workers that are to run here, and gives this one its card."""
     if group is None:
         return None
     leader, place = group.leader, group.leader.place
-    own = _card(0, place.local_rank, place.here, config)
-    if group.is_local:
-        for rank in range(1, place.size):
-            environment = dict(os.environ, **_card(rank, rank, place.size, config))
-            environment.update({
-                rendezvous.SIZE: str(place.size), rendezvous.RANK: str(rank),
-                rendezvous.ADDRESS: f'{LOOPBACK}:{leader.port}', rendezvous.TOKEN: place.token,
-                rendezvous.HERE: str(place.size), rendezvous.LOCAL_RANK: str(rank)})
-            leader.children[rank] = subprocess.Popen(
-                [sys.executable, '-m', __name__.rpartition('.engine.')[0]] + group.arguments,
-                env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    own = _card(place, config)
+    leader.children.update(_start(place._replace(port=leader.port), config, group.arguments))
     os.environ.update(own)
     return leader
 
 
-def follow(job: Job, config: Config, volume: str, place: Place) -> int:
+def _arguments(job: Job, volume: str, options: argparse.Namespace) -> List[str]:
+    found = [job.name, '--config', find_config(options.config), '--data', volume]
+    for text in options.set:
+        found += ['--set', text]
+    return found
+
+
+def _start(place: Place, config: Config,
+           arguments: List[str]) -> Dict[int, 'subprocess.Popen[bytes]']:
+    """Starts the workers that come after this one on the same machine; {rank: process}."""
+    found = {}
+    for i in range(1, place.starts + 1):
+        other = place._replace(rank=place.rank + i, local_rank=place.local_rank + i)
+        environment = dict(os.environ, **_card(other, config))
+        environment.update({
+            rendezvous.SIZE: str(place.size), rendezvous.RANK: str(other.rank),
+            rendezvous.ADDRESS: f'{place.host}:{place.port}', rendezvous.TOKEN: place.token,
+            rendezvous.HERE: str(place.here), rendezvous.LOCAL_RANK: str(other.local_rank),
+            rendezvous.PORT: str(place.own_port + i if place.own_port else 0)})
+        found[other.rank] = subprocess.Popen(
+            [sys.executable, '-m', __name__.rpartition('.engine.')[0]] + arguments,
+            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return found
+
+
+def follow(job: Job, config: Config, volume: str, options: argparse.Namespace,
+           place: Place) -> int:
     """Computes with worker 0, which ends this process. Returns only if it cannot be reached."""
     logging.getLogger('stackgan').addHandler(_Errors(f'{job.name}: error: '))
-    os.environ.update(_card(place.rank, place.local_rank, place.here, config))
+    children = _start(place, config, _arguments(job, volume, options))
+    os.environ.update(_card(place, config))
+    try:
+        return _follow(job, config, volume, place)
+    finally:                                 # worker 0 ends them as well, if it was reached
+        for child in children.values():
+            child.terminate()
+
+
+def _follow(job: Job, config: Config, volume: str, place: Place) -> int:
     follower = None
     try:
         with handled() as stop:
@@ -152,16 +198,8 @@ class _Errors(logging.Handler):
 
 def _digest(job: Job, config: Config) -> str:
     """Of the settings that all workers must have."""
-    return digest_of([job.name, flat(job.settings(config))])
+    return digest_of([job.name, config.platform.workers, flat(job.settings(config))])
 
 
-def _card(rank: int, local_rank: int, here: int, config: Config) -> Dict[str, str]:
-    """The environment that gives one of `here` workers on this machine a card of its own."""
-    if config.platform.device == 'npu':
-        found = {'RANK_ID': str(rank), 'RANK_SIZE': str(config.platform.workers)}
-        return dict(found, ASCEND_DEVICE_ID=str(local_rank)) if here > 1 else found
-    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
-    cards = visible.split(',') if visible else [str(i) for i in range(len(glob.glob(CARDS)))]
-    if here == 1 or not cards or config.platform.device == 'cpu' or visible == '':
-        return {}
-    return {'CUDA_VISIBLE_DEVICES': cards[local_rank % len(cards)]}
+def _card(place: Place, config: Config) -> Dict[str, str]:
+    return card_of(place.rank, place.size, place.local_rank, place.here, config.platform)

@@ -111,8 +111,13 @@ def check_config(
 
 
 def _rules_of_workers(config: Config) -> List[Tuple[bool, str, str]]:
+    workers = config.platform.workers
+    if not isinstance(workers, int):         # as many as there are cards, and can share a batch
+        return [(config.platform.worker_batch_norm == 'global', 'platform.workers',
+                 f'is {workers}, but with worker_batch_norm: own results depend on the number; '
+                 'must be a number')]
     return [
-        (getattr(config, stage).batch_size % config.platform.workers == 0,
-         f'{stage}.batch_size', f'is shared by {config.platform.workers} workers '
+        (getattr(config, stage).batch_size % workers == 0,
+         f'{stage}.batch_size', f'is shared by {workers} workers '
          '(platform.workers); must be a multiple of that')
         for stage in ('stage1', 'stage2')]

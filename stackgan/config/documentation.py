@@ -71,6 +71,8 @@ def _keys(kind: Any, prefix: str) -> Iterator[Tuple[str, Any, Any]]:
 def _kind(hint: Any) -> str:
     if hint == schema.Options:
         return 'names with values'
+    if hint == schema.CountOrAuto:
+        return f'whole number, `{schema.AUTO}`'
     if hint in KINDS:
         return KINDS[hint]
     kinds = hint.__args__

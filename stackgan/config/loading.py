@@ -232,6 +232,13 @@ def _value(kind: Any, value: Any, limits: Mapping[str, Any], origin: str, name: 
         return _typed(kind, value, origin, name + '.')
     if kind == schema.Options:
         return _options(value, origin, name)
+    if kind == schema.CountOrAuto:
+        if value == schema.AUTO:
+            return value
+        if isinstance(value, str):
+            raise ConfigError(f'{origin}: {name}: expected a whole number or {schema.AUTO}, found '
+                              f'{_kind(value)}')
+        kind = int
     if getattr(kind, '__origin__', None) in (tuple, typing.Tuple):
         kinds = kind.__args__
         if Ellipsis in kinds:                    # Tuple[int, ...]: one or more

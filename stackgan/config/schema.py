@@ -31,6 +31,8 @@ def section(kind: type, help: str) -> Any:
 
 
 Options = Dict[str, Union[bool, int, str]]      # options of another program, by its names
+CountOrAuto = Union[int, str]                   # the only text is AUTO
+AUTO = 'auto'
 NAME = r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}'
 SEED: Dict[str, Any] = {'minimum': 0, 'maximum': 2 ** 31 - 1}
 
@@ -357,8 +359,9 @@ class Platform:
         None, 'memory of a GPU that a job may take, in MiB, so that several share one; null: what '
         'it needs', minimum=256, maximum=1048576)
     deterministic: bool = key(False, 'one thread and float32: every run gives the same bits')
-    workers: int = key(1, 'processes that train a stage together on this machine, one a card; the '
-                       'batch is shared among them, see docs/scaling.md', minimum=1, maximum=64)
+    workers: CountOrAuto = key(1, 'processes that train a stage together on this machine, one a '
+                               'card, and share the batch; auto: as many as there are cards, on a '
+                               'CPU one; see docs/scaling.md', minimum=1, maximum=64)
     worker_batch_norm: str = key(
         'global', 'several workers: global: batch norm over the batch of all, so the training is '
         'the same for any number of workers; own: over the rows of each worker, which is faster '

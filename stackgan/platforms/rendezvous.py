@@ -1,20 +1,23 @@
 """Where the workers of a data-parallel training are: from what starts them, by the environment.
 
 Imports no TensorFlow. Known are this program's own variables (local workers, containers), Slurm's
-and those of a Kubernetes Indexed Job.
+and those of a Kubernetes Indexed Job, and a list of the machines.
 """
 
 import re
-from typing import Mapping, NamedTuple, Optional
+import socket
+from typing import List, Mapping, NamedTuple, Optional, Tuple
 
 from stackgan.errors import InputError
 
 SIZE, RANK = 'STACKGAN_WORKERS', 'STACKGAN_WORKER_RANK'
 ADDRESS, TOKEN = 'STACKGAN_WORKER_ADDRESS', 'STACKGAN_WORKER_TOKEN'
 HERE, LOCAL_RANK = 'STACKGAN_WORKERS_HERE', 'STACKGAN_WORKER_LOCAL_RANK'
-OWN = (SIZE, RANK, ADDRESS, TOKEN, HERE, LOCAL_RANK)
+PORT, HOSTS = 'STACKGAN_WORKER_PORT', 'STACKGAN_WORKER_HOSTS'
 FIRST_PORT, PORTS = 20000, 10000     # where workers of a Slurm job meet; below ephemeral ports
 MAX_WORKERS = 1024
+MACHINE = re.compile(r'([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[(\d{1,6})-(\d{1,6})\]([A-Za-z0-9._-]*))?'
+                     r'(?::(\d{1,5}))?')
 
 
 class Place(NamedTuple):
@@ -27,6 +30,8 @@ class Place(NamedTuple):
     token: str = ''       # what the workers of one training have in common
     here: int = 1         # workers on this machine
     local_rank: int = 0   # among those
+    own_port: int = 0     # where this worker gets gradients; 0: any
+    starts: int = 0       # workers with the next ranks, which this process starts beside it
 
 
 def from_environment(
@@ -56,7 +61,81 @@ def _own(environ: Mapping[str, str]) -> Optional[Place]:
                          '0, such as train-0.train:20000')
     here = _number(environ, HERE, 1, size) if environ.get(HERE) else 1
     local = _number(environ, LOCAL_RANK, 0, size - 1) if environ.get(LOCAL_RANK) else 0
-    return Place(rank, size, host, int(port), environ.get(TOKEN, ''), here, local)
+    own_port = _number(environ, PORT, 0, 65535) if environ.get(PORT) else 0
+    return Place(rank, size, host, int(port), environ.get(TOKEN, ''), here, local, own_port)
+
+
+def from_hosts(
+        text: str,                 # 'node1:20000,node2' or 'node[1-2]'
+        number: Optional[int],     # of this machine in the list; None: found by the addresses
+        each: int,                 # workers on each machine
+        environ: Mapping[str, str],
+) -> Optional[Place]:
+    """The place of the first worker of this machine; None: it is on its own. Raises InputError."""
+    machines = machines_of(text)
+    if number is None:
+        number = _number_here(machines)
+    elif not 0 <= number < len(machines):
+        raise InputError(f'--rank is {number}; must be a number from 0 to {len(machines) - 1}, of '
+                         f'this machine among --hosts')
+    rank, size = number * each, len(machines) * each
+    if not 1 < size <= MAX_WORKERS:
+        if size == 1:
+            return None
+        raise InputError(f'--hosts: {size} workers; must be at most {MAX_WORKERS}')
+    (host, port), own_port = machines[0], machines[number][1]
+    # Of one machine too several containers may be workers, each as a machine of the list.
+    here = _number(environ, HERE, each, size) if environ.get(HERE) else each
+    return Place(rank, size, host, port or FIRST_PORT, environ.get(TOKEN, ''), here,
+                 rank if here > each else 0, own_port + (number == 0) if own_port else 0, each - 1)
+
+
+def machines_of(
+        text: str,
+) -> List[Tuple[str, int]]:
+    """[(host, port)] of a list of machines; port 0: none is named. Raises InputError."""
+    found: List[Tuple[str, int]] = []
+    for item in text.split(','):
+        match = MACHINE.fullmatch(item.strip())
+        if not match or int(match.group(5) or 1) not in range(1, 65535):
+            raise InputError(f'--hosts: {item.strip()[:80]!r}; must be HOST or HOST:PORT, such as '
+                             'node1:20000, or several as node[1-4]')
+        start, first, last, end, port = match.groups()
+        names = [start] if first is None else [
+            f'{start}{i:0{len(first)}d}{end}'
+            for i in range(int(first), min(int(last), int(first) + MAX_WORKERS) + 1)]
+        found += [(name, int(port or 0)) for name in names]
+    if not found or len(set(found)) < len(found):
+        raise InputError(f'--hosts: {text[:80]} names none, or one twice; several workers of a '
+                         'machine are --workers, or have a port each')
+    return found
+
+
+def _number_here(machines: List[Tuple[str, int]]) -> int:
+    """The number of this machine in the list."""
+    names = ', '.join(name for name, _ in machines[:8])
+    found = [i for i, (name, _) in enumerate(machines) if _is_here(name)]
+    if len(found) != 1:
+        raise InputError(f'--hosts: {"several" if found else "none"} of {names} '
+                         f'{"are" if found else "is"} this machine; add --rank, its number from 0 '
+                         f'to {len(machines) - 1}')
+    return found[0]
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine: then one can listen at its address."""
+    try:
+        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError:                              # no such name, or not yet
+        return False
+    for *_, address in found:
+        with socket.socket() as probe:
+            try:
+                probe.bind((address[0], 0))
+                return True
+            except OSError:
+                pass
+    return False
 
 
 def _of_slurm(environ: Mapping[str, str]) -> Optional[Place]:

@@ -75,9 +75,15 @@ class Channel:
         self.held: Optional[socket.socket] = None
 
     def hold_port(self) -> int:
-        """A free port, held until `release_port` lets TensorFlow listen on it."""
+        """A free port, or the one that was chosen, until `release_port` lets TensorFlow have it."""
         self.held = socket.socket()
-        self.held.bind(('', 0))
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self.held.bind(('', self.place.own_port))
+        except OSError as error:
+            raise StackganError(f'worker {self.rank} on {self.host} cannot listen on port '
+                                f'{self.place.own_port}: {error.strerror}; does another program '
+                                'use it?')
         return int(self.held.getsockname()[1])
 
     def release_port(self) -> None:

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from stackgan.errors import InputError, StackganError
+from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.platforms.rendezvous import Place
 from stackgan.platforms.worker_channel import (
     AGAIN,
@@ -16,6 +16,8 @@ from stackgan.platforms.worker_channel import (
     Line,
     end_process,
 )
+
+LATE_SECONDS = 30.0          # for which a worker 0 that has nothing to do waits for the others
 
 
 class Peer:
@@ -46,6 +48,7 @@ class Leader(Channel):
         self.changed = threading.Condition()
         self.leave, self.is_over = leave or end_process, False
         self.refused = ''
+        self.has_gathered = False           # or tried to
         self.own = ''                       # the address at which others reached this worker
         # With children it is on loopback alone, else on all interfaces.
         self.socket = socket.socket()
@@ -62,7 +65,7 @@ class Leader(Channel):
 
     def gather(self) -> None:
         """Waits until all are there and lets them begin. Raises StackganError."""
-        ends = time.monotonic() + self.timeout
+        ends, self.has_gathered = time.monotonic() + self.timeout, True
         with self.changed:
             while len(self.peers) < self.size - 1 and not self.refused:
                 dead = [(rank, child.poll()) for rank, child in self.children.items()
@@ -106,6 +109,8 @@ class Leader(Channel):
     def end(self, code: int) -> None:
         """Ends all others with an exit code."""
         self.is_over = True
+        if not self.has_gathered and self.place.port and code != Interrupted.exit_code:
+            self._wait_for_late_ones()
         self._tell(end=code)
         deadline = time.monotonic() + END_SECONDS
         for child in self.children.values():
@@ -117,6 +122,14 @@ class Leader(Channel):
         self.socket.close()
         for peer in list(self.peers.values()):
             peer.line.close()
+
+    def _wait_for_late_ones(self) -> None:
+        """There was nothing to do together: those that others start would look for this one."""
+        ends = time.monotonic() + min(LATE_SECONDS, self.timeout)
+        with self.changed:
+            while (len(self.peers) < self.size - 1 - self.place.starts      # not started yet
+                   and time.monotonic() < ends):
+                self.changed.wait(0.2)
 
     def _tell(self, **message: Any) -> None:
         for peer in list(self.peers.values()):

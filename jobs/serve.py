@@ -19,6 +19,7 @@ from .engine.logs import Log, attached
 from .engine.signals import heeded
 
 if TYPE_CHECKING:
+    from stackgan.serving.live import LiveJobs
     from stackgan.serving.runs import Runs
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                              'address')
     parser.add_argument('--path-prefix', metavar='/PATH', default='',
                         help='path under which a proxy shows the page, if not at the top')
+    parser.add_argument('--no-jobs', action='store_true',
+                        help='do not show the jobs of the volume, with their logs')
     parser.add_argument('--allow-host', metavar='NAME', action='append', default=[],
                         help='also accept this host name, besides localhost and the address '
                              f'listened on; may be repeated (in addition to ${ALLOW_HOSTS})')
@@ -74,9 +77,13 @@ def serve(
         raise MissingRequirement(f'serve needs packages that are not installed ({error}); install '
                                  'the extra `serve` of pyproject.toml')
     if not options.pretrained:
+        from stackgan.serving.live import LiveJobs
         from stackgan.serving.runs import Runs
+
+        from .engine.live import rows_of_jobs
+        live = None if options.no_jobs else LiveJobs(volume, lambda: rows_of_jobs(config, volume))
         return _serve(options, config, Runs(volume, read_manifest), config.run.name,
-                      f'the runs of {volume}')
+                      f'the runs of {volume}', live)
     from stackgan.export.bundle_file import open_bundle
     from stackgan.serving.bundle_runs import BundleRuns
     with tempfile.TemporaryDirectory() as scratch:
@@ -94,7 +101,7 @@ def _prefix(text: str) -> str:
 
 
 def _serve(options: argparse.Namespace, config: Config, runs: 'Runs', preferred: Optional[str],
-           what: str) -> int:
+           what: str, live: Optional['LiveJobs'] = None) -> int:
     from stackgan.serving.app import create_app
     from stackgan.serving.hosts import allowed_hosts, url_host
     from stackgan.serving.limits import Limits
@@ -110,7 +117,7 @@ def _serve(options: argparse.Namespace, config: Config, runs: 'Runs', preferred:
                                    Limits(rate=options.rate, queue=options.queue,
                                           generation_seconds=options.seconds,
                                           seconds=max(60, 2 * options.seconds)),
-                                   versions(), preferred)
+                                   versions(), preferred, live)
             added = options.allow_host + os.environ.get(ALLOW_HOSTS, '').replace(',', ' ').split()
             hosts = allowed_hosts(names_of(options.host), added)
             server = Server(create_app(service, hosts), service, options.host, options.port,

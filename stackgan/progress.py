@@ -1,14 +1,22 @@
-"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere."""
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere.
 
+Within `recorded` a file has it too, for those who look on from other processes.
+"""
+
+import json
+import os
 import time
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Optional, TextIO, Type
+from typing import Iterator, Optional, TextIO, Type
 
 from stackgan.printing import Terminal
 
 BAR_SECONDS = 0.2      # between two updates of the bar
 LINE_SECONDS = 10.0    # between two plain lines
 BAR_CELLS = 24
+RECORD_SECONDS = 1.0   # between two records in the file
+RECORD, BUILDING = 'progress.json', '.new'        # its name; at the end of it while it is written
 MAX_SECONDS = 1e9      # a manifest that was edited may hold more
 
 
@@ -20,6 +28,36 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f'{whole // 60}m{whole % 60:02d}s'
     return f'{whole // 3600}h{whole // 60 % 60:02d}m'
+
+
+_recorded_at: Optional[str] = None    # path of the file, within `recorded`
+
+
+@contextmanager
+def recorded(folder: str) -> Iterator[None]:
+    """Within the block, `progress.json` in the folder has the figures of the last `Progress`.
+
+    It has no say in the work: where it cannot be written, nothing is. What an earlier process left
+    is removed, and at the end, unless the block fails, what this one did.
+    """
+    global _recorded_at
+    path = os.path.join(folder, RECORD)
+    for each in (path, path + BUILDING):
+        _remove(each)
+    _recorded_at = path
+    try:
+        yield
+        for each in (path, path + BUILDING):
+            _remove(each)
+    finally:
+        _recorded_at = None
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 class Progress:
@@ -43,9 +81,11 @@ class Progress:
         self.is_terminal = self.terminal.is_terminal
         self.started = time.monotonic()
         self.shown = None if self.is_terminal else self.started
+        self.recorded: Optional[float] = None      # when the file was written
         self.note = ''
 
     def __enter__(self) -> 'Progress':
+        self._record(time.monotonic())
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], value: Optional[BaseException],
@@ -68,6 +108,8 @@ class Progress:
                 self._redraw()
             elif self.done < self.total:             # the last line comes at the end
                 self._line()
+        if self.recorded is None or now - self.recorded >= RECORD_SECONDS:
+            self._record(now)
 
     def rate(self) -> float:
         """Units a second in this process."""
@@ -85,6 +127,21 @@ class Progress:
             else:
                 text += f'  took {duration(time.monotonic() - self.started)}'
         return text + ('  ' + self.note if self.note else '')
+
+    def _record(self, now: float) -> None:
+        """Replaces the file; readers find the one before or this one. No sync: it is for now."""
+        self.recorded = now
+        if _recorded_at is None:
+            return
+        building = _recorded_at + BUILDING
+        try:
+            with open(building, 'x', encoding='utf-8') as stream:    # never through a link
+                json.dump({'label': self.label, 'done': self.done, 'total': self.total,
+                           'unit': self.unit, 'rate': round(self.rate(), 3), 'note': self.note},
+                          stream)
+            os.replace(building, _recorded_at)
+        except OSError:
+            pass
 
     def _redraw(self, end: str = '') -> None:
         filled = int(BAR_CELLS * self.done / max(self.total, 1))

@@ -55,3 +55,29 @@ def bundles(tmp_path_factory):
 def flowers():
     """Folder of all Oxford flowers with their captions; the test is skipped without it."""
     return needs.shared('data', 'flowers')
+
+
+@pytest.fixture(scope='session')
+def volume(tmp_path_factory):
+    """A volume with an exported run, for all tests that only read it."""
+    from serve_toy import make_volume
+    return make_volume(tmp_path_factory.mktemp('volume'))
+
+
+@pytest.fixture(scope='module')
+def client(volume):
+    """The application of `serve` with that volume, for a file of tests."""
+    from serving_client import client_of
+    client = client_of(volume)
+    yield client
+    client.service.worker.close()
+
+
+@pytest.fixture
+def workers_end(client):
+    """Ends the workers of the clients that a test makes beside that one."""
+    from serving_client import SERVICES
+    before = len(SERVICES)
+    yield
+    for service in SERVICES[before:]:
+        service.worker.close()

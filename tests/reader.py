@@ -20,6 +20,7 @@ from toy import ROOT
 
 from jobs.engine import chain, cleaning, command_line
 from jobs.engine.contract import read_manifest
+from jobs.engine.live import rows_of_jobs
 from jobs.engine.sweeps import command as sweeps
 from jobs.engine.sweeps.schedule import Outcome
 from stackgan.config import load_config
@@ -27,6 +28,7 @@ from stackgan.config.loading import to_dict
 from stackgan.export import atc
 from stackgan.serving.app import create_app
 from stackgan.serving.limits import Limits
+from stackgan.serving.live import LiveJobs
 from stackgan.serving.runs import Runs
 from stackgan.serving.service import make_service
 
@@ -267,8 +269,10 @@ def request(reader, words):
     options = dict(zip(words, words[1:]))
     path = next(word for word in words if word.startswith('http')).split(':8080', 1)[1]
     config = load_config(os.path.join('configs', 'painted-birds.yaml'), [])
-    service = make_service(Runs(os.path.abspath('data'), read_manifest), config.platform, Limits(),
-                           {}, config.run.name)
+    volume = os.path.abspath('data')
+    live = LiveJobs(volume, lambda: rows_of_jobs(config, volume))
+    service = make_service(Runs(volume, read_manifest), config.platform, Limits(), {},
+                           config.run.name, live)
     client = create_app(service).test_client()
     if '-d' in options:
         name, value = options['-H'].split(': ')

@@ -18,7 +18,7 @@ MAY_IMPORT = {
     'sampling': {'config', 'data', 'networks', 'platforms'},
     'scoring': {'config', 'data', 'networks', 'platforms', 'sampling', 'text'},
     'export': {'config', 'data', 'networks', 'platforms', 'sampling', 'text'},
-    'serving': {'config', 'data', 'export', 'platforms', 'sampling', 'text'},
+    'serving': {'config', 'data', 'export', 'platforms', 'reporting', 'sampling', 'text'},
     'pretrained': set(),
     'published': {'config', 'networks'},
     'training': {'config', 'data', 'networks', 'platforms', 'sampling', 'scoring', 'text'},

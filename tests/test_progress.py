@@ -1,9 +1,11 @@
 """Progress: plain lines without a terminal, a bar with one."""
 
 import io
+import json
+import os
 
 from stackgan import progress
-from stackgan.progress import Progress, duration
+from stackgan.progress import RECORD, Progress, duration, recorded
 
 
 class Terminal(io.StringIO):
@@ -70,3 +72,44 @@ def test_an_error_leaves_no_line_that_says_finished():
     except KeyError:
         pass
     assert stream.getvalue() == ''
+
+
+def test_a_file_has_the_figures_while_the_work_goes_on(tmp_path, monkeypatch):
+    clock, path = [0.0], tmp_path / RECORD
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
+    path.write_text('of an earlier process')
+
+    def done():
+        return json.loads(path.read_text())['done']
+
+    with recorded(str(tmp_path)):
+        assert not path.exists()
+        with Progress('train', 100, 'images', stream=io.StringIO()) as bar:
+            assert json.loads(path.read_text()) == {
+                'label': 'train', 'done': 0, 'total': 100, 'unit': 'images', 'rate': 0.0,
+                'note': ''}
+            clock[0] = 0.5
+            bar.advance(10)
+            assert done() == 0                        # at most once a second
+            clock[0] = 1.5
+            bar.advance(10, 'D 1.0')
+            assert done() == 20 and json.loads(path.read_text())['note'] == 'D 1.0'
+    assert os.listdir(str(tmp_path)) == []
+    try:
+        with recorded(str(tmp_path)), Progress('train', 9, 'images', stream=io.StringIO()):
+            raise KeyError
+    except KeyError:
+        assert done() == 0                            # how far it came
+    with recorded(str(tmp_path / 'nowhere')):
+        with Progress('train', 1, 'x', stream=io.StringIO()) as bar:
+            bar.advance()                             # no failure of the work
+
+
+def test_the_file_is_never_written_through_a_link(tmp_path):
+    other = tmp_path / 'other'
+    other.write_text('kept')
+    with recorded(str(tmp_path)):
+        (tmp_path / (RECORD + progress.BUILDING)).symlink_to(other)
+        with Progress('train', 1, 'x', stream=io.StringIO()):
+            pass
+    assert other.read_text() == 'kept'

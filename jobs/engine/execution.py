@@ -21,6 +21,7 @@ from stackgan.integrity import forget, settle
 from stackgan.manifests import MANIFEST, look_at
 from stackgan.platforms.cores import load_tensorflow
 from stackgan.printing import echo_traceback
+from stackgan.progress import RECORD, recorded
 
 from . import workers
 from .ascend_files import ascend_files
@@ -37,7 +38,7 @@ from .verify import check_inputs
 
 logger = logging.getLogger(__name__)
 
-UNRECORDED = (MANIFEST, REQUEST, 'log.txt')
+UNRECORDED = (MANIFEST, REQUEST, 'log.txt', RECORD)
 
 
 def execute(
@@ -164,7 +165,7 @@ def _execute(job: Job, config: Config, volume: str, options: argparse.Namespace,
         work = Work(config, volume, partial, _input_paths(job, config, volume),
                     job.settings(config), stop, {}, leader)
         assert job.run is not None                         # else `variant` has raised
-        with ascend_files(job.name, config, volume, partial):
+        with ascend_files(job.name, config, volume, partial), recorded(partial):
             job.run(work)
         settle(stop)
         with atomic_write(os.path.join(partial, 'config.yaml'), 'w') as stream:

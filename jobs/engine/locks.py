@@ -5,15 +5,17 @@ import fcntl
 import json
 import os
 import stat
+import time
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Iterator, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from stackgan.errors import InputError, MissingRequirement, StackganError
 from stackgan.file_systems import file_system_of
 from stackgan.files import open_regular, parse_json, read_bytes
 
 MAX_BYTES = 4096             # of a lock file
+LOOKS, LOOK_SECONDS = 2, 0.05        # `is_locked` of others holds a lock for microseconds
 OWN = b'{"job"'              # its beginning while the job runs, and after the job was killed
 
 
@@ -25,7 +27,7 @@ def locked(folder: str, name: str) -> Iterator[None]:
     descriptor = _open(path)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError:
             raise StackganError(f'{name}: another job is writing {folder} ({holder(path)}); wait '
                                 'for it or stop it')
@@ -43,6 +45,16 @@ def locked(folder: str, name: str) -> Iterator[None]:
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Raises BlockingIOError if another process holds the lock for longer than a look at it."""
+    for _ in range(LOOKS):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _open(path: str) -> int:
@@ -75,10 +87,17 @@ def _check_own(descriptor: int, path: str) -> None:
 def holder(path: str) -> str:
     """The process that wrote the lock file, in words."""
     try:
-        facts = parse_json(read_bytes(path, MAX_BYTES, follow=False).decode('utf-8'))
-        return '{job}, process {pid} on {host} since {since}'.format(**facts)
+        return '{job}, process {pid} on {host} since {since}'.format(**holder_facts(path))
     except (OSError, ValueError, KeyError, TypeError):
         return 'its lock file does not name the process'
+
+
+def holder_facts(path: str) -> Dict[str, Any]:
+    """What the lock file holds. Raises OSError or ValueError where it is none."""
+    facts = parse_json(read_bytes(path, MAX_BYTES, follow=False).decode('utf-8'))
+    if not isinstance(facts, dict):
+        raise ValueError('not a JSON object')
+    return facts
 
 
 def is_locked(folder: str) -> Optional[str]:

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 from string import Template
-from typing import Dict, Iterator, List, Optional
+from typing import Dict, Iterator, Optional
 
 from stackgan.config.loading import to_yaml
 from stackgan.config.schema import Config
@@ -14,9 +14,10 @@ from stackgan.files import atomic_write, read_json, read_json_lines
 from stackgan.integrity import copy_checked
 from stackgan.plain_names import file_within
 from stackgan.progress import duration
-from stackgan.reporting.charts import Point, charts_section, line_chart
+from stackgan.reporting.charts import charts_section
 from stackgan.reporting.scores import scores_section
 from stackgan.reporting.tables import html_table
+from stackgan.reporting.training_charts import training_charts
 from stackgan.scoring.painted import describe
 
 logger = logging.getLogger(__name__)
@@ -113,20 +114,7 @@ def _stage(folder: str, stage: Optional[str], name: str) -> str:
         return (f"<p>Imported from {html.escape(imported['from'])}, a checkpoint of "
                 f"{html.escape(imported['of'])}.{differences}</p>")
     stats = read_json_lines(os.path.join(stage, 'stats.jsonl'))
-
-    def line(key: str) -> List[Point]:
-        return [(each['step'], each[key]) for each in stats if key in each]
-
-    charts = [
-        ('Losses', [('discriminator', line(name + '/discriminator')),
-                    ('generator', line(name + '/generator_fake'))]),
-        ('Discriminator loss by kind of pair', [(kind, line(f'{name}/discriminator_{kind}'))
-                                                for kind in ('real', 'wrong', 'fake')]),
-        ('Conditioning loss (KL)', [('KL', line(name + '/kl'))]),
-        ('Sliced Wasserstein distance to held-out images',
-         [('distance', line('sliced_wasserstein'))]),
-    ]
-    text = charts_section([(title, line_chart(series, 'step', title)) for title, series in charts])
+    text = charts_section(training_charts(stats, name))
     return text + ''.join(_grids(folder, stage, name))
 
 

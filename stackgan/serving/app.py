@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from stackgan.serving.api import api
 from stackgan.serving.hosts import allowed_hosts, name_of
+from stackgan.serving.jobs import jobs
 from stackgan.serving.pages import pages
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.service import Service
@@ -41,6 +42,8 @@ def create_app(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_blueprint(api(service))
     app.register_blueprint(pages(service))
+    if service.live is not None:
+        app.register_blueprint(jobs(service.live, service.streams))
 
     @app.before_request
     def refuse_at_once() -> None:

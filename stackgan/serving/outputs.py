@@ -2,7 +2,7 @@
 
 import os
 import stat
-from typing import Any, BinaryIO, Callable, Dict, Optional
+from typing import Any, BinaryIO, Callable, Dict, Optional, Sequence
 
 from stackgan.files import open_regular
 from stackgan.manifests import MANIFEST, look_at
@@ -88,8 +88,16 @@ def open_report_file(
     """
     base = os.path.realpath(runs)
     folder = os.path.relpath(os.path.realpath(os.path.join(base, run, 'report')), base)
-    steps = folder.split(os.sep) + name.split('/')
-    if os.pardir in steps or '' in steps or os.curdir in steps:
+    return open_below(base, folder.split(os.sep) + name.split('/'))
+
+
+def open_below(
+        base: str,                 # folder, itself without links
+        steps: Sequence[str],      # names of the folders below it, and of the file
+) -> BinaryIO:
+    """The stream of a regular file below a folder. Raises OSError for a link and anything else."""
+    if os.pardir in steps or '' in steps or os.curdir in steps or any('/' in each
+                                                                      for each in steps):
         raise PermissionError(f'not below {base}')
     descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

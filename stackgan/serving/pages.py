@@ -77,6 +77,7 @@ def page(
     return render_template('page.html', runs=runs, can_generate=can_generate, chosen=chosen,
                            shown=shown, message=message, caption=values.get('caption', ''),
                            seed=values.get('seed', '0'), images=service.gallery.recent(),
+                           has_jobs=service.live is not None,
                            limits=service.limits, largest_seed=generate_request.LARGEST_SEED,
                            more={name: values[name] for name in MORE if values.get(name)})
 

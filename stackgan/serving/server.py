@@ -12,8 +12,9 @@ from flask import Flask
 from stackgan.errors import InputError
 from stackgan.serving.connections import MAX_CONNECTIONS, Listener
 from stackgan.serving.service import Service
+from stackgan.serving.streams import MAX_STREAMS
 
-SPARE_THREADS = 8           # beside those that wait in the queue: for pages, images, refusals
+SPARE_THREADS = 8           # beside those of the queue and streams: for pages, images, refusals
 SEND_SECONDS = 2            # for the last responses to be read
 LARGEST_BODY = 1 << 20      # read at all; the application has a lower limit
 
@@ -39,11 +40,12 @@ class Server:
         try:
             self._server = Listener(
                 self._counted(app), host=_resolved(host), port=port, ident=None,
-                threads=service.limits.queue + SPARE_THREADS,
+                threads=service.limits.queue + SPARE_THREADS + MAX_STREAMS,
                 connection_limit=2 * MAX_CONNECTIONS,       # connections.py closes some before this
                 channel_timeout=30, cleanup_interval=1, max_request_header_size=16384,
                 max_request_body_size=LARGEST_BODY, clear_untrusted_proxy_headers=True,
                 asyncore_use_poll=True, url_prefix=prefix, **trust)
+            self._server.adj.send_bytes = 1     # or events would wait for more to send
             self._server.unlimited = proxy
             self.port = int(self._server.effective_port)
         except (OSError, ValueError) as error:
@@ -64,6 +66,7 @@ class Server:
         """
         listener = self._server
         listener.trigger.pull_trigger(lambda: listener.asyncore.dispatcher.close(listener))
+        self._service.streams.close()
         self._service.queue.close(seconds)
         self._service.worker.close()
         end = time.monotonic() + SEND_SECONDS

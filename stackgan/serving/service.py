@@ -7,11 +7,13 @@ from stackgan.config.schema import Platform
 from stackgan.serving.gallery import Gallery
 from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.limits import Limits, Rates, Strikes
+from stackgan.serving.live import LiveJobs
 from stackgan.serving.metrics import Metrics
 from stackgan.serving.process import Ended, Generated, Worker
 from stackgan.serving.queue import GenerationQueue
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Run, Runs
+from stackgan.serving.streams import Streams
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ class Service(NamedTuple):
     metrics: Metrics
     versions: Dict[str, str]    # of packages
     preferred: Optional[str]    # run that is chosen before the visitor chooses
+    live: Optional[LiveJobs]    # None: there is no view of jobs
+    streams: Streams            # of that view
 
 
 def make_service(
@@ -37,6 +41,7 @@ def make_service(
         limits: Limits,
         versions: Dict[str, str],  # of packages
         preferred: Optional[str],  # run that is chosen before the visitor chooses
+        live: Optional[LiveJobs] = None,     # None: there is no view of jobs
 ) -> Service:
     """A service with nothing loaded yet."""
     worker, strikes = Worker(platform, limits), Strikes(limits)
@@ -56,7 +61,7 @@ def make_service(
 
     return Service(runs, limits, Rates(limits), strikes, worker,
                    GenerationQueue(generate_next, limits), Gallery(limits.gallery), Metrics(),
-                   versions, preferred)
+                   versions, preferred, live, Streams())
 
 
 def all_runs(service: Service) -> List[Run]:

@@ -17,6 +17,13 @@ for kind in serve convert; do
         [ $? = 3 ] || exit 1; echo "skipped: the SBOM of $kind"; }
 done
 docker compose run --rm preprocess
+docker compose -f compose.yaml -f compose.workers.yaml up train-stage1 2>&1 |
+    tee "${TMPDIR:-/tmp}/workers-up"
+if ! grep -q ', 2 workers' "${TMPDIR:-/tmp}/workers-up" ||
+   ! grep -q 'train-stage1: done in' "${TMPDIR:-/tmp}/workers-up"; then
+    echo "failed: two containers did not train Stage-I together" >&2
+    exit 1
+fi
 docker compose up train-stage2
 code=0
 docker compose run --rm convert-om || code=$?

@@ -181,8 +181,11 @@ def compose(reader, words):
     words = words[words.index('compose') + 1:]
     profiles = {'*'} | {name for service in project['services'].values()
                         for name in service.get('profiles', ())}
-    while words[0] == '--profile':
-        assert words[1] in profiles, f'no profile {words[1]} in compose.yaml'
+    while words[0] in ('--profile', '-f'):
+        if words[0] == '-f':
+            assert os.path.exists(os.path.join(ROOT, words[1])), f'no file {words[1]}'
+        else:
+            assert words[1] in profiles, f'no profile {words[1]} in compose.yaml'
         words = words[2:]
     options, rest = _split_options(words[1:])
     _check_options(words[0], [option for option, _ in options])

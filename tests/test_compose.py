@@ -14,7 +14,8 @@ from jobs.engine import chain
 from jobs.engine.compose import Project, variables
 from stackgan.config import load_config
 
-FILES = ['compose.yaml', 'compose.ascend.yaml', 'compose.ascend-runtime.yaml', 'compose.gpu.yaml']
+FILES = ['compose.yaml', 'compose.ascend.yaml', 'compose.ascend-runtime.yaml', 'compose.gpu.yaml',
+         'compose.workers.yaml']
 ON_CARDS = ('train-stage1', 'train-stage2', 'sample', 'score')
 
 
@@ -201,6 +202,26 @@ def test_the_gpu_overlay_reserves_one_card():
     devices = service['deploy']['resources']['reservations']['devices']
     assert devices == [{'driver': 'nvidia', 'device_ids': ['1'], 'capabilities': ['gpu']}]
     assert service['healthcheck']['test'][1].endswith('python -m stackgan.platforms.nvidia')
+
+
+@needs.compose
+@pytest.mark.parametrize('overlays', [(), ('compose.gpu.yaml',), ('compose.ascend.yaml',)])
+def test_the_workers_overlay_joins_replicas_by_a_network_of_their_own(overlays):
+    project = resolve(*overlays, 'compose.workers.yaml', STACKGAN_REPLICAS='4',
+                      COMPOSE_PROJECT_NAME='mine')
+    plain = resolve(*overlays, COMPOSE_PROJECT_NAME='mine')['services']
+    for name, service in project['services'].items():
+        if name not in ('train-stage1', 'train-stage2'):
+            assert service == plain[name]
+            continue
+        assert service['deploy']['replicas'] == 4 and list(service['networks']) == ['workers']
+        environment = {key: value for key, value in service['environment'].items()
+                       if key not in plain[name]['environment']}
+        assert environment == {'STACKGAN_WORKER_HOSTS': f'mine-{name}-[1-4]',
+                               'STACKGAN_WORKERS_HERE': '4'}
+        same = set(plain[name]) - {'network_mode', 'environment', 'deploy'}
+        assert {key: service[key] for key in same} == {key: plain[name][key] for key in same}
+    assert project['networks']['workers']['internal']
 
 
 @needs.compose

@@ -44,12 +44,15 @@ class FakeContainer:
 
     name = 'stackgan-embed-1'
 
-    def __init__(self, code=0, out_of_memory=False, dies=False, refused=None, status='created'):
+    def __init__(self, code=0, out_of_memory=False, dies=False, refused=None, status='created',
+                 number=1):
         self.code, self.dies, self.refused, self.status = code, dies, refused, status
         self.attrs = {'State': {'OOMKilled': out_of_memory}}
-        self.removed = False
+        self.removed = self.started = False
+        self.labels = {'com.docker.compose.container-number': str(number)}
 
     def start(self):
+        self.started = True
         if self.refused:
             raise APIError('500 Server Error', explanation=self.refused)
 
@@ -96,6 +99,15 @@ def test_exit_codes(monkeypatch, capsys, facts, code, text):
     shown = capsys.readouterr()
     assert ended == code and container.removed
     assert shown.out == 'a line\n' and text in shown.err and bool(text) == bool(shown.err)
+
+
+def test_the_first_of_several_containers_is_shown_and_all_are_removed(monkeypatch, capsys):
+    containers = [FakeContainer(code=1, number=number) for number in (2, 10, 1)]
+    containers[2].code = 3
+    monkeypatch.setattr(docker_runner, 'containers_of', lambda *arguments: containers)
+    assert docker_runner.run_service(None, FakeProject(), 'embed') == 3
+    assert all(each.started and each.removed for each in containers)
+    assert capsys.readouterr().out == 'a line\n'
 
 
 def test_an_engine_that_goes_away_is_explained(monkeypatch):

@@ -183,16 +183,19 @@ def run_service(client: Any, project: Project, name: str) -> int:
                 raise StackganError(f'{name}: already runs, in container {other.name}; wait for it '
                                     'or stop it')
         project.call('up', '--no-start', '--no-deps', '--no-build', '--force-recreate', name)
-        container = containers_of(client, project, name)[0]
+        first, *others = sorted(containers_of(client, project, name), key=_number)
         try:
-            return _follow(container, name)
+            for other in others:                  # workers, which end with the first one
+                other.start()
+            return _follow(first, name)
         except Interrupted:
             grace = _seconds(project.services[name].get('stop_grace_period', '10s'))
             echo_error(f'run: stopping {name}, which saves its work (up to {duration(grace)})')
-            container.stop(timeout=grace)
+            first.stop(timeout=grace)
             raise
         finally:
-            container.remove(force=True)
+            for container in [first] + others:
+                container.remove(force=True)
 
 
 @contextmanager
@@ -215,6 +218,11 @@ def containers_of(client: Any, project: Project, name: str) -> List[Any]:
     labels = ['com.docker.compose.project=' + project.name, 'com.docker.compose.service=' + name,
               'com.docker.compose.oneoff=False']
     return client.containers.list(all=True, filters={'label': labels})
+
+
+def _number(container: Any) -> int:
+    """Of a container among those of its service."""
+    return int(container.labels.get('com.docker.compose.container-number', 1))
 
 
 def _follow(container: Any, name: str) -> int:

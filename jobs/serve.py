@@ -51,6 +51,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help='path under which a proxy shows the page, if not at the top')
     parser.add_argument('--no-jobs', action='store_true',
                         help='do not show the jobs of the volume, with their logs')
+    parser.add_argument('--no-nearest', action='store_true',
+                        help='do not show the training images nearest to a generated one')
     parser.add_argument('--allow-host', metavar='NAME', action='append', default=[],
                         help='also accept this host name, besides localhost and the address '
                              f'listened on; may be repeated (in addition to ${ALLOW_HOSTS})')
@@ -82,8 +84,8 @@ def serve(
 
         from .engine.live import rows_of_jobs
         live = None if options.no_jobs else LiveJobs(volume, lambda: rows_of_jobs(config, volume))
-        return _serve(options, config, Runs(volume, read_manifest), config.run.name,
-                      f'the runs of {volume}', live)
+        return _serve(options, config, Runs(volume, read_manifest, not options.no_nearest),
+                      config.run.name, f'the runs of {volume}', live)
     from stackgan.export.bundle_file import open_bundle
     from stackgan.serving.bundle_runs import BundleRuns
     with tempfile.TemporaryDirectory() as scratch:

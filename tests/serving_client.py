@@ -52,6 +52,23 @@ def one_line(answer, *statuses):
     return message
 
 
+def schema_of(document, schema):
+    return dict(schema, components=document['components'])
+
+
+def check_answer(document, path, method, answer):
+    described = document['paths'][path][method]['responses'][str(answer.status_code)]
+    if '$ref' in described:
+        described = document['components']['responses'][described['$ref'].split('/')[-1]]
+    assert answer.mimetype in described['content']
+    for name in described.get('headers', ()):
+        assert name in answer.headers
+    if answer.mimetype == 'application/json':
+        schema = described['content']['application/json']['schema']
+        from jsonschema import validate
+        validate(answer.get_json(), schema_of(document, schema))
+
+
 def images_of(client, **asked):
     return generate(client, **asked).get_json()['images']
 

@@ -8,29 +8,13 @@ import shutil
 import pytest
 from live_toy import OUTPUT, train
 from serve_toy import RUN
-from serving_client import CAPTION, client_of, generate, one_line
+from serving_client import CAPTION, check_answer, client_of, generate, one_line, schema_of
 
 from stackgan.serving import streams
 from stackgan.serving.live import JobRow, LiveJobs
 
 jsonschema = pytest.importorskip('jsonschema')
 pytestmark = pytest.mark.usefixtures('workers_end')
-
-def schema_of(document, schema):
-    return dict(schema, components=document['components'])
-
-
-def check_answer(document, path, method, answer):
-    described = document['paths'][path][method]['responses'][str(answer.status_code)]
-    if '$ref' in described:
-        described = document['components']['responses'][described['$ref'].split('/')[-1]]
-    assert answer.mimetype in described['content']
-    for name in described.get('headers', ()):
-        assert name in answer.headers
-    if answer.mimetype == 'application/json':
-        schema = described['content']['application/json']['schema']
-        jsonschema.validate(answer.get_json(), schema_of(document, schema))
-
 
 def test_every_answer_is_as_described(client, tmp_path, monkeypatch):
     document = client.get('/openapi.json').get_json()
@@ -47,6 +31,9 @@ def test_every_answer_is_as_described(client, tmp_path, monkeypatch):
         ('/api/jobs', 'get', jobs.get('/api/jobs')),
         ('/api/jobs/events', 'get', jobs.get('/api/jobs/events')),
         ('/jobs/{id}/{name}', 'get', jobs.get(grid)),
+        ('/api/images/{id}/nearest', 'get', client.get('/api/images/0/nearest')),
+        ('/api/images/{id}/nearest', 'get', client.get(f"/api/images/{image['id']}/nearest")),
+        ('/api/images/{id}/nearest/{number}.png', 'get', client.get('/api/images/0/nearest/1.png')),
         ('/jobs/{id}/{name}', 'get', jobs.get(grid + 'x')),
         ('/health', 'get', client.get('/health')),
         ('/api/runs', 'get', client.get('/api/runs')),

@@ -10,8 +10,10 @@ apart.
 from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
+from PIL import Image
 
-from stackgan.data.prepared import LOW, Split
+from stackgan.data.images import BICUBIC
+from stackgan.data.prepared import HIGH, LOW, Split
 
 SIDE = 64
 MARGIN = (LOW - SIDE) // 2
@@ -59,6 +61,24 @@ def nearest(
 def training_image(split: Split, index: int) -> np.ndarray:
     """[64, 64, 3] uint8: the centre of a stored 76 px image."""
     return split.image(index, LOW, MARGIN, SIDE)[:, MARGIN:MARGIN + SIDE]
+
+
+def compared(
+        image: np.ndarray,      # [S, S, 3] uint8
+) -> np.ndarray:
+    """[64, 64, 3] uint8: an image as it is compared, resized as `preprocess` does."""
+    if image.shape[:2] == (SIDE, SIDE):
+        return image
+    resized = Image.fromarray(image).resize((SIDE, len(image)), BICUBIC)
+    return np.asarray(resized.resize((SIDE, SIDE), BICUBIC))
+
+
+def training_shown(split: Split, image: int, is_turned: bool) -> np.ndarray:
+    """The part of the 304 px image that was compared at 64 px, mirrored as it was."""
+    side = HIGH * SIDE // LOW
+    first = (HIGH - side) // 2
+    pixels = split.image(image, HIGH, first, side)[:, first:first + side]
+    return pixels[:, ::-1] if is_turned else pixels
 
 
 def _rows(images: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,12 +10,18 @@ from typing import Any, Dict, List, Sequence, Tuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from stackgan.data.images import BICUBIC
-from stackgan.data.prepared import HIGH, LOW, Split
+from stackgan.data.prepared import Split
 from stackgan.files import atomic_write, write_json, write_json_lines
 from stackgan.progress import Progress
 from stackgan.sampling.grids import FAINT, GAP, INK, MARGIN, PAPER, shown
-from stackgan.sampling.nearest import DISTANCE, GROUP, SIDE, nearest, training_image
+from stackgan.sampling.nearest import (
+    DISTANCE,
+    GROUP,
+    compared,
+    nearest,
+    training_image,
+    training_shown,
+)
 from stackgan.sampling.sheets import Line, read_images, stage_names
 from stackgan.text_rendering import font, wrap
 
@@ -41,7 +47,8 @@ def add_nearest(
     passes = -(-len(index) // GROUP) + 1
     with Progress('nearest', passes * len(split), 'training images') as progress:
         for start in range(0, len(index), GROUP):
-            samples = np.stack([_small(folder, line) for line in index[start:start + GROUP]])
+            samples = np.stack([compared(read_images(folder, line)[-1])
+                                for line in index[start:start + GROUP]])
             found += list(zip(*nearest(samples, split, count, None, progress.advance)))
         others = nearest(np.stack([training_image(split, each) for each in chosen]), split, 1,
                          chosen, progress.advance).distances[:, 0]
@@ -55,14 +62,6 @@ def add_nearest(
     _write_sheet(folder, index[:ROWS], found[:ROWS], split, items, facts)
     logger.info(_describe(facts, len(index)))
     return index
-
-
-def _small(folder: str, line: Line) -> np.ndarray:
-    """[64, 64, 3] uint8 of the largest image of a line, resized as `preprocess` does."""
-    image = Image.fromarray(read_images(folder, line)[-1])
-    if image.size != (SIDE, SIDE):
-        image = image.resize((SIDE, image.size[1]), BICUBIC).resize((SIDE, SIDE), BICUBIC)
-    return np.asarray(image)
 
 
 def _facts(index: List[Line], split: Split, others: np.ndarray) -> Dict[str, Any]:
@@ -109,20 +108,12 @@ def _write_sheet(folder: str, lines: List[Line], found: List[tuple], split: Spli
                     _noise_of(line), _caption_of(line))
         for i, (image, distance, turned) in enumerate(zip(*neighbours)):
             _write_cell(sheet, pen, (MARGIN + (i + 1) * step, y),
-                        _training_shown(split, image, turned),
+                        training_shown(split, image, turned),
                         f'{distance:.1f}' + (', mirrored' if turned else ''),
                         _end_of(os.path.basename(items[image]['name'])),
                         items[image]['captions'][0])
     with atomic_write(os.path.join(folder, SHEET)) as stream:
         sheet.save(stream, 'PNG')
-
-
-def _training_shown(split: Split, image: int, turned: bool) -> np.ndarray:
-    """The part of the 304 px image that was compared at 64 px, mirrored as it was."""
-    side = HIGH * SIDE // LOW
-    first = (HIGH - side) // 2
-    pixels = split.image(image, HIGH, first, side)[:, first:first + side]
-    return pixels[:, ::-1] if turned else pixels
 
 
 def _caption_of(line: Line) -> str:

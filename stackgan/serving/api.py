@@ -1,16 +1,23 @@
 """The JSON API, described by openapi.json."""
 
 import os
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from stackgan.serving import generate_request
 from stackgan.serving.gallery import GeneratedImage
 from stackgan.serving.metrics import TYPE
+from stackgan.serving.neighbours import Neighbour
 from stackgan.serving.refusals import Refusal
 from stackgan.serving.runs import Run
-from stackgan.serving.service import Service, all_runs, generate
+from stackgan.serving.service import (
+    Service,
+    all_runs,
+    can_find_nearest,
+    find_nearest,
+    generate,
+)
 
 PING_SECONDS = 2            # that the worker has to answer in
 DESCRIPTION = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'openapi.json')
@@ -53,11 +60,11 @@ def api(service: Service) -> Blueprint:
         generated = generate(service, requested, request.remote_addr)
         return jsonify(run=requested.run, caption=requested.caption, seed=requested.seed,
                        notices=generated.notices,
-                       images=[describe_image(each) for each in generated.images])
+                       images=_described(service, generated.images))
 
     @routes.route('/api/gallery')
     def gallery() -> Response:
-        return jsonify(images=[describe_image(each) for each in service.gallery.recent()])
+        return jsonify(images=_described(service, service.gallery.recent()))
 
     @routes.route('/api/images/<id>/<int:stage>.png')
     def image(id: str, stage: int) -> Response:
@@ -68,7 +75,32 @@ def api(service: Service) -> Blueprint:
         answer.headers['Cache-Control'] = 'private, max-age=3600'
         return answer
 
+    @routes.route('/api/images/<id>/nearest')
+    def nearest(id: str) -> Response:
+        found = find_nearest(service, id, request.remote_addr or '')
+        return jsonify(images=describe_neighbours(id, found))
+
+    @routes.route('/api/images/<id>/nearest/<int:number>.png')
+    def neighbour(id: str, number: int) -> Response:
+        found = service.neighbours.get(id)
+        if found is None or number >= len(found):
+            raise Refusal(404, 'These training images are not kept any more; ask for them again')
+        answer = Response(found[number].png, mimetype='image/png')
+        answer.headers['Cache-Control'] = 'private, max-age=3600'
+        return answer
+
     return routes
+
+
+def describe_neighbours(
+        id: str,                     # of the generated image
+        found: List[Neighbour],
+) -> List[Dict[str, Any]]:
+    """The nearest training images as the API returns them, the nearest first."""
+    return [{'name': each.name, 'caption': each.caption, 'distance': each.distance,
+             'mirrored': each.mirrored,
+             'image': url_for('api.neighbour', id=id, number=number)}
+            for number, each in enumerate(found)]
 
 
 def describe_run(run: Run) -> Dict[str, Any]:
@@ -85,9 +117,16 @@ def describe_run(run: Run) -> Dict[str, Any]:
     return facts
 
 
-def describe_image(image: GeneratedImage) -> Dict[str, Any]:
-    """An image as the API returns it."""
+def _described(service: Service, images: List[GeneratedImage]) -> List[Dict[str, Any]]:
+    """Images as the API returns them."""
+    have_nearest = {name for name in {each.run for each in images}
+                    if can_find_nearest(service, name)}
+    return [_describe_image(each, each.run in have_nearest) for each in images]
+
+
+def _describe_image(image: GeneratedImage, has_nearest: bool) -> Dict[str, Any]:
+    more = {'nearest': url_for('api.nearest', id=image.id)} if has_nearest else {}
     return dict(
-        image.more, id=image.id, run=image.run, caption=image.caption, seed=image.seed,
+        image.more, **more, id=image.id, run=image.run, caption=image.caption, seed=image.seed,
         copy=image.copy, stages={str(stage): url_for('api.image', id=image.id, stage=stage)
                                  for stage in sorted(image.stages)})

@@ -23,5 +23,8 @@ class BundleRuns(Runs):
     def get(self, name: str) -> Optional[Run]:
         return next((run for run in self._runs if run.name == name), None)
 
+    def prepared_of(self, run: Run) -> Optional[str]:
+        return None
+
     def report_file(self, run: str, name: str) -> Optional[Tuple[BinaryIO, int]]:
         return None

@@ -1,15 +1,22 @@
 """What a visitor sees: the page, which also works without JavaScript, and the reports of runs."""
 
 import mimetypes
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from werkzeug.wsgi import wrap_file
 
 from stackgan.serving import generate_request
 from stackgan.serving.gallery import GeneratedImage
+from stackgan.serving.neighbours import Neighbour
 from stackgan.serving.refusals import Refusal
-from stackgan.serving.service import Service, all_runs, generate
+from stackgan.serving.service import (
+    Service,
+    all_runs,
+    can_find_nearest,
+    find_nearest,
+    generate,
+)
 
 # A report is one page with its style and charts inline, written by the job `report`.
 MORE = ('seeds', 'truncation', 'other_caption', 'other_seed')      # fields of the form
@@ -26,7 +33,13 @@ def pages(service: Service) -> Blueprint:
         id = request.args.get('image')
         shown = service.gallery.get(id) if id else None
         message = '' if shown or not id else 'This image is not kept any more; generate it again.'
-        return page(service, shown, message, _values(shown))
+        found = None
+        if shown and 'nearest' in request.args:
+            try:
+                found = find_nearest(service, shown.id, request.remote_addr or '')
+            except Refusal as refusal:
+                message = str(refusal)
+        return page(service, shown, message, _values(shown), found)
 
     @routes.route('/', methods=['POST'])
     def generate_by_form() -> Any:
@@ -66,6 +79,7 @@ def page(
         shown: Optional[GeneratedImage],  # image to show
         message: str,                     # what to tell the visitor; '' for nothing
         values: Mapping[str, str],        # of the form
+        neighbours: Optional[List[Neighbour]] = None,     # training images to show with it
 ) -> str:
     """The page as text."""
     runs = all_runs(service)
@@ -79,6 +93,8 @@ def page(
                            seed=values.get('seed', '0'), images=service.gallery.recent(),
                            has_jobs=service.live is not None,
                            limits=service.limits, largest_seed=generate_request.LARGEST_SEED,
+                           neighbours=neighbours,
+                           has_nearest=shown and can_find_nearest(service, shown.run),
                            more={name: values[name] for name in MORE if values.get(name)})
 
 

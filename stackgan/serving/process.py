@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, Any, List, NamedTuple, Optional, Sequence, cast
+from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, cast
 
 from stackgan.config.schema import Platform
 from stackgan.files import digest_of
@@ -17,6 +17,7 @@ from stackgan.serving import frames
 from stackgan.serving.gallery import GeneratedImage
 from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.limits import Limits
+from stackgan.serving.neighbours import COUNT, NearestRequest, Neighbour
 from stackgan.serving.refusals import Refusal, stopping
 from stackgan.serving.runs import Run
 
@@ -56,10 +57,23 @@ class Worker:
 
     def generate(self, run: Run, request: GenerateRequest) -> Generated:
         """Raises Refusal, and `Ended` where the run ended the worker."""
+        needed = run._replace(report=(), faults=(), note='', why_not='')
+        frame = frames.packed({'run': needed._asdict(), 'request': request._asdict()})
+        return self._ask(frame, lambda answer, content: Generated(
+            _images(run, request, answer.get('sizes'), content), _texts(answer.get('notices'))))
+
+    def find_nearest(self, request: NearestRequest) -> List[Neighbour]:
+        """The nearest training images. Raises Refusal, and `Ended`."""
+        frame = frames.packed({'nearest': request.prepared}, request.png)
+        return self._ask(frame, _neighbours)
+
+    def _ask(self, frame: bytes, parsed: Callable[[Dict[str, Any], bytes], Any]) -> Any:
+        """What `parsed` makes of the answer; it raises Gone for what no worker would send."""
         with self._asking:
             self._doing = 'generating'
             try:
-                return self._generate(run, request)
+                answer, content = self._answer(frame)
+                return parsed(answer, content)
             except frames.Late:
                 self._end()
                 raise Ended(f'it took longer than {self._limits.generation_seconds:g} seconds')
@@ -74,9 +88,7 @@ class Worker:
             finally:
                 self._doing = None
 
-    def _generate(self, run: Run, request: GenerateRequest) -> Generated:
-        needed = run._replace(report=(), faults=(), note='', why_not='')
-        frame = frames.packed({'run': needed._asdict(), 'request': request._asdict()})
+    def _answer(self, frame: bytes) -> Tuple[Dict[str, Any], bytes]:
         process = self._begun(frame, 2)
         answer, content = frames.read(_stdout(process),
                                       time.monotonic() + self._limits.generation_seconds)
@@ -86,8 +98,7 @@ class Worker:
             logger.info(text)
         if 'refused' in answer:
             raise _refusal(answer['refused'])
-        return Generated(_images(run, request, answer.get('sizes'), content),
-                         _texts(answer.get('notices')))
+        return answer, content
 
     def _begun(self, frame: bytes, tries: int) -> subprocess.Popen:
         """The process, which has begun a request. One that exited meanwhile is restarted."""
@@ -225,3 +236,30 @@ def _images(run: Run, request: GenerateRequest, sizes: Any, content: bytes) -> L
         images.append(GeneratedImage(id, run.name, request.caption, variant.seed, variant.copy,
                                      stages, more))
     return images
+
+
+def _neighbours(answer: Dict[str, Any], content: bytes) -> List[Neighbour]:
+    """The training images whose PNGs are concatenated in `content`. Raises Gone for others."""
+    facts: Any = answer.get('nearest')
+    sizes: Any = answer.get('sizes')
+    whole = (isinstance(facts, list) and isinstance(sizes, list)
+             and len(facts) == len(sizes) <= COUNT and all(map(_are_facts, facts))
+             and all(type(size) is int and size > 0 for size in sizes)
+             and sum(sizes) == len(content))
+    if not whole:
+        raise frames.Gone('it sent something else than training images')
+    found, start = [], 0
+    for (name, caption, distance, mirrored), size in zip(facts, sizes):
+        png = content[start:start + size]
+        start += size
+        if not png.startswith(PNG):
+            raise frames.Gone('it sent something that is not a PNG')
+        found.append(Neighbour(printable(name)[:MAX_NOTICE], printable(caption)[:MAX_NOTICE],
+                               distance, mirrored, png))
+    return found
+
+
+def _are_facts(values: Any) -> bool:
+    """Whether a value is [name, caption, distance, mirrored] of a training image."""
+    return (isinstance(values, list) and [type(each) for each in values] == [str, str, float, bool]
+            and 0 <= values[2] <= 255)

@@ -43,6 +43,7 @@ class Run(NamedTuple):
     stage_folder: Optional[str] = None     # of that checkpoint
     encoder: Optional[str] = None          # an .onnx file, or the folder of a text encoder
     encoder_kind: str = CHAR_CNN_RNN
+    trained_on: str = ''                   # digest of the prepared dataset; '': not known
     report: Tuple[str, ...] = ()           # files of its report
     faults: Tuple[str, ...] = ()           # what is wrong with it, apart from being unfinished
 
@@ -59,8 +60,11 @@ class Runs:
             self,
             volume: str,  # folder of the data volume
             read_manifest: ManifestReader,
+            shows_training_images: bool = True,     # beside generated ones, where asked for
     ) -> None:
         self._folder = os.path.join(volume, 'runs')
+        self._prepared = os.path.join(volume, 'prepared')
+        self._shows_training_images = shows_training_images
         self._read_manifest = read_manifest
         self._has_tensorflow = importlib.util.find_spec('tensorflow') is not None
 
@@ -91,13 +95,22 @@ class Runs:
             return None
         return stream, size
 
+    def prepared_of(self, run: Run) -> Optional[str]:
+        """Folder of the prepared dataset that a run was trained on, if the volume has it still."""
+        if not run.trained_on or not self._shows_training_images:
+            return None
+        for name in _folders(self._prepared):
+            folder = os.path.join(self._prepared, name)
+            try:
+                manifest = read_output(folder, self._read_manifest)
+            except Damaged:
+                continue
+            if manifest and manifest.get('content') == run.trained_on:
+                return folder
+        return None
+
     def _names(self) -> List[str]:
-        try:
-            with os.scandir(self._folder) as entries:
-                return sorted(each.name for each in entries
-                              if not each.name.startswith('.') and _is_folder(each))
-        except OSError:
-            return []
+        return _folders(self._folder)
 
     def _read(self, name: str) -> Run:
         """A run with damaged outputs cannot generate images, and does not affect others."""
@@ -118,7 +131,9 @@ class Runs:
             except Damaged as error:
                 made[part] = None
                 faults[part] = _damaged(f'{part}/{MANIFEST}', error, JOB_OF.get(part, part), name)
-        run = Run(name, report=tuple(made['report']['files']) if made['report'] else ())
+        trained = made['stage2'] or made['stage1'] or {'request': {}}
+        run = Run(name, report=tuple(made['report']['files']) if made['report'] else (),
+                  trained_on=str(trained['request'].get('inputs', {}).get('prepared', '')))
         encoder = os.path.join(folder, 'text-encoder')
         if made['text-encoder']:
             run = run._replace(encoder=encoder, encoder_kind=_kind_of(encoder))
@@ -225,6 +240,16 @@ def _command(job: str, name: str) -> str:
 def _damaged(path: str, fault: object, job: str, name: str) -> str:
     return (f'{path} cannot be used: {fault}; delete that output and make it again: '
             f'{_command(job, name)}')
+
+
+def _folders(folder: str) -> List[str]:
+    """Names of the folders in a folder, sorted."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(each.name for each in entries
+                          if not each.name.startswith('.') and _is_folder(each))
+    except OSError:
+        return []
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

@@ -1,7 +1,7 @@
 """What the page and the API share: handling a request, from the limits to the gallery."""
 
 import logging
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from stackgan.config.schema import Platform
 from stackgan.serving.gallery import Gallery
@@ -9,6 +9,7 @@ from stackgan.serving.generate_request import GenerateRequest
 from stackgan.serving.limits import Limits, Rates, Strikes
 from stackgan.serving.live import LiveJobs
 from stackgan.serving.metrics import Metrics
+from stackgan.serving.neighbours import KeptNeighbours, NearestRequest, Neighbour
 from stackgan.serving.process import Ended, Generated, Worker
 from stackgan.serving.queue import GenerationQueue
 from stackgan.serving.refusals import Refusal
@@ -33,6 +34,7 @@ class Service(NamedTuple):
     preferred: Optional[str]    # run that is chosen before the visitor chooses
     live: Optional[LiveJobs]    # None: there is no view of jobs
     streams: Streams            # of that view
+    neighbours: KeptNeighbours
 
 
 def make_service(
@@ -46,8 +48,14 @@ def make_service(
     """A service with nothing loaded yet."""
     worker, strikes = Worker(platform, limits), Strikes(limits)
 
-    def generate_next(chosen: Tuple[Run, GenerateRequest]) -> Generated:
+    def generate_next(chosen: Union[Tuple[Run, GenerateRequest], NearestRequest]) -> Any:
         """Runs in the thread of the queue."""
+        if isinstance(chosen, NearestRequest):
+            try:
+                return worker.find_nearest(chosen)
+            except Ended as error:
+                logger.info(f'nearest training images ended the worker: {error}')
+                raise Refusal(503, f'The nearest training images were not found: {error}', 30)
         run, request = chosen
         _refuse_if_unable(_judged(run, strikes))       # may have changed while waiting
         try:
@@ -61,7 +69,7 @@ def make_service(
 
     return Service(runs, limits, Rates(limits), strikes, worker,
                    GenerationQueue(generate_next, limits), Gallery(limits.gallery), Metrics(),
-                   versions, preferred, live, Streams())
+                   versions, preferred, live, Streams(), KeptNeighbours())
 
 
 def all_runs(service: Service) -> List[Run]:
@@ -81,6 +89,33 @@ def generate(
     service.gallery.add(generated.images)
     service.metrics.count_images(len(generated.images))
     return generated
+
+
+def can_find_nearest(service: Service, name: str) -> bool:
+    """Whether the volume has the training images of the run of that name."""
+    run = service.runs.get(name)
+    return run is not None and service.runs.prepared_of(run) is not None
+
+
+def find_nearest(
+        service: Service,
+        id: str,       # of an image that is kept
+        address: str,  # of the visitor
+) -> List[Neighbour]:
+    """The training images nearest to a generated one. Raises Refusal."""
+    image = service.gallery.get(id)
+    if image is None:
+        raise Refusal(404, 'This image is not kept any more; generate it again')
+    found = service.neighbours.get(id)
+    if found is None:
+        run = service.runs.get(image.run)
+        prepared = service.runs.prepared_of(run) if run else None
+        if prepared is None:
+            raise Refusal(409, f'The images that the run {image.run} was trained on are not here')
+        service.rates.admit(address)
+        found = service.queue.generate(NearestRequest(prepared, image.stages[max(image.stages)]))
+        service.neighbours.add(id, found)
+    return found
 
 
 def _find_run(service: Service, name: str) -> Run:

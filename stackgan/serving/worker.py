@@ -12,7 +12,7 @@ import queue
 import resource
 import signal
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from stackgan.platforms.cores import available_cores
 from stackgan.serving import frames
@@ -36,7 +36,7 @@ def main() -> None:
     settings, _ = frames.read(requests)
     _limit_memory(settings['memory'])
     sending = threading.Lock()
-    waiting: 'queue.Queue[Dict[str, Any]]' = queue.Queue()
+    waiting: 'queue.Queue[Tuple[Dict[str, Any], bytes]]' = queue.Queue()
 
     def send(value: Any, content: bytes = b'') -> None:
         with sending:
@@ -46,20 +46,23 @@ def main() -> None:
         """In a thread: answers pings, and exits with the server."""
         try:
             while True:
-                value, _ = frames.read(requests)
+                value, content = frames.read(requests)
                 if 'ping' in value:
                     send({'pong': value['ping']})
                 else:
-                    waiting.put(value)
+                    waiting.put((value, content))
         except BaseException:
             os._exit(0)                          # whatever a model is doing
 
     threading.Thread(target=listen, daemon=True).start()
     generating = _Generating(settings, send)
     while True:
-        value = waiting.get()
+        value, content = waiting.get()
         signal.alarm(int(settings['seconds']) + SPARE_SECONDS)
-        generating.generate(Run(**value['run']), GenerateRequest(**value['request']))
+        if 'nearest' in value:
+            generating.find_nearest(value['nearest'], content)
+        else:
+            generating.generate(Run(**value['run']), GenerateRequest(**value['request']))
         signal.alarm(0)
 
 
@@ -86,6 +89,21 @@ class _Generating:
         self._send({'sizes': [[len(png) for png in pngs] for pngs in generated.images],
                     'notices': generated.notices, 'log': self._log.texts},
                    b''.join(png for pngs in generated.images for png in pngs))
+
+    def find_nearest(self, prepared: str, png: bytes) -> None:
+        """Sends that it begins, then the nearest training images."""
+        from stackgan.serving.nearest_images import nearest_images
+        self._send({'began': True})
+        try:
+            found = nearest_images(prepared, png)
+        except Exception as error:               # the files of the dataset are anyone's
+            reason = ' '.join(str(error).split()) or type(error).__name__
+            return self._send({
+                'refused': [503, 'The training images cannot be read; see the log of the server',
+                            30], 'log': [f'nearest training images: {reason}']})
+        self._send({'sizes': [len(each.png) for each in found],
+                    'nearest': [[each.name, each.caption, each.distance, each.mirrored]
+                                for each in found]}, b''.join(each.png for each in found))
 
     def _prepared(self, run: Run) -> 'Models':
         """The models, with their libraries imported: those are trusted and have their own limit."""

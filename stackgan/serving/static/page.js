@@ -141,6 +141,7 @@ async function select(index) {
     }
   });
   const image = shown[0].images[index];
+  offerNearest(image);
   field('shown-caption').textContent = image.caption
     + (image.other_caption ? ` → ${image.other_caption}` : '');
   [...field('strip').querySelectorAll('button')].forEach((each, number) =>
@@ -148,6 +149,59 @@ async function select(index) {
   const percent = Math.round(100 * (image.position || 0));
   field('position').setAttribute('aria-valuetext', `${percent} % of the way`);
   await Promise.all(waiting).catch(() => {});      // the slider may have moved on
+}
+
+// The training images nearest to the image that is shown.
+function offerNearest(image) {
+  const link = field('find-nearest');
+  field('find').hidden = !('nearest' in image);
+  field('nearest').hidden = true;
+  if (field('find').hidden) return;
+  link.href = `${form.getAttribute('action')}?image=${encodeURIComponent(image.id)}&nearest=1#nearest`;
+  link.dataset.nearest = image.nearest;
+}
+
+field('find-nearest').addEventListener('click', async event => {
+  event.preventDefault();
+  const link = field('find-nearest'), address = link.dataset.nearest;
+  if (link.getAttribute('aria-busy') === 'true') return;
+  field('message').textContent = '';
+  link.setAttribute('aria-busy', 'true');
+  field('progress').textContent = 'Comparing with the training images…';
+  try {
+    const response = await fetch(address);
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Error(answer.error || 'The server cannot compare images right now.');
+    if (link.dataset.nearest !== address) return;         // another image is shown by now
+    field('nearest').querySelector('ul').replaceChildren(...answer.images.map(neighbour));
+    field('nearest').hidden = false;
+    field('find').hidden = true;
+    field('nearest').querySelector('h2').focus();
+    field('progress').textContent = 'Done.';
+  } catch (error) {
+    field('progress').textContent = '';
+    field('message').textContent = error.message;
+  } finally {
+    link.removeAttribute('aria-busy');
+  }
+});
+
+function neighbour(found) {
+  const item = document.createElement('li'), element = new Image(160, 160);
+  const mirrored = found.mirrored ? ', mirrored' : '';
+  element.src = found.image;
+  element.alt = '';
+  item.append(element, ...[['facts', `distance ${found.distance.toFixed(1)}${mirrored}`],
+                           ['words', found.caption],
+                           ['facts name', found.name.split('/').pop()]].map(([kind, text]) => {
+    const span = document.createElement('span');
+    span.className = kind;
+    span.textContent = text;
+    if (kind === 'words') span.dir = 'auto';
+    if (kind === 'facts name') span.title = found.name;
+    return span;
+  }));
+  return item;
 }
 
 function fileName(image, stage) {

@@ -5,16 +5,16 @@ import shutil
 import numpy as np
 import pytest
 import skip_thought_toy
-from export_toy import finished_stage, run
+from export_toy import finished_stage, make_stage, run
 from serve_toy import RUN, SETTINGS, finish
-from serving_client import client_of, generate, one_line, pixels
+from serving_client import CAPTION, client_of, generate, one_line, pixels
 from toy import TINY, tiny_config
 
 from jobs import export
 from jobs.engine.contract import read_manifest
 from jobs.engine.outputs import run_folder
 from stackgan.errors import InputError
-from stackgan.files import write_json
+from stackgan.files import digest_of_file, files_below, write_json
 from stackgan.sampling.sample_request import SampleRequest
 from stackgan.sampling.sampler import Sampler
 from stackgan.serving import models
@@ -171,3 +171,60 @@ def test_reports_and_nothing_else_of_the_volume(volume, tmp_path):
     (report / 'index.html').unlink()
     (report / 'index.html').symlink_to(secret)
     assert client.get(f'/runs/{RUN}/report/index.html').status_code == 404
+
+
+@pytest.fixture(scope='module')
+def two_checkpoints(volume, tmp_path_factory):
+    """The volume with a second checkpoint, of other weights, in its finished training."""
+    folder = tmp_path_factory.mktemp('two') / 'volume'
+    shutil.copytree(str(volume), str(folder))
+    stage = folder / 'runs' / RUN / 'stage2'
+    make_stage(stage, 2, tiny_config().model, averages=False, step=24)
+    manifest = read_manifest(str(stage))
+    for name in files_below(str(stage / 'checkpoints')):
+        path = stage / 'checkpoints' / name
+        manifest['files']['checkpoints/' + name] = {
+            'size': path.stat().st_size, 'sha256': digest_of_file(str(path))}
+    write_json(str(stage / 'manifest.json'), manifest)
+    return folder
+
+
+def test_checkpoints_of_a_run_side_by_side(two_checkpoints):
+    """Each by its own weights; the export was made of the first."""
+    client = client_of(two_checkpoints)
+    facts, = client.get('/api/runs').get_json()['runs']
+    assert facts['checkpoints'] == [f'{RUN}@12', f'{RUN}@24'] and facts['by'] == 'onnx'
+    found = {name: client.post('/api/generate', json={
+        'run': name, 'caption': CAPTION, 'seed': 3}).get_json() for name in [RUN, *facts[
+            'checkpoints']]}
+    seen = {name: pixels(client, each['images'][0]['stages']['2']) for name, each in found.items()}
+    assert found[f'{RUN}@24']['run'] == f'{RUN}@24'
+    assert np.abs(seen[RUN] - seen[f'{RUN}@12']).max() <= 1
+    stage = two_checkpoints / 'runs' / RUN / 'stage2'
+    run_ = client.service.runs.get(RUN)
+    embedded = models.open_encoder(run_, tiny_config().platform).embed([CAPTION])[0]
+    with Sampler(str(stage), str(stage / 'checkpoints' / '00000024'), 1,
+                 tiny_config().platform) as sampler:
+        expected = sampler.generate([SampleRequest(CAPTION, embedded, 0, {})], 3)[256][0]
+    assert np.abs(seen[f'{RUN}@24'] - expected.astype(int)).max() <= 1
+    assert np.abs(seen[f'{RUN}@24'] - seen[RUN]).mean() > 3
+    page = client.get('/').get_data(as_text=True)
+    assert page.count(f'value="{RUN}@24">{RUN}, step 24<') == 2          # to use, to compare with
+    assert client.get('/?image=' + found[f'{RUN}@24']['images'][0]['id']).get_data(
+        as_text=True).count(f'<option selected value="{RUN}@24">') == 1
+
+
+@pytest.mark.parametrize('name', ['@', '@12', 'nowhere@12', RUN + '@12@12'] + [
+    f'{RUN}@{step}' for step in ('', '13', '012', '../12', '-12', '\u0661\u0662')])
+def test_other_checkpoints_are_unknown(two_checkpoints, name):
+    client = client_of(two_checkpoints)
+    assert one_line(client.post('/api/generate', json={'run': name, 'caption': 'a'}), 404)
+
+
+def test_without_tensorflow_there_are_no_checkpoints(two_checkpoints):
+    client = client_of(two_checkpoints, has_tensorflow=False)
+    facts, = client.get('/api/runs').get_json()['runs']
+    assert 'checkpoints' not in facts and facts['can_generate']
+    assert client.post('/api/generate', json={
+        'run': f'{RUN}@12', 'caption': 'a'}).status_code == 404
+    assert 'optgroup' not in client.get('/').get_data(as_text=True)

@@ -109,6 +109,8 @@ def describe_run(run: Run) -> Dict[str, Any]:
              'sizes': run.sides, 'encoder': run.encoder_kind if run.encoder else 'none'}
     if run.stages:
         facts['by'] = 'onnx' if run.model else 'checkpoint'
+    if run.checkpoints:
+        facts['checkpoints'] = [f'{run.name}@{step}' for step in run.checkpoints]
     for name, value in (('why_not', run.why_not), ('note', run.note)):
         if value:
             facts[name] = value

@@ -143,7 +143,7 @@ def open_sampler(run: Run, platform: Platform) -> ImageSampler:
         return ModelSampler(run.model, platform)
     _load_tensorflow(platform)
     from stackgan.sampling.sampler import Sampler
-    return Sampler(cast(str, run.stage_folder), 'last', 1, platform)
+    return Sampler(cast(str, run.stage_folder), run.checkpoint or 'last', 1, platform)
 
 
 def _load_tensorflow(platform: Platform) -> None:

@@ -85,7 +85,8 @@ def page(
     runs = all_runs(service)
     can_generate = [run.name for run in runs if run.stages]
     chosen = values.get('run')
-    if chosen not in can_generate:
+    names = can_generate + [f'{run.name}@{step}' for run in runs for step in run.checkpoints]
+    if chosen not in names:
         chosen = (service.preferred if service.preferred in can_generate
                   else ''.join(can_generate[:1]))
     return render_template('page.html', runs=runs, can_generate=can_generate, chosen=chosen,

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 from typing import Any, BinaryIO, Dict, List, NamedTuple, Optional, Tuple
 
 from stackgan.errors import InputError
@@ -27,6 +28,8 @@ HELD_BACK = ('it uses precomputed embeddings that its text encoder did not produ
 OTHER_ENCODER = ('its captions were embedded by a different text encoder from the one there now; '
                  'bring it up to date: ')
 ODD_NAME = 'its folder name contains control characters or is not UTF-8; rename the folder'
+CHECKPOINT = re.compile(r'checkpoints/([0-9]{8})/checkpoint\.json\Z')
+MAX_CHECKPOINTS = 50
 JOB_OF = {'stage1': 'train-stage1', 'stage2': 'train-stage2', 'text-encoder': 'train-text-encoder',
           'embeddings': 'embed'}               # where it differs from the name of its output
 
@@ -41,9 +44,13 @@ class Run(NamedTuple):
     digest: str = ''                       # of what it generates with
     model: Optional[str] = None            # an .onnx file; None: the checkpoint of a stage
     stage_folder: Optional[str] = None     # of that checkpoint
+    checkpoint: Optional[str] = None       # its folder; None: the last one
     encoder: Optional[str] = None          # an .onnx file, or the folder of a text encoder
     encoder_kind: str = CHAR_CNN_RNN
+    trained_stages: int = 0                # stages of the newest training
+    trained_digest: str = ''               # of that training
     trained_on: str = ''                   # digest of the prepared dataset; '': not known
+    checkpoints: Tuple[int, ...] = ()      # steps that it can generate with, by `name@step`
     report: Tuple[str, ...] = ()           # files of its report
     faults: Tuple[str, ...] = ()           # what is wrong with it, apart from being unfinished
 
@@ -73,8 +80,25 @@ class Runs:
         return [self._read(name) for name in self._names()]
 
     def get(self, name: str) -> Optional[Run]:
-        """The run of that name, or None. A visitor's text is only compared with existing names."""
-        return self._read(name) if name in self._names() else None
+        """The run of that name, or None. A visitor's text is only compared with existing names.
+
+        `name@step` is the run with a checkpoint of its last stage in place of what it generates
+        with otherwise.
+        """
+        names = self._names()
+        if name in names:
+            return self._read(name)
+        name, _, text = name.rpartition('@')
+        run = self._read(name) if name in names else None
+        step = next((each for each in run.checkpoints if str(each) == text), None) if run else None
+        return self._at(run, step) if run and step is not None else None
+
+    def _at(self, run: Run, step: int) -> Run:
+        folder = os.path.join(self._folder, run.name, f'stage{run.trained_stages}')
+        return run._replace(
+            name=f'{run.name}@{step}', stages=run.trained_stages, model=None, stage_folder=folder,
+            checkpoint=os.path.join(folder, 'checkpoints', f'{step:08d}'), checkpoints=(),
+            report=(), note='', digest=digest_of([run.digest, run.trained_digest, step]))
 
     def report_file(
             self,
@@ -146,9 +170,10 @@ class Runs:
                                             'export', name)
         notes = ([exported.note] if exported and exported.note else []) + list(faults.values())
         run = (exported or run)._replace(faults=tuple(faults.values()), note='; '.join(notes))
-        if exported:
-            return run
         stage = 2 if made['stage2'] or 'stage2' in faults else 1
+        run = run._replace(trained_stages=stage)
+        if exported:
+            return self._with_checkpoints(run, made[f'stage{stage}'])
         damaged = [faults[part] for part in ('export', f'stage{stage}', 'text-encoder',
                                              'embeddings') if part in faults]
         why_not = (''.join(damaged[:1])
@@ -157,10 +182,19 @@ class Runs:
                    or self._fault_of_machine(name))
         if why_not:
             return run._replace(why_not=why_not, note='')
-        return run._replace(
+        run = run._replace(
             stages=stage, stage_folder=os.path.join(folder, f'stage{stage}'),
             digest=digest_of([made[f'stage{stage}']['content'],
                               made['text-encoder']['content']]))
+        return self._with_checkpoints(run, made[f'stage{stage}'])
+
+    def _with_checkpoints(self, run: Run, trained: Optional[Dict[str, Any]]) -> Run:
+        """The run with its checkpoints, if TensorFlow can generate with them."""
+        if not self._has_tensorflow or _fault_of_training(run.name, trained) or trained is None:
+            return run
+        found = {int(match.group(1)) for match in map(CHECKPOINT.match, trained['files']) if match}
+        return run._replace(checkpoints=tuple(sorted(found)[-MAX_CHECKPOINTS:]),
+                            trained_digest=str(trained.get('content', '')))
 
     def _fault_of_machine(self, name: str) -> Optional[str]:
         if self._has_tensorflow:

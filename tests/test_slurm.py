@@ -15,7 +15,7 @@ from toy import tiny_config
 
 from jobs.engine import slurm
 from jobs.engine.chain import BY_NAME, until
-from jobs.engine.submitting import steps_of
+from jobs.engine.submitting import Step, steps_of
 from jobs.engine.sweeps import arrays, trials
 from jobs.engine.sweeps.plan import nodes_of
 from stackgan.config import load_config
@@ -151,6 +151,49 @@ def test_a_sweep_runs_as_arrays_whose_tasks_wait_for_those_they_read(cluster, tm
                    for job in ('sample', 'score'))
 
 
+# A fake of Python for the workers of a training: they meet, and at first wait for a stop.
+FAKE_WORKER = '''#!{python}
+import os, signal, sys, time
+sys.path.insert(0, {root!r})
+from stackgan.platforms.rendezvous import from_environment
+from stackgan.platforms.worker_channel import Follower
+from stackgan.platforms.worker_leader import Leader
+signal.signal(signal.SIGTERM, lambda *more: os._exit(130))
+place = from_environment(os.environ)
+channel = (Follower if place.rank else Leader)(place, 60.0, '')
+with open({log!r} + '.%d' % place.rank, 'a') as stream:
+    stream.write('%d of %d on %s\\n' % (place.rank, place.size, os.environ['SLURMD_NODENAME']))
+channel.gather()
+if os.environ.get('SLURM_RESTART_COUNT', '0') == '0':
+    time.sleep(300)
+if place.rank == 0:
+    channel.end(0)
+channel.wait_for_end() if place.rank else sys.exit(0)
+'''
+
+
+@needs.slurm
+def test_workers_on_two_nodes_meet_stop_together_and_are_queued_again(cluster, tmp_path,
+                                                                      monkeypatch):
+    log, fake = tmp_path / 'log', tmp_path / 'python'
+    fake.write_text(FAKE_WORKER.format(python=sys.executable, root=ROOT, log=str(log)))
+    fake.chmod(0o755)
+    config = load_config(SMOKE, SMALL + ['platform.workers=2',
+                                         'resources.slurm_options=--nodes=2'])
+    monkeypatch.setenv('SLURM_CONF', cluster['SLURM_CONF'])
+    monkeypatch.setattr(sys, 'executable', str(fake))
+    step = Step(BY_NAME['train-stage1'], [], config.resources.training)
+    number = slurm.submit([step], config, str(tmp_path), [], [])['train-stage1']
+
+    def lines():
+        return ['\n'.join(path.read_text().splitlines()) for path in sorted(tmp_path.glob('log.*'))]
+
+    wait_until(lambda: lines() == ['0 of 2 on n1', '1 of 2 on n2'])
+    slurm_cluster.call(cluster, 'scancel', '--batch', '--signal=USR1', number)
+    wait_until(lambda: states(cluster)[number] == 'COMPLETED')
+    assert [text.count('of 2 on') for text in lines()] == [2, 2]
+
+
 def test_a_script_asks_for_what_the_configuration_says(tmp_path):
     config = tiny_config('resources.training.cards=2', 'resources.training.hours=1.5',
                          'resources.slurm_options=--partition=gpu --comment="a b"')
@@ -164,4 +207,12 @@ def test_a_script_asks_for_what_the_configuration_says(tmp_path):
     plain = slurm.script_of(steps['preprocess'], config, str(tmp_path), [])
     assert '--gres' not in plain and 'anew' not in plain
     assert subprocess.run(['bash', '-n'], input=text, universal_newlines=True).returncode == 0
+    several = slurm.script_of(steps['train-stage1'], tiny_config(
+        'platform.workers=2', 'stage1.batch_size=4', 'resources.training.cards=1',
+        'resources.training.cores=6', 'resources.training.memory_gib=10'), str(tmp_path), [])
+    for words in ('--ntasks=2', 'gpus-per-task=2', '--mem-per-cpu=4096M', '\nsrun '):
+        assert words in several, several
+    auto = slurm.script_of(steps['train-stage1'], tiny_config('platform.workers=auto'),
+                           str(tmp_path), [])
+    assert '--ntasks=1' in auto and 'srun' not in auto
     assert set(steps) <= set(BY_NAME)

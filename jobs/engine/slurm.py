@@ -5,6 +5,7 @@ queued again; it then resumes. One that fails cancels those that depend on it. W
 is in runs/<run.name>/slurm/: a script and an output file for each job, and submitted.json.
 """
 
+import math
 import os
 import re
 import shlex
@@ -20,7 +21,7 @@ from stackgan.files import atomic_write, read_json, write_json
 
 from .chain import PACKAGE
 from .outputs import run_folder
-from .submitting import GRACE_SECONDS, Step
+from .submitting import GRACE_SECONDS, Step, workers_of
 
 SUBMITTED = 'submitted.json'
 NUMBER = re.compile(r'[0-9]{1,20}(_[0-9]{1,9})?\Z')       # of a job, or of one of an array
@@ -31,13 +32,17 @@ SCRIPT = '''#!/bin/bash
 {setup}
 {command} &
 child=$!
-trap 'stopped=1; kill -TERM $child 2>/dev/null' TERM USR1
+trap 'stopped=1; {stop} 2>/dev/null' TERM USR1
 while kill -0 $child 2>/dev/null; do wait $child; done
 wait $child
 code=$?
 if [ $code = 130 ] && [ -n "$stopped" ]; then scontrol requeue "$SLURM_JOB_ID"; fi
 exit $code
 '''
+# srun would kill its tasks if it were told to end, so they are told without it. A worker that fails
+# ends the others itself, and says why.
+STEP = 'srun --kill-on-bad-exit=0 --cpus-per-task={cores} {command}'
+STOP, STOP_STEP = 'kill -TERM $child', 'scancel --signal=TERM "$SLURM_JOB_ID"'
 # A job that was queued again resumes what it threw the earlier work away for.
 RESTART = '[ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] || anew=--restart'
 
@@ -54,7 +59,8 @@ def script_of(step: Step, config: Config, volume: str, arguments: Sequence[str],
         sys.executable, '-m', PACKAGE, step.job.name] + list(arguments))
     return batch_script(f'stackgan-{config.run.name}-{step.job.name}',
                         f'{folder_of(config, volume)}/{step.job.name}.out', step.resources, config,
-                        command + (' $anew' if restart else ''), [RESTART] if restart else [])
+                        command + (' $anew' if restart else ''), [RESTART] if restart else [],
+                        workers=workers_of(step.job, config))
 
 
 def batch_script(
@@ -65,21 +71,28 @@ def batch_script(
         command: str,                 # of the shell
         setup: Sequence[str] = (),    # lines of the shell before it
         more: Sequence[str] = (),     # options of sbatch
+        workers: int = 1,             # tasks of the command, each with the resources
 ) -> str:
     """A batch script that resumes after preemption or its time limit."""
     minutes = max(1, int(round(60 * resources.hours)))
-    options = [f'--job-name={name}', f'--output={output}', '--open-mode=append', '--ntasks=1',
-               f'--cpus-per-task={resources.cores}', f'--mem={resources.memory_gib}G',
+    memory = (f'--mem={resources.memory_gib}G' if workers == 1 else      # of the node
+              f'--mem-per-cpu={math.ceil(1024 * resources.memory_gib / resources.cores)}M')
+    options = [f'--job-name={name}', f'--output={output}', '--open-mode=append',
+               f'--ntasks={workers}', f'--cpus-per-task={resources.cores}', memory,
                f'--time={minutes}', f'--signal=B:USR1@{GRACE_SECONDS}', '--requeue',
                '--kill-on-invalid-dep=yes']
     if resources.cards:
-        options.append(f'--gres=gpu:{resources.cards}')
+        options.append(f'--gres=gpu:{resources.cards}' if workers == 1 else
+                       f'--gpus-per-task={resources.cards}')
     options += list(more) + shlex.split(config.resources.slurm_options)
     lines = [f'cd {shlex.quote(os.getcwd())} || exit 2']
     if os.environ.get('PYTHONPATH'):
         lines.append(f'export PYTHONPATH={shlex.quote(os.environ["PYTHONPATH"])}')
     return SCRIPT.format(options='\n'.join('#SBATCH ' + shlex.quote(each) for each in options),
-                         setup='\n'.join(lines + list(setup)), command=command)
+                         setup='\n'.join(lines + list(setup)),
+                         stop=STOP if workers == 1 else STOP_STEP,
+                         command=command if workers == 1 else STEP.format(
+                             cores=resources.cores, command=command))
 
 
 def submit(steps: Sequence[Step], config: Config, volume: str, arguments: Sequence[str],

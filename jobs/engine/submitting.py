@@ -34,3 +34,12 @@ def steps_of(jobs: Sequence[Job], config: Config, volume: str) -> List[Step]:
 def resources_of(job: Job, config: Config) -> JobResources:
     """Resources of a job: trainings have their own."""
     return config.resources.training if job.resumes else config.resources.other
+
+
+def workers_of(job: Job, config: Config) -> int:
+    """Tasks or pods that do a job together, each with the resources of the job.
+
+    `auto` is a single one, which itself starts a worker for each card that it is given.
+    """
+    count = config.platform.workers
+    return count if job.takes_workers and isinstance(count, int) else 1

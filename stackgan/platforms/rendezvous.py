@@ -6,6 +6,7 @@ and those of a Kubernetes Indexed Job, and a list of the machines.
 
 import re
 import socket
+import subprocess
 from typing import List, Mapping, NamedTuple, Optional, Tuple
 
 from stackgan.errors import InputError
@@ -16,6 +17,7 @@ HERE, LOCAL_RANK = 'STACKGAN_WORKERS_HERE', 'STACKGAN_WORKER_LOCAL_RANK'
 PORT, HOSTS = 'STACKGAN_WORKER_PORT', 'STACKGAN_WORKER_HOSTS'
 FIRST_PORT, PORTS = 20000, 10000     # where workers of a Slurm job meet; below ephemeral ports
 MAX_WORKERS = 1024
+SECONDS = 30                         # for an answer of scontrol
 MACHINE = re.compile(r'([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[(\d{1,6})-(\d{1,6})\]([A-Za-z0-9._-]*))?'
                      r'(?::(\d{1,5}))?')
 
@@ -150,7 +152,8 @@ def _of_slurm(environ: Mapping[str, str]) -> Optional[Place]:
     count = re.match('[0-9]{1,4}', tasks)
     here = int(count.group()) if count else 1
     local = _number(environ, 'SLURM_LOCALID', 0, size - 1) if environ.get('SLURM_LOCALID') else 0
-    return Place(_number(environ, 'SLURM_PROCID', 0, size - 1), size, first_node(nodes),
+    rank, host = _number(environ, 'SLURM_PROCID', 0, size - 1), first_node(nodes)
+    return Place(rank, size, address_of_node(host) if rank else host,
                  FIRST_PORT + job % PORTS, f'{job}', max(1, min(here, size)), local)
 
 
@@ -164,6 +167,24 @@ def first_node(
                          'node[01-04]')
     start, number, end = found.groups()
     return start + (number or '') + (end or '')
+
+
+def address_of_node(
+        name: str,            # of a node of Slurm's, which need not be known to DNS
+) -> str:
+    """A name or address that can be connected to; the name itself if nobody knows another."""
+    try:
+        socket.getaddrinfo(name, None)
+        return name
+    except OSError:
+        pass
+    try:
+        done = subprocess.run(['scontrol', 'show', 'node', name], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, timeout=SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return name
+    found = re.search(r'\bNodeAddr=(\S+)', done.stdout.decode('utf-8', 'replace'))
+    return found.group(1) if found else name
 
 
 def _number(environ: Mapping[str, str], name: str, minimum: int, maximum: int) -> int:

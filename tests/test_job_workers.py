@@ -13,7 +13,7 @@ from stackgan.errors import ConfigError, InputError
 from stackgan.platforms import cards
 from stackgan.platforms.rendezvous import Place
 
-STAGE1 = BY_NAME['train-stage1']
+STAGE1, EMBED = BY_NAME['train-stage1'], BY_NAME['embed']
 TWO = ('platform.workers=2', 'stage1.batch_size=4', 'stage2.batch_size=2')
 STARTED = {'STACKGAN_WORKERS': '4', 'STACKGAN_WORKER_RANK': '2',
            'STACKGAN_WORKER_ADDRESS': '10.0.0.1:20000'}
@@ -26,7 +26,10 @@ def test_place():
         0, 2, '127.0.0.1', 2, 1)
     assert len(place.token) == 32
     assert workers.place_of(STAGE1, tiny_config(), STARTED).rank == 2
-    assert workers.place_of(BY_NAME['embed'], tiny_config(*TWO), STARTED) is None
+    assert workers.place_of(EMBED, tiny_config(*TWO), STARTED) is None
+    waiting = workers.place_of(EMBED, tiny_config(), dict(STARTED, STACKGAN_WORKER_PHASE='4'))
+    assert (waiting.rank, waiting.phase) == (2, 4)
+    assert workers.config_of(EMBED, tiny_config(), waiting) == tiny_config()
 
 
 def options(hosts=None, rank=None):
@@ -51,7 +54,7 @@ def test_place_in_a_list_of_machines(hosts, rank, environ, place):
 def test_several_workers_on_each_machine_of_a_list():
     config = tiny_config(*TWO)
     place = workers.place_of(STAGE1, config, {}, options('a:70,b:80', 1))
-    assert place == Place(2, 4, 'a', 70, '', 2, 0, 80, 1)
+    assert place == Place(2, 4, 'a', 70, '', 2, 0, 80, starts=1)
     # One that this process started has the list in its environment too.
     environ = dict(STARTED, STACKGAN_WORKER_HOSTS='a,b')
     assert workers.place_of(STAGE1, config, environ, options()).rank == 2
@@ -87,7 +90,7 @@ def test_auto_is_one_worker_a_card(monkeypatch, device, visible, nodes, count):
                          *(['platform.precision=float32'] if device == 'npu' else []))
     place = workers.place_of(STAGE1, config, {})
     assert (1 if place is None else place.size) == count
-    assert workers.config_of(config, place).platform.workers == count
+    assert workers.config_of(STAGE1, config, place).platform.workers == count
 
 
 @pytest.mark.parametrize('settings, text', [
@@ -104,10 +107,10 @@ def test_workers_share_the_cores_of_a_machine(monkeypatch):
     monkeypatch.setattr(workers, 'available_cores', lambda: 12)
     config = tiny_config('platform.deterministic=false', *TWO)
     place = workers.place_of(STAGE1, config, {})
-    assert workers.config_of(config, place).platform.threads == 6
-    assert workers.config_of(config, None) is config
+    assert workers.config_of(STAGE1, config, place).platform.threads == 6
+    assert workers.config_of(STAGE1, config, None) is config
     config = tiny_config('platform.deterministic=false', 'stage2.batch_size=4')
-    elsewhere = workers.config_of(config, workers.place_of(STAGE1, config, STARTED))
+    elsewhere = workers.config_of(STAGE1, config, workers.place_of(STAGE1, config, STARTED))
     assert (elsewhere.platform.workers, elsewhere.platform.threads) == (4, None)
 
 
@@ -115,7 +118,7 @@ def test_a_batch_is_shared_evenly():
     with pytest.raises(ConfigError, match='stage2.batch_size: is shared by 3 workers'):
         tiny_config('platform.workers=3', 'stage1.batch_size=3')
     with pytest.raises(ConfigError, match='4 workers: stage2.batch_size: is shared by 4 workers'):
-        workers.config_of(tiny_config(), workers.place_of(STAGE1, tiny_config(), STARTED))
+        workers.config_of(STAGE1, tiny_config(), workers.place_of(STAGE1, tiny_config(), STARTED))
 
 
 @pytest.mark.parametrize('device, visible, here, local, environment', [

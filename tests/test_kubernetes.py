@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from jobs.engine.command_line import main
 from stackgan.config import load_config
 from stackgan.config.loading import to_dict
 from stackgan.errors import ConfigError
+from stackgan.platforms.rendezvous import Place, from_environment
 
 CARDS = ['resources.training.cards=2', 'resources.card=huawei.com/Ascend910',
          'resources.other.memory_gib=3']
@@ -81,12 +83,53 @@ def test_the_pod_reads_the_same_configuration(tmp_path):
 
 @pytest.mark.parametrize('name', ['birds', 'My_Birds.v2', 'x' * 64, 'a' + '-' * 60])
 def test_names_are_such_as_kubernetes_allows(tmp_path, name):
-    for each in manifests(tmp_path, f'run.name={name}').values():
+    for each in manifests(tmp_path, f'run.name={name}', *WORKERS).values():
         found = each['metadata']['name']
         assert len(found) <= 63 and found.replace('-', '').isalnum() and found == found.lower()
         assert found[0].isalnum() and found[-1].isalnum()
     assert kubernetes.name_of(tiny_config('run.name=a_b')) != kubernetes.name_of(
         tiny_config('run.name=a-b'))
+
+
+WORKERS = ['platform.workers=4', 'stage1.batch_size=4', 'stage2.batch_size=4']
+
+
+def test_several_workers_are_pods_that_meet_at_pod_0(tmp_path):
+    config = tiny_config(*WORKERS)
+    jobs = until('sample', config, str(tmp_path))
+    found = {each['kind']: each for each in yaml.safe_load_all(
+        kubernetes.text_of(kubernetes.manifests(jobs, config)))}
+    job, service, policy = found['Job'], found['Service'], found['NetworkPolicy']['spec']
+    assert (job['spec']['completionMode'], job['spec']['completions'],
+            job['spec']['parallelism']) == ('Indexed', 4, 4)
+    # Pod 0 is to be found before it is ready, which it is not while its init containers run.
+    labels = job['spec']['template']['metadata']['labels']
+    assert service['spec'] == {'clusterIP': 'None', 'selector': labels,
+                               'publishNotReadyAddresses': True}
+    pod = pod_of(found)
+    assert pod['subdomain'] == service['metadata']['name']
+    containers = pod['initContainers'] + pod['containers']
+    assert [each['name'] for each in containers] == [each.name for each in jobs]
+    places = [from_environment(dict({each['name']: each['value'] for each in container['env']},
+                                    JOB_COMPLETION_INDEX='3')) for container in containers[:-1]]
+    host = f"{job['metadata']['name']}-0.{service['metadata']['name']}"
+    assert len(host.split('.')[0]) <= 63
+    assert places == [Place(3, 4, host, 20000, phase=i) for i in range(1, len(containers))]
+    # `sample` is for pod 0 alone.
+    command = containers[-1]['command'] + containers[-1]['args']
+    for index, code in (('0', 127), ('1', 0)):               # where there is no such file to run
+        assert subprocess.run(command, env={'JOB_COMPLETION_INDEX': index},
+                              stderr=subprocess.DEVNULL).returncode in (code, code and 2)
+    assert found['PersistentVolumeClaim']['spec']['accessModes'] == ['ReadWriteMany']
+    assert policy['ingress'] == [{'from': [{'podSelector': {'matchLabels': labels}}]}]
+    assert [each.get('ports', each.get('to')) for each in policy['egress']] == [
+        [{'podSelector': {'matchLabels': labels}}],
+        [{'protocol': 'UDP', 'port': 53}, {'protocol': 'TCP', 'port': 53}]]
+
+
+def test_one_pod_starts_a_worker_for_each_of_its_cards(tmp_path):
+    found = manifests(tmp_path, 'platform.workers=auto', *CARDS)
+    assert 'completionMode' not in found['Job']['spec'] and 'Service' not in found
 
 
 def test_another_chain_is_another_job(tmp_path):

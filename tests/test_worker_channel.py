@@ -109,6 +109,16 @@ def test_one_that_comes_when_nothing_was_to_do_ends_as_well():
     assert end.wait() == ('', 0)
 
 
+@pytest.mark.parametrize('phase, code', [(2, 0), (4, 1)])
+def test_one_of_another_job_of_the_chain(phase, code):
+    """Late ones go on to the next job; one that is ahead begins again."""
+    leader, end = Leader(Place(0, 2, '127.0.0.1', 0, phase=3), 5.0, 'a'), Ended()
+    Follower(Place(1, 2, '127.0.0.1', leader.port, phase=phase), 5.0, 'b', end)
+    assert end.wait()[1] == code
+    assert not leader.peers and not leader.refused
+    leader.end(0)
+
+
 def test_the_port_for_gradients_can_be_chosen(three):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))

@@ -55,7 +55,7 @@ def execute(
     with attached(log):
         try:
             place = workers.place_of(job, config, os.environ, options)
-            config = workers.config_of(config, place)
+            config = workers.config_of(job, config, place)
             if place is None or place.rank == 0:
                 group = workers.lead(job, config, volume, options, place)
         except StackganError as error:
@@ -163,7 +163,7 @@ def _execute(job: Job, config: Config, volume: str, options: argparse.Namespace,
         started = time.monotonic()
         before = (request_in(partial) or {}).get('seconds', 0.0)
         work = Work(config, volume, partial, _input_paths(job, config, volume),
-                    job.settings(config), stop, {}, leader)
+                    job.settings(config), stop, {}, leader if job.takes_workers else None)
         assert job.run is not None                         # else `variant` has raised
         with ascend_files(job.name, config, volume, partial), recorded(partial):
             job.run(work)

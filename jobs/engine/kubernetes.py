@@ -4,6 +4,9 @@ Each job of the chain is an init container of the pod, so Kubernetes itself keep
 nothing else has to run in the cluster. The images are those of compose.yaml, the volume is one
 claim, the configuration a ConfigMap. A pod that is evicted or interrupted is replaced, and its
 jobs resume; one that fails because of the configuration or the input is not tried again.
+
+Where several workers train, the Job is an indexed one with a pod for each. Pod 0 runs the chain;
+the others wait for it, train along, and are done when the last training is.
 """
 
 import os
@@ -18,10 +21,11 @@ from stackgan.config import Config
 from stackgan.config.loading import to_yaml
 from stackgan.errors import ConfigError, InputError, MissingRequirement, StackganError
 from stackgan.files import digest_of
+from stackgan.platforms import rendezvous
 
 from .compose import ROOT
 from .contract import Job
-from .submitting import GRACE_SECONDS, resources_of
+from .submitting import GRACE_SECONDS, resources_of, workers_of
 
 TRIES = 6                       # pods of one Job: each resumes where the one before was stopped
 FINAL_EXIT_CODES = [2, 3]       # bad configuration or input, a machine that lacks something
@@ -29,19 +33,20 @@ SECONDS = 60                    # for an answer of kubectl
 SHM_GIB = 1
 KEPT_SECONDS = 3600             # for which a finished Job stays; the logs are on the volume
 CLAIM = 'stackgan-data'
+ONLY_POD_0 = '[ "$JOB_COMPLETION_INDEX" = 0 ] || exit 0; exec sh /usr/local/bin/stackgan "$@"'
 
 
 def manifests(jobs: Sequence[Job], config: Config) -> List[Dict[str, Any]]:
-    """ConfigMap, claim, network policy and Job that run `jobs` in order."""
-    name = name_of(config)
+    """ConfigMap, claim, network policy and Job that run `jobs` in order; a Service for workers."""
+    name, workers = name_of(config), max(workers_of(job, config) for job in jobs)
     labels = {'app.kubernetes.io/name': 'stackgan', 'app.kubernetes.io/instance': name}
     claim: Dict[str, Any] = {
-        'accessModes': ['ReadWriteOnce'],
+        'accessModes': ['ReadWriteOnce' if workers == 1 else 'ReadWriteMany'],
         'resources': {'requests': {'storage': f'{config.resources.storage_gib}Gi'}}}
     if config.resources.storage_class:
         claim['storageClassName'] = config.resources.storage_class
-    spec = {
-        'backoffLimit': TRIES,
+    spec: Dict[str, Any] = {
+        'backoffLimit': TRIES * workers,         # one that fails takes the others with it
         'ttlSecondsAfterFinished': KEPT_SECONDS,
         'podFailurePolicy': {'rules': [
             {'action': 'Ignore',
@@ -51,14 +56,46 @@ def manifests(jobs: Sequence[Job], config: Config) -> List[Dict[str, Any]]:
              'onExitCodes': {'operator': 'In', 'values': FINAL_EXIT_CODES}}]},
         'template': {'metadata': {'labels': labels}, 'spec': _pod(jobs, config, name)}}
     # A Job cannot be changed, so one that is to do something else has another name.
-    return [
+    job_name = f'{name}-{digest_of([spec, to_yaml(config)])[:8 if workers == 1 else 6]}'
+    policy: Dict[str, Any] = {'podSelector': {'matchLabels': labels},
+                              'policyTypes': ['Ingress', 'Egress']}
+    found = []
+    if workers > 1:
+        spec.update(completionMode='Indexed', completions=workers, parallelism=workers)
+        _join(spec['template']['spec'], jobs, config, name, job_name)
+        policy.update(ingress=[{'from': [{'podSelector': {'matchLabels': labels}}]}],
+                      egress=[{'to': [{'podSelector': {'matchLabels': labels}}]},
+                              {'ports': [{'protocol': kind, 'port': 53} for kind in (
+                                  'UDP', 'TCP')]}])
+        found = [_manifest('v1', 'Service', name, labels, spec={
+            'clusterIP': 'None', 'selector': labels, 'publishNotReadyAddresses': True})]
+    return found + [
         _manifest('v1', 'ConfigMap', name, labels, data={'config.yaml': to_yaml(config)}),
         _manifest('v1', 'PersistentVolumeClaim', CLAIM, {'app.kubernetes.io/name': 'stackgan'},
                   spec=claim),
-        _manifest('networking.k8s.io/v1', 'NetworkPolicy', name, labels, spec={
-            'podSelector': {'matchLabels': labels}, 'policyTypes': ['Ingress', 'Egress']}),
-        _manifest('batch/v1', 'Job', f'{name}-{digest_of([spec, to_yaml(config)])[:8]}', labels,
-                  spec=spec)]
+        _manifest('networking.k8s.io/v1', 'NetworkPolicy', name, labels, spec=policy),
+        _manifest('batch/v1', 'Job', job_name, labels, spec=spec)]
+
+
+def _join(pod: Dict[str, Any], jobs: Sequence[Job], config: Config, service: str,
+          job_name: str) -> None:
+    """Changes a pod into one of several that do the trainings together.
+
+    Each container up to the last training meets its like in the other pods; those after it do
+    nothing but in pod 0.
+    """
+    pod['subdomain'] = service               # pods have names of their own below it
+    containers = pod['initContainers'] + pod['containers']
+    last = max(i for i, job in enumerate(jobs) if workers_of(job, config) > 1)
+    for i, container in enumerate(containers):
+        if i > last:
+            container['command'] = ['sh', '-c', ONLY_POD_0, 'stackgan']
+            continue
+        container['env'] = [
+            {'name': rendezvous.SIZE, 'value': str(config.platform.workers)},
+            {'name': rendezvous.ADDRESS,
+             'value': f'{job_name}-0.{service}:{rendezvous.FIRST_PORT}'},
+            {'name': rendezvous.PHASE, 'value': str(i + 1)}]
 
 
 def _manifest(version: str, kind: str, name: str, labels: Dict[str, str],

@@ -48,8 +48,8 @@ def place_of(job: Job, config: Config, environ: Mapping[str, str],
 
     Raises InputError for an environment that contradicts itself.
     """
-    if not job.takes_workers:
-        return None
+    if not job.takes_workers:          # worker 0 does it, and the others wait
+        return rendezvous.from_environment(environ) if environ.get(rendezvous.PHASE) else None
     hosts, number = getattr(options, 'hosts', None), getattr(options, 'rank', None)
     if not hosts and not environ.get(rendezvous.SIZE):      # which a worker that was started has
         hosts = environ.get(rendezvous.HOSTS)
@@ -78,12 +78,12 @@ def _count_here(config: Config) -> int:
     return count
 
 
-def config_of(config: Config, place: Optional[Place]) -> Config:
+def config_of(job: Job, config: Config, place: Optional[Place]) -> Config:
     """The configuration with the number of workers there are, each with its share of the cores.
 
     Raises ConfigError where they cannot share a batch.
     """
-    if place is None and isinstance(config.platform.workers, int):
+    if place is None and isinstance(config.platform.workers, int) or not job.takes_workers:
         return config
     threads, size, here = config.platform.threads, 1, 1
     if place is not None:
@@ -144,7 +144,10 @@ def _start(place: Place, config: Config,
 
 def follow(job: Job, config: Config, volume: str, options: argparse.Namespace,
            place: Place) -> int:
-    """Computes with worker 0, which ends this process. Returns only if it cannot be reached."""
+    """Computes with worker 0, or waits for it, which ends this process.
+
+    Returns only if it cannot be reached.
+    """
     logging.getLogger('stackgan').addHandler(_Errors(f'{job.name}: error: '))
     children = _start(place, config, _arguments(job, volume, options))
     os.environ.update(_card(place, config))
@@ -160,6 +163,8 @@ def _follow(job: Job, config: Config, volume: str, place: Place) -> int:
     try:
         with handled() as stop:
             follower = Follower(place, config.platform.worker_timeout, _digest(job, config))
+            if not job.takes_workers:
+                follower.wait_for_end()
             follower.gather()
             load_tensorflow(config.platform)
             inputs = {each.name: os.path.join(volume, each.path)

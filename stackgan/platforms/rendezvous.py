@@ -14,9 +14,9 @@ from stackgan.errors import InputError
 SIZE, RANK = 'STACKGAN_WORKERS', 'STACKGAN_WORKER_RANK'
 ADDRESS, TOKEN = 'STACKGAN_WORKER_ADDRESS', 'STACKGAN_WORKER_TOKEN'
 HERE, LOCAL_RANK = 'STACKGAN_WORKERS_HERE', 'STACKGAN_WORKER_LOCAL_RANK'
-PORT, HOSTS = 'STACKGAN_WORKER_PORT', 'STACKGAN_WORKER_HOSTS'
+PORT, HOSTS, PHASE = 'STACKGAN_WORKER_PORT', 'STACKGAN_WORKER_HOSTS', 'STACKGAN_WORKER_PHASE'
 FIRST_PORT, PORTS = 20000, 10000     # where workers of a Slurm job meet; below ephemeral ports
-MAX_WORKERS = 1024
+MAX_WORKERS, MAX_PHASE = 1024, 99
 SECONDS = 30                         # for an answer of scontrol
 MACHINE = re.compile(r'([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[(\d{1,6})-(\d{1,6})\]([A-Za-z0-9._-]*))?'
                      r'(?::(\d{1,5}))?')
@@ -33,6 +33,7 @@ class Place(NamedTuple):
     here: int = 1         # workers on this machine
     local_rank: int = 0   # among those
     own_port: int = 0     # where this worker gets gradients; 0: any
+    phase: int = 0        # of a chain of jobs that the same workers do one after the other
     starts: int = 0       # workers with the next ranks, which this process starts beside it
 
 
@@ -64,7 +65,8 @@ def _own(environ: Mapping[str, str]) -> Optional[Place]:
     here = _number(environ, HERE, 1, size) if environ.get(HERE) else 1
     local = _number(environ, LOCAL_RANK, 0, size - 1) if environ.get(LOCAL_RANK) else 0
     own_port = _number(environ, PORT, 0, 65535) if environ.get(PORT) else 0
-    return Place(rank, size, host, int(port), environ.get(TOKEN, ''), here, local, own_port)
+    phase = _number(environ, PHASE, 0, MAX_PHASE) if environ.get(PHASE) else 0
+    return Place(rank, size, host, int(port), environ.get(TOKEN, ''), here, local, own_port, phase)
 
 
 def from_hosts(
@@ -89,7 +91,8 @@ def from_hosts(
     # Of one machine too several containers may be workers, each as a machine of the list.
     here = _number(environ, HERE, each, size) if environ.get(HERE) else each
     return Place(rank, size, host, port or FIRST_PORT, environ.get(TOKEN, ''), here,
-                 rank if here > each else 0, own_port + (number == 0) if own_port else 0, each - 1)
+                 rank if here > each else 0, own_port + (number == 0) if own_port else 0,
+                 starts=each - 1)
 
 
 def machines_of(

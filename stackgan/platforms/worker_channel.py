@@ -135,7 +135,7 @@ class Follower(Channel):
         self.begun, self.started = threading.Event(), threading.Event()
         self.first, self.is_over = 0, False
         self.line.send(token=place.token, rank=self.rank, host=self.host, port=self.hold_port(),
-                       settings=settings)
+                       settings=settings, phase=place.phase)
         for work, name in ((self._read, 'read'), (self._beat, 'beat')):
             threading.Thread(target=work, name='workers-' + name, daemon=True).start()
 

@@ -183,6 +183,13 @@ class Leader(Channel):
         rank, port, host = hello.get('rank'), hello.get('port'), str(hello.get('host'))[:64]
         if not isinstance(rank, int) or not isinstance(port, int) or not 0 < rank < self.size:
             return None
+        phase = hello.get('phase', 0)
+        if phase != self.place.phase:
+            # One that comes late to a job that is done goes on to the next; one that is ahead, as
+            # when worker 0 was replaced, ends and begins again.
+            if isinstance(phase, int) and phase < self.place.phase:
+                line.send(end=0)
+            return None
         with self.changed:
             if hello.get('settings') != self.settings:
                 self.refused = (f'worker {rank} on {host} has another configuration than worker '

@@ -18,6 +18,7 @@ from toy import ROOT
 from jobs.engine.chain import JOBS
 from jobs.engine.contract import read_manifest
 from stackgan.config.loading import load_config
+from stackgan.files import digest_of_file, read_json
 
 DETERMINISTIC = ['--config', 'smoke', '--set', 'platform.deterministic=true']
 
@@ -424,3 +425,19 @@ def test_a_chain_of_separate_jobs_gives_the_same_images(volume, tmp_path):
     assert len(grids[0]) > 1 and grids[0] == grids[1]
     assert call(tmp_path, 'run', '--on', 'local').returncode == 0
     assert len(CONTENT) == len(JOBS) and content_of(tmp_path) == CONTENT    # no clock is in it
+    made = [pretrained_of(each, tmp_path / str(number))
+            for number, each in enumerate((volume, tmp_path))]
+    assert made[0] == made[1]               # trained anew, and the same bytes
+
+
+def pretrained_of(volume, folder):
+    """Digest of the model that scripts/make-pretrained packs of the run, as its manifest has it."""
+    done = subprocess.run([sys.executable, os.path.join(ROOT, 'scripts', 'make-pretrained')]
+                          + DETERMINISTIC + ['--data', str(volume), '--output', str(folder)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    assert done.returncode == 0, done.stdout
+    manifest = read_json(str(folder / 'smoke.json'))
+    assert manifest['sha256'] == digest_of_file(str(folder / 'smoke.zip'))
+    assert manifest['bytes'] == os.path.getsize(str(folder / 'smoke.zip'))
+    assert manifest['scores']['rows'] and manifest['checkpoint']['step'] > 0
+    return manifest['sha256']

@@ -167,6 +167,7 @@ def training_client(tmp_path):
 def test_the_page_and_the_grid(training_client):
     text = training_client.get('/jobs/').get_data(as_text=True)
     assert '&lt;b&gt;out&lt;/b&gt; of memory' in text and '<b>' not in text
+    assert '40 %, 32 of 80 images</p>' in text           # no time is left of what has stopped
     assert 'aria-current="page">Jobs' in text and 'role="status"' in text
     address, = re.findall(r'<img src="([^"]*)"', text)
     answer = training_client.get(address)

@@ -80,11 +80,14 @@ def share_of(progress: JobProgress) -> float:
     return min(1.0, progress.done / progress.total) if progress.total else 0.0
 
 
-def progress_text(progress: JobProgress) -> str:
+def progress_text(
+        progress: JobProgress,
+        is_running: bool,          # False: it stopped there
+) -> str:
     """'45 %, 450 of 1000 images, 12.0 a second, 46s left'."""
     text = (f'{int(100 * share_of(progress))} %, {progress.done} of {progress.total} '
             f'{progress.unit}')
-    if progress.rate > 0:
+    if is_running and progress.rate > 0:
         text += f', {progress.rate:.3g} a second'
         left = progress.total - progress.done
         if left > 0:

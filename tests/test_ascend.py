@@ -1,23 +1,32 @@
-"""The NPU platform against a fake of npu_bridge: requirements, options, trainings, loss scale."""
+"""The NPU platform: requirements, options, trainings, loss scale.
+
+Against a fake npu_bridge, and the vendor's where STACKGAN_NPU_BRIDGE names it (`npu_machine`).
+"""
 
 import json
 import os
+import re
 import sys
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from logged import logged
+from npu_checks import check_config
+from npu_library import NATIVE
+from npu_machine import FAKES, OLD, VENDORS, hccl_calls, set_up
 from small_networks import two_networks
 from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
 
+from jobs.engine.training_settings import precision
 from stackgan.checkpoints import Checkpoints, variables_of
 from stackgan.config.schema import Platform
 from stackgan.errors import ConfigError, InputError, MissingRequirement, StackganError
 from stackgan.export.check import OPERATIONS
 from stackgan.export.onnx_shapes import RULES
 from stackgan.graph_files import OF_GENERATORS
-from stackgan.platforms import ascend, ascend_loss_scale, ascend_options, session
+from stackgan.platforms import ascend, ascend_loss_scale, ascend_session, session
+from stackgan.platforms.ascend_options import PROFILE
 from stackgan.platforms.ascend_workers import Hccl
 from stackgan.platforms.overflows import Overflows
 from stackgan.platforms.workers import Workers
@@ -25,37 +34,27 @@ from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2
 from stackgan.training.graph import build_step
 from stackgan.training.stages import train_stage
 
-VARIABLES = ('ASCEND_DEVICE_ID', 'DEVICE_ID', 'RANK_SIZE', 'RANK_TABLE_FILE', 'JOB_ID', 'RANK_ID',
-             'CM_CHIEF_IP', 'ASCEND_OPP_PATH', 'FAKE_NPU', 'FAKE_NPU_OVERFLOW')
-PLACES = {'20.2': 'opp/framework/built-in', '9': 'cann/opp/built-in/framework'}
-both_releases = pytest.mark.parametrize('npu', ['20.2', '9'], indirect=True)
+both_releases = pytest.mark.parametrize('npu', FAKES + VENDORS, indirect=True)
 
 
 @pytest.fixture
 def npu(request, tmp_path, monkeypatch):
-    """A machine with an NPU: driver, OPP package, and the fake npu_bridge of a release."""
-    release = getattr(request, 'param', '20.2')
-    for name in VARIABLES:
-        monkeypatch.setenv(name, '')                 # so that what the code sets is undone
-        monkeypatch.delenv(name)
-    monkeypatch.setenv('FAKE_NPU_RELEASE', release)
-    root = tmp_path / 'Ascend'
-    (root / 'driver').mkdir(parents=True)
-    operations = root / PLACES[release] / 'tensorflow'
-    operations.mkdir(parents=True)
-    (operations / 'npu_supported_ops.json').write_text('{"Conv2D": {"isGray": false}}')
-    monkeypatch.setattr(ascend, 'ROOT', str(root))
-    monkeypatch.setattr(ascend_options, '_first_options', {})
-    monkeypatch.setattr(tf.Session, '__init__', tf.Session.__init__)       # undone as well
-    monkeypatch.syspath_prepend(os.path.join(ROOT, 'tests', 'fakes', 'npu'))
-    forget_adapter()
-    yield root
-    forget_adapter()
+    """The folder in the place of /usr/local/Ascend; CANN 20.2 and a fake adapter by default."""
+    for root in set_up(getattr(request, 'param', FAKES[0]), tmp_path, monkeypatch):
+        yield root
 
 
-def forget_adapter():
-    for name in [name for name in sys.modules if name.split('.')[0] == 'npu_bridge']:
-        del sys.modules[name]
+@pytest.fixture
+def scaled(monkeypatch):
+    """The optimisers that are wrapped from here on."""
+    found, real = [], ascend_loss_scale.with_loss_scale
+
+    def with_loss_scale(*arguments, **options):
+        found.append(real(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(ascend_loss_scale, 'with_loss_scale', with_loss_scale)
+    return found
 
 
 def platform(**values):
@@ -100,9 +99,12 @@ def break_machine(what, root, monkeypatch):
     elif what == 'other opp':
         monkeypatch.setenv('ASCEND_OPP_PATH', '/nowhere/opp')
     elif what == 'no bridge':
-        monkeypatch.setattr(sys, 'path', [path for path in sys.path if 'fakes' not in path])
+        monkeypatch.setattr(sys, 'path', [path for path in sys.path if 'fakes' not in path
+                                          and 'tf_adapter' not in path])
     else:
         monkeypatch.setenv('FAKE_NPU', what)
+        for name in NATIVE if what == 'no hccl' else ():
+            monkeypatch.delitem(sys.modules, name, raising=False)
 
 
 @both_releases
@@ -114,11 +116,15 @@ def break_machine(what, root, monkeypatch):
     ('other opp', r'/nowhere/opp/framework/built-in/tensorflow/npu_supported_ops.json'),
     ('no bridge', r"npu_bridge cannot be imported \(No module named 'npu_bridge'"),
     ('no library', r'could not load its library _tf_adapter.so'),
-    ('no hccl', r"cannot be imported \(No module named 'hccl'\)")])
+    ('no hccl', r"imported \(No module named 'hccl'\); put the hccl package of CANN on ")])
 def test_what_is_missing_is_named(npu, monkeypatch, what, text):
     break_machine(what, npu, monkeypatch)
-    with pytest.raises(MissingRequirement, match=text):
+    try:
         session.resolve(platform())
+    except MissingRequirement as error:
+        assert re.search(text, str(error))
+    else:                            # r1.2.0 imports it for several cards alone
+        assert what == 'no hccl' and os.environ['FAKE_NPU_RELEASE'] == OLD
 
 
 @pytest.mark.parametrize('name, value, text', [
@@ -156,14 +162,13 @@ def test_several_cards_need_ranks(npu, monkeypatch, tmp_path, changes, text):
     (True, True, 1, 'allow_mix_precision'), (True, False, 1, None),
     (False, True, 0, 'allow_mix_precision'), (False, False, 0, 'allow_fp32_to_fp16')])
 def test_options_are_those_of_cann_20_2(npu, training, float16, mode, precision):
-    from npu_bridge import checks
-    config = ascend_options.session_config(training, float16)
+    config = ascend_session.session_config(training, float16)
     expected = {
         'use_off_line': True, 'graph_run_mode': mode, 'precision_mode': precision,
         'enable_data_pre_proc': False, 'iterations_per_loop': 1, 'mix_compile_mode': False}
     if precision is None:
         del expected['precision_mode']                       # the adapter's default for the chip
-    assert checks.check_config(config) == expected
+    assert check_config(config) == expected
     assert config.graph_options.rewrite_options.memory_optimization == 1      # NO_MEM_OPT
     assert config.allow_soft_placement
 
@@ -191,13 +196,27 @@ def npu_smi(folder, monkeypatch, chip):
     ('910A', 'allow_fp32_to_fp16', 'convolutions in float16'),
     ('910B3', 'must_keep_origin_dtype', 'float32 on 910B3'),
     ('910_9391', 'must_keep_origin_dtype', 'float32 on 910_9391'),
+    ('950PR', 'must_keep_origin_dtype', 'float32 on 950PR'),
     ('310P3', 'allow_fp32_to_fp16', 'convolutions in float16')])
 def test_float32_is_what_the_chip_has(npu, tmp_path, monkeypatch, chip, inference, words):
     npu_smi(tmp_path, monkeypatch, chip)
-    assert ascend_options.session_options(False, False)['precision_mode'] == inference
+    assert ascend_session.session_options(False, False)['precision_mode'] == inference
     resolved = session.resolve(platform(precision='float32'))
     assert words in resolved.npu_precision and chip in resolved.npu_precision
-    assert 'precision_mode' not in ascend_options.session_options(True, False)
+    assert 'precision_mode' not in ascend_session.session_options(True, False)
+
+
+@pytest.mark.parametrize('given, value, words', [
+    (None, '0', 'without HF32'), ('1', '1', 'with HF32 (ENABLE_HF32_EXECUTION=1)')])
+def test_float32_is_no_hf32_unless_the_user_says_so(npu, tmp_path, monkeypatch, given, value,
+                                                    words):
+    npu_smi(tmp_path, monkeypatch, '910B3')
+    if given:
+        monkeypatch.setenv('ENABLE_HF32_EXECUTION', given)
+    assert words not in session.resolve(platform()).npu_precision      # mixed precision
+    assert os.environ.get('ENABLE_HF32_EXECUTION') == given
+    assert words in session.resolve(platform(precision='float32')).npu_precision
+    assert os.environ['ENABLE_HF32_EXECUTION'] == value
 
 
 @both_releases
@@ -216,19 +235,39 @@ def test_options_are_handed_through(npu, monkeypatch):
 
 def test_compiled_kernels_are_kept_where_the_environment_says(npu, monkeypatch):
     """CANN 20.2 knows no ASCEND_CACHE_PATH."""
-    from npu_bridge import checks
     monkeypatch.setenv('ASCEND_CACHE_PATH', '/data/cache/ascend')
-    values = checks.check_config(ascend_options.session_config(True, True))
+    values = check_config(ascend_session.session_config(True, True))
     assert values['op_compiler_cache_dir'] == '/data/cache/ascend'
 
 
 @pytest.mark.parametrize('given, text', [
     ({'graph_run_mode': 0}, 'graph_run_mode is set by the training'),
     ({'op_debug_level': '1'}, "op_debug_level is '1'; must be of type int"),
-    ({'enable_dump': 1}, 'enable_dump is 1; must be of type bool')])
+    ({'enable_dump': 1}, 'enable_dump is 1; must be of type bool'),
+    ({'enable_dump': True}, 'dump_path is None; must be a folder that exists'),
+    ({'enable_dump_debug': True, 'dump_path': '/nowhere'}, "dump_path is '/nowhere'; must be"),
+    ({'profiling_options': 'on'}, "profiling_options is 'on'; must be JSON"),
+    ({'profiling_options': '{"output": "/nowhere"}'}, "profiling_options is '/nowhere'; must be")])
 def test_options_that_would_abort_are_named(npu, given, text):
     with pytest.raises(InputError, match=text):
         session.resolve(platform(npu_options=given))
+
+
+def test_a_profile_has_the_options_without_which_20_2_aborts(npu, tmp_path, monkeypatch):
+    monkeypatch.setenv(PROFILE, str(tmp_path))
+    resolved = session.resolve(platform(npu_options={'profiling_mode': True}))
+    values = check_config(session.session_config(resolved))
+    assert values['profiling_mode'] is True
+    assert json.loads(values['profiling_options'])['output'] == str(tmp_path)
+
+
+def test_diagnostic_options_do_not_make_a_training_another(npu):
+    def trained_with(*settings):
+        return precision(tiny_config('platform.device=npu', 'platform.deterministic=false',
+                                     *['platform.npu_options.' + each for each in settings]))
+
+    assert trained_with('profiling_mode=true', 'enable_dump=true') == trained_with()
+    assert trained_with('deterministic=1')['npu_options'] == {'deterministic': 1}
 
 
 def test_the_text_encoder_stays_on_the_host():
@@ -248,7 +287,8 @@ class NoChannel:
     rank, size = 0, 2
 
 
-def test_sums_over_cards_are_fused_by_network(npu):
+@both_releases
+def test_sums_over_cards_are_fused_by_network(npu, scaled):
     """Gradients of each network apart, sums within a pass not at all, in the adapter's optimiser.
     """
     config = tiny_config('train.ema_decay=null')
@@ -260,9 +300,8 @@ def test_sums_over_cards_are_fused_by_network(npu):
                    session.optimizer_wrapper(resolved, 2), workers)
         of_networks = {number: sum(v.shape.num_elements() for v in tf.trainable_variables(scope))
                        for number, scope in ((1, 'stage1/discriminator'), (2, 'stage1/generator'))}
-        from npu_bridge.estimator.npu.npu_loss_scale_optimizer import wrapped
-        from npu_bridge.hccl.hccl_ops import calls
-        assert [each.is_distributed for each in wrapped] == [True, True]
+        assert [each.outer._is_distributed for each in scaled] == [True, True]
+        calls = list(hccl_calls())
         for number, size in of_networks.items():
             assert sum(count for _, count, fusion, identity in calls
                        if (fusion, identity) == (2, number)) == size
@@ -270,9 +309,9 @@ def test_sums_over_cards_are_fused_by_network(npu):
         assert len(within) > 40 and max(within) < min(of_networks.values()) / 10
         assert {(fusion, identity) for _, _, fusion, identity in calls} == {
             (0, -1), (2, 1), (2, 2)}
-        del calls[:]
+        del hccl_calls()[:]
         workers.engine.broadcast(tf.global_variables())
-        assert sum(count for _, count, _, _ in calls) == sum(
+        assert sum(count for _, count, _, _ in hccl_calls()) == sum(
             v.shape.num_elements() for v in tf.global_variables())
 
 
@@ -280,6 +319,24 @@ def test_hccl_that_cannot_be_imported_is_named(npu, monkeypatch):
     monkeypatch.setitem(sys.modules, 'npu_bridge.hccl.hccl_ops', None)
     with pytest.raises(MissingRequirement, match='several workers, but npu_bridge.hccl.hccl_ops'):
         Hccl(2)
+
+
+@pytest.mark.parametrize('npu, stage', [(FAKES[0], 2), (FAKES[1], 1)] + [
+    (vendor, stage) for vendor in VENDORS for stage in (1, 2)], indirect=['npu'])
+def test_the_graphs_of_both_stages_are_built_for_every_release(npu, scaled, stage):
+    """Those that no training below builds. Steps update each network, and nothing else is global.
+    """
+    config = tiny_config('train.ema_decay=null')
+    wrapper = session.optimizer_wrapper(session.Resolved('npu', 1, 'float16'))
+    with tf.Graph().as_default():
+        batch = batch_placeholders(2, stage, config.model)
+        pairs = (stage1_pairs(batch, config.model) if stage == 1 else
+                 stage2_pairs(batch, config.model, config.stage2))
+        build_step(pairs, batch, config.train, wrapper)
+        assert [each.network for each in scaled] == [f'stage{stage}/discriminator',
+                                                     f'stage{stage}/generator']
+        assert not [v for v in tf.global_variables() if 'loss_scale' in v.op.name]
+        assert len([v for v in tf.local_variables() if v.op.name.endswith('loss_scale')]) == 2
 
 
 # Whole trainings.
@@ -313,9 +370,11 @@ def on_cpu(data, tmp_path_factory):
                                                 str(folder / 'stage1'))
 
 
-@pytest.mark.parametrize('stage, scale', [(1, '1024'), (2, 'null')])
-def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path, monkeypatch,
-                                                    stage, scale):
+@pytest.mark.parametrize('npu, stage, scale', [(FAKES[0], 1, '1024'), (FAKES[1], 2, 'null')] + [
+    (vendor, *each) for vendor in VENDORS for each in ((1, '1024'), (1, 'null'), (2, 'null'))],
+    indirect=['npu'])
+def test_a_loss_scale_changes_nothing_but_the_range(npu, scaled, data, on_cpu, tmp_path,
+                                                    monkeypatch, stage, scale):
     """Adam hides a wrong scale from the weights, but its moments are sums of gradients."""
     opened = []
     real = tf.Session
@@ -328,13 +387,11 @@ def test_a_loss_scale_changes_nothing_but_the_range(npu, data, on_cpu, tmp_path,
     monkeypatch.setattr(session.tf, 'Session', recording)
     more = [on_cpu[0]] if stage == 2 else []
     ours = train(stage, data, tmp_path / 'npu', NPU + ['platform.loss_scale=' + scale], *more)
-    from npu_bridge import checks
-    from npu_bridge.estimator.npu.npu_loss_scale_optimizer import wrapped
     npu_alone = [each for each in opened                     # another session writes checkpoints
                  if each.graph_options.rewrite_options.custom_optimizers]
-    assert checks.check_config(npu_alone[-1])['graph_run_mode'] == 1
-    assert len(wrapped) == 2                                 # discriminator and generator
-    assert {each.manager.__class__.__name__ for each in wrapped} == {
+    assert check_config(npu_alone[-1])['graph_run_mode'] == 1
+    assert len(scaled) == 2                                  # discriminator and generator
+    assert {each.outer._loss_scale_manager.__class__.__name__ for each in scaled} == {
         'FixedLossScaleManager' if scale == '1024' else 'ExponentialUpdateLossScaleManager'}
     with open(str(tmp_path / 'npu' / 'stats.jsonl')) as stream:
         told = [json.loads(line) for line in stream if 'loss_scale' in line][-1]
@@ -450,6 +507,7 @@ def test_what_counts_as_known_is_on_the_list_it_names():
         known = json.load(stream)
     for name, source in dict(known['converts'], **known['trains']).items():
         assert source.startswith('LIST; ') and name in listed('tensorflow')
+        assert ('; OPS ops-' in source) == (name in listed('plugins')), name
 
 
 # Axes to sum over, constant for constant shapes; memory of CUDA's, which the adapter leaves out.

@@ -6,12 +6,14 @@ import pytest
 from logged import logged
 from toy import tiny_config
 
+from jobs.engine import ascend_files as module
 from jobs.engine.ascend_files import ascend_files, last_error
 from stackgan.errors import Interrupted, StackganError
+from stackgan.platforms.ascend_options import PROFILE
 
 NPU = ('platform.device=npu', 'platform.deterministic=false')
 VARIABLES = ('ASCEND_CACHE_PATH', 'ASCEND_MAX_OP_CACHE_SIZE', 'ASCEND_WORK_PATH',
-             'ASCEND_PROCESS_LOG_PATH')
+             'ASCEND_PROCESS_LOG_PATH', PROFILE)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +42,8 @@ def test_a_training_keeps_kernels_on_the_volume_and_no_logs(tmp_path):
         'ASCEND_CACHE_PATH': str(tmp_path / 'data' / 'cache' / 'ascend'),
         'ASCEND_MAX_OP_CACHE_SIZE': '2000',
         'ASCEND_WORK_PATH': str(tmp_path / 'job' / 'ascend-work'),
-        'ASCEND_PROCESS_LOG_PATH': str(tmp_path / 'job' / 'ascend-work' / 'log')}
+        'ASCEND_PROCESS_LOG_PATH': str(tmp_path / 'job' / 'ascend-work' / 'log'),
+        PROFILE: None}
     assert os.path.isdir(seen['ASCEND_CACHE_PATH'])
     assert not os.path.exists(seen['ASCEND_WORK_PATH'])
     assert not set(VARIABLES) & set(os.environ)
@@ -73,6 +76,30 @@ def test_jobs_without_cann_are_left_alone(tmp_path):
     assert set(files_of_a_job(tmp_path, settings=()).values()) == {None}
     assert not list(tmp_path.iterdir())
     assert files_of_a_job(tmp_path, name='convert-om', settings=())['ASCEND_CACHE_PATH']
+
+
+def test_profiles_stay_in_the_folder_of_the_job(tmp_path):
+    profiled = NPU + ('platform.npu_options.profiling_mode=true',)
+    with logged() as said:
+        seen = files_of_a_job(tmp_path, settings=profiled)
+    assert seen[PROFILE] == str(tmp_path / 'job' / 'ascend-profile')
+    assert os.path.isdir(seen[PROFILE]) and seen[PROFILE] in said[0] and 'msprof' in said[0]
+    own = '{"output": "/data/profile"}'
+    seen = files_of_a_job(tmp_path, settings=profiled + (
+        f'platform.npu_options.profiling_options={own!r}',))
+    assert seen[PROFILE] is None                               # the user says where
+
+
+@pytest.mark.parametrize('limit, stays', [(10, True), (9, False)])
+def test_a_cache_that_nothing_bounds_is_emptied(tmp_path, monkeypatch, limit, stays):
+    kernel = tmp_path / 'data' / 'cache' / 'ascend' / 'kernel_cache' / 'conv.o'
+    kernel.parent.mkdir(parents=True)
+    kernel.write_bytes(b'0123456789')
+    monkeypatch.setattr(module, 'CACHE_LIMIT', limit)
+    with logged() as said:
+        files_of_a_job(tmp_path)
+    assert kernel.exists() == stays and (tmp_path / 'data' / 'cache' / 'ascend').is_dir()
+    assert bool(said) != stays
 
 
 def test_lines_without_a_code(tmp_path):

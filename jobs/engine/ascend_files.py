@@ -1,8 +1,9 @@
-"""Where CANN keeps compiled kernels and logs while a job runs, and what its log says of a failure.
+"""Where CANN keeps compiled kernels, logs and profiles while a job runs, and what its log says of a
+failure.
 
-The cache is on the volume, so that a training does not compile for minutes again; CANN bounds its
-size. Logs and scratch files are in the job's folder: they stay if the job fails or is killed, and
-are removed when it is done.
+The cache is on the volume, so that a training does not compile for minutes again. CANN bounds its
+size, except 20.2. Logs and scratch files are in the job's folder: they stay if the job fails or is
+killed, and are removed when it is done. Profiles stay.
 """
 
 import glob
@@ -15,12 +16,15 @@ from typing import Iterator, Optional
 from stackgan.config.schema import Config
 from stackgan.errors import Interrupted
 from stackgan.file_systems import remove
+from stackgan.files import files_below
+from stackgan.platforms.ascend_options import PROFILE
 
 logger = logging.getLogger(__name__)
 
 CACHE = ('cache', 'ascend')              # below the volume
-WORK = 'ascend-work'                     # in the folder of a job
+WORK, PROFILES = 'ascend-work', 'ascend-profile'       # in the folder of a job
 CACHE_MEGABYTES = 2000                   # CANN's own bound is 500
+CACHE_LIMIT = 3 * 10 ** 9                # bytes; above that it is emptied, for 20.2
 CONVERTING = ('convert-om', 'verify-om')
 # E10001 of ATC and GE, EZ3003 and EZ9999 of the operators, EE1001 of the runtime.
 CODE = re.compile(r'\bE[0-9A-Z]\d{4}\b')
@@ -46,7 +50,15 @@ def ascend_files(
     cache = os.path.join(volume, *CACHE)
     values = {'ASCEND_CACHE_PATH': cache, 'ASCEND_MAX_OP_CACHE_SIZE': str(CACHE_MEGABYTES),
               'ASCEND_WORK_PATH': work, 'ASCEND_PROCESS_LOG_PATH': logs}
+    profiles = os.path.join(folder, PROFILES)
+    options = config.platform.npu_options or {}
+    is_profiled = bool(options.get('profiling_mode')) and name not in CONVERTING
+    if is_profiled and not options.get('profiling_options'):
+        values[PROFILE] = profiles
+        os.makedirs(profiles, exist_ok=True)
     added = [each for each in values if not os.environ.get(each)]
+    if 'ASCEND_CACHE_PATH' in added:
+        _bound(cache)
     for path in (cache, logs):
         os.makedirs(path, exist_ok=True)
     os.environ.update({each: values[each] for each in added})
@@ -66,6 +78,23 @@ def ascend_files(
         for each in added:
             os.environ.pop(each, None)
     remove(work)
+    if PROFILE in added:
+        logger.info(f'profiles of the NPU are in {profiles}; msprof --export=on --output=<one of '
+                    'them> makes a timeline for MindStudio Insight or chrome://tracing')
+
+
+def _bound(cache: str) -> None:
+    """Empties a cache of compiled kernels that has grown too large; kernels are compiled again."""
+    size = 0
+    for each in files_below(cache) if os.path.isdir(cache) else ():
+        try:
+            size += os.path.getsize(os.path.join(cache, each))
+        except OSError:                  # removed meanwhile, by CANN or another job
+            pass
+    if size > CACHE_LIMIT:
+        logger.info(f'the compiled kernels in {cache} take {size} bytes, more than {CACHE_LIMIT}; '
+                    'they are removed, and what is needed is compiled again')
+        remove(cache)
 
 
 def last_error(

@@ -6,6 +6,7 @@ from stackgan import __version__
 from stackgan.config import Config
 from stackgan.config.loading import to_dict
 from stackgan.errors import InputError
+from stackgan.platforms.ascend_options import DIAGNOSTIC
 
 from .contract import Input, Work, flat
 from .outputs import judge_inputs
@@ -63,8 +64,10 @@ def precision(config: Config) -> Dict[str, Any]:
              'precision': config.platform.precision}
     if config.platform.loss_scale is not None:    # so that runs from before this key stay done
         found['loss_scale'] = config.platform.loss_scale
-    if config.platform.npu_options:
-        found['npu_options'] = config.platform.npu_options
+    npu_options = {name: value for name, value in (config.platform.npu_options or {}).items()
+                   if name not in DIAGNOSTIC}
+    if npu_options:
+        found['npu_options'] = npu_options
     if config.platform.worker_batch_norm == 'own' and config.platform.workers != 1:
         found['worker_batch_norm'] = 'own'        # then results depend on the number of workers
         found['workers'] = config.platform.workers

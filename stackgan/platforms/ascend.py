@@ -80,6 +80,10 @@ def _require_adapter() -> None:
                 'platform.device: npu, but npu_bridge could not load its library _tf_adapter.so; '
                 'put the driver and CANN on LD_LIBRARY_PATH by its set_env.sh (the image does so '
                 'in a shell that is not cleared)')
+        if 'hccl' in str(error):                   # imported by adapters after r1.2.0
+            raise MissingRequirement(
+                f'platform.device: npu, but npu_bridge cannot be imported ({error}); put the hccl '
+                'package of CANN on PYTHONPATH by its set_env.sh')
         raise MissingRequirement(f'platform.device: npu, but npu_bridge cannot be imported '
                                  f'({error}); use an Ascend TensorFlow 1.15 image, or put the '
                                  "adapter's wheel (tfplugin) on PYTHONPATH")

@@ -9,8 +9,8 @@ PLACES = ('/usr/local/bin', '/usr/local/sbin')       # where the driver or a mou
 TIMEOUT = 20                                          # seconds; a lost card can make it hang
 # Rows of `npu-smi info -m`: card, chip, logical number, name, such as "Ascend 910B3".
 ROW = re.compile(r'^\s*\d+\s+\d+\s+\d+\s+Ascend\s*([0-9A-Za-z_]+)\s*$', re.MULTILINE)
-# Chips whose matrix unit takes float32 (A2: 910B1 to 910B4; A3: 910_93.., also called 910C).
-FLOAT32 = re.compile(r'910B[1-4]|910_?93|910C')
+# Chips whose matrix unit takes float32 (A2: 910B1 to 910B4; A3: 910_93.., also called 910C; 950).
+FLOAT32 = re.compile(r'910B[1-4]|910_?93|910C|950')
 
 
 def npu_info(

@@ -1,4 +1,4 @@
-"""Options of an NPU session, and the names that each release of the TensorFlow adapter reads.
+"""The options of an NPU session that each release of the TensorFlow adapter reads.
 
 The adapter ignores a name that it does not know and may abort the process for a value that it does
 not like, so names and types are checked here. The lists were read from SetNpuOptimizerAttr
@@ -6,14 +6,12 @@ not like, so names and types are checked here. The lists were read from SetNpuOp
 hicann/tensorflow 82957b9, that of CANN 9.
 """
 
+import json
 import logging
 import os
-from typing import Dict, Mapping, Optional, Union
+from typing import Dict, Mapping, Union
 
-import tensorflow.compat.v1 as tf
-
-from stackgan.errors import InputError, StackganError
-from stackgan.platforms.ascend_chip import chip_name, multiplies_float32
+from stackgan.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +50,11 @@ _NEW = {
 # What the training sets itself, so that a call is a step and the whole graph is on the card.
 FIXED = frozenset('''graph_run_mode iterations_per_loop enable_data_pre_proc use_off_line
     mix_compile_mode'''.split())
-TOGGLE_OFF = 2                   # RewriterConfig.OFF
-NO_MEMORY_OPTIMIZATION = 1       # RewriterConfig.NO_MEM_OPT; ports write OFF, which is MANUAL there
-
-_first_options: dict = {}              # of this process; what its later sessions must ask for too
+# What tells of a training, but does not change what it computes.
+DIAGNOSTIC = frozenset('''debug_dir dump_data dump_debug_mode dump_layer dump_mode dump_path
+    dump_step enable_dump enable_dump_debug op_compiler_cache_dir op_compiler_cache_mode
+    profiling_mode profiling_options'''.split())
+PROFILE = 'STACKGAN_ASCEND_PROFILE'     # variable that names a folder for profiles
 
 
 def names_of(
@@ -73,7 +72,8 @@ def check_options(
 ) -> None:
     """Warns of options that the adapter of the release does not read.
 
-    Raises InputError for one that the training sets itself or whose value has the wrong type.
+    Raises InputError for one that the training sets itself, whose value has the wrong type, or at
+    which the adapter would abort the process.
     """
     known = names_of(release)
     for name, value in given.items():
@@ -86,89 +86,18 @@ def check_options(
         elif type(value) is not kind:
             raise InputError(f'platform.npu_options: {name} is {value!r}; must be of type '
                              f'{kind.__name__}')
+    if given.get('enable_dump') or given.get('enable_dump_debug'):
+        _require_folder('dump_path', given.get('dump_path'))
+    if given.get('profiling_options'):
+        try:
+            output = json.loads(str(given['profiling_options']))['output']
+        except (ValueError, TypeError, KeyError):
+            raise InputError(f'platform.npu_options: profiling_options is '
+                             f'{given["profiling_options"]!r}; must be JSON, such as '
+                             '{"output": "/data/profile", "task_trace": "on"}')
+        _require_folder('output of profiling_options', output)
 
 
-def precision_mode(
-        training: bool,
-        float16: bool,               # whether what gains from it is computed in float16
-        chip: Optional[str],         # as `chip_name` gives it
-) -> Optional[str]:
-    """The adapter's precision_mode; None: it is left to the adapter.
-
-    A training in float32 leaves it unset: A2, A3 and 950 then keep float32 everywhere
-    (must_keep_origin_dtype), the first 910, which has convolutions in float16 only, computes just
-    those in float16 (allow_fp32_to_fp16). Inference left unset would be float16 throughout.
-    """
-    if float16:
-        return 'allow_mix_precision'
-    if training:
-        return None
-    return 'must_keep_origin_dtype' if multiplies_float32(chip) else 'allow_fp32_to_fp16'
-
-
-def precision_words(
-        float16: bool,
-        chip: Optional[str],         # as `chip_name` gives it
-) -> str:
-    """What a training computes in, for the log and options.json."""
-    if float16:
-        return 'allow_mix_precision: float16 and float32, with loss scaling'
-    if multiplies_float32(chip):
-        return f'float32 on {chip}, as its adapter does by default (must_keep_origin_dtype)'
-    return (f'float32, but convolutions in float16 on chips that have no other (allow_fp32_to_fp16 '
-            f'on the first 910); this chip: {chip or "unknown, npu-smi was not found"}')
-
-
-def session_options(
-        training: bool,                        # whether gradients are computed
-        float16: bool,                         # whether what gains from it is in float16
-        given: Mapping[str, Value] = {},       # noqa: B006  # `platform.npu_options`
-) -> Dict[str, Value]:
-    """The options of NpuOptimizer. Those given come last, so they may choose another precision."""
-    chosen: Dict[str, Value] = {
-        'use_off_line': True,             # the whole graph on the NPU
-        'graph_run_mode': 1 if training else 0,
-        'enable_data_pre_proc': False,    # batches are fed by the host,
-        'iterations_per_loop': 1,         # so a call is a step
-        'mix_compile_mode': False,        # an operation that is not supported shows, not slows
-    }
-    mode = precision_mode(training, float16, chip_name() if not training else None)
-    if mode and 'precision_mode_v2' not in given:       # the adapter refuses both
-        chosen['precision_mode'] = mode
-    cache = os.environ.get('ASCEND_CACHE_PATH')
-    if cache:                             # which CANN 20.2 does not read
-        chosen.update(op_compiler_cache_mode='enable', op_compiler_cache_dir=cache)
-    chosen.update(given)
-    return chosen
-
-
-def session_config(
-        training: bool,
-        float16: bool,
-        given: Mapping[str, Value] = {},       # noqa: B006
-) -> tf.ConfigProto:
-    """tf.ConfigProto of an NPU session; the parameters are those of `session_options`.
-
-    Raises StackganError if an earlier session of the process had other options: the engine is
-    initialised once.
-    """
-    wanted = session_options(training, float16, given)
-    if _first_options and _first_options != wanted:
-        raise StackganError('an NPU session with other options was opened in this process before; '
-                            'train and generate in separate processes')
-    _first_options.update(wanted)
-    config = tf.ConfigProto(allow_soft_placement=True, device_count={'GPU': 0})
-    rewrite = config.graph_options.rewrite_options
-    rewrite.remapping = TOGGLE_OFF
-    rewrite.memory_optimization = NO_MEMORY_OPTIMIZATION
-    adapter = rewrite.custom_optimizers.add()
-    adapter.name = 'NpuOptimizer'
-    for name, value in wanted.items():
-        parameter = adapter.parameter_map[name]
-        if isinstance(value, bool):
-            parameter.b = value
-        elif isinstance(value, int):
-            parameter.i = value
-        else:
-            parameter.s = value.encode()
-    return config
+def _require_folder(name: str, path: object) -> None:
+    if not isinstance(path, str) or not os.path.isdir(path):
+        raise InputError(f'platform.npu_options: {name} is {path!r}; must be a folder that exists')

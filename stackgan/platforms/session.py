@@ -13,7 +13,7 @@ from stackgan.errors import MissingRequirement
 from stackgan.platforms import (
     ascend,
     ascend_loss_scale,
-    ascend_options,
+    ascend_session,
     ascend_workers,
     loss_scale,
     nvidia,
@@ -83,9 +83,11 @@ def resolve(
     if settings.device == 'npu':
         ascend.require(settings.npu_options or {}, workers)
         precision = precision_of_npu(settings)
+        if precision == FLOAT32:
+            ascend_session.keep_float32()
         return Resolved('npu', thread_count(settings), precision, settings.loss_scale,
                         settings.npu_options,
-                        ascend_options.precision_words(precision == FLOAT16, chip_name()))
+                        ascend_session.precision_words(precision == FLOAT16, chip_name()))
     gpus = [] if settings.device == 'cpu' else _gpus()
     if settings.device == 'gpu' and not gpus:
         raise MissingRequirement(f'platform.device: gpu, but TensorFlow {tf.__version__} sees '
@@ -125,7 +127,7 @@ def session_config(
 ) -> tf.ConfigProto:
     """tf.ConfigProto for `resolved`."""
     if resolved.device == 'npu':
-        return ascend_options.session_config(training, resolved.compute_dtype == FLOAT16,
+        return ascend_session.session_config(training, resolved.compute_dtype == FLOAT16,
                                              resolved.npu_options or {})
     config = tf.ConfigProto(
         allow_soft_placement=True,

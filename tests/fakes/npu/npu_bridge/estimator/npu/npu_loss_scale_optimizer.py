@@ -1,4 +1,4 @@
-"""NPULossScaleOptimizer on the CPU. The real one imports hccl with it, through npu_bridge.hccl.
+"""NPULossScaleOptimizer on the CPU.
 
 Overflow is what is not finite, where the real adapter reads a register of the card, or what
 FAKE_NPU_OVERFLOW names: 'always', or a part of the names of variables. The optimiser applies its
@@ -10,24 +10,19 @@ import os
 
 import tensorflow.compat.v1 as tf
 
-if os.environ.get('FAKE_NPU') == 'no hccl':
-    raise ImportError('No module named \'hccl\'')
-wrapped = []             # every optimiser that was wrapped: (inner, manager)
-
 
 class NPULossScaleOptimizer(tf.train.Optimizer):
     def __init__(self, opt, loss_scale_manager, is_distributed=False):
         assert isinstance(opt, tf.train.Optimizer)
-        self.opt, self.manager = opt, loss_scale_manager
-        self.is_distributed = is_distributed
+        self._opt, self._loss_scale_manager = opt, loss_scale_manager     # the real one's names
+        self._is_distributed = is_distributed
         self.computed = None
-        wrapped.append(self)
 
     def compute_gradients(self, loss, var_list=None, gate_gradients=1, aggregation_method=None,
                           colocate_gradients_with_ops=False, grad_loss=None):
-        scale = self.manager.get_loss_scale()
+        scale = self._loss_scale_manager.get_loss_scale()
         self.computed = [(gradient / scale, variable) for gradient, variable in
-                         self.opt.compute_gradients(loss * scale, var_list, gate_gradients)]
+                         self._opt.compute_gradients(loss * scale, var_list, gate_gradients)]
         return self.computed
 
     def apply_gradients(self, grads_and_vars, global_step=None, name=None):
@@ -39,6 +34,6 @@ class NPULossScaleOptimizer(tf.train.Optimizer):
         overflows = os.environ.get('FAKE_NPU_OVERFLOW')
         if overflows and (overflows == 'always' or overflows in pairs[0][1].op.name):
             is_finite = tf.random_uniform([]) > 2.0        # False, but no constant to fold
-        update = tf.cond(is_finite, lambda: self.opt.apply_gradients(pairs, global_step, name),
+        update = tf.cond(is_finite, lambda: self._opt.apply_gradients(pairs, global_step, name),
                          tf.no_op)
-        return tf.group(update, self.manager.update_loss_scale(is_finite))
+        return tf.group(update, self._loss_scale_manager.update_loss_scale(is_finite))

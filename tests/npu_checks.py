@@ -1,4 +1,4 @@
-"""What an NPU session must look like; not part of the real package.
+"""What an NPU session must look like.
 
 The names are those that SetNpuOptimizerAttr reads in Ascend/tensorflow r1.2.0
 (tf_adapter/util/npu_attrs.cc); it ignores all else.
@@ -12,7 +12,7 @@ PARAMETERS = {
           'dynamic_node_type', 'enable_small_channel', 'task_index'},
     's': {'precision_mode', 'graph_memory_max_size', 'variable_memory_max_size',
           'op_select_implmode', 'fusion_switch_file', 'buffer_optimize', 'auto_tune_mode',
-          'op_compiler_cache_mode', 'op_compiler_cache_dir', 'debug_dir'},
+          'op_compiler_cache_mode', 'op_compiler_cache_dir', 'debug_dir', 'profiling_options'},
 }
 PRECISION_MODES = {'allow_fp32_to_fp16', 'force_fp16', 'must_keep_origin_dtype',
                    'allow_mix_precision'}
@@ -29,6 +29,7 @@ def check_config(config):
         kind = value.WhichOneof('value')
         assert name in PARAMETERS[kind], f'{name} is no {kind} parameter of CANN 20.2'
         values[name] = value.s.decode() if kind == 's' else getattr(value, kind)
+    assert not values.get('profiling_mode') or 'profiling_options' in values      # aborts
     assert values.get('precision_mode', 'force_fp16') in PRECISION_MODES
     assert values['graph_run_mode'] in (0, 1)
     assert values['iterations_per_loop'] >= 1                      # 0 aborts

@@ -50,7 +50,9 @@ RUN --mount=type=secret,id=ca_bundle --mount=type=secret,id=pip_conf \
 RUN python3.7 -c 'import tensorflow as tf; assert tf.__version__ == "1.15.0", tf.__version__' || \
         { echo "error: no TensorFlow 1.15.0 in the image; on ARM no package index has it: put" \
             "tensorflow-1.15.0-*-aarch64.whl into docker/wheels" >&2; exit 1; }; \
-    set -e; python3.7 -c 'import importlib.util as u; assert u.find_spec("npu_bridge")'; \
+    set -e; python3.7 -c 'import sys; sys.exit(not (3, 7, 5) <= sys.version_info[:3] <= (3, 7, 11))' || \
+        echo "warning: $(python3.7 --version); the adapter is documented for 3.7.5 to 3.7.11" >&2; \
+    python3.7 -c 'import importlib.util as u; assert u.find_spec("npu_bridge")'; \
     for opp in "${ASCEND_OPP_PATH:-}" /usr/local/Ascend/cann/opp \
             /usr/local/Ascend/ascend-toolkit/latest/opp; do \
         if [ -s "$opp/built-in/framework/tensorflow/npu_supported_ops.json" ]; then exit 0; fi; \

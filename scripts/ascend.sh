@@ -8,6 +8,7 @@ chip_here() {
         *910B[1-4]*) echo 910b ;;
         *910_93*|*910C*) echo a3 ;;
         *310P*) echo 310p ;;
+        *950*) echo 950 ;;
         *910*) echo 910 ;;
         *) echo 910b ;;
     esac

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the base of the `ascend` images on today's CANN: its image, Python 3.7, TensorFlow 1.15 and
 # the adapter. Not needed for CANN 20.2, whose ascend-tensorflow images have them.
-# Usage: scripts/cann-image.sh VERSION CHIP        such as 8.5.0 910b; CHIP: 910, 910b, a3 or 310p
+# Usage: scripts/cann-image.sh VERSION CHIP        such as 8.5.0 910b; CHIP: 910, 910b, a3, 950 or 310p
 # Put npu_bridge-1.15.0-*.whl of that version of CANN into docker/wheels first, and on ARM also
 # tensorflow-1.15.0-*.whl, which no package index has. Makes stackgan-cann:VERSION-CHIP.
 # CANN_IMAGE and PYTHON_IMAGE name other images to start from; stackgan-base:3.7 of

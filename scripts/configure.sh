@@ -8,7 +8,7 @@
 #           ascend [--cann VERSION [--chip CHIP]]
 #                    TensorFlow 1.15 of the ascend-tensorflow image (CANN 20.2) for this processor;
 #                    with --cann 8.5 on a base of that version of CANN (scripts/cann-image.sh) for
-#                    CHIP: 910, 910b, a3 or 310p (default: the one that npu-smi names, else 910b)
+#                    CHIP: 910, 910b, a3, 950 or 310p (default: the one that npu-smi names, else 910b)
 # Where no registry gives the CPU base, it is made by scripts/base-image.sh (needs root).
 # STACKGAN_BASE names another base; STACKGAN_REGISTRY ("host/path/") comes before Ascend's.
 # A base whose digest docker/bases.lock has is taken by that digest, and no other.
@@ -28,13 +28,14 @@ if [ "$platform" = ascend ]; then
         esac
         shift $(($# < 2 ? 1 : 2))
     done
-    if [[ -n $cann && ! $cann =~ ^[0-9]+\.[0-9]+(\.[0-9A-Za-z]+)*$ ]]; then
-        echo "error: --cann '$cann': must be a version, such as 8.5 or 8.5.0" >&2; exit 2
+    if [[ -n $cann && ! $cann =~ ^[0-9]+\.[0-9]+([.-][0-9A-Za-z]+)*$ ]]; then
+        echo "error: --cann '$cann': must be a version as CANN's images spell it, such as 8.5.0 or" \
+             "8.3.rc1" >&2; exit 2
     fi
     if [[ $cann =~ ^[0-9]+\.[0-9]+$ ]]; then cann=$cann.0; fi      # as the images spell it
     if [ -z "$chip" ]; then chip=$(chip_here); fi
-    case $chip in 910|910b|a3|310p) ;; *)
-        echo "error: --chip '$chip': must be 910, 910b, a3 or 310p" >&2; exit 2 ;;
+    case $chip in 910|910b|a3|950|310p) ;; *)
+        echo "error: --chip '$chip': must be 910, 910b, a3, 950 or 310p" >&2; exit 2 ;;
     esac
 fi
 case $platform in

@@ -160,6 +160,7 @@ def test_what_cannot_be_asked_for_stays_locked(site):
 @pytest.mark.parametrize('chip, words, base', [
     ('910B3', ('--cann', '8.5'), 'stackgan-cann:8.5.0-910b'),
     ('310P3', ('--cann', '8.5.1'), 'stackgan-cann:8.5.1-310p'),
+    ('950PR', ('--cann', '9.1.0-beta.3'), 'stackgan-cann:9.1.0-beta.3-950'),
     (None, ('--cann', '9.0.0', '--chip', 'a3'), 'stackgan-cann:9.0.0-a3')])
 def test_a_base_of_the_cann_and_chip_asked_for_is_made(site, chip, words, base):
     if chip:
@@ -174,7 +175,7 @@ def test_a_base_of_the_cann_and_chip_asked_for_is_made(site, chip, words, base):
 
 @pytest.mark.parametrize('words, text', [
     (('--cann', 'latest'), "--cann 'latest': must be a version"),
-    (('--cann', '8.5', '--chip', '910c'), "--chip '910c': must be 910, 910b, a3 or 310p"),
+    (('--cann', '8.5', '--chip', '910c'), "--chip '910c': must be 910, 910b, a3, 950 or 310p"),
     (('--cnan', '8.5'), "'--cnan': must be --cann VERSION or --chip CHIP")])
 def test_other_words_are_refused(site, words, text):
     code, said = site.call('ascend', *words)

@@ -131,3 +131,23 @@ def test_the_demo_names_what_its_options_made(options, run, sample):
                           universal_newlines=True)
     assert done.returncode == 0 and f'report     data/runs/{run}/report/' in done.stdout
     assert f'-m jobs sample {sample} data ' in done.stdout
+
+
+def test_the_entry_point_reads_what_cann_wrote_for_bash(tmp_path):
+    """dash, which may be `sh`, ends at such a file."""
+    needs.program('bash')
+    cann, python = tmp_path / 'Ascend' / 'cann', tmp_path / 'venv' / 'bin' / 'python'
+    for folder in (cann, python.parent):
+        folder.mkdir(parents=True)
+    (cann / 'set_env.sh').write_text(
+        'home=$(dirname "${BASH_SOURCE[0]}")\n[[ $home == */cann ]] && export NNAE=$home\n')
+    (tmp_path / 'venv' / 'versions').write_text('Python 3.7\n')
+    python.write_text('#!/bin/sh\necho "$ASCEND_AICPU_PATH" "$@"\n')
+    python.chmod(0o755)
+    with open(os.path.join(ROOT, 'docker', 'entrypoint.sh')) as stream:
+        text = stream.read().replace('/usr/local/Ascend', str(tmp_path / 'Ascend'))
+    (tmp_path / 'stackgan').write_text(text.replace('/opt/venv', str(tmp_path / 'venv')))
+    done = subprocess.run(['sh', str(tmp_path / 'stackgan'), 'sample', '--caption', 'a bird'],
+                          stdout=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == f'{cann} -m jobs sample --caption a bird'

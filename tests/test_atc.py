@@ -315,12 +315,20 @@ def test_failures_of_msame_are_named(tools, capsys, monkeypatch, failure, text):
     assert text in capsys.readouterr().err
 
 
-@pytest.fixture
-def ais_bench(monkeypatch):
-    """Puts the fake of ais_bench on the path of this Python and of those it starts."""
-    folder = os.path.join(ROOT, 'tests', 'fakes', 'ais')
-    monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv('PYTHONPATH', folder)
+# A checkout of the vendor's (Ascend/tools, ais-bench_workload/tool/ais_bench), which needs tqdm.
+VENDORS = [each for each in [os.environ.get('STACKGAN_AIS_BENCH')] if each]
+
+
+@pytest.fixture(params=['fake'] + VENDORS)
+def ais_bench(request, monkeypatch):
+    """Puts ais_bench on the path of this Python and of those it starts: the fake, and the vendor's
+    Python code over a fake of its native module where STACKGAN_AIS_BENCH names it."""
+    fakes = os.path.join(ROOT, 'tests', 'fakes')
+    folders = ([os.path.join(fakes, 'ais')] if request.param == 'fake' else
+               [request.param, os.path.join(fakes, 'ais_library')])
+    for folder in folders:
+        monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join(folders))
 
 
 def test_ais_bench_is_taken_before_msame(tools, ais_bench, capsys):

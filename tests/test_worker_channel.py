@@ -99,6 +99,14 @@ def test_the_end_of_worker_0_is_that_of_all(three):
     assert [each.wait() for each in three.ends[1:]] == [('', 130)] * 2
 
 
+def test_nobody_is_accepted_after_the_end():
+    """A worker may look for the worker 0 of the next job while this process is still there."""
+    leader = Leader(Place(0, 2, '127.0.0.1', 0), 20.0, 'a')
+    leader.end(0)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(('127.0.0.1', leader.port))
+
+
 def test_one_that_comes_when_nothing_was_to_do_ends_as_well():
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))

@@ -119,6 +119,10 @@ class Leader(Channel):
             except subprocess.TimeoutExpired:
                 child.kill()                           # it may be stopped
                 child.wait()
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)     # else the waiting `accept` keeps it open
+        except OSError:
+            pass
         self.socket.close()
         for peer in list(self.peers.values()):
             peer.line.close()

@@ -16,6 +16,7 @@ import bench  # noqa: E402
 import bench_peak  # noqa: E402
 import bench_rows  # noqa: E402
 import bench_training  # noqa: E402
+import bench_workers  # noqa: E402
 
 ROW = {'lane': 'TF 1.15', 'what': 'Stage-I training, batch 16', 'value': 9.0, 'unit': 'images/s',
        'note': ''}
@@ -93,3 +94,20 @@ def test_the_table_compares_with_the_best_of_pytorch(capsys):
     ours, memory, *peers = capsys.readouterr().out.splitlines()[1:]
     assert '1.50x' in ours and '2.50x' in memory        # of speed the largest, of memory the least
     assert len(peers) == 4
+
+
+def test_workers_share_the_cores_or_have_one_each():
+    plans = bench_workers.plans_of([1, 2, 4], [4, 5])
+    assert [plan.cores for plan in plans['strong']] == [[[4, 5]], [[4], [5]], [[4], [4], [5], [5]]]
+    assert [(plan.size, plan.batch, plan.cores) for plan in plans['weak']] == [
+        (1, 8, [[4]]), (2, 16, [[4], [5]])]
+    assert bench_workers.plans_of([2], [0, 1, 2, 3, 4])['strong'][0].cores == [[0, 1], [2, 3, 4]]
+
+
+def test_speeds_of_workers_and_the_share_of_the_sums():
+    plans = bench_workers.plans_of([1, 2], [0, 1])
+    seconds = [{'with': 1.0}, {'with': 1.25, 'without': 1.0}]
+    weak = [each['note'] for each in bench_workers.rows_of('TF', plans['weak'], seconds)]
+    assert weak == ['1.00 x the images of 1',
+                    '1.60 x the images of 1; the sums take 20 % of a step']
+    assert '0.80 x' in bench_workers.rows_of('TF', plans['strong'], seconds)[1]['note']

@@ -46,7 +46,7 @@ class Plan(NamedTuple):
 def plans_of(sizes: Sequence[int], cores: Sequence[int]) -> Dict[str, List[Plan]]:
     """{kind: plans} on a machine with these cores."""
     strong = [Plan('strong', n, BATCH, [list(cores[r * len(cores) // n:(r + 1) * len(cores) // n])
-                                        or [cores[r % len(cores)]] for r in range(n)])
+                                        or [cores[r * len(cores) // n]] for r in range(n)])
               for n in sizes]
     weak = [Plan('weak', n, WEAK_BATCH * n, [[cores[r]] for r in range(n)])
             for n in sizes if n <= len(cores)]

@@ -20,6 +20,7 @@ from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
 from stackgan.networks import stage1, stage2
 from stackgan.networks.layers import TESTING, batch_norm
+from stackgan.platforms.loss_scale import LossScales, with_loss_scale
 from stackgan.platforms.rendezvous import Place
 from stackgan.platforms.session import Resolved
 from stackgan.platforms.worker_channel import Channel
@@ -370,6 +371,34 @@ def test_a_gradient_penalty_is_that_of_one_worker():
     for found in together([each.work for each in small(Penalised)]):
         assert np.allclose(found[0], want[0], rtol=1e-4)
         assert np.allclose(found[1], want[1], rtol=1e-3, atol=1e-4 * np.abs(want[1]).max())
+
+
+class Scaled:
+    """One weight with loss scaling, as float16 has it."""
+
+    def __init__(self, workers):
+        graph, options = tf.Graph(), session_options()
+        with graph.as_default(), tf.device(workers.engine.device):
+            factors, self.step = small_networks.two_networks(
+                lambda optimizer: with_loss_scale(workers.reducing(optimizer, 1), None))
+            workers.engine.configure(options)
+            self.session = tf.Session(workers.engine.target, config=options)
+            self.session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
+            self.weight = tf.trainable_variables()[0]
+        self.factors, self.scales = factors, LossScales(graph)
+
+    def make(self, factor):
+        self.session.run(self.step, {self.factors[0]: factor, self.factors[1]: 1.0})
+        return self.session.run(self.weight), self.scales.state(self.session)['discriminator'][0]
+
+
+def test_an_overflow_of_one_worker_is_one_of_all():
+    first, second = [Scaled(workers) for workers in engines(2)]
+    found = together([lambda: [first.make(1.0), first.make(1.0)],
+                      lambda: [second.make(1e38), second.make(1.0)]])
+    for each in found:
+        assert each[0] == (1.0, 2.0 ** 14)                  # skipped, and the scale is halved
+        assert abs(each[1][0] - 0.5) < 1e-6 and each[1][1] == 2.0 ** 14
 
 
 def test_one_worker_has_no_operation_for_others():

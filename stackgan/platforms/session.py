@@ -183,6 +183,8 @@ def join_workers(
     """`Workers` of a training on this machine, once all are there; None for a single one."""
     if channel is None:
         return None
+    if channel.rank == 0 and resolved.device == 'gpu' and settings.compile == 'auto':
+        logger.info('steps of several workers are not compiled (platform.compile)')
     channel.gather()
     channel.release_port()
     if resolved.device == 'npu':

@@ -17,6 +17,8 @@ from toy import ROOT, NeverStop, make_prepared, tiny_config
 from stackgan.checkpoints import Checkpoints
 from stackgan.data.prepared import Split, open_dataset, shard_name
 from stackgan.errors import InputError, StackganError
+from stackgan.files import write_json
+from stackgan.text import image_encoder
 from stackgan.text.alphabet import encode_captions
 from stackgan.text.encoder import (
     ImageEncoder,
@@ -149,6 +151,31 @@ def test_an_embedding_does_not_depend_on_the_others(encoder_folder):
 
 
 # What a generator learns from the image encoder.
+
+def test_a_speck_pleases_the_largest_response_and_not_the_root_mean_square():
+    speck = np.full((1, 8, 8, 3), -0.5, np.float32)
+    speck[0, 3, 4] = 2.0
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = {name: session.run(pool(tf.constant(speck)))
+                 for name, pool in image_encoder.POOLINGS.items()}
+    assert np.array_equal(found['max'], np.full((1, 3), 2.0))
+    assert np.allclose(found['root-mean-square'], np.sqrt(4.0 / 64 + 1e-4), rtol=1e-5)
+
+
+def test_the_image_encoder_pools_as_it_was_trained(prepared, encoder_folder, tmp_path):
+    """An encoder that does not say, as the first ones, has the largest responses."""
+    train(str(tmp_path), prepared, 'text.image_pooling=root-mean-square', 'text.steps=2')
+    images = np.load(os.path.join(prepared, 'train', shard_name(76, 0)))[:2, 6:70, 6:70]
+    path, features = str(tmp_path / 'options.json'), []
+    options = json.load(open(path))
+    assert options.pop('image_pooling') == 'root-mean-square'
+    for said in ({'image_pooling': 'root-mean-square'}, {'image_pooling': 'max'}, {}):
+        write_json(path, dict(options, **said))
+        with ImageEncoder(str(tmp_path), tiny_config().platform) as encoder:
+            features.append(encoder.embed(images))
+    assert np.array_equal(features[1], features[2])
+    assert not np.allclose(features[0], features[1])
+
 
 def test_caption_matching_is_the_softmax_of_cosines(prepared, encoder_folder):
     """From what the encoder makes of the same images, at 64 px and enlarged to 256 px."""

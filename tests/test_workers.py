@@ -188,13 +188,15 @@ def matching_of(config):
     """Caption matching by an image encoder of random weights, as `read_caption_matching` has it."""
     if not config.train.caption_matching_weight:
         return None
+    options = {'image_filters': 2, 'embedding_dim': config.model.embedding_dim,
+               'image_pooling': 'max'}
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(3)
-        image_encoder(tf.zeros([1, 64, 64, 3]), 2, config.model.embedding_dim, TESTING)
+        image_encoder(tf.zeros([1, 64, 64, 3]), options, TESTING)
         session.run(tf.global_variables_initializer())
         variables = session.run({v.op.name: 10 * v for v in tf.global_variables()})
-    return lambda images, embeddings, workers: caption_matching(images, embeddings, variables, 2,
-                                                                workers)
+    return lambda images, embeddings, workers: caption_matching(images, embeddings, variables,
+                                                                options, workers)
 
 
 class Compared:

@@ -121,6 +121,10 @@ class Text:
         'recurrent part', minimum=1, maximum=4096)
     image_filters: int = key(32, 'width of the image encoder that is trained along with it',
                              minimum=4, maximum=256)
+    image_pooling: str = key(
+        'max', 'how it sums up what its filters find over the image: max, the largest response, '
+        'or root-mean-square, which a small speck does not please: better for '
+        'train.caption_similarity_weight', choices=('max', 'root-mean-square'))
     steps: int = key(12000, 'training steps', minimum=1)
     batch_size: int = key(40, 'image-caption pairs per step', minimum=2, maximum=4096)
     learning_rate: float = key(7e-4, 'learning rate of Adam at the start; falls to zero along a '

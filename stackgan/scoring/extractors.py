@@ -70,8 +70,7 @@ def open_match(folder: str, platform: Platform) -> Extractor:
     options = read_options(folder)
     with tf.Graph().as_default():
         images = tf.placeholder(tf.uint8, [BATCH, SIZE, SIZE, 3])
-        features = image_encoder(as_floats(images), options['image_filters'],
-                                 options['embedding_dim'], TESTING)
+        features = image_encoder(as_floats(images), options, TESTING)
         fill, digest = _checkpoint(os.path.join(folder, ENCODER), tf.global_variables())
     return GraphExtractor('match', lambda pixels: resized(pixels, SIZE), images,
                           ClassifierOutputs(None, features), fill,

@@ -126,9 +126,7 @@ class ImageEncoder(_Encoder):
 
     def _build(self) -> Tuple[tf.Tensor, tf.Tensor]:
         images = tf.placeholder(tf.uint8, [BATCH, SIZE, SIZE, 3], 'images')
-        return images, image_encoder.image_encoder(
-            as_floats(images), self.options['image_filters'], self.options['embedding_dim'],
-            TESTING)
+        return images, image_encoder.image_encoder(as_floats(images), self.options, TESTING)
 
     def embed(
             self,

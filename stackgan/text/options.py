@@ -13,6 +13,8 @@ OPTIONS = 'options.json'
 MAX_SIZE = 1 << 16         # of any of its sizes
 CHAR_CNN_RNN, SKIP_THOUGHT, SENTENCES = KINDS = ('char-CNN-RNN', 'skip-thought', 'onnx')
 POOLINGS = ('mean', 'cls', 'pooler')
+IMAGE_POOLINGS = ('max', 'root-mean-square')
+FIRST = {'kind': CHAR_CNN_RNN, 'image_pooling': 'max'}      # of encoders that do not say
 
 
 def read_options(folder: str) -> Dict[str, Any]:
@@ -20,7 +22,7 @@ def read_options(folder: str) -> Dict[str, Any]:
     path = os.path.join(folder, OPTIONS)
     try:
         check_file(path)
-        options = dict({'kind': CHAR_CNN_RNN}, **read_json(path))    # the first ones did not say
+        options = dict(FIRST, **read_json(path))
         if options['kind'] not in KINDS:
             raise ValueError(f"kind {options['kind']}, expected {' or '.join(KINDS)}")
         if options['kind'] == CHAR_CNN_RNN and options['max_length'] != MAX_LENGTH:
@@ -38,6 +40,8 @@ def _check_values(options: Dict[str, Any], folder: str) -> None:
     for value in sizes + options.get('filters', []):
         if type(value) is not int or not 1 <= value <= MAX_SIZE:
             raise ValueError(f'a size of {str(value)[:40]}, expected 1 to {MAX_SIZE}')
+    if options['image_pooling'] not in IMAGE_POOLINGS:
+        raise ValueError(f'its image_pooling is not {" or ".join(IMAGE_POOLINGS)}')
     for name in ('cell', 'files'):
         if not isinstance(options.get(name, ''), str):
             raise ValueError(f'{name} is not text')

@@ -37,14 +37,14 @@ def read_caption_matching(
     with ImageEncoder(folder, platform) as encoder:
         variables, options = encoder.variables(), encoder.options
     return lambda images, embeddings, workers=None: caption_matching(
-        images, embeddings, variables, options['image_filters'], workers)
+        images, embeddings, variables, options, workers)
 
 
 def caption_matching(
         images: tf.Tensor,         # [N, 64, 64, 3] or [N, 256, 256, 3] float32 in [-1, 1]
         embeddings: tf.Tensor,     # [N, embedding_dim] of their captions
         variables: Dict[str, np.ndarray],      # of the image encoder, by name
-        filters: int,              # its width
+        options: Dict[str, Any],               # of its text encoder
         workers: Optional[Workers] = None,     # whose rows are in the batch too
 ) -> MatchingTerms:
     """-log softmax of an image's own caption among those of the batch, and the other way round.
@@ -60,7 +60,7 @@ def caption_matching(
 
     small = images if images.shape.as_list()[1] == stage1.SIZE else downsample(images)
     with tf.variable_scope(tf.get_variable_scope(), custom_getter=local):
-        features = image_encoder(small, filters, embeddings.shape.as_list()[1], TESTING)
+        features = image_encoder(small, options, TESTING)
     text, image = tf.nn.l2_normalize(embeddings, 1), tf.nn.l2_normalize(features, 1)
     captions, own = text * SHARPNESS, image
     if workers is not None:

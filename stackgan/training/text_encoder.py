@@ -50,7 +50,8 @@ def train_text_encoder(
     batch_size = min(settings.batch_size, len(pairs.members))
     options = {
         'kind': CHAR_CNN_RNN, 'cell': settings.cell, 'filters': list(settings.filters),
-        'image_filters': settings.image_filters, 'embedding_dim': embedding_dim,
+        'image_filters': settings.image_filters, 'image_pooling': settings.image_pooling,
+        'embedding_dim': embedding_dim,
         'max_length': MAX_LENGTH, 'seed': seed, 'steps': settings.steps, 'batch_size': batch_size,
         'tensorflow': tf.__version__,
     }
@@ -98,7 +99,7 @@ def build(
         images = tf.placeholder(tf.uint8, [batch_size, SIZE, SIZE, 3], 'images')
         statistics: list = []
         text = text_encoder(codes, options['cell'], options['filters'], embedding_dim)
-        image = image_encoder(as_floats(images), options['image_filters'], embedding_dim,
+        image = image_encoder(as_floats(images), options,
                               ForwardMode(training=True, statistics=statistics))
         return network_of(joint_embedding_loss(text, image), statistics), codes, images
 

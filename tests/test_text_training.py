@@ -26,11 +26,13 @@ from stackgan.text.encoder import (
     embed_dataset,
     link_precomputed_embeddings,
 )
-from stackgan.text.finishing import finish
+from stackgan.text.finishing import save, whitened
+from stackgan.text.options import read_options
 from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import score
-from stackgan.text.whitening import image_means, regression, whitening
+from stackgan.text.whitening import image_means, whitening
 from stackgan.training.caption_matching import read_caption_matching
+from stackgan.training.image_encoder import train_image_encoder
 from stackgan.training.schedule import half_cosine
 from stackgan.training.stages import train_stage
 from stackgan.training.text_encoder import train_text_encoder
@@ -120,25 +122,40 @@ def test_embeddings_are_standardised_over_the_training_captions(prepared, encode
         assert np.array_equal(encoder.embed(captions), rows['test'])      # in caption order
 
 
-def test_whitened_encoders_are_the_trained_ones_and_a_linear_map(prepared, encoder_folder,
-                                                                 tmp_path):
-    """Folded into the last layers: outputs of the trained networks, mapped here, are the same."""
+def test_whitened_embeddings_are_the_trained_ones_and_a_linear_map(prepared, encoder_folder,
+                                                                   tmp_path):
+    """Folded into the last layer: outputs of the trained network, mapped here, are the same."""
     folder, platform = str(tmp_path / 'whitened'), tiny_config().platform
     shutil.copytree(encoder_folder, folder)
     shutil.rmtree(folder + '/encoder')
     pairs = Pairs(Split(open_dataset(prepared), 'train'))
     last = Checkpoints(folder + '/checkpoints', None).last()
-    finish(pairs, last, folder, platform, whitened=True)
-    images = pairs.centres(np.arange(24))
-    with TextEncoder(folder, platform, last) as text, ImageEncoder(folder, platform, last) as image:
-        captions, seen = text.embed(pairs.captions), image.embed(images)
-        mirrored = image.embed(images[:, :, ::-1])
+    with TextEncoder(folder, platform, last) as text:
+        captions = text.embed(pairs.captions)
     map_ = whitening(captions, pairs.image_of_caption)
-    wanted, _ = image_means(map_.of(captions), pairs.image_of_caption)
-    of_images = regression(np.concatenate([seen, mirrored]), np.concatenate([wanted, wanted]))
-    with TextEncoder(folder, platform) as text, ImageEncoder(folder, platform) as image:
+    variables, wanted = whitened(pairs, last, folder, platform)
+    assert np.allclose(wanted, image_means(map_.of(captions), pairs.image_of_caption)[0], atol=1e-3)
+    variables.update(train_image_encoder(
+        pairs, wanted, folder, tiny_config(*TEXT, 'text.image_steps=2').text, read_options(folder),
+        platform, NeverStop()))
+    save(variables, last, folder)
+    with TextEncoder(folder, platform) as text:
         assert np.allclose(text.embed(pairs.captions), map_.of(captions), atol=1e-3)
-        assert np.allclose(image.embed(images), of_images.of(seen), atol=1e-3)
+
+
+def test_the_image_encoder_learns_what_the_embeddings_say(prepared, encoder_folder, tmp_path):
+    """Of images that it learned from: nearer to their own than the mean of all is."""
+    folder, platform = str(tmp_path / 'encoder'), tiny_config().platform
+    shutil.copytree(encoder_folder, folder)
+    pairs = Pairs(Split(open_dataset(prepared), 'train'))
+    wanted = np.random.RandomState(1).standard_normal((24, 16)).astype(np.float32)
+    settings = tiny_config(*TEXT, 'text.image_steps=150', 'text.learning_rate=1e-2').text
+    last = Checkpoints(folder + '/checkpoints', None).last()
+    save(train_image_encoder(pairs, wanted, folder, settings, read_options(folder), platform,
+                             NeverStop()), last, folder)
+    with ImageEncoder(folder, platform) as image:
+        found = image.embed(pairs.centres(np.arange(24)))
+    assert np.square(found - wanted).mean() < 0.75 * wanted.var()
 
 
 def test_an_embedding_does_not_depend_on_the_others(encoder_folder):
@@ -188,21 +205,22 @@ def test_caption_matching_is_the_softmax_of_cosines(prepared, encoder_folder):
         (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).T)
     want = sum(np.mean(np.log(np.exp(scores).sum(1)) - np.diag(scores))
                for scores in (cosines, cosines.T))
-    way = np.random.RandomState(4).standard_normal((4, 64, 64, 3)).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         matching = read_caption_matching(encoder_folder, platform)
         small = tf.constant(images / 127.5 - 1.0, tf.float32)
         large = tf.constant(images.repeat(4, 1).repeat(4, 2) / 127.5 - 1.0, tf.float32)
-        several = [small, large, small + 2e-4 * way, small - 2e-4 * way]
-        terms = [matching(each, tf.constant(embeddings)) for each in several]
+        terms = [matching(each, tf.constant(embeddings)) for each in (small, large)]
         losses = [each.contrast for each in terms]
         assert not tf.global_variables()                  # so none is trained or stored
         session.run(tf.local_variables_initializer())
-        found, slopes, distances = session.run([losses, tf.gradients(losses[0], small)[0],
-                                                [each.distance for each in terms]])
-    assert np.allclose(found[:2], want, rtol=1e-4)
-    assert np.allclose(distances[:2], 1 - np.diag(cosines).mean() / 10, rtol=1e-4)
-    assert np.isclose((slopes * way).sum(), (found[2] - found[3]) / 4e-4, rtol=0.05)
+        slope = tf.gradients(losses[0], small)[0]
+        found, way, distances = session.run([losses, slope, [each.distance for each in terms]])
+        step = 0.02 * way / np.linalg.norm(way)           # down the slope, as a generator goes
+        up, down = [session.run(losses[0], {small: images / 127.5 - 1.0 + each})
+                    for each in (step, -step)]
+    assert np.allclose(found, want, rtol=1e-4)
+    assert np.allclose(distances, 1 - np.diag(cosines).mean() / 10, rtol=1e-4)
+    assert np.isclose(np.linalg.norm(way), (up - down) / 0.04, rtol=0.02)
 
 
 def test_checkpoints_do_not_hold_the_image_encoder_of_caption_matching(

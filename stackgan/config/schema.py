@@ -133,6 +133,9 @@ class Text:
         False, 'embeddings in which all that tells images apart has the same variance, by '
         'within-class covariance normalisation (Hatch et al., 2006) over the captions of each '
         'image; false: each dimension standardised')
+    image_steps: int = key(
+        1500, 'with whitening, training steps of an image encoder that then learns, alone, to say '
+        'what the embeddings say', minimum=1)
     checkpoint_every_steps: int = key(1000, 'steps between two checkpoints', minimum=1)
 
 

@@ -42,14 +42,21 @@ class Pairs:
         for members in (self.members[number] for number in classes):
             image = members[random.randint(len(members))]
             rows.append(random.randint(*self.split.caption_starts[image:image + 2]))
-            top, left = random.randint(LOW - SIZE + 1, size=2)
-            pixels = self._crop(image, top, left)
-            crops.append(pixels[:, ::-1] if random.randint(2) else pixels)
+            crops.append(self._random_crop(image, random))
         return self.codes[rows], np.stack(crops)
+
+    def random_crops(self, images: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+        """A part of each image, mirrored half of the time: [len(images), 64, 64, 3] uint8."""
+        return np.stack([self._random_crop(image, random) for image in images])
 
     def centres(self, images: np.ndarray) -> np.ndarray:
         """The middles of images: [len(images), 64, 64, 3] uint8."""
         return np.stack([self._crop(image, CENTRE, CENTRE) for image in images])
+
+    def _random_crop(self, image: int, random: np.random.RandomState) -> np.ndarray:
+        top, left = random.randint(LOW - SIZE + 1, size=2)
+        pixels = self._crop(image, top, left)
+        return pixels[:, ::-1] if random.randint(2) else pixels
 
     def _crop(self, image: int, top: int, left: int) -> np.ndarray:
         return self.split.image(image, LOW, top, SIZE)[:, left:left + SIZE]

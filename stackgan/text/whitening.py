@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 NOISE = 0.01         # of the mean variance, added to that of one image's captions
-WEAK = 0.3           # ratio of signal to noise at which a direction counts half
-RIDGE = 0.2          # of a row's variance, in the regression of images on captions
+WEAK = 1.0           # ratio of signal to noise at which a direction counts half
 
 
 class Affine(NamedTuple):
@@ -49,18 +48,6 @@ def whitening(
     matrix = narrow.dot(directions * size).dot(directions.T)
     matrix /= np.sqrt(np.square(rows.dot(matrix)).mean())
     return Affine(mean, matrix / scale[:, np.newaxis])
-
-
-def regression(
-        images: np.ndarray,        # [N, D], features
-        captions: np.ndarray,      # [N, D], what they should be near
-) -> Affine:
-    """The map of image features to the captions', by ridge regression."""
-    mean, scale = images.mean(0, np.float64), images.std(0, np.float64)
-    scale[scale <= 1e-6 * np.abs(images).max()] = 1.0
-    rows = (images - mean) / scale
-    gram = rows.T.dot(rows) + RIDGE * len(rows) * np.eye(rows.shape[1])
-    return Affine(mean, np.linalg.solve(gram, rows.T.dot(captions)) / scale[:, np.newaxis])
 
 
 def image_means(

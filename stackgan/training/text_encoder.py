@@ -18,12 +18,13 @@ from stackgan.networks.layers import ForwardMode
 from stackgan.text.alphabet import MAX_LENGTH, faults_of_captions
 from stackgan.text.char_cnn_rnn import text_encoder
 from stackgan.text.encoder import ImageEncoder, TextEncoder
-from stackgan.text.finishing import finish
+from stackgan.text.finishing import save, standardised, whitened
 from stackgan.text.image_encoder import SIZE, as_floats, image_encoder
 from stackgan.text.joint_embedding import joint_embedding_loss
 from stackgan.text.options import CHAR_CNN_RNN, OPTIONS
 from stackgan.text.pairs import Pairs
 from stackgan.text.retrieval import evaluate
+from stackgan.training.image_encoder import train_image_encoder
 from stackgan.training.single_loss import Network, SingleLoss, network_of, plan_of, train
 
 logger = logging.getLogger(__name__)
@@ -59,7 +60,13 @@ def train_text_encoder(
     limited = ' (as many as there are classes)' if batch_size < settings.batch_size else ''
     logger.info(f'{settings.cell}, {settings.steps} steps of {batch_size} pairs{limited}')
     last = train(_trainable(pairs, settings, options), folder, platform, stop)
-    finish(pairs, last, folder, platform, settings.whitening)
+    if settings.whitening:
+        variables, wanted = whitened(pairs, last, folder, platform)
+        variables.update(train_image_encoder(pairs, wanted, folder, settings, options, platform,
+                                             stop))
+    else:
+        variables = standardised(pairs, last, folder, platform)
+    save(variables, last, folder)
     with TextEncoder(folder, platform) as text, ImageEncoder(folder, platform) as image:
         score = evaluate(Pairs(Split(dataset, 'test')), text, image)
     write_json(os.path.join(folder, 'retrieval.json'), score)

@@ -17,7 +17,8 @@ def _run(work: Work) -> None:
     from stackgan.data.painted import make_dataset
     settings = work.config.make_dataset
     assert settings is not None                   # else the job is not needed
-    make_dataset(work.folder, settings.images, settings.image_size, settings.seed)
+    make_dataset(work.folder, settings.images, settings.image_size, settings.seed,
+                 count=settings.species)
 
 
 JOB = Job(

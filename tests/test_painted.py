@@ -16,7 +16,16 @@ from stackgan.data.painted import make_dataset
 from stackgan.data.painted.captions import captions_of
 from stackgan.data.painted.drawing import paint
 from stackgan.data.painted.scene import scene_of
-from stackgan.data.painted.species import BODY_COLOURS, PALETTE, all_species
+from stackgan.data.painted.species import (
+    BODY_COLOURS,
+    CROWNS,
+    FAINT,
+    PALETTE,
+    WINGS_BY_BODY,
+    all_species,
+    images_for_all,
+    species_of,
+)
 from stackgan.errors import InputError
 from stackgan.files import digest_of_file, files_below, read_json_lines
 
@@ -134,6 +143,35 @@ def test_body_and_wing_colours_do_not_give_each_other_away():
         assert each.beak not in (each.body, each.head)
     assert min(map(len, wings.values())) >= 3 and min(map(len, bodies.values())) >= 6
     assert set(collections.Counter(each.body for each in train).values()) == {9}
+
+
+def test_more_species_are_all_combinations_but_none_held_out():
+    few, every = all_species(), all_species(360)
+    assert every[:96] == few and all_species(200) == every[:200]
+    assert [each.number for each in every] == list(range(1, 361))
+    assert len({each[2:6] for each in every}) == len({each.name for each in every}) == 360
+    held_out = {each[2:5] for each in few if each.split == 'test'}     # body, wing, head
+    further = {each[2:5] for each in every if each.split == 'train'}
+    assert len(held_out) == 24 and not held_out & further
+    possible = {(body, wing, head) for body in BODY_COLOURS for wing in WINGS_BY_BODY[body]
+                for head in CROWNS if head not in (body, wing) and (body, head) not in FAINT}
+    assert held_out | further == possible
+
+
+@pytest.mark.parametrize('count', [96, 250, 360])
+def test_images_of_species(count):
+    """Test images do not depend on the number of species; of few, all take turns."""
+    species = all_species(count)
+    least = images_for_all(species)
+    owns = [species_of(number, species) for number in range(2 * least)]
+    assert len({own.name for own, _ in owns[:least]}) == count
+    assert len({own.name for own, _ in owns[:least - 1]}) == count - 1
+    assert len({(own.name, among) for own, among in owns}) == 2 * least        # as their files are
+    for number, (own, _) in enumerate(owns):
+        few, turn = all_species()[number % 96], number // 96
+        assert (own.split, own.body) == (few.split, few.body)
+        if count == 96 or own.split == 'test':
+            assert species_of(number, species) == (few, turn)
 
 
 def _changed(scene, **colours):

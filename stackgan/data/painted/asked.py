@@ -9,6 +9,7 @@ from typing import Dict, Iterable, Sequence
 
 from stackgan.data.painted.captions import BEAK_WORDS, CROWN_WORDS, PLACE_WORDS, WING_WORDS
 from stackgan.data.painted.species import (
+    ALL,
     BEAKS,
     BODY_COLOURS,
     CROWNS,
@@ -32,7 +33,7 @@ def _pattern(colours: Iterable[str], words: Iterable[str]) -> 're.Pattern[str]':
 
 PATTERNS = {'wings': _pattern(WINGS, WING_WORDS), 'crown': _pattern(CROWNS, CROWN_WORDS),
             'beak': _pattern(BEAKS, BEAK_WORDS)}
-SPECIES = {species.name: species for species in all_species()}
+SPECIES = {species.name: species for species in all_species(ALL)}
 
 
 def are_species(classes: Sequence[str]) -> bool:

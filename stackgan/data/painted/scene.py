@@ -4,7 +4,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from stackgan.data.painted.species import Species, all_species
+from stackgan.data.painted.species import FEW, Species, all_species, species_of
 
 PLACES = {                         # pose -> its possible backgrounds
     'perched': ('leaves', 'sky', 'dusk'),
@@ -26,6 +26,7 @@ class Scene(NamedTuple):
     seed: int
     number: int                    # 0-based, of the image in the dataset
     species: Species
+    among: int                     # 0-based, of the image among those of its species
     pose: str                      # a key of PLACES
     background: str
     build: str                     # a key of BUILDS
@@ -48,10 +49,11 @@ def scene_of(
         seed: int,          # of the dataset
         number: int,        # of the image, 0-based
         image_size: int,    # longer side in pixels
+        species: int = FEW,     # of the dataset
 ) -> Scene:
-    """The `Scene` of an image. Species take turns, so that each has its share."""
+    """The `Scene` of an image."""
     rng = rng_of(seed, number, 0)
-    species = all_species()
+    own, among = species_of(number, all_species(species))
     pose = POSES[rng.randint(len(POSES))]
     places = PLACES[pose]
     aspect = ASPECTS[rng.randint(len(ASPECTS))]
@@ -61,7 +63,8 @@ def scene_of(
     return Scene(
         seed=seed,
         number=number,
-        species=species[number % len(species)],
+        species=own,
+        among=among,
         pose=pose,
         background=places[rng.randint(len(places))],
         build=sorted(BUILDS)[rng.randint(len(BUILDS))],

@@ -3,10 +3,14 @@
 Bodies are bright, white or black; wings have muted colours; crowns may have either. Each body
 colour occurs with several wing colours and each pair with several crowns, so that no colour
 predicts another. Three species of each body colour are held out: training never sees these
-combinations, but it sees each of their colours on the same part.
+combinations, but it sees each of their colours on the same part. A dataset can have more species
+for training, up to all combinations that can be told apart, where with few of them the crown
+and the beak follow from body and wings.
 """
 
-from typing import Dict, List, NamedTuple, Tuple
+import zlib
+from functools import lru_cache
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 PALETTE: Dict[str, Tuple[int, int, int]] = {                        # sRGB in [0, 255]
     'red': (208, 38, 44),
@@ -37,6 +41,9 @@ BEAKS = ('orange', 'grey', 'yellow', 'black')
 FAINT = {('orange', 'red'), ('orange', 'yellow')}      # crowns that are hard to see on a body
 SPECIES_OF_A_BODY = 12
 HELD_OUT = (2, 6, 10)              # indices of these twelve
+FEW = len(BODY_COLOURS) * SPECIES_OF_A_BODY        # species of a dataset, if it does not say
+ALL = 360                          # with all combinations
+TRAINED = FEW - len(BODY_COLOURS) * len(HELD_OUT)  # of them for training
 
 
 class Species(NamedTuple):
@@ -51,8 +58,14 @@ class Species(NamedTuple):
     split: str         # 'train' or 'test'
 
 
-def all_species() -> List[Species]:
-    """The species in the order of their numbers: body colours take turns, held-out ones last."""
+@lru_cache(maxsize=None)
+def all_species(
+        count: int = FEW,      # from 96 to 360
+) -> Tuple[Species, ...]:
+    """The first `count` species by number, those of fewer always among those of more.
+
+    Body colours take turns: 72 species for training, 24 held out, then more for training.
+    """
     rows = [(body, _combinations(body)) for body in BODY_COLOURS]
     train = [place for place in range(SPECIES_OF_A_BODY) if place not in HELD_OUT]
     species: List[Species] = []
@@ -60,18 +73,63 @@ def all_species() -> List[Species]:
         for place in places:
             for body, combinations in rows:
                 species.append(_species(len(species) + 1, split, body, *combinations[place]))
-    return species
+    more = [_further(body, combinations) for body, combinations in rows]
+    for turn in range(max(len(each) for each in more)):
+        for body, combinations in zip(BODY_COLOURS, more):
+            if turn < len(combinations):
+                species.append(_species(len(species) + 1, 'train', body, *combinations[turn]))
+    return tuple(species[:count])
+
+
+def species_of(
+        number: int,                   # of an image, 0-based
+        species: Sequence[Species],    # of its dataset
+) -> Tuple[Species, int]:
+    """(its species, which image of that species it is, 0-based).
+
+    Three of four images are for training, in which body colours take turns, and within each body
+    colour its species; the fourth is of a held-out species, which take turns.
+    """
+    turn, place = divmod(number, FEW)
+    if place >= TRAINED:
+        return [each for each in species if each.split == 'test'][place - TRAINED], turn
+    turn, body = divmod(turn * TRAINED + place, len(BODY_COLOURS))
+    own = [each for each in species
+           if each.split == 'train' and each.body == BODY_COLOURS[body]]
+    return own[turn % len(own)], turn // len(own)
+
+
+def images_for_all(species: Sequence[Species]) -> int:
+    """The least number of images of which each species has one."""
+    counts = [sum(each.body == body and each.split == 'train' for each in species)
+              for body in BODY_COLOURS]
+    last = max((count - 1) * len(BODY_COLOURS) + body for body, count in enumerate(counts))
+    turns, rest = divmod(last, TRAINED)
+    return max(FEW, turns * FEW + rest + 1)
 
 
 def _combinations(body: str) -> List[Tuple[str, str, str]]:
     """[(wing, head, beak)] for a body colour, chosen evenly from all that can be told apart."""
     found: List[Tuple[str, str, str]] = []
+    for wing, head, beaks in _pairs(body):
+        found.append((wing, head, beaks[len(found) % len(beaks)]))
+    return [found[i * len(found) // SPECIES_OF_A_BODY] for i in range(SPECIES_OF_A_BODY)]
+
+
+def _further(body: str, few: List[Tuple[str, str, str]]) -> List[Tuple[str, str, str]]:
+    """All other combinations of a body colour, but none of the held-out pairs of wing and head."""
+    held_out = {few[place][:2] for place in HELD_OUT}
+    found = [(wing, head, beak) for wing, head, beaks in _pairs(body) for beak in beaks
+             if (wing, head) not in held_out and (wing, head, beak) not in few]
+    return sorted(found, key=lambda each: zlib.crc32(' '.join((body,) + each).encode()))
+
+
+def _pairs(body: str) -> Iterator[Tuple[str, str, List[str]]]:
+    """(wing, head, the beaks that go with it): all that can be told apart."""
     for wing in WINGS_BY_BODY[body]:
         for head in CROWNS:
             if head not in (body, wing) and (body, head) not in FAINT:
-                beaks = [each for each in BEAKS if each not in (body, head)]
-                found.append((wing, head, beaks[len(found) % len(beaks)]))
-    return [found[i * len(found) // SPECIES_OF_A_BODY] for i in range(SPECIES_OF_A_BODY)]
+                yield wing, head, [each for each in BEAKS if each not in (body, head)]
 
 
 def _species(number: int, split: str, body: str, wing: str, head: str, beak: str) -> Species:

@@ -19,12 +19,12 @@ import os
 import pickle
 import time
 from collections import deque
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from stackgan.data.painted.captions import captions_of
 from stackgan.data.painted.drawing import paint
 from stackgan.data.painted.scene import Scene, scene_of
-from stackgan.data.painted.species import Species, all_species
+from stackgan.data.painted.species import FEW, Species, all_species, images_for_all
 from stackgan.data.worker_pool import WorkerPool
 from stackgan.errors import InputError
 from stackgan.files import write_json_lines
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 JPEG_QUALITY = 93
 PICKLE_PROTOCOL = 2      # readable by every Python
-Request = Tuple[str, int, int, int]       # folder, seed, number of the image, image size
+Request = Tuple[str, int, int, int, int]  # folder, seed, number, image size, species
 Record = Dict[str, Any]                  # a line of attributes.jsonl
 
 
@@ -45,17 +45,19 @@ def make_dataset(
         image_size: int,     # longer side in pixels
         seed: int,           # the same seed gives the same files
         workers: Optional[int] = None,       # processes; None: one per core
+        count: int = FEW,    # of species
 ) -> None:
     """Paints birds and writes the images with boxes, captions and attributes."""
-    species = all_species()
-    if images < len(species):
+    species = all_species(count)
+    least = images_for_all(species)
+    if images < least:
         raise InputError(f'make_dataset.images: {images} pictures for {len(species)} species; at '
-                         'least one each')
+                         f'least {least}, one each')
     started = time.monotonic()
     for each in species:
         os.makedirs(os.path.join(folder, 'CUB_200_2011', 'images', each.name), exist_ok=True)
         os.makedirs(os.path.join(folder, 'text_c10', each.name), exist_ok=True)
-    requests = [(folder, seed, number, image_size) for number in range(images)]
+    requests = [(folder, seed, number, image_size, count) for number in range(images)]
     by_number: Dict[int, Record] = {}
     with Progress('make-dataset', images, 'pictures') as progress:
         for number, record in _write_images(requests, workers or available_cores()):
@@ -81,8 +83,8 @@ def _write_images(requests: List[Request], workers: int) -> Iterator[Tuple[int, 
 
 def _write_image(request: Request) -> Tuple[int, Record]:
     """Paints an image, writes it and its captions, and returns its number and attributes."""
-    folder, seed, number, image_size = request
-    scene = scene_of(seed, number, image_size)
+    folder, seed, number, image_size, species = request
+    scene = scene_of(seed, number, image_size, species)
     painting = paint(scene)
     name = _name_of(scene)
     path = os.path.join(folder, 'CUB_200_2011', 'images', name + '.jpg')
@@ -94,9 +96,8 @@ def _write_image(request: Request) -> Tuple[int, Record]:
 
 def _name_of(scene: Scene) -> str:
     """'<class>/<image>', numbered within the class from 1."""
-    species = scene.species
-    within = scene.number // len(all_species()) + 1
-    return f'{species.name}/{species.name.split(".")[1]}_{within:04d}'
+    name = scene.species.name
+    return f'{name}/{name.split(".")[1]}_{scene.among + 1:04d}'
 
 
 def _record(scene: Scene, name: str, box: Tuple[int, int, int, int]) -> Record:
@@ -112,7 +113,7 @@ def _record(scene: Scene, name: str, box: Tuple[int, int, int, int]) -> Record:
     }
 
 
-def _write_lists(folder: str, species: List[Species], records: List[Record]) -> None:
+def _write_lists(folder: str, species: Sequence[Species], records: List[Record]) -> None:
     """The files that list the images and the classes."""
     cub = os.path.join(folder, 'CUB_200_2011')
     numbered = list(enumerate(records, 1))

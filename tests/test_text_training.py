@@ -16,7 +16,7 @@ from toy import ROOT, NeverStop, make_prepared, tiny_config
 
 from stackgan.checkpoints import Checkpoints
 from stackgan.data.prepared import Split, open_dataset, shard_name
-from stackgan.errors import InputError, StackganError
+from stackgan.errors import InputError, Interrupted, StackganError
 from stackgan.files import write_json
 from stackgan.text import image_encoder
 from stackgan.text.alphabet import encode_captions
@@ -299,6 +299,33 @@ def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
         with open(folder + '/stats.jsonl') as stream:
             losses.append([(line['step'], line['loss']) for line in map(json.loads, stream)])
     assert losses[0] == losses[1]
+
+
+class StopInImageEncoder(NeverStop):
+    """A stop that is requested a few steps after the image encoder's own training has begun."""
+
+    def __init__(self, folder):
+        self.folder, self.left = folder, 3
+
+    @property
+    def requested(self):
+        self.left -= os.path.isdir(self.folder + '/image-encoder')
+        return self.left < 0
+
+
+def test_a_training_resumes_in_its_image_encoder(prepared, tmp_path):
+    settings = ['text.steps=4', 'text.whitening=true', 'text.image_steps=12',
+                'text.image_pooling=root-mean-square']
+    straight, stopped = str(tmp_path / 'straight'), str(tmp_path / 'stopped')
+    os.makedirs(straight), os.makedirs(stopped)
+    train(straight, prepared, *settings)
+    with pytest.raises(Interrupted):
+        train(stopped, prepared, *settings, stop=StopInImageEncoder(stopped))
+    steps = Checkpoints(stopped + '/image-encoder/checkpoints', None).last()
+    assert 0 < int(os.path.basename(steps)) < 12 and not os.path.exists(stopped + '/encoder')
+    lines = train(stopped, prepared, *settings)
+    assert any('resuming from step' in line and 'of 12' in line for line in lines)
+    assert variables(stopped) == variables(straight)
 
 
 def test_sigterm_saves(prepared, tmp_path):

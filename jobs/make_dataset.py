@@ -18,7 +18,7 @@ def _run(work: Work) -> None:
     settings = work.config.make_dataset
     assert settings is not None                   # else the job is not needed
     make_dataset(work.folder, settings.images, settings.image_size, settings.seed,
-                 count=settings.species)
+                 every=settings.all_combinations)
 
 
 JOB = Job(

@@ -1,6 +1,7 @@
 """The embedded dataset: its layout, and that what it says about its pictures is true."""
 
 import collections
+import itertools
 import os
 import pickle
 import re
@@ -17,6 +18,7 @@ from stackgan.data.painted.captions import captions_of
 from stackgan.data.painted.drawing import paint
 from stackgan.data.painted.scene import scene_of
 from stackgan.data.painted.species import (
+    BEAKS,
     BODY_COLOURS,
     CROWNS,
     FAINT,
@@ -145,33 +147,42 @@ def test_body_and_wing_colours_do_not_give_each_other_away():
     assert set(collections.Counter(each.body for each in train).values()) == {9}
 
 
-def test_more_species_are_all_combinations_but_none_held_out():
-    few, every = all_species(), all_species(360)
-    assert every[:96] == few and all_species(200) == every[:200]
-    assert [each.number for each in every] == list(range(1, 361))
-    assert len({each[2:6] for each in every}) == len({each.name for each in every}) == 360
-    held_out = {each[2:5] for each in few if each.split == 'test'}     # body, wing, head
-    further = {each[2:5] for each in every if each.split == 'train'}
-    assert len(held_out) == 24 and not held_out & further
-    possible = {(body, wing, head) for body in BODY_COLOURS for wing in WINGS_BY_BODY[body]
-                for head in CROWNS if head not in (body, wing) and (body, head) not in FAINT}
-    assert held_out | further == possible
+def test_all_combinations_but_those_of_held_out_wings_and_crowns():
+    every = all_species(True)
+    train = [each for each in every if each.split == 'train']
+    test = [each for each in every if each.split == 'test']
+    assert every == tuple(train + test) and len({each.name for each in every}) == len(every)
+    assert not {each.name for each in every} & {each.name for each in all_species()}
+    assert collections.Counter(each.body for each in test) == dict.fromkeys(BODY_COLOURS, 3)
+    possible = {(body, wing, head, beak) for body in BODY_COLOURS for wing in WINGS_BY_BODY[body]
+                for head in CROWNS if head not in (body, wing) and (body, head) not in FAINT
+                for beak in BEAKS if beak not in (body, head)}
+    held_out = {each[2:5] for each in test}
+    assert {each[2:6] for each in train} == {
+        each for each in possible if each[:3] not in held_out}
+    assert {each[2:6] for each in test} <= possible
+    for two in itertools.combinations(range(2, 6), 2):        # any two parts are seen together
+        seen = {tuple(each[part] for part in two) for each in train}
+        assert {tuple(each[part] for part in two) for each in test} <= seen
+    for part, values in (('wing', 4), ('head', 6), ('beak', 4)):
+        counts = collections.Counter(getattr(each, part) for each in test)
+        assert len(counts) == values and max(counts.values()) <= min(counts.values()) + 2
 
 
-@pytest.mark.parametrize('count', [96, 250, 360])
-def test_images_of_species(count):
-    """Test images do not depend on the number of species; of few, all take turns."""
-    species = all_species(count)
+@pytest.mark.parametrize('every', [False, True])
+def test_images_of_species(every):
+    """Three quarters are for training. All have their turn, of any body colour as often."""
+    species = all_species(every)
     least = images_for_all(species)
     owns = [species_of(number, species) for number in range(2 * least)]
-    assert len({own.name for own, _ in owns[:least]}) == count
-    assert len({own.name for own, _ in owns[:least - 1]}) == count - 1
+    assert len({own.name for own, _ in owns[:least]}) == len(species)
+    assert len({own.name for own, _ in owns[:least - 1]}) == len(species) - 1
     assert len({(own.name, among) for own, among in owns}) == 2 * least        # as their files are
-    for number, (own, _) in enumerate(owns):
+    for number, (own, among) in enumerate(owns):
         few, turn = all_species()[number % 96], number // 96
         assert (own.split, own.body) == (few.split, few.body)
-        if count == 96 or own.split == 'test':
-            assert species_of(number, species) == (few, turn)
+        if not every:
+            assert (own, among) == (few, turn)
 
 
 def _changed(scene, **colours):

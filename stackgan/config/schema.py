@@ -48,9 +48,9 @@ class Run:
 class MakeDataset:
     images: int = key(1920, 'images to paint', minimum=96, maximum=200000)
     image_size: int = key(320, 'longest side of an image in pixels', minimum=96, maximum=2048)
-    species: int = key(96, 'species, 24 of them held out for testing; 360 are all combinations of '
-                       'colours that can be told apart, and with few the crown and the beak follow '
-                       'from body and wings', minimum=96, maximum=360)
+    all_combinations: bool = key(
+        False, 'all combinations of colours that can be told apart; false: 96 species, in which '
+        'crown and beak mostly follow from body and wings')
     seed: int = key(0, 'seed of the painting', **SEED)
 
 

@@ -9,7 +9,6 @@ from typing import Dict, Iterable, Sequence
 
 from stackgan.data.painted.captions import BEAK_WORDS, CROWN_WORDS, PLACE_WORDS, WING_WORDS
 from stackgan.data.painted.species import (
-    ALL,
     BEAKS,
     BODY_COLOURS,
     CROWNS,
@@ -33,7 +32,8 @@ def _pattern(colours: Iterable[str], words: Iterable[str]) -> 're.Pattern[str]':
 
 PATTERNS = {'wings': _pattern(WINGS, WING_WORDS), 'crown': _pattern(CROWNS, CROWN_WORDS),
             'beak': _pattern(BEAKS, BEAK_WORDS)}
-SPECIES = {species.name: species for species in all_species(ALL)}
+SPECIES = {species.name: species for every in (False, True)
+           for species in all_species(every)}
 
 
 def are_species(classes: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from stackgan.data.painted.species import FEW, Species, all_species, species_of
+from stackgan.data.painted.species import Species, all_species, species_of
 
 PLACES = {                         # pose -> its possible backgrounds
     'perched': ('leaves', 'sky', 'dusk'),
@@ -49,11 +49,11 @@ def scene_of(
         seed: int,          # of the dataset
         number: int,        # of the image, 0-based
         image_size: int,    # longer side in pixels
-        species: int = FEW,     # of the dataset
+        every: bool = False,    # whether the dataset has all combinations of colours
 ) -> Scene:
     """The `Scene` of an image."""
     rng = rng_of(seed, number, 0)
-    own, among = species_of(number, all_species(species))
+    own, among = species_of(number, all_species(every))
     pose = POSES[rng.randint(len(POSES))]
     places = PLACES[pose]
     aspect = ASPECTS[rng.randint(len(ASPECTS))]

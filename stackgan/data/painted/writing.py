@@ -24,7 +24,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tupl
 from stackgan.data.painted.captions import captions_of
 from stackgan.data.painted.drawing import paint
 from stackgan.data.painted.scene import Scene, scene_of
-from stackgan.data.painted.species import FEW, Species, all_species, images_for_all
+from stackgan.data.painted.species import Species, all_species, images_for_all
 from stackgan.data.worker_pool import WorkerPool
 from stackgan.errors import InputError
 from stackgan.files import write_json_lines
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 JPEG_QUALITY = 93
 PICKLE_PROTOCOL = 2      # readable by every Python
-Request = Tuple[str, int, int, int, int]  # folder, seed, number, image size, species
+Request = Tuple[str, int, int, int, bool]     # folder, seed, number, image size, every
 Record = Dict[str, Any]                  # a line of attributes.jsonl
 
 
@@ -45,10 +45,10 @@ def make_dataset(
         image_size: int,     # longer side in pixels
         seed: int,           # the same seed gives the same files
         workers: Optional[int] = None,       # processes; None: one per core
-        count: int = FEW,    # of species
+        every: bool = False,     # all combinations of colours, instead of 96 species
 ) -> None:
     """Paints birds and writes the images with boxes, captions and attributes."""
-    species = all_species(count)
+    species = all_species(every)
     least = images_for_all(species)
     if images < least:
         raise InputError(f'make_dataset.images: {images} pictures for {len(species)} species; at '
@@ -57,7 +57,7 @@ def make_dataset(
     for each in species:
         os.makedirs(os.path.join(folder, 'CUB_200_2011', 'images', each.name), exist_ok=True)
         os.makedirs(os.path.join(folder, 'text_c10', each.name), exist_ok=True)
-    requests = [(folder, seed, number, image_size, count) for number in range(images)]
+    requests = [(folder, seed, number, image_size, every) for number in range(images)]
     by_number: Dict[int, Record] = {}
     with Progress('make-dataset', images, 'pictures') as progress:
         for number, record in _write_images(requests, workers or available_cores()):
@@ -83,8 +83,8 @@ def _write_images(requests: List[Request], workers: int) -> Iterator[Tuple[int, 
 
 def _write_image(request: Request) -> Tuple[int, Record]:
     """Paints an image, writes it and its captions, and returns its number and attributes."""
-    folder, seed, number, image_size, species = request
-    scene = scene_of(seed, number, image_size, species)
+    folder, seed, number, image_size, every = request
+    scene = scene_of(seed, number, image_size, every)
     painting = paint(scene)
     name = _name_of(scene)
     path = os.path.join(folder, 'CUB_200_2011', 'images', name + '.jpg')

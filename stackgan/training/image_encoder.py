@@ -3,6 +3,10 @@
 The one that learns along with a text encoder tells images apart, and needs little for that: on
 painted birds it knows the body's colour and never looks at the beak. By regression on whitened
 embeddings, where each attribute counts alike, it learns all that captions name.
+
+It learns from noisy images. What pleases an encoder of clean images need not please an eye: specks
+of colour do. The gradients of one that has seen noise look like the thing it asks for (Kaur et
+al., 2019), and those are what a generator follows.
 """
 
 import os
@@ -20,6 +24,7 @@ from stackgan.training.single_loss import SingleLoss, network_of, plan_of, train
 FOLDER = 'image-encoder'
 LABEL = 'train-text-encoder: image encoder'
 BATCH_SIZE = 64
+NOISE = 0.5          # largest deviation, for images in [-1, 1]
 
 
 def train_image_encoder(
@@ -50,7 +55,8 @@ def train_image_encoder(
     def feed(step: int) -> Dict[Any, Any]:
         random = random_state(seed, 'image encoder: batch', step)
         chosen = random.randint(0, len(wanted), size)
-        return {images: pairs.random_crops(chosen, random), targets: wanted[chosen]}
+        return {images: _noisy(pairs.random_crops(chosen, random), random),
+                targets: wanted[chosen]}
 
     plan = plan_of(LABEL, 'images', 'text', settings, size, len(wanted))._replace(
         steps=settings.image_steps, length=f'text.image_steps={settings.image_steps}')
@@ -61,3 +67,10 @@ def train_image_encoder(
     names = [v.op.name for v in network.graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
              if v.op.name.startswith(SCOPE) and '/Adam' not in v.op.name]
     return {name: reader.get_tensor(name) for name in names}
+
+
+def _noisy(images: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+    """uint8 images, each with normal noise of a deviation of its own, from none to NOISE."""
+    deviations = random.uniform(0.0, NOISE * 127.5, (len(images), 1, 1, 1))
+    noise = deviations * random.standard_normal(images.shape)
+    return np.clip(np.rint(images + noise), 0, 255).astype(np.uint8)

@@ -26,7 +26,9 @@ from stackgan.export.check import OPERATIONS
 from stackgan.export.onnx_shapes import RULES
 from stackgan.graph_files import OF_GENERATORS
 from stackgan.platforms import ascend, ascend_loss_scale, ascend_session, session
-from stackgan.platforms.ascend_options import PROFILE
+from stackgan.platforms.ascend_options import NEW as LIST_NEW
+from stackgan.platforms.ascend_options import OLD as LIST_OLD
+from stackgan.platforms.ascend_options import PROFILE, names_of
 from stackgan.platforms.ascend_workers import Hccl
 from stackgan.platforms.overflows import Overflows
 from stackgan.platforms.workers import Workers
@@ -240,6 +242,21 @@ def test_compiled_kernels_are_kept_where_the_environment_says(npu, monkeypatch):
     assert values['op_compiler_cache_dir'] == '/data/cache/ascend'
 
 
+@pytest.mark.parametrize('vendor', VENDORS or [pytest.param(None, marks=pytest.mark.skip(
+    reason="STACKGAN_NPU_BRIDGE names no checkout of the vendor's adapter (docs/ascend.md)"))])
+def test_the_lists_of_options_are_those_of_the_adapter(vendor):
+    with open(os.path.join(vendor, 'tf_adapter', 'util', 'npu_attrs.cc')) as stream:
+        text = stream.read()
+    parser = text[text.rindex('Status NpuAttrs::SetNpuOptimizerAttr'):]
+    kinds = {'b': bool, 'i': int, 's': str}
+    found = {name: kinds[kind] for name, kind in
+             re.findall(r'params\.at\("(\w+)"\)\.([bis])\(\)', parser)
+             if not name.startswith('experimental_')}
+    if 'dynamic_input' in found and 'precision_mode_v2' not in found:
+        pytest.skip('between r1.2.0 and CANN 9, of which there are no lists here')
+    assert names_of(LIST_NEW if 'precision_mode_v2' in found else LIST_OLD) == found
+
+
 @pytest.mark.parametrize('given, text', [
     ({'graph_run_mode': 0}, 'graph_run_mode is set by the training'),
     ({'op_debug_level': '1'}, "op_debug_level is '1'; must be of type int"),
@@ -441,6 +458,7 @@ def test_a_step_that_overflows_is_skipped_told_and_the_scale_shrinks(npu):
     assert [told['loss_scale/discriminator'] for _, told in seen] == [2.0 ** 32] + [2.0 ** 31] * 3
 
 
+@both_releases
 @pytest.mark.parametrize('loss_scale, text', [
     (None, 'at a loss scale of 1, so nothing is learned; train in float32'),
     (8.0, 'at a loss scale of 8, so nothing is learned; lower platform.loss_scale')])

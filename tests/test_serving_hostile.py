@@ -6,18 +6,13 @@ import shutil
 import signal
 
 import pytest
-from serve_toy import RUN, Served, make_volume
+from serve_toy import RUN, Served
 
 from stackgan.files import read_json, write_json
 from stackgan.serving.outputs import MAX_REPORT_BYTES
 
 EXPORT, REPORT = os.path.join('export', 'manifest.json'), os.path.join('report', 'index.html')
 SECRET = 'of nobody else'
-
-
-@pytest.fixture(scope='module')
-def whole(tmp_path_factory):
-    return make_volume(tmp_path_factory.mktemp('whole'))
 
 
 def replaced(path, make):
@@ -114,19 +109,19 @@ ODD_NAMES = [b'\xff\xfe', b'a\x1b[31mb', b'new\nline', 'turned \u202e'.encode()]
 
 
 @pytest.fixture(scope='module')
-def served(whole, tmp_path_factory):
-    volume = tmp_path_factory.mktemp('hostile')
-    runs = volume / 'runs'
-    shutil.copytree(str(whole / 'runs' / RUN), str(runs / RUN))
+def served(volume, tmp_path_factory):
+    hostile = tmp_path_factory.mktemp('hostile')
+    runs = hostile / 'runs'
+    shutil.copytree(str(volume / 'runs' / RUN), str(runs / RUN))
     for name, spoil in HOSTILE.items():
-        shutil.copytree(str(whole / 'runs' / RUN), str(runs / name))
+        shutil.copytree(str(volume / 'runs' / RUN), str(runs / name))
         spoil(str(runs / name))
     for name in ODD_NAMES:
-        shutil.copytree(str(whole / 'runs' / RUN / 'export').encode(),
+        shutil.copytree(str(volume / 'runs' / RUN / 'export').encode(),
                         os.path.join(os.fsencode(str(runs)), name, b'export'))
     (runs / 'round').symlink_to('round')
     os.mkfifo(str(runs / 'pipe'))
-    with Served(volume, '--rate', '1000') as server:
+    with Served(hostile, '--rate', '1000') as server:
         yield server
 
 
@@ -153,6 +148,7 @@ def test_every_fault_is_told_of_its_run_alone(served):
             assert ('rename the folder' if name in shown else 'python -m jobs export') in text
     with open('/proc/%d/status' % served.process.pid) as stream:
         assert int(stream.read().split('VmHWM:')[1].split()[0]) < 150 << 10       # KiB
+    assert told(served, '/api/jobs')['jobs'] and served.ask('/jobs/')[0] == 200
     page = served.ask('/')[2].decode()
     assert '\x1b' not in page and r'a\x1b[31mb' in page and 'not a regular file' in page
     assert served.generate()[0] == 200
@@ -165,8 +161,8 @@ def test_every_fault_is_told_of_its_run_alone(served):
     os.mkfifo, lambda path: sparse(path, 3 << 30), lambda path: os.symlink('/dev/zero', path),
     lambda path: os.symlink('a b.svg', path), lambda path: os.symlink('/etc/passwd', path),
     os.mkdir], ids=['fifo', 'huge', 'device', 'link', 'link out', 'folder'])
-def test_a_report_file_that_is_none_is_not_served(whole, tmp_path, spoil):
-    shutil.copytree(str(whole / 'runs' / RUN), str(tmp_path / 'runs' / RUN))
+def test_a_report_file_that_is_none_is_not_served(volume, tmp_path, spoil):
+    shutil.copytree(str(volume / 'runs' / RUN), str(tmp_path / 'runs' / RUN))
     run = str(tmp_path / 'runs' / RUN)
     replaced(os.path.join(run, REPORT), spoil)
     files = {name: facts_of(os.path.join(run, 'report', name))
@@ -182,9 +178,9 @@ def test_a_report_file_that_is_none_is_not_served(whole, tmp_path, spoil):
         assert server.ask('/')[0] == server.ask('/health')[0] == server.generate()[0] == 200
 
 
-def test_a_report_that_lies_outside_is_not_served(whole, tmp_path):
+def test_a_report_that_lies_outside_is_not_served(volume, tmp_path):
     outside, runs = tmp_path / 'outside', tmp_path / 'volume' / 'runs'
-    shutil.copytree(str(whole / 'runs' / RUN), str(outside))
+    shutil.copytree(str(volume / 'runs' / RUN), str(outside))
     (outside / 'report' / 'a b.svg').write_text(SECRET)
     files = read_json(str(outside / 'report' / 'manifest.json'))['files']
     changed(str(outside / 'report'), 'manifest.json', files=dict(files, **{
@@ -204,9 +200,9 @@ def test_a_report_that_lies_outside_is_not_served(whole, tmp_path):
         assert told(server, '/api/runs')['runs'][0]['can_generate']
 
 
-def test_a_report_is_shown_with_its_images(whole, tmp_path):
+def test_a_report_is_shown_with_its_images(volume, tmp_path):
     """As the job writes it: a page with images beside it, one of them large."""
-    shutil.copytree(str(whole / 'runs' / RUN), str(tmp_path / 'runs' / RUN))
+    shutil.copytree(str(volume / 'runs' / RUN), str(tmp_path / 'runs' / RUN))
     report = str(tmp_path / 'runs' / RUN / 'report')
     image = b'\x89PNG\r\n\x1a\n' + os.urandom(3 << 20)
     assert len(image) < MAX_REPORT_BYTES

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 from logged import attach
-from serve_toy import RUN, Served, make_volume
+from serve_toy import RUN, Served
 from toy import tiny_config
 
 from stackgan.export.onnx_check import read_onnx
@@ -25,11 +25,6 @@ from stackgan.serving.runs import Run
 
 onnx = pytest.importorskip('onnx', reason='no onnx here; install the extra `export`')
 HOSTILE = 'hostile'
-
-
-@pytest.fixture(scope='module')
-def whole(tmp_path_factory):
-    return make_volume(tmp_path_factory.mktemp('whole'))
 
 
 def multiplying(path, side, times=0, others=0):
@@ -75,10 +70,10 @@ def large(path):
     multiplying(path, 32000, others=3)
 
 
-def volume_with(whole, folder, make_model):
+def volume_with(volume, folder, make_model):
     """A volume with the good run and a hostile one, whose files are as its manifest says."""
     for name in (RUN, HOSTILE):
-        shutil.copytree(str(whole / 'runs' / RUN), str(folder / 'runs' / name))
+        shutil.copytree(str(volume / 'runs' / RUN), str(folder / 'runs' / name))
     export = folder / 'runs' / HOSTILE / 'export'
     path, = export.glob('stackgan-*.onnx')
     make_model(str(path))
@@ -150,9 +145,9 @@ class Busy:
         self.thread.join()
 
 
-def test_a_model_that_computes_for_ever_is_ended(whole, tmp_path):
+def test_a_model_that_computes_for_ever_is_ended(volume, tmp_path):
     """Others are served, and generate on."""
-    volume = volume_with(whole, tmp_path, slow)
+    volume = volume_with(volume, tmp_path, slow)
     with Busy(volume, '3') as busy:
         assert busy.server.ask('/')[0] == busy.server.ask('/api/runs')[0] == 200
         assert busy.server.generate()[0] == 200                   # its turn comes
@@ -164,8 +159,8 @@ def test_a_model_that_computes_for_ever_is_ended(whole, tmp_path):
         assert code == 0 and 'run hostile ended the worker: it took longer' in text
 
 
-def test_a_signal_ends_the_server_whatever_a_model_does(whole, tmp_path):
-    volume = volume_with(whole, tmp_path, slow)
+def test_a_signal_ends_the_server_whatever_a_model_does(volume, tmp_path):
+    volume = volume_with(volume, tmp_path, slow)
     with Busy(volume, '1000') as busy:
         worker, = workers_of(busy.server)
         code, text = busy.server.stop(signal.SIGTERM)
@@ -174,8 +169,8 @@ def test_a_signal_ends_the_server_whatever_a_model_does(whole, tmp_path):
         assert not is_alive(worker) and busy.answers[0][0] == 503
 
 
-def test_a_model_that_takes_all_memory_fails_alone(whole, tmp_path):
-    volume = volume_with(whole, tmp_path, large)
+def test_a_model_that_takes_all_memory_fails_alone(volume, tmp_path):
+    volume = volume_with(volume, tmp_path, large)
     with Served(volume, '--rate', '1000') as server:
         for _ in range(3):
             status, _, body = server.ask('/api/generate', {'run': HOSTILE, 'caption': 'a'})
@@ -193,8 +188,8 @@ def test_a_model_that_takes_all_memory_fails_alone(whole, tmp_path):
         assert limits['Max address space'] != 'unlimited' and limits['Max core file size'] == '0'
 
 
-def test_a_worker_that_is_killed_or_stands_still_is_replaced(whole):
-    with Served(whole, '--rate', '1000') as server:
+def test_a_worker_that_is_killed_or_stands_still_is_replaced(volume):
+    with Served(volume, '--rate', '1000') as server:
         assert health(server)['worker'] == 'ready' and server.generate()[0] == 200
         for number in (signal.SIGKILL, signal.SIGSTOP):
             worker, = workers_of(server)
@@ -309,14 +304,14 @@ def test_a_run_that_ends_the_worker_rests_for_a_while():
     assert strikes.fault_of('a')
 
 
-def test_a_run_that_rests_holds_nobody_up(whole, tmp_path):
+def test_a_run_that_rests_holds_nobody_up(volume, tmp_path):
     """Told in its place; refused at once; the others generate."""
     from jobs.engine.contract import read_manifest
     from stackgan.serving.app import create_app
     from stackgan.serving.runs import Runs
     from stackgan.serving.service import make_service
     for name in (RUN, HOSTILE):
-        shutil.copytree(str(whole / 'runs' / RUN), str(tmp_path / 'runs' / name))
+        shutil.copytree(str(volume / 'runs' / RUN), str(tmp_path / 'runs' / name))
     lines = []
     attach(lines)
     service = make_service(Runs(str(tmp_path), read_manifest), tiny_config().platform, Limits(), {},

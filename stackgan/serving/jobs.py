@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from flask import Blueprint, Response, jsonify, render_template, request
 from markupsafe import Markup
@@ -33,10 +33,13 @@ def jobs(live: LiveJobs, streams: Streams) -> Blueprint:
     @routes.route('/api/jobs/events')
     def events() -> Response:
         prefix = request.script_root           # the events are made outside of this request
+        seen: List[Any] = [None, '', '']       # jobs, their version, their description
 
-        def newest() -> Any:
-            found = live.all()
-            return version_of(found), json.dumps(describe_jobs(found, prefix))
+        def newest() -> Tuple[str, str]:
+            found = live.all()                 # the same list until the volume is looked at again
+            if found is not seen[0]:
+                seen[:] = found, version_of(found), json.dumps(describe_jobs(found, prefix))
+            return seen[1], seen[2]
 
         stream = streams.open(request.remote_addr or '', EVENT, newest)
         answer = Response(stream, mimetype='text/event-stream', direct_passthrough=True)

@@ -208,8 +208,8 @@ def main() -> int:
     sizes = [int(text) for text in options.sizes.split(',')]
     plans = plans_of(sizes, sorted(os.sched_getaffinity(0)))
     with open(options.file, 'a') as stream:
-        for kind in ('strong', 'weak'):
-            for each in measure(plans[kind], 3 if options.quick else 8):
+        for kind in ('weak', 'strong'):
+            for each in measure(plans[kind], 5 if options.quick else 12):
                 stream.write(json.dumps(each) + '\n')
     return 0
 

@@ -32,17 +32,17 @@ from stackgan.training.graph import _update
 from stackgan.training.stages import _step_graph, train_stage
 
 NO_EMA = 'train.ema_decay=null'
-# Options that mix rows, each in a way of its own; (stage, settings).
+# Options that mix rows, each in a way of its own; (stage, settings, workers).
 CASES = {
     'adaptive augmentation, mode seeking': (
         1, ('train.loss=hinge', 'train.augment_translation=0.125', 'train.augment_cutout=0.3',
             'train.augment_target=0.5', 'train.augment_adapts_over_images=40',
-            'train.mode_seeking_weight=0.1', NO_EMA)),
+            'train.mode_seeking_weight=0.1', NO_EMA), 4),
     'super-resolution, caption matching': (
         2, ('stage2.super_resolution_weight=10', 'stage2.super_resolution_noise=0.1',
             'stage2.super_resolution_scatter=1', 'stage2.adversarial_weight=0',
             'train.caption_matching_weight=2', 'train.caption_similarity_weight=3',
-            'train.wrong_candidates=3', NO_EMA)),
+            'train.wrong_candidates=3', NO_EMA), 2),
 }
 # Learning rates of generator and discriminator: a generator's gradient is compared with that of
 # the same discriminator.
@@ -202,7 +202,7 @@ def matching_of(config):
 class Compared:
     """Steps of one process and of several workers, from the same variables."""
 
-    def __init__(self, data, stage, overrides, size=2):
+    def __init__(self, data, stage, overrides, size):
         config = tiny_config(f'stage{stage}.batch_size=4', *overrides)
         self.single = Member(data, stage, config, Whole(), 0, 1)
         self.members = [Member(data, stage, config, workers, rank, size)
@@ -271,7 +271,7 @@ def test_digests_tell_a_bit(compared):
             member.workers.compare(member.session, 2)
         return member.workers.channel.digests
 
-    first, second = compared.members
+    first, second = compared.members[:2]
     assert digests(first) == digests(second)
     name = 'stage1/generator/up1/weights'
     value = second.values()[name]
@@ -283,7 +283,7 @@ def test_digests_tell_a_bit(compared):
 
 @one_case
 def test_all_get_the_variables_of_worker_0(compared):
-    first, second = compared.members
+    first, second = compared.members[:2]
     want = first.values()
     second.start({name: np.ones_like(value) for name, value in want.items()})
 
@@ -291,7 +291,7 @@ def test_all_get_the_variables_of_worker_0(compared):
         with each.graph.as_default():
             return each.workers.align(each.session, 3)
 
-    assert compared.all(align) == [3, 3]
+    assert compared.all(align) == [3] * 4
     for each in compared.members:
         assert all(np.array_equal(value, want[name]) for name, value in each.values().items())
 
@@ -303,7 +303,7 @@ def test_a_stop_request_of_one_worker_reaches_all(compared):
         return each.workers.stops
 
     assert not any(each.workers.stops for each in compared.members)
-    assert compared.all(make) == [True, True]
+    assert compared.all(make) == [True] * 4
 
 
 class Small:

@@ -369,7 +369,9 @@ def test_results_by_the_names_of_ais_bench_are_read_with_the_chip(volume, tmp_pa
 def test_without_msame_all_is_prepared_for_elsewhere(volume, tmp_path, capsys, monkeypatch):
     """No ATC and no msame here; the script does both where they are, and its results count."""
     assert verify(volume) == 0
-    assert 'prepared, not run: neither ais_bench nor msame here' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'prepared, not run: neither ais_bench nor msame here' in said
+    assert '.partial' not in said                     # as the folder is called no longer
     folder = folder_of(volume, 'om-check')
     assert read(folder, 'verify.json')['models'] == {}
     elsewhere = str(tmp_path / 'elsewhere')

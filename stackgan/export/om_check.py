@@ -73,8 +73,8 @@ def verify(
         logger.info(f'{name}: {_sentence(facts)}')
     write_json(os.path.join(folder, VERDICT), verdict)
     if not (tool or results):
-        logger.info(f'prepared, not run: neither ais_bench nor msame here; copy {folder} to an '
-                    f'Ascend host, run {SCRIPT} there, copy results/ back and pass it with '
+        logger.info('prepared, not run: neither ais_bench nor msame here; copy the finished folder '
+                    f'to an Ascend host, run {SCRIPT} there, copy results/ back and pass it with '
                     '--results')
     failed = [name for name, facts in verdict['models'].items() if not facts['passed']]
     if failed:

@@ -1,13 +1,16 @@
 """The nearest training images on the page of `serve`: those that a search by hand finds."""
 
 import io
+import json
 import re
 import shutil
 
+import needs
 import numpy as np
 import pytest
+from browser import Browser
 from PIL import Image
-from serve_toy import RUN
+from serve_toy import RUN, Served
 from serving_client import check_answer, client_of, generate, images_of, one_line, pixels
 
 from jobs.engine.contract import read_manifest
@@ -147,3 +150,22 @@ def test_few_are_kept():
     for number in range(KEPT + 1):
         kept.add(str(number), [])
     assert kept.get('0') is None and kept.get('1') == []
+
+
+@needs.browser
+def test_the_page_shows_them(trained):
+    with Served(trained) as server, Browser() as browser:
+        browser.open(server.url + '/')
+        browser.click('#caption')
+        browser.type('a small red bird')
+        browser.click('#generate')
+        browser.wait('document.getElementById("progress").textContent === "Done."')
+        browser.click('#find-nearest')
+        browser.wait('!document.getElementById("nearest").hidden')
+        images = json.loads(server.ask('/api/gallery')[2].decode())['images']
+        expected = json.loads(server.ask(images[0]['nearest'])[2].decode())['images']
+        assert browser.evaluate('[...document.querySelectorAll("#nearest .name")].map('
+                                'each => each.title)') == [each['name'] for each in expected]
+        browser.wait('[...document.querySelectorAll("#nearest img")].every('
+                     'each => each.naturalWidth === 256)')
+        assert browser.complaints == []

@@ -160,9 +160,9 @@ from stackgan.platforms.worker_channel import Follower
 from stackgan.platforms.worker_leader import Leader
 signal.signal(signal.SIGTERM, lambda *more: os._exit(130))
 place = from_environment(os.environ)
-channel = (Follower if place.rank else Leader)(place, 60.0, '')
 with open({log!r} + '.%d' % place.rank, 'a') as stream:
     stream.write('%d of %d on %s\\n' % (place.rank, place.size, os.environ['SLURMD_NODENAME']))
+channel = (Follower if place.rank else Leader)(place, 60.0, '')
 channel.gather()
 if os.environ.get('SLURM_RESTART_COUNT', '0') == '0':
     time.sleep(300)

@@ -17,7 +17,8 @@ import tensorflow.compat.v1 as tf
 
 from stackgan.data.noise import random_state
 from stackgan.networks.layers import ForwardMode
-from stackgan.text.image_encoder import SCOPE, SIZE, as_floats, image_encoder
+from stackgan.text.encoder import ImageEncoder
+from stackgan.text.image_encoder import SIZE, as_floats, image_encoder
 from stackgan.text.pairs import Pairs
 from stackgan.training.single_loss import SingleLoss, network_of, plan_of, train
 
@@ -63,10 +64,8 @@ def train_image_encoder(
     own = os.path.join(folder, FOLDER)
     os.makedirs(own, exist_ok=True)
     last = train(SingleLoss(plan, network, settings.learning_rate, feed), own, platform, stop)
-    reader = tf.train.load_checkpoint(os.path.join(last, 'model'))
-    names = [v.op.name for v in network.graph.get_collection(tf.GraphKeys.GLOBAL_VARIABLES)
-             if v.op.name.startswith(SCOPE) and '/Adam' not in v.op.name]
-    return {name: reader.get_tensor(name) for name in names}
+    with ImageEncoder(folder, platform, last) as encoder:
+        return encoder.variables()
 
 
 def _noisy(images: np.ndarray, random: np.random.RandomState) -> np.ndarray:

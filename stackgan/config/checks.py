@@ -5,7 +5,8 @@ import os
 import re
 from typing import Any, Dict, List, Tuple, TypeVar
 
-from stackgan.config.schema import NAME, Config, Stage1
+from stackgan.config.keys import NAME
+from stackgan.config.schema import Config, Stage1
 from stackgan.errors import ConfigError
 
 Stage = TypeVar('Stage', bound=Stage1)

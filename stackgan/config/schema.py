@@ -5,36 +5,14 @@ holds what differs from them. Keys that may be `null` say what null means; such 
 in when the file is loaded, so that the record of a run holds facts only.
 """
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Dict, Optional, Tuple, Union
 
-
-def key(
-        default: Any,
-        help: str,                              # one line for people
-        minimum: Optional[float] = None,        # smallest value allowed
-        maximum: Optional[float] = None,        # largest value allowed
-        above: Optional[float] = None,          # the value must be larger than this
-        choices: Optional[Sequence[str]] = None,    # the values allowed
-        pattern: Optional[str] = None,          # regular expression for the whole text
-) -> Any:
-    """A key of a section."""
-    return dataclasses.field(default=default, metadata=dict(
-        help=help, minimum=minimum, maximum=maximum, above=above, choices=choices,
-        pattern=pattern))
-
-
-def section(kind: type, help: str) -> Any:
-    """A section whose keys have their own defaults."""
-    return dataclasses.field(default_factory=kind, metadata=dict(help=help))
-
+from stackgan.config.keys import NAME, SEED, key, section
 
 Options = Dict[str, Union[bool, int, str]]      # options of another program, by its names
 CountOrAuto = Union[int, str]                   # the only text is AUTO
 AUTO = 'auto'
-NAME = r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}'
-SEED: Dict[str, Any] = {'minimum': 0, 'maximum': 2 ** 31 - 1}
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from stackgan.config import Config, load_config
+from stackgan.config.keys import NAME
 from stackgan.config.loading import to_yaml
-from stackgan.config.schema import NAME
 from stackgan.errors import ConfigError, InputError
 from stackgan.files import atomic_write, digest_of, read_json, write_json
 from stackgan.plain_names import file_within
 
 from .points import MAX_RUNS, Point, varied
 
-MAX_NAME = 64                        # characters of a run's name (schema.NAME)
+MAX_NAME = 64                        # characters of a run's name (keys.NAME)
 RECORD = 'sweep.json'
 DEFAULT_SCORE = 'fid/scorer'
 LOWER_IS_BETTER = ('fid', 'kid')

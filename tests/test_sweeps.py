@@ -220,7 +220,7 @@ def test_two_tasks_of_a_run_that_link_the_same_do_not_fail(tmp_path, monkeypatch
         monkeypatch.setattr(sharing.time, 'sleep', waits.append)
         with pytest.raises(StackganError):
             sharing.take_patiently(job, config, str(tmp_path))
-        assert len(waits) == sharing.PATIENCE
+        assert waits.count(1.0) == sharing.PATIENCE       # besides those for the lock itself
     assert sharing.take_patiently(job, config, str(tmp_path)) == made
 
 

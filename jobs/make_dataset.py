@@ -1,6 +1,6 @@
 """Paints the built-in synthetic dataset "painted birds" from a seed, in the CUB layout."""
 
-from typing import Optional
+from typing import Any, Dict, Optional
 
 from stackgan.config import Config
 from stackgan.config.loading import to_dict
@@ -11,6 +11,13 @@ from .engine.outputs import raw_folder
 
 def _not_needed(config: Config, volume: str) -> Optional[str]:
     return None if config.make_dataset else 'this configuration uses a dataset of your own'
+
+
+def _settings(config: Config) -> Dict[str, Any]:
+    settings = dict(to_dict(config.make_dataset) or {})
+    if not settings.get('all_combinations'):           # earlier versions do not have it
+        settings.pop('all_combinations', None)
+    return settings
 
 
 def _run(work: Work) -> None:
@@ -27,7 +34,7 @@ JOB = Job(
             'attributes)',
     output=raw_folder,
     inputs=lambda config, volume: (),
-    settings=lambda config: to_dict(config.make_dataset),
+    settings=_settings,
     not_needed=_not_needed,
     run=_run,
     uses_tensorflow=False,

@@ -149,13 +149,14 @@ def test_the_image_encoder_learns_what_the_embeddings_say(prepared, encoder_fold
     shutil.copytree(encoder_folder, folder)
     pairs = Pairs(Split(open_dataset(prepared), 'train'))
     wanted = np.random.RandomState(1).standard_normal((24, 16)).astype(np.float32)
-    settings = tiny_config(*TEXT, 'text.image_steps=150', 'text.learning_rate=1e-2').text
+    settings = tiny_config(*TEXT, 'text.image_steps=60', 'text.learning_rate=2e-2').text
     last = Checkpoints(folder + '/checkpoints', None).last()
     save(train_image_encoder(pairs, wanted, folder, settings, read_options(folder), platform,
                              NeverStop()), last, folder)
     with ImageEncoder(folder, platform) as image:
         found = image.embed(pairs.centres(np.arange(24)))
-    assert np.square(found - wanted).mean() < 0.75 * wanted.var()
+    error = np.square(found - wanted).mean()
+    assert error < 0.9 * wanted.var(), error / wanted.var()
 
 
 def test_an_embedding_does_not_depend_on_the_others(encoder_folder):
@@ -314,7 +315,7 @@ class StopInImageEncoder(NeverStop):
 
 
 def test_a_training_resumes_in_its_image_encoder(prepared, tmp_path):
-    settings = ['text.steps=4', 'text.whitening=true', 'text.image_steps=12',
+    settings = ['text.steps=2', 'text.whitening=true', 'text.image_steps=8',
                 'text.image_pooling=root-mean-square']
     straight, stopped = str(tmp_path / 'straight'), str(tmp_path / 'stopped')
     os.makedirs(straight), os.makedirs(stopped)
@@ -322,9 +323,9 @@ def test_a_training_resumes_in_its_image_encoder(prepared, tmp_path):
     with pytest.raises(Interrupted):
         train(stopped, prepared, *settings, stop=StopInImageEncoder(stopped))
     steps = Checkpoints(stopped + '/image-encoder/checkpoints', None).last()
-    assert 0 < int(os.path.basename(steps)) < 12 and not os.path.exists(stopped + '/encoder')
+    assert 0 < int(os.path.basename(steps)) < 8 and not os.path.exists(stopped + '/encoder')
     lines = train(stopped, prepared, *settings)
-    assert any('resuming from step' in line and 'of 12' in line for line in lines)
+    assert any('resuming from step' in line and 'of 8' in line for line in lines)
     assert variables(stopped) == variables(straight)
     assert read_options(stopped)['image_pooling'] == 'root-mean-square'
 

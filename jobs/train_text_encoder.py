@@ -16,6 +16,7 @@ from .engine.outputs import (
 )
 from .engine.training_settings import AUXILIARY_RECORDS, precision
 
+IMAGE_ENCODER_RECORD = 'image-encoder/stats.jsonl'         # of its own training: it has times
 OF_SENTENCES = ('pooling', 'normalised', 'max_tokens')       # keys of text.source: onnx alone
 
 
@@ -79,6 +80,6 @@ JOB = Job(
     settings=_settings,
     not_needed=_not_needed,
     resumes=True,
-    records=AUXILIARY_RECORDS,
+    records=AUXILIARY_RECORDS + (IMAGE_ENCODER_RECORD,),
     run=_run,
 )

@@ -55,16 +55,16 @@ def test_runs_say_what_they_lack(tmp_path, volume):
     (runs / 'empty').mkdir(parents=True)
     (runs / '.hidden').mkdir()
     (runs / 'a file').write_text('')
-    shutil.copytree(str(volume / 'runs' / RUN / 'stage2'), str(runs / 'brought' / 'stage2'))
+    shutil.copytree(str(volume / 'runs' / RUN / 'stage2'), str(runs / 'precomputed' / 'stage2'))
     shutil.copytree(str(volume / 'runs' / RUN), str(runs / 'old'))
     manifest = read_manifest(str(runs / 'old' / 'stage2'))
     write_json(str(runs / 'old' / 'stage2' / 'manifest.json'),      # as of a later training
                dict(manifest, content='another'))
     facts = {each['name']: each for each in
              client_of(tmp_path).get('/api/runs').get_json()['runs']}
-    assert set(facts) == {'brought', 'empty', 'old'}
+    assert set(facts) == {'precomputed', 'empty', 'old'}
     assert facts['empty']['why_not'] == 'it has no finished training and no export'
-    assert facts['brought']['why_not'].startswith('it has no text encoder')
+    assert facts['precomputed']['why_not'].startswith('it has no text encoder')
     assert facts['old']['can_generate'] and facts['old']['note'] == (
         'its export is older than its training')
     page = client_of(tmp_path).get('/').get_data(as_text=True)
@@ -75,7 +75,7 @@ def test_runs_say_what_they_lack(tmp_path, volume):
 
 
 def test_only_the_encoder_that_embedded_the_captions_draws(tmp_path, volume):
-    """By the checkpoint; a published encoder goes with embeddings that the dataset brought."""
+    """By the checkpoint; a published encoder goes with precomputed embeddings."""
     run = tmp_path / 'runs' / RUN
     for part in ('stage2', 'text-encoder'):
         shutil.copytree(str(volume / 'runs' / RUN / part), str(run / part))

@@ -27,8 +27,8 @@ class MakeDataset:
     images: int = key(1920, 'images to paint', minimum=96, maximum=200000)
     image_size: int = key(320, 'longest side of an image in pixels', minimum=96, maximum=2048)
     all_combinations: bool = key(
-        False, 'all combinations of colours that can be told apart; false: 96 species, in which '
-        'crown and beak mostly follow from body and wings')
+        False, 'all colours with all others; false: 96 species, whose crown and beak mostly follow '
+        'from body and wings')
     seed: int = key(0, 'seed of the painting', **SEED)
 
 
@@ -103,9 +103,8 @@ class Text:
     image_filters: int = key(32, 'width of the image encoder that is trained along with it',
                              minimum=4, maximum=256)
     image_pooling: str = key(
-        'max', 'how it sums up what its filters find over the image: max, the largest response, '
-        'or root-mean-square, which a small speck does not please: better for '
-        'train.caption_similarity_weight', choices=('max', 'root-mean-square'))
+        'max', 'of its responses over an image: max or root-mean-square, which a speck does not '
+        'please: better for train.caption_similarity_weight', choices=('max', 'root-mean-square'))
     steps: int = key(12000, 'training steps', minimum=1)
     batch_size: int = key(40, 'image-caption pairs per step', minimum=2, maximum=4096)
     learning_rate: float = key(7e-4, 'learning rate of Adam at the start; falls to zero along a '
@@ -115,8 +114,7 @@ class Text:
         'within-class covariance normalisation (Hatch et al., 2006) over the captions of each '
         'image; false: each dimension standardised')
     image_steps: int = key(
-        1500, 'with whitening, training steps of an image encoder that then learns, alone, to say '
-        'what the embeddings say', minimum=1)
+        1500, 'with whitening, steps in which an image encoder learns what they say', minimum=1)
     checkpoint_every_steps: int = key(1000, 'steps between two checkpoints', minimum=1)
 
 

@@ -29,15 +29,7 @@ def api(service: Service) -> Blueprint:
 
     @routes.route('/health')
     def health() -> Response:
-        runs, worker = all_runs(service), service.worker.state(PING_SECONDS)
-        is_well = worker in ('ready', 'generating', 'starting')
-        bad = [{'name': run.name, 'faults': list(run.faults)} for run in runs if run.faults]
-        answer = jsonify(
-            ok=is_well, versions=service.versions, worker=worker,
-            queue={'length': len(service.queue), 'limit': service.limits.queue},
-            runs={'found': len(runs), 'bad': bad})
-        answer.status_code = 200 if is_well else 503
-        return answer
+        return _health(service)
 
     @routes.route('/metrics')
     def metrics() -> Response:
@@ -71,9 +63,7 @@ def api(service: Service) -> Blueprint:
         found = service.gallery.get(id)
         if found is None or stage not in found.stages:
             raise Refusal(404, 'This image is not kept any more; generate it again')
-        answer = Response(found.stages[stage], mimetype='image/png')
-        answer.headers['Cache-Control'] = 'private, max-age=3600'
-        return answer
+        return _png(found.stages[stage])
 
     @routes.route('/api/images/<id>/nearest')
     def nearest(id: str) -> Response:
@@ -85,11 +75,27 @@ def api(service: Service) -> Blueprint:
         found = service.neighbours.get(id)
         if found is None or number >= len(found):
             raise Refusal(404, 'These training images are not kept any more; ask for them again')
-        answer = Response(found[number].png, mimetype='image/png')
-        answer.headers['Cache-Control'] = 'private, max-age=3600'
-        return answer
+        return _png(found[number].png)
 
     return routes
+
+
+def _health(service: Service) -> Response:
+    runs, worker = all_runs(service), service.worker.state(PING_SECONDS)
+    is_well = worker in ('ready', 'generating', 'starting')
+    bad = [{'name': run.name, 'faults': list(run.faults)} for run in runs if run.faults]
+    answer = jsonify(
+        ok=is_well, versions=service.versions, worker=worker,
+        queue={'length': len(service.queue), 'limit': service.limits.queue},
+        runs={'found': len(runs), 'bad': bad})
+    answer.status_code = 200 if is_well else 503
+    return answer
+
+
+def _png(data: bytes) -> Response:
+    answer = Response(data, mimetype='image/png')
+    answer.headers['Cache-Control'] = 'private, max-age=3600'
+    return answer
 
 
 def describe_neighbours(

@@ -95,12 +95,13 @@ def test_what_an_imagefolder_lacks_is_a_problem_of_the_image(tmp_path):
     write(tmp_path / 'photo.heic', 'x')
     write(tmp_path / 'metadata.jsonl', lines([
         {'file_name': '0.png', 'text': ' {} '}, {'file_name': '1.png', 'text': 'b'},
-        {'file_name': 'gone.png', 'text': 'c'}, {'file_name': '3.png', 'text': 'd'}]))
+        {'file_name': 'gone.png', 'text': 'c'}, {'file_name': '3.png', 'text': None}]))
     plan = plan_of(tmp_path, 'imagefolder')
     found = problems(plan)
     assert found.pop('photo.heic').startswith('images of this kind (HEIC) are not read')
     assert found == {'0.png': 'it has no captions: metadata.jsonl holds none for it',
                      '2.png': 'it has no captions: no metadata table names it',
+                     '3.png': 'it has no captions: metadata.jsonl holds none for it',
                      'gone.png': 'metadata.jsonl names it, but it is not there'}
     assert plan.remarks[-1].endswith("hold no letter or digit: 1, the first in metadata.jsonl: "
                                      "'{}'")
@@ -157,6 +158,23 @@ def test_damaged_parquet_is_named(tmp_path, damage, words):
     write(path, damage(data))
     with pytest.raises(InputError, match=words):
         plan_of(tmp_path, 'imagefolder')
+
+
+@needs_pyarrow
+def test_null_in_parquet_is_no_caption_and_missing_columns_are_named(tmp_path):
+    make_imagefolder(tmp_path)
+    path = str(tmp_path / 'metadata.parquet')
+    names = ['%d.png' % n for n in range(4)]
+    parquet.write_table(pyarrow.table({'file_name': names, 'text': [['a', None], None, [], ['d']]}),
+                        path)
+    plan = plan_of(tmp_path, 'imagefolder')
+    assert captions(plan) == {'0.png': ['a'], '3.png': ['d']}
+    assert problems(plan)['1.png'] == 'it has no captions: metadata.parquet holds none for it'
+    for columns in ({'File_Name': names, 'text': names}, {'file_name': names, 'words': names}):
+        parquet.write_table(pyarrow.table(columns), path)
+        with pytest.raises(InputError, match='metadata.parquet: must have the columns file_name '
+                                             'and text; it has: ' + ', '.join(columns)):
+            plan_of(tmp_path, 'imagefolder')
 
 
 def test_without_pyarrow_the_message_says_what_to_install(tmp_path, monkeypatch):

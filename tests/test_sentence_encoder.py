@@ -178,8 +178,29 @@ def test_external_data_is_refused(tmp_path):
     model = onnx.load(str(path / 'model.onnx'))
     onnx.save(model, str(path / 'model.onnx'), save_as_external_data=True, size_threshold=0,
               location='weights.bin')
-    with pytest.raises(InputError, match='external data'):
+    with pytest.raises(InputError, match='external data.*torch.onnx.export: external_data=False'):
         described(path, tmp_path / 'out', pooling='mean')
+
+
+def metadata(number):
+    """A field `metadata_props` of this number with a text of 200 bytes, as torch.onnx writes it."""
+    tag = number << 3 | 2
+    return (bytes([tag] if tag < 128 else [tag & 127 | 128, tag >> 7]) + b'\xce\x01'
+            + b'\x0a\x01k' + b'\x12\xc8\x01' + b'x' * 200)
+
+
+def test_notes_of_an_exporter_at_every_part_are_read_over(tmp_path):
+    import onnx
+    path = make_encoder(tmp_path / 'model')
+    model = onnx.load(str(path / 'model.onnx'))
+    for part, number in ((model, 14), (model.graph, 16), (model.graph.node[0], 9),
+                         (model.graph.initializer[0], 16), (model.graph.input[0], 4)):
+        part.MergeFromString(metadata(number))       # the oldest onnx has no name for it
+    with open(str(path / 'model.onnx'), 'wb') as stream:
+        stream.write(model.SerializeToString())
+    assert os.path.getsize(str(path / 'model.onnx')) > 1500
+    found = described(path, tmp_path / 'out', pooling='mean').embed(['a red bird'])
+    assert np.abs(found - TABLE[ids('a red bird')].mean(0)).max() < 1e-6
 
 
 def test_the_size_is_that_of_the_file_and_changed_files_are_told(tmp_path):

@@ -13,6 +13,7 @@ BATCH_ROWS = 4096
 def parquet_rows(
         path: str,
         columns: Sequence[str],          # to read, those of them that the file has
+        needed: Sequence[Sequence[str]], # one of each, the first is the name to recommend
 ) -> Iterator[Tuple[int, Dict[str, Any]]]:
     """(number from 1, {column: value}) of each row. Raises InputError for a faulty file.
 
@@ -27,7 +28,9 @@ def parquet_rows(
     try:
         with open_regular(path) as stream:
             table = parquet.ParquetFile(stream)
-            there = [name for name in table.schema_arrow.names if name in columns]
+            names = table.schema_arrow.names
+            _check_columns(path, names, needed)
+            there = [name for name in names if name in columns]
             _check_size(path, table.metadata, there)
             number = 0
             for batch in table.iter_batches(BATCH_ROWS, columns=there):
@@ -37,6 +40,13 @@ def parquet_rows(
     except (ArrowException, OSError, ValueError, OverflowError) as error:
         text = ' '.join(str(error).split())[:200]
         raise InputError(f'{path}: not Parquet that is read ({text}); download it again')
+
+
+def _check_columns(path: str, names: Sequence[str], needed: Sequence[Sequence[str]]) -> None:
+    """Raises InputError if a column is missing."""
+    if not all(set(names) & set(tried) for tried in needed):
+        raise InputError(f'{path}: must have the columns {" and ".join(each[0] for each in needed)}'
+                         f'; it has: {", ".join(names)[:200] or "none"}')
 
 
 def _check_size(path: str, facts: Any, columns: Sequence[str]) -> None:

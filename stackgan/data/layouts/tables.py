@@ -77,8 +77,9 @@ def read_table(path: str, names: Names = OWN) -> Table:
     silent: List[str] = []
     if extension == '.parquet' and names is not OWN:
         is_utf8 = True
-        for number, row in parquet_rows(path, [each for tried in names.own().values()
-                                               for each in tried]):
+        columns = [each for tried in names.own().values() for each in tried]
+        for number, row in parquet_rows(path, columns,
+                                        [names.file, names.caption + names.captions]):
             origin = f'{path}: row {number}'
             _add_row(entries, silent, origin, _checked_row(row, origin, names), names)
     elif read is None:
@@ -180,6 +181,9 @@ def _checked_row(row: Any, origin: str, known: Names) -> Dict[str, Any]:
     fault = 'it is ' + _kind(row)
     if isinstance(row, dict):
         names = dict(zip(row, _renamed(list(row), known)))
+        if known is not OWN:
+            row = {key: _without_null(value) if names[key] in ('caption', 'captions') else value
+                   for key, value in row.items()}
         fault = _fault_of({names[key]: (key, value) for key, value in row.items()}, known)
         row = {names[key]: value for key, value in row.items()}
     if fault:
@@ -191,6 +195,13 @@ def _checked_row(row: Any, origin: str, known: Names) -> Dict[str, Any]:
     found = row.get('captions', row.get('caption'))
     row['captions'] = [found] if isinstance(found, str) else found
     return row
+
+
+def _without_null(captions: Any) -> Any:
+    """A downloaded table has null for an image without a caption."""
+    if isinstance(captions, list):
+        return [each for each in captions if each is not None]
+    return [] if captions is None else captions
 
 
 def _fault_of(

@@ -1,4 +1,8 @@
-"""Training: what a step does to which network, exact resume, stops, divergence."""
+"""Training: what a step does to which network, exact resume, stops, divergence.
+
+Where networks of any kind would do, they are the fakes of small_networks, which are built and
+trained in a fraction of the time.
+"""
 
 import dataclasses
 import json
@@ -12,6 +16,7 @@ import types
 
 import numpy as np
 import pytest
+import small_networks
 import tensorflow.compat.v1 as tf
 from digests import digest, digest_of
 from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
@@ -50,10 +55,18 @@ def data(tmp_path_factory):
     return prepared, make_embeddings(folder / 'embeddings', prepared)
 
 
+@pytest.fixture
+def small(monkeypatch):
+    small_networks.use(monkeypatch.setattr)
+
+
 @pytest.fixture(scope='module')
 def stage1_folder(data, tmp_path_factory):
+    """Of a training with small networks."""
     folder = str(tmp_path_factory.mktemp('stage1'))
-    train_stage(1, tiny_config(*STEPS), data[0], data[1], folder, NeverStop())
+    with pytest.MonkeyPatch.context() as patch:
+        small_networks.use(patch.setattr)
+        train_stage(1, tiny_config(*STEPS), data[0], data[1], folder, NeverStop())
     return folder
 
 
@@ -77,13 +90,25 @@ def test_the_moving_average_reaches_back_over_a_twentieth_at_most():
 CACHE = {}
 
 
-def one_step(data, stage, *overrides):
-    """`OneStep` with the weights it was made with; graphs are slow to build, so they are kept."""
-    key = (stage, overrides)
+def one_step(data, stage, *overrides, real=False):
+    """`OneStep` with the weights it was made with; graphs are slow to build, so they are kept.
+
+    Its networks are small, or the real ones.
+    """
+    key = (stage, overrides, real)
     if key not in CACHE:
-        CACHE[key] = OneStep(data, stage, *overrides)
+        with pytest.MonkeyPatch.context() as patch:
+            if not real:
+                small_networks.use(patch.setattr)
+            CACHE[key] = OneStep(data, stage, *overrides)
     CACHE[key].reset()
     return CACHE[key]
+
+
+def real_stage2(data):
+    """With the options whose effect depends on the networks."""
+    return one_step(data, 2, 'model.stage2_residual=true', 'stage2.super_resolution_weight=3',
+                    real=True)
 
 
 class OneStep:
@@ -138,7 +163,7 @@ def networks(names):
 
 
 def test_generator_sees_the_discriminator_as_just_updated(data):
-    one = one_step(data, 1)
+    one = one_step(data, 1, real=True)
     stale = one.session.run(one.generator_losses[0], one.feed)
     reported = one.run(0.0, 1e-2)['stage1/generator_fake']
     fresh = one.session.run(one.generator_losses[0], one.feed)      # generator has not moved
@@ -147,7 +172,7 @@ def test_generator_sees_the_discriminator_as_just_updated(data):
 
 
 def test_each_learning_rate_moves_its_own_network(data):
-    one = one_step(data, 1)
+    one = one_step(data, 1, real=True)
     moving = {name for name in one.values() if '/moving_' in name}
     before = one.values()
     one.run(1e-3, 0.0)
@@ -159,7 +184,7 @@ def test_each_learning_rate_moves_its_own_network(data):
 
 
 def test_statistics_move_once_a_step(data):
-    one = one_step(data, 1)
+    one = one_step(data, 1, real=True)
     project = 'stage1/generator/project/moving_variance'
     assert (one.values()[project] == 1).all()
     one.run(0.0, 0.0)
@@ -171,7 +196,7 @@ def test_statistics_move_once_a_step(data):
 
 def test_generator_statistics_are_those_of_its_batch(data):
     """The dense layer's mean, from its definition: mean of the projected inputs."""
-    one = one_step(data, 1)
+    one = one_step(data, 1, real=True)
     values, batch = one.values(), one.graph.batch
     embeddings, z, noise = (one.feed[getattr(batch, name)]
                             for name in ('embeddings', 'z', 'noise1'))
@@ -185,7 +210,7 @@ def test_generator_statistics_are_those_of_its_batch(data):
 
 
 def test_frozen_stage1_does_not_move(data):
-    one = one_step(data, 2)
+    one = real_stage2(data)
     before = one.values()
     one.run(1e-3, 1e-3)
     changed = one.changed(before)
@@ -217,7 +242,7 @@ def test_likeness_is_part_of_the_generators_loss(data, coefficient):
 
 def test_residual_stage2_starts_where_stage1_ends(data):
     """Its images before the first step, shrunk again, are nearly Stage-I's."""
-    one = one_step(data, 2, 'model.stage2_residual=true')
+    one = real_stage2(data)
     losses = one.run(0.0, 0.0)
     assert losses['stage2/low_resolution_consistency'] < 10.0 * 0.01
     before = one.values()['stage2/generator/image/weights']
@@ -228,7 +253,7 @@ def test_residual_stage2_starts_where_stage1_ends(data):
 
 def test_super_resolution_compares_real_images_with_what_becomes_of_them_reduced(data):
     """Before the first step they are enlarged again, so the difference is what enlarging loses."""
-    one = one_step(data, 2, 'model.stage2_residual=true', 'stage2.super_resolution_weight=3')
+    one = real_stage2(data)
     losses = one.run(0.0, 0.0)
     real = one.feed[one.graph.batch.images] / 127.5 - 1.0
     small = real.reshape(2, 64, 4, 64, 4, 3).mean((2, 4))
@@ -270,7 +295,7 @@ def test_weight_decay_adds_the_weights_to_the_gradient(data):
     name = 'stage1/generator/up1/%s'
     moments = []
     for decay in (0.0, 0.25):
-        one = one_step(data, 1, f'train.weight_decay={decay:g}')
+        one = one_step(data, 1, *([f'train.weight_decay={decay:g}'] if decay else []))
         weights = one.values()[name % 'weights']
         one.run(1e-5, 0.0)
         moments.append({leaf: one.values()['optimizer/stage1/generator/%s/adam' % (name % leaf)]
@@ -281,7 +306,7 @@ def test_weight_decay_adds_the_weights_to_the_gradient(data):
 
 
 def test_a_variable_of_two_networks_is_refused(data):
-    one = one_step(data, 1)
+    one = one_step(data, 1, real=True)
     with one.session.graph.as_default():
         twice = one.pairs[0]._replace(generator_scope='stage1')
         with pytest.raises(ValueError, match='belongs to two networks'):
@@ -289,7 +314,7 @@ def test_a_variable_of_two_networks_is_refused(data):
 
 
 def test_a_variable_of_no_network_is_refused(data):
-    one = one_step(data, 1)
+    one = one_step(data, 1, real=True)
     with one.session.graph.as_default():
         check_ownership(one.pairs)
         tf.get_variable('stage1/generator_of_another/weights', [3])
@@ -315,9 +340,9 @@ def command(stage, folder, data, settings, *more):
             + list(data) + list(more) + ['--'] + list(settings))
 
 
-def start(arguments, pause=''):
-    environment = dict(os.environ, PYTHONPATH=ROOT, TOY_PAUSE=pause)
-    return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE,
+def start(arguments, pause='', networks='small'):
+    environment = dict(os.environ, PYTHONPATH=ROOT, TOY_PAUSE=pause, TOY_NETWORKS=networks)
+    return subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, universal_newlines=True)
 
 
@@ -347,55 +372,89 @@ def wait_for_step(process, folder, step):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize('stage, settings, kills', [(1, STEPS + OPTIONS, ((4, 0.6), (8, 0.9))),
-                                                    (2, STEPS2 + OPTIONS, ((4, 0.8),))])
+DIES_IN_A_CHECKPOINT = '''
+import os, signal, sys
+sys.path.append("tests")
+from toy import tiny_config
+from stackgan.platforms.cores import prepare_environment
+prepare_environment(tiny_config().platform)             # before TensorFlow is loaded
+from stackgan.training.snapshot import Snapshots
+write = Snapshots.write
+def write_or_die(self, snapshot, prefix):
+    write(self, snapshot, prefix)
+    if "00000006" in prefix:
+        os.kill(os.getpid(), signal.SIGKILL)
+Snapshots.write = write_or_die
+import train_toy
+train_toy.main(sys.argv[1:])
+'''
+
+
+@pytest.mark.parametrize('stage, networks, settings', [
+    (1, 'real', ('stage1.epochs=2', 'train.ema_decay=0.9')), (2, 'small', STEPS2 + OPTIONS)])
 def test_killed_training_equals_an_uninterrupted_one(data, stage1_folder, tmp_path, stage,
-                                                     settings, kills):
+                                                     networks, settings):
+    """Killed between two steps, and Stage-II again while it writes a checkpoint.
+
+    A process each: what ran before in this one decides how many threads TensorFlow has.
+    """
     more = [stage1_folder] if stage == 2 else []
     straight, killed = str(tmp_path / 'straight'), str(tmp_path / 'killed')
+    checkpoints = os.path.join(killed, 'checkpoints')
     os.makedirs(straight), os.makedirs(killed)
-    process = start(command(stage, straight, data, settings, *more))
+    process = start(command(stage, straight, data, settings, *more), networks=networks)
     assert process.wait() == 0, process.stdout.read()
-    for step, share in kills:
-        process = start(command(stage, killed, data, settings, *more), f'{share:g} train')
-        wait_for_step(process, killed, step)
-        time.sleep(random.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-    process = start(command(stage, killed, data, settings, *more))
+    again = command(stage, killed, data, settings, *more)
+    process = start(again, '0.5 train' if stage == 2 else '0.8 train', networks)
+    wait_for_step(process, killed, 4)
+    time.sleep(random.uniform(0, 0.3))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    if stage == 2:
+        process = start([again[0], '-c', DIES_IN_A_CHECKPOINT] + again[2:])
+        assert process.communicate() and process.returncode == -signal.SIGKILL
+        assert sorted(os.listdir(checkpoints)) == ['.00000006', '00000003']
+    process = start(again, networks=networks)
     text = process.communicate()[0]
     assert process.returncode == 0, text
     assert 'resuming from step' in text
     for mine, want in zip(outcome(killed), outcome(straight)):
         assert mine == want
+    assert last_files(killed) == last_files(straight)
+    assert '.00000006' not in os.listdir(checkpoints)
+
+
+def last_files(folder):
+    last = Checkpoints(folder + '/checkpoints', None).last()
+    return {name: digest(os.path.join(last, name)) for name in os.listdir(last)}
 
 
 def test_sigterm_saves_and_the_rest_follows(data, tmp_path):
     folder = str(tmp_path)
-    settings = STEPS + ('train.checkpoint_every_steps=1000', 'stage1.epochs=200')
+    settings = STEPS + ('train.checkpoint_every_steps=1000', 'stage1.epochs=2000')
     process = start(command(1, folder, data, settings))
     wait_for_step(process, folder, 4)
     process.send_signal(signal.SIGTERM)
     text = process.communicate()[0]
     assert process.returncode == 130 and 'interrupted' in text, text
     step = read_facts(Checkpoints(folder + '/checkpoints', None).last())['step']
-    assert 4 <= step < 600
+    assert 4 <= step < 6000
 
 
-def test_finished_training_can_be_extended(data, tmp_path):
-    longer, straight = str(tmp_path / 'longer'), str(tmp_path / 'straight')
-    for folder, epochs in ((longer, 2), (longer, 4), (straight, 4)):
-        os.makedirs(folder, exist_ok=True)
-        train_stage(1, tiny_config('stage1.epochs=%d' % epochs), data[0], data[1], folder,
-                    NeverStop())
-    assert outcome(longer)[0] == outcome(straight)[0]
+def test_finished_training_can_be_extended(data, small, stage1_folder, tmp_path):
+    def train(epochs):
+        train_stage(1, tiny_config('stage1.epochs=%d' % epochs, STEPS[1]), data[0], data[1],
+                    str(tmp_path), NeverStop())
+
+    train(2)
+    train(4)
+    assert outcome(str(tmp_path))[0] == outcome(stage1_folder)[0]
     with pytest.raises(InputError, match='trained for 12 steps, more than the 6 .*stage1.epochs'):
-        train_stage(1, tiny_config('stage1.epochs=2'), data[0], data[1], longer,
-                    NeverStop())
+        train(2)
 
 
-def test_keeps_the_newest_and_the_best(data, tmp_path):
+def test_keeps_the_newest_and_the_best(data, small, tmp_path):
     config = tiny_config('stage1.epochs=4', 'train.checkpoint_every_steps=1',
                          'train.keep_checkpoints=2')
     train_stage(1, config, data[0], data[1], str(tmp_path), NeverStop())
@@ -409,7 +468,7 @@ def test_keeps_the_newest_and_the_best(data, tmp_path):
     assert steps == sorted({best, 11, 12})
 
 
-def test_stage2_starts_from_stage1_with_its_statistics(data, stage1_folder, tmp_path):
+def test_stage2_starts_from_stage1_with_its_statistics(data, small, stage1_folder, tmp_path):
     config = tiny_config(*STEPS2)
     train_stage(2, config, data[0], data[1], str(tmp_path), NeverStop(), stage1_folder)
     path = Checkpoints(stage1_folder + '/checkpoints', None).last() + '/model'
@@ -423,13 +482,13 @@ def test_stage2_starts_from_stage1_with_its_statistics(data, stage1_folder, tmp_
         assert np.array_equal(ours.get_tensor(name), theirs.get_tensor('moving_average/' + name))
 
 
-def test_a_checkpoint_of_other_dimensions_is_refused(data, stage1_folder, tmp_path):
-    config = tiny_config('model.generator_filters=12', *STEPS2)
+def test_a_checkpoint_of_other_dimensions_is_refused(data, small, stage1_folder, tmp_path):
+    config = tiny_config('model.condition_dim=12', *STEPS2)
     with pytest.raises(InputError, match=r'other dimensions: .*stage1/generator/\S+ \[.*wanted'):
         train_stage(2, config, data[0], data[1], str(tmp_path), NeverStop(), stage1_folder)
 
 
-def test_divergence_names_the_step_and_the_last_good_checkpoint(data, tmp_path):
+def test_divergence_names_the_step_and_the_last_good_checkpoint(data, small, tmp_path):
     """One image's embeddings overflow the exponential of the conditioning augmentation."""
     split, folder = Split(open_dataset(data[0]), 'train'), str(tmp_path / 'training')
     config = tiny_config('train.checkpoint_every_steps=1', *STEPS)

@@ -1,18 +1,13 @@
-"""What a training writes beside its steps: order, errors, bytes of checkpoints, kills."""
+"""What a training writes beside its steps: order, errors, bytes of checkpoints."""
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from digests import digest
-from toy import ROOT, make_embeddings, make_prepared
 
-from stackgan.checkpoints import Checkpoints
 from stackgan.training.snapshot import Snapshots
 from stackgan.training.writer import Writer
 
@@ -76,48 +71,3 @@ def test_a_snapshot_is_written_as_the_saver_writes(tmp_path):
     files = [{name: digest(tmp_path / folder / name)
               for name in os.listdir(str(tmp_path / folder))} for folder in ('saver', 'snapshot')]
     assert len(files[0]) == 2 and files[0] == files[1]
-
-
-KILLED = '''
-import os, signal, sys
-sys.path.append("tests")
-from toy import tiny_config
-from stackgan.platforms.cores import prepare_environment
-prepare_environment(tiny_config().platform)             # before TensorFlow is loaded
-from stackgan.training.snapshot import Snapshots
-write = Snapshots.write
-def write_or_die(self, snapshot, prefix):
-    write(self, snapshot, prefix)
-    if "00000006" in prefix:
-        os.kill(os.getpid(), signal.SIGKILL)
-Snapshots.write = write_or_die
-import train_toy
-train_toy.main(sys.argv[1:])
-'''
-
-
-def test_a_kill_while_a_checkpoint_is_written(tmp_path):
-    """The training resumes from the checkpoint before it, to the same bits."""
-    prepared = make_prepared(tmp_path / 'prepared')
-    embeddings = make_embeddings(tmp_path / 'embeddings', prepared)
-    folders = [str(tmp_path / name) for name in ('killed', 'straight')]
-    settings = ['stage1.epochs=3', 'train.ema_decay=0.9']               # 9 steps
-
-    def train(folder, *script):
-        """A process each: what ran before in this one decides how many threads TensorFlow has."""
-        arguments = ['1', folder, prepared, embeddings, '--'] + settings
-        return subprocess.run([sys.executable] + list(script) + arguments, cwd=ROOT, timeout=300,
-                              env=dict(os.environ, PYTHONPATH=ROOT)).returncode
-
-    for folder in folders:
-        os.makedirs(folder)
-    assert train(folders[0], '-c', KILLED) == -signal.SIGKILL
-    checkpoints = os.path.join(folders[0], 'checkpoints')
-    assert sorted(os.listdir(checkpoints)) == ['.00000006', '00000003']
-    outcomes = []
-    for folder in folders:
-        assert train(folder, os.path.join('tests', 'train_toy.py')) == 0
-        last = Checkpoints(folder + '/checkpoints', None).last()
-        outcomes.append({name: digest(os.path.join(last, name)) for name in os.listdir(last)})
-    assert last.endswith('00000009') and outcomes[0] == outcomes[1]
-    assert '.00000006' not in os.listdir(checkpoints)

@@ -5,11 +5,13 @@ from .engine.outputs import prepared_input, run_folder, text_encoder_inputs
 
 
 def _run(work: Work) -> None:
+    from stackgan.platforms.parts import Parts
     from stackgan.text.encoder import embed_dataset, link_precomputed_embeddings
+    parts = Parts(work.workers)
     if 'text-encoder' in work.inputs:
         embed_dataset(work.inputs['prepared'], work.inputs['text-encoder'], work.folder,
-                      work.config.platform)
-    else:
+                      work.config.platform, parts)
+    elif parts.rank == 0:
         link_precomputed_embeddings(work.inputs['prepared'], work.folder,
                                     work.config.model.embedding_dim)
 
@@ -21,4 +23,5 @@ JOB = Job(
     inputs=lambda config, volume: [prepared_input(config)] + text_encoder_inputs(config, volume),
     settings=lambda config: {'model': {'embedding_dim': config.model.embedding_dim}},
     run=_run,
+    takes_workers=True,
 )

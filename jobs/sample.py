@@ -100,11 +100,16 @@ def _settings(config: Config) -> Dict[str, Any]:
 
 
 def _run(work: Work, options_given: SampleOptions = NOTHING, model: Optional[str] = None) -> None:
+    from stackgan.platforms.parts import Parts
     from stackgan.sampling.writing import write_samples
+    parts = Parts(work.workers)
+    parts.begin()
     wanted = _own(work) if work.settings['captions'] else _held_out(work)
     plan = plan_of(options_given, wanted, work.config.sample.seed)
     with _sampler(work, model) as sampler:
-        index = write_samples(sampler, plan, work.folder)
+        index = write_samples(sampler, plan, work.folder, parts)
+    if parts.rank:
+        return
     if 'raw' in work.inputs:
         _judge(work, index)
     if options_given.nearest:
@@ -184,6 +189,7 @@ JOB = Job(
     inputs=_inputs,
     settings=lambda config: dict(_settings(config), captions=[], copies=None),
     run=_run,
+    takes_workers=True,
     add_options=add_options,
     variant=_variant,
 )

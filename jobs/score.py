@@ -112,6 +112,7 @@ def _settings(config: Config) -> Dict[str, Any]:
 
 def _score_checkpoints(work: Work, stage: int, every: bool, afresh: bool = False) -> None:
     from stackgan.checkpoints import Checkpoints, read_facts
+    from stackgan.platforms.parts import Parts
     from stackgan.scoring.running import CheckpointToScore, score_checkpoints
     folder = work.inputs['stage']
     store = Checkpoints(os.path.join(folder, 'checkpoints'), None)
@@ -130,15 +131,16 @@ def _score_checkpoints(work: Work, stage: int, every: bool, afresh: bool = False
     if not to_score:
         raise InputError(f'{chosen} is not a checkpoint of this training; train that stage again')
     score_checkpoints(to_score, work.inputs, work.folder, _earlier(work, afresh), work.config,
-                      _digests(work))
+                      _digests(work), Parts(work.workers))
 
 
 def _score_folder(work: Work, afresh: bool) -> None:
+    from stackgan.platforms.parts import Parts
     from stackgan.scoring.running import score_folder
     main = os.path.join(work.volume, run_folder(work.config, 'scores'))
     earlier = [] if afresh else [main] + _earlier(work, afresh)
     score_folder(work.inputs['pictures'], work.inputs, work.folder, earlier, work.config,
-                 _digests(work))
+                 _digests(work), Parts(work.workers))
 
 
 def _digests(work: Work) -> 'Digests':
@@ -208,6 +210,7 @@ JOB = Job(
     settings=_settings,
     run=lambda work: _score_checkpoints(work, 2, False),
     records=('events/*',),
+    takes_workers=True,
     timed={'scores.jsonl': ('seconds',)},
     add_options=_add_options,
     variant=_variant,

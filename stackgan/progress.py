@@ -31,6 +31,13 @@ def duration(seconds: float) -> str:
 
 
 _recorded_at: Optional[str] = None    # path of the file, within `recorded`
+_nowhere: Optional[TextIO] = None      # in place of standard error, once `hide` was called
+
+
+def hide() -> None:
+    """From now on this process shows no progress: another one does."""
+    global _nowhere
+    _nowhere = open(os.devnull, 'w')
 
 
 @contextmanager
@@ -77,7 +84,7 @@ class Progress:
     ) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done = self.first = done
-        self.terminal = Terminal(stream)
+        self.terminal = Terminal(stream or _nowhere)
         self.is_terminal = self.terminal.is_terminal
         self.started = time.monotonic()
         self.shown = None if self.is_terminal else self.started

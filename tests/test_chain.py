@@ -421,15 +421,26 @@ def test_missing_weights_are_named(volume):
 
 
 def test_a_chain_of_separate_jobs_gives_the_same_images(volume, tmp_path):
-    """The jobs meet through files only, so one process each and one run agree to the bit."""
-    for job in ('make-dataset', 'preprocess', 'train-text-encoder', 'embed', 'train-stage1'):
+    """The jobs meet through files only, so one process each and one run agree to the bit.
+
+    So do several workers where they only share rows.
+    """
+    for job in ('make-dataset', 'preprocess', 'train-text-encoder'):
         done = call(tmp_path, job)
         assert done.returncode == 0, done.stdout
+    done = call(tmp_path, 'embed', '--workers', '2')
+    assert done.returncode == 0, done.stdout
+    assert call(tmp_path, 'train-stage1').returncode == 0
     grids = [[(path.name, digest(path))
               for path in sorted((where / 'runs' / 'smoke' / 'stage1' / 'samples').iterdir())]
              for where in (volume, tmp_path)]
     assert len(grids[0]) > 1 and grids[0] == grids[1]
-    assert call(tmp_path, 'run', '--on', 'local').returncode == 0
+    for words in (['run', '--on', 'local', '--until', 'train-stage2'],
+                  ['sample', '--workers', '2'], ['train-scorer'], ['score', '--workers', '2'],
+                  ['run', '--on', 'local']):
+        done = call(tmp_path, *words)
+        assert done.returncode == 0, done.stdout
+    assert 'run: export, report done' in done.stdout, done.stdout
     assert len(CONTENT) == len(JOBS) and content_of(tmp_path) == CONTENT    # no clock is in it
     pretrained_as_its_manifest_says(tmp_path, tmp_path / 'model')
 

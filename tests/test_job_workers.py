@@ -13,7 +13,7 @@ from stackgan.errors import ConfigError, InputError
 from stackgan.platforms import cards
 from stackgan.platforms.rendezvous import Place
 
-STAGE1, EMBED = BY_NAME['train-stage1'], BY_NAME['embed']
+STAGE1, EXPORT, SAMPLE = BY_NAME['train-stage1'], BY_NAME['export'], BY_NAME['sample']
 TWO = ('platform.workers=2', 'stage1.batch_size=4', 'stage2.batch_size=2')
 STARTED = {'STACKGAN_WORKERS': '4', 'STACKGAN_WORKER_RANK': '2',
            'STACKGAN_WORKER_ADDRESS': '10.0.0.1:20000'}
@@ -26,10 +26,10 @@ def test_place():
         0, 2, '127.0.0.1', 2, 1)
     assert len(place.token) == 32
     assert workers.place_of(STAGE1, tiny_config(), STARTED).rank == 2
-    assert workers.place_of(EMBED, tiny_config(*TWO), STARTED) is None
-    waiting = workers.place_of(EMBED, tiny_config(), dict(STARTED, STACKGAN_WORKER_PHASE='4'))
+    assert workers.place_of(EXPORT, tiny_config(*TWO), STARTED) is None
+    waiting = workers.place_of(EXPORT, tiny_config(), dict(STARTED, STACKGAN_WORKER_PHASE='4'))
     assert (waiting.rank, waiting.phase) == (2, 4)
-    assert workers.config_of(EMBED, tiny_config(), waiting) == tiny_config()
+    assert workers.config_of(EXPORT, tiny_config(), waiting) == tiny_config()
 
 
 def options(hosts=None, rank=None):
@@ -142,6 +142,22 @@ def test_the_number_of_workers_is_part_of_the_request_where_results_depend_on_it
     assert platform(*TWO) == platform() == {}
     assert platform('platform.worker_batch_norm=own', *TWO) == {
         'platform.worker_batch_norm': 'own', 'platform.workers': 2}
+
+
+def test_a_worker_that_is_started_here_gets_the_options_of_the_job(monkeypatch):
+    parser = argparse.ArgumentParser()
+    SAMPLE.add_options(parser)
+    given = parser.parse_args(['--caption', 'a b', '--interpolate-noise', '3', '8'])
+    given.force = True                                   # of every job
+    found = workers.own_options(SAMPLE, given)
+    assert found == {'caption': ['a b'], 'interpolate_noise': [3, 8]}
+    started = []
+    monkeypatch.setattr(workers.subprocess, 'Popen',
+                        lambda command, env, **streams: started.append(env))
+    place = workers.place_of(SAMPLE, tiny_config(*TWO), {})
+    workers._start(place, tiny_config(*TWO), [], found)
+    monkeypatch.setenv(workers.OPTIONS, started[0][workers.OPTIONS])
+    assert workers.own_options(SAMPLE, parser.parse_args([])) == found
 
 
 def test_option(capsys):

@@ -96,7 +96,7 @@ WORKERS = ['platform.workers=4', 'stage1.batch_size=4', 'stage2.batch_size=4']
 
 def test_several_workers_are_pods_that_meet_at_pod_0(tmp_path):
     config = tiny_config(*WORKERS)
-    jobs = until('sample', config, str(tmp_path))
+    jobs = until('export', config, str(tmp_path))
     found = {each['kind']: each for each in yaml.safe_load_all(
         kubernetes.text_of(kubernetes.manifests(jobs, config)))}
     job, service, policy = found['Job'], found['Service'], found['NetworkPolicy']['spec']
@@ -115,7 +115,7 @@ def test_several_workers_are_pods_that_meet_at_pod_0(tmp_path):
     host = f"{job['metadata']['name']}-0.{service['metadata']['name']}"
     assert len(host.split('.')[0]) <= 63
     assert places == [Place(3, 4, host, 20000, phase=i) for i in range(1, len(containers))]
-    # `sample` is for pod 0 alone.
+    # `export` is for pod 0 alone.
     command = containers[-1]['command'] + containers[-1]['args']
     for index, code in (('0', 127), ('1', 0)):               # where there is no such file to run
         assert subprocess.run(command, env={'JOB_COMPLETION_INDEX': index},

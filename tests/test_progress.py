@@ -113,3 +113,11 @@ def test_the_file_is_never_written_through_a_link(tmp_path):
         with Progress('train', 1, 'x', stream=io.StringIO()):
             pass
     assert other.read_text() == 'kept'
+
+
+def test_a_worker_beside_the_one_that_shows_progress_shows_none(monkeypatch, capsys):
+    monkeypatch.setattr(progress, '_nowhere', None)
+    progress.hide()
+    with progress.Progress('embed', 2, 'captions') as bar:
+        bar.advance(2)
+    assert capsys.readouterr().err == '' and bar.done == 2

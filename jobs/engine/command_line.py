@@ -126,11 +126,11 @@ def _parser() -> argparse.ArgumentParser:
                               'training, and start over (same as its name in $STACKGAN_RESTART)')
         if job.takes_workers:
             one.add_argument('--workers', metavar='N',
-                             help='processes that train together on this machine, or auto: one a '
-                                  'card (same as --set platform.workers=N)')
+                             help='processes that do the work together on this machine, or auto: '
+                                  'one a card (same as --set platform.workers=N)')
             one.add_argument('--hosts', metavar='HOST[:PORT],...',
-                             help='machines that train together, such as node1:20000,node2 or '
-                                  'node[1-4]; give the same command on each')
+                             help='machines that do the work together, such as node1:20000,node2 '
+                                  'or node[1-4]; give the same command on each')
             one.add_argument('--rank', metavar='N', type=int,
                              help='number of this machine in --hosts, from 0, where its addresses '
                                   'do not tell')

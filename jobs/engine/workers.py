@@ -7,13 +7,15 @@ which (`stackgan.platforms.rendezvous`).
 
 import argparse
 import dataclasses
+import json
 import logging
 import os
 import secrets
 import subprocess
 import sys
-from typing import Dict, List, Mapping, NamedTuple, Optional
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
+from stackgan import progress
 from stackgan.config import Config
 from stackgan.config.checks import check_config
 from stackgan.config.places import find_config
@@ -27,12 +29,13 @@ from stackgan.platforms.worker_channel import Follower, end_process
 from stackgan.platforms.worker_leader import Leader
 from stackgan.printing import echo_error
 
-from .contract import Job, Work, flat
+from .contract import Job, Work, flat, folder_of
 from .signals import handled
 
 logger = logging.getLogger(__name__)
 
 LOOPBACK = '127.0.0.1'
+OPTIONS = 'STACKGAN_WORKER_OPTIONS'      # JSON: the job's own options, for workers started here
 
 
 class Group(NamedTuple):
@@ -40,6 +43,7 @@ class Group(NamedTuple):
 
     leader: Leader
     arguments: List[str]      # of the command line that starts one
+    options: Dict[str, Any]   # the job's own that were given, by name
 
 
 def place_of(job: Job, config: Config, environ: Mapping[str, str],
@@ -102,8 +106,9 @@ def lead(job: Job, config: Config, volume: str, options: argparse.Namespace,
     """Listens for the other workers; None if there are none. Raises StackganError."""
     if place is None:
         return None
-    leader = Leader(place, config.platform.worker_timeout, _digest(job, config))
-    return Group(leader, _arguments(job, volume, options))
+    own = own_options(job, options)
+    leader = Leader(place, config.platform.worker_timeout, _digest(job, config, own))
+    return Group(leader, _arguments(job, volume, options), own)
 
 
 def begin(group: Optional[Group], config: Config) -> Optional[Leader]:
@@ -112,7 +117,8 @@ def begin(group: Optional[Group], config: Config) -> Optional[Leader]:
         return None
     leader, place = group.leader, group.leader.place
     own = _card(place, config)
-    leader.children.update(_start(place._replace(port=leader.port), config, group.arguments))
+    leader.children.update(_start(place._replace(port=leader.port), config, group.arguments,
+                                  group.options))
     os.environ.update(own)
     return leader
 
@@ -124,8 +130,19 @@ def _arguments(job: Job, volume: str, options: argparse.Namespace) -> List[str]:
     return found
 
 
-def _start(place: Place, config: Config,
-           arguments: List[str]) -> Dict[int, 'subprocess.Popen[bytes]']:
+def own_options(job: Job, options: argparse.Namespace) -> Dict[str, Any]:
+    """{name: value} of the options that this job alone has, where they are not the defaults."""
+    if OPTIONS in os.environ:                     # of a worker that another one started
+        return dict(json.loads(os.environ[OPTIONS]))
+    parser = argparse.ArgumentParser()
+    if job.add_options:
+        job.add_options(parser)
+    return {name: getattr(options, name) for name, default in vars(parser.parse_args([])).items()
+            if getattr(options, name, default) != default}
+
+
+def _start(place: Place, config: Config, arguments: List[str],
+           options: Dict[str, Any]) -> Dict[int, 'subprocess.Popen[bytes]']:
     """Starts the workers that come after this one on the same machine; {rank: process}."""
     found = {}
     for i in range(1, place.starts + 1):
@@ -135,7 +152,8 @@ def _start(place: Place, config: Config,
             rendezvous.SIZE: str(place.size), rendezvous.RANK: str(other.rank),
             rendezvous.ADDRESS: f'{place.host}:{place.port}', rendezvous.TOKEN: place.token,
             rendezvous.HERE: str(place.here), rendezvous.LOCAL_RANK: str(other.local_rank),
-            rendezvous.PORT: str(place.own_port + i if place.own_port else 0)})
+            rendezvous.PORT: str(place.own_port + i if place.own_port else 0),
+            OPTIONS: json.dumps(options)})
         found[other.rank] = subprocess.Popen(
             [sys.executable, '-m', __name__.rpartition('.engine.')[0]] + arguments,
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -148,21 +166,27 @@ def follow(job: Job, config: Config, volume: str, options: argparse.Namespace,
 
     Returns only if it cannot be reached.
     """
+    progress.hide()
     logging.getLogger('stackgan').addHandler(_Errors(f'{job.name}: error: '))
-    children = _start(place, config, _arguments(job, volume, options))
+    own = own_options(job, options)
+    children = _start(place, config, _arguments(job, volume, options), own)
     os.environ.update(_card(place, config))
+    vars(options).update(own)
     try:
-        return _follow(job, config, volume, place)
+        return _follow(job, config, volume, options, place)
     finally:                                 # worker 0 ends them as well, if it was reached
         for child in children.values():
             child.terminate()
 
 
-def _follow(job: Job, config: Config, volume: str, place: Place) -> int:
+def _follow(job: Job, config: Config, volume: str, options: argparse.Namespace,
+            place: Place) -> int:
     follower = None
     try:
         with handled() as stop:
-            follower = Follower(place, config.platform.worker_timeout, _digest(job, config))
+            follower = Follower(place, config.platform.worker_timeout,
+                                _digest(job, config, own_options(job, options)))
+            job = job.variant(job, options)
             if not job.takes_workers:
                 follower.wait_for_end()
             follower.gather()
@@ -170,7 +194,8 @@ def _follow(job: Job, config: Config, volume: str, place: Place) -> int:
             inputs = {each.name: os.path.join(volume, each.path)
                       for each in job.inputs(config, volume)}
             assert job.run is not None
-            job.run(Work(config, volume, '', inputs, job.settings(config), stop, {}, follower))
+            job.run(Work(config, volume, folder_of(job, config, volume) + '.partial', inputs,
+                         job.settings(config), stop, {}, follower))
             follower.wait_for_end()
     except Interrupted as signal:
         if follower is not None and follower.started.is_set():     # worker 0 saves
@@ -201,9 +226,9 @@ class _Errors(logging.Handler):
         echo_error(self.prefix + record.getMessage())
 
 
-def _digest(job: Job, config: Config) -> str:
-    """Of the settings that all workers must have."""
-    return digest_of([job.name, config.platform.workers, flat(job.settings(config))])
+def _digest(job: Job, config: Config, options: Dict[str, Any]) -> str:
+    """Of the settings and the job's own options, which all workers must have."""
+    return digest_of([job.name, config.platform.workers, flat(job.settings(config)), options])
 
 
 def _card(place: Place, config: Config) -> Dict[str, str]:

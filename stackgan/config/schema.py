@@ -345,9 +345,10 @@ class Platform:
         None, 'memory of a GPU that a job may take, in MiB, so that several share one; null: what '
         'it needs', minimum=256, maximum=1048576)
     deterministic: bool = key(False, 'one thread and float32: every run gives the same bits')
-    workers: CountOrAuto = key(1, 'processes that train a stage together on this machine, one a '
-                               'card, and share the batch; auto: as many as there are cards, on a '
-                               'CPU one; see docs/scaling.md', minimum=1, maximum=64)
+    workers: CountOrAuto = key(1, 'processes that do a job together on this machine, one a card: '
+                               'trainings of a stage share each batch, embed, sample and score the '
+                               'rows; auto: as many as there are cards, on a CPU one; see '
+                               'docs/scaling.md', minimum=1, maximum=64)
     worker_batch_norm: str = key(
         'global', 'several workers: global: batch norm over the batch of all, so the training is '
         'the same for any number of workers; own: over the rows of each worker, which is faster '

@@ -11,6 +11,7 @@ how long a worker may be silent. Imports no TensorFlow.
 import json
 import logging
 import os
+import queue
 import socket
 import threading
 import time
@@ -25,7 +26,8 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS = 0.5
 MAX_BYTES = 1 << 20          # of a message
 END_SECONDS = 5.0            # for the others to end by themselves
-AGAIN = 'run the same command to resume from the last checkpoint'
+AGAIN = 'run the same command to resume'
+DONE = 1 << 40               # more than the progress of any worker whose part is not done
 
 
 class Line:
@@ -110,6 +112,13 @@ class Channel:
         """Raises StackganError on worker 0 if another has other digests."""
         raise NotImplementedError
 
+    def begin_part(self, task: Dict[str, Any]) -> None:
+        """Worker 0 lets all begin parts of a task, once all are there. Raises StackganError."""
+
+    def finish_part(self) -> None:
+        """This worker has done its part; returns on worker 0 when the others have too."""
+        self.count += DONE                 # so it is not the slowest
+
     def explain(self, error: BaseException) -> NoReturn:
         """For an error of TensorFlow that another worker may have caused: that ends the process."""
         time.sleep(END_SECONDS)
@@ -134,6 +143,7 @@ class Follower(Channel):
         self.heard = time.monotonic()
         self.begun, self.started = threading.Event(), threading.Event()
         self.first, self.is_over = 0, False
+        self.tasks: 'queue.Queue[Dict[str, Any]]' = queue.Queue()     # from `begin_part`
         self.line.send(token=place.token, rank=self.rank, host=self.host, port=self.hold_port(),
                        settings=settings, phase=place.phase)
         for work, name in ((self._read, 'read'), (self._beat, 'beat')):
@@ -166,6 +176,10 @@ class Follower(Channel):
     def compare(self, step: int, names: List[str], digests: List[int]) -> None:
         self.line.send(step=step, digests=digests)
 
+    def finish_part(self) -> None:
+        super().finish_part()
+        self.line.send(done=True)
+
     def fail(self, text: str, code: int) -> None:
         """Tells worker 0, which ends all, why this worker cannot go on."""
         self.line.send(failed=text, code=code)
@@ -191,6 +205,8 @@ class Follower(Channel):
             if isinstance(message.get('step'), int):
                 self.first = message['step']
                 self.started.set()
+            if isinstance(message.get('task'), dict):
+                self.tasks.put(message['task'])
 
     def _beat(self) -> None:
         while not self.is_over:

@@ -27,6 +27,7 @@ class Peer:
         self.rank, self.host, self.address, self.line = rank, host, address, line
         self.heard, self.count = time.monotonic(), 0
         self.digests: Dict[int, List[int]] = {}        # step -> of its variables
+        self.parts_done = 0
 
     def __str__(self) -> str:
         return f'worker {self.rank} on {self.host}'
@@ -49,6 +50,7 @@ class Leader(Channel):
         self.leave, self.is_over = leave or end_process, False
         self.refused = ''
         self.has_gathered = False           # or tried to
+        self.parts_begun = 0
         self.own = ''                       # the address at which others reached this worker
         # With children it is on loopback alone, else on all interfaces.
         self.socket = socket.socket()
@@ -105,6 +107,20 @@ class Leader(Channel):
                     f'{len(wrong)} of {len(names)} variables differ, the first is '
                     f'{wrong[0] if wrong else "not the same"}; its memory or processor may be '
                     f'faulty; {AGAIN}')
+
+    def begin_part(self, task: Dict[str, Any]) -> None:
+        if not self.has_gathered:
+            self.gather()
+        self.parts_begun += 1
+        self._tell(task=task)
+        self.is_stepping = True
+
+    def finish_part(self) -> None:
+        super().finish_part()
+        with self.changed:
+            while any(peer.parts_done < self.parts_begun for peer in self.peers.values()):
+                self.changed.wait(1.0)                 # `_watch` ends this if one never is
+        self.rest()
 
     def end(self, code: int) -> None:
         """Ends all others with an exit code."""
@@ -176,6 +192,10 @@ class Leader(Channel):
                                   code if code in (1, 2, 3, 130) else 1)
             if isinstance(message.get('beat'), int):
                 peer.count = message['beat']
+            if message.get('done') is True:
+                with self.changed:
+                    peer.parts_done += 1
+                    self.changed.notify_all()
             if isinstance(message.get('digests'), list) and isinstance(message.get('step'), int):
                 with self.changed:
                     peer.digests[message['step']] = message['digests']

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from stackgan.files import atomic_write, write_json_lines
+from stackgan.platforms.parts import ALONE, Parts
 from stackgan.progress import Progress
 from stackgan.sampling.animation import write_animations
 from stackgan.sampling.plans import Plan, PlannedSample, facts_of
@@ -23,9 +24,13 @@ def write_samples(
         sampler: ImageSampler,
         plan: Plan,
         folder: str,  # gets 64/, 256/, samples.jsonl, grid.png and, of interpolations, animations/
+        parts: Parts = ALONE,    # of several workers: each writes its images, worker 0 the rest
 ) -> List[Dict[str, Any]]:
     """Generates and writes what is not there yet; returns the lines of samples.jsonl."""
-    index = _generate(sampler, plan.samples, folder)
+    index = _generate(sampler, plan.samples, folder, parts)
+    parts.finish()
+    if parts.rank:
+        return index
     write_json_lines(os.path.join(folder, INDEX), index)
     shown = [write_grid(folder, plan, index)]
     if plan.is_path:
@@ -35,8 +40,8 @@ def write_samples(
     return index
 
 
-def _generate(sampler: ImageSampler, samples: Sequence[PlannedSample],
-              folder: str) -> List[Dict[str, Any]]:
+def _generate(sampler: ImageSampler, samples: Sequence[PlannedSample], folder: str,
+              parts: Parts) -> List[Dict[str, Any]]:
     """The lines of samples.jsonl. Batches that an interrupted job left whole are kept."""
     sides = (64, 256)[:sampler.stage]
     for side in sides:
@@ -44,10 +49,12 @@ def _generate(sampler: ImageSampler, samples: Sequence[PlannedSample],
     index = [dict(facts_of(sample), files={str(side): f'{side}/{number:05d}.png'
                                            for side in sides})
              for number, sample in enumerate(samples)]
-    todo = [start for start in range(0, len(samples), sampler.batch_size)
+    starts = range(0, len(samples), sampler.batch_size)[parts.rank::parts.size]
+    todo = [start for start in starts
             if not _are_there(folder, index[start:start + sampler.batch_size])]
-    done = len(samples) - sum(len(samples[start:start + sampler.batch_size]) for start in todo)
-    with Progress('sample', len(samples), 'images', done) as progress:
+    counts = [sum(len(samples[start:start + sampler.batch_size]) for start in each)
+              for each in (starts, todo)]
+    with Progress('sample', counts[0], 'images', counts[0] - counts[1]) as progress:
         for start in todo:
             part = samples[start:start + sampler.batch_size]
             # Padded with others: what --compat imports is only generated in whole batches.
@@ -57,6 +64,7 @@ def _generate(sampler: ImageSampler, samples: Sequence[PlannedSample],
             for i, line in enumerate(index[start:start + len(part)]):
                 for side in sides:
                     write_image(os.path.join(folder, line['files'][str(side)]), generated[side][i])
+            parts.advance()
             progress.advance(len(part))
     return index
 

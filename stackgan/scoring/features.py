@@ -11,9 +11,10 @@ import hashlib
 import io
 import itertools
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from contextlib import ExitStack, closing
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from stackgan.file_systems import link_or_copy
 from stackgan.files import atomic_write, digest_of, read_json, write_json
 from stackgan.integrity import is_undamaged
 from stackgan.platforms.cores import available_cores
+from stackgan.platforms.parts import ALONE, Parts, part_path
 from stackgan.prefetch import prefetch
 from stackgan.progress import Progress
 from stackgan.scoring.extractor import BATCH, Extractor
@@ -44,12 +46,7 @@ class Features:
     ) -> None:
         self.key = _key(extractor, images)
         self.count, self.extractor = images.count, extractor
-        fields: List[Any] = [('digest', '<u8'), ('elongation', '<f4')]
-        if extractor.dim:
-            fields.append(('features', '<f4', (extractor.dim,)))
-        if extractor.classes:
-            fields.append(('logits', '<f4', (extractor.classes,)))
-        self.type = np.dtype(fields)
+        self.type = _type(extractor)
         self.header = self._header()
         name = digest_of(self.key)
         self.path = os.path.join(folder, name, ROWS)
@@ -111,6 +108,14 @@ class Features:
             stream.write(rows.tobytes())
         self.done += len(rows)
 
+    def append_part(self, rank: int) -> None:
+        """Moves the rows of another worker's `FeaturesPart` to the end."""
+        path = part_path(self.path, rank)
+        with open(self.path, 'ab') as stream, open(path, 'rb') as part:
+            shutil.copyfileobj(part, stream)
+            self.done += part.tell() // self.type.itemsize
+        os.unlink(path)
+
     def blocks(self) -> Iterator[np.ndarray]:
         """Yields all rows in order, in arrays of at most BLOCK."""
         with open(self.path, 'rb') as stream:
@@ -126,6 +131,39 @@ class Features:
         """As `blocks`, without the rows of images that could not be read."""
         for rows in self.blocks():
             yield rows[rows['elongation'] > 0]
+
+
+class FeaturesPart:
+    """Rows of `Features` that another worker than 0 computes. Use as a context manager."""
+
+    def __init__(
+            self,
+            folder: str,                  # of all features
+            extractor: Extractor,
+            images: ImageSet,
+            rank: int,                    # of this worker
+    ) -> None:
+        self.extractor, self.type = extractor, _type(extractor)
+        path = os.path.join(folder, digest_of(_key(extractor, images)), ROWS)
+        self.stream = open(part_path(path, rank), 'wb')
+
+    def __enter__(self) -> 'FeaturesPart':
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.stream.close()
+
+    def append(self, rows: np.ndarray) -> None:
+        self.stream.write(rows.tobytes())
+
+
+def _type(extractor: Extractor) -> np.dtype:
+    fields: List[Any] = [('digest', '<u8'), ('elongation', '<f4')]
+    if extractor.dim:
+        fields.append(('features', '<f4', (extractor.dim,)))
+    if extractor.classes:
+        fields.append(('logits', '<f4', (extractor.classes,)))
+    return np.dtype(fields)
 
 
 def _key(extractor: Extractor, images: ImageSet) -> Dict[str, Any]:
@@ -146,6 +184,9 @@ def keep(
             Features(folder, each, images, earlier)
 
 
+Rows = Union[Features, FeaturesPart]
+
+
 class Prepared(NamedTuple):
     """An image, preprocessed for each network."""
 
@@ -160,6 +201,7 @@ def extract(
         folder: str,                      # where features are kept
         label: str,                       # of the progress bar
         earlier: Sequence[str] = (),      # other folders of features; whole ones there are used
+        parts: Parts = ALONE,           # of worker 0; the others are in `extract_parts`
 ) -> Dict[str, Features]:
     """{extractor name: Features}, complete. Images are made once for all extractors."""
     found = {each.name: Features(folder, each, images, earlier) for each in extractors}
@@ -168,17 +210,52 @@ def extract(
         first = min(each.done for each in unfinished)
         for each in unfinished:
             each.cut(first)
-        with ThreadPoolExecutor(available_cores()) as pool, \
-                closing(prefetch(_prepared(images, unfinished, first, pool), BATCHES_AHEAD)) \
-                as chunks, Progress(label, images.count, 'images', first) as progress:
-            for chunk in chunks:
-                for each in unfinished:
-                    each.append(_rows(each, chunk))
-                progress.advance(len(chunk))
+        parts.begin(images=digest_of(images.facts), first=first,
+                    networks=[each.extractor.name for each in unfinished])
+        _append(images, unfinished, _share(images, first, parts), label, parts)
+        parts.finish()
+        for each in unfinished:
+            for rank in range(1, parts.size):
+                each.append_part(rank)
     return found
 
 
-def _prepared(images: ImageSet, features: List[Features], first: int,
+def extract_parts(
+        sets: Sequence[ImageSet],         # all that worker 0 may extract
+        extractors: Dict[str, Extractor],
+        folder: str,                      # where worker 0 keeps the features
+        parts: Parts,
+) -> None:
+    """Computes this worker's rows for each `extract` of worker 0, which ends this process."""
+    known = {digest_of(each.facts): each for each in sets}
+    for task in parts.tasks():
+        images = known[task['images']]
+        with ExitStack() as opened:
+            rows = [opened.enter_context(FeaturesPart(folder, extractors[name], images, parts.rank))
+                    for name in task['networks']]
+            _append(images, rows, _share(images, task['first'], parts), images.name, parts)
+
+
+def _share(images: ImageSet, first: int, parts: Parts) -> range:
+    """The images of this worker from `first` on: whole batches, the same as of one worker."""
+    own = parts.share(-(-(images.count - first) // BATCH))
+    return range(first + own.start * BATCH, min(first + own.stop * BATCH, images.count))
+
+
+def _append(images: ImageSet, features: Sequence[Rows], own: range, label: str,
+            parts: Parts) -> None:
+    """Computes the rows of the images `own`."""
+    with ThreadPoolExecutor(available_cores()) as pool, \
+            closing(prefetch(_prepared(images, features, own, pool), BATCHES_AHEAD)) as chunks, \
+            Progress(label, own.stop, 'images', own.start) as progress:
+        for chunk in chunks:
+            for each in features:
+                each.append(_rows(each, chunk))
+            parts.advance()
+            progress.advance(len(chunk))
+
+
+def _prepared(images: ImageSet, features: Sequence[Rows], own: range,
               pool: ThreadPoolExecutor) -> Iterator[List[Prepared]]:
     """Yields lists of `Prepared`."""
     extractors = [each.extractor for each in features]
@@ -190,7 +267,7 @@ def _prepared(images: ImageSet, features: List[Features], first: int,
         return Prepared(_digest(image.pixels), image.elongation,
                         {each.name: each.prepare(image.pixels) for each in extractors})
 
-    readers = images.readers(first)
+    readers = itertools.islice(images.readers(own.start), len(own))
     for chunk in iter(lambda: list(itertools.islice(readers, BATCH)), []):
         yield list(pool.map(prepare, chunk))
 
@@ -202,7 +279,7 @@ def _digest(pixels: np.ndarray) -> int:
     return int(digest.hexdigest()[:16], 16)
 
 
-def _rows(features: Features, chunk: List[Prepared]) -> np.ndarray:
+def _rows(features: Rows, chunk: List[Prepared]) -> np.ndarray:
     """The rows of a chunk; zeros for images that could not be read."""
     extractor = features.extractor
     rows = np.zeros(len(chunk), features.type)

@@ -12,6 +12,7 @@ from stackgan.config.schema import Config
 from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError, StackganError
 from stackgan.files import write_json
+from stackgan.platforms.parts import ALONE, Parts
 from stackgan.sampling.sampler import Sampler
 from stackgan.scoring.attribute_judge import AttributeJudge
 from stackgan.scoring.attributes import NETWORK, caption_attributes
@@ -25,9 +26,11 @@ from stackgan.scoring.extractors import (
     open_stackgan,
     read_scorer,
 )
+from stackgan.scoring.features import extract_parts
 from stackgan.scoring.image_sets import (
     FolderImages,
     GeneratedImages,
+    ImageSet,
     RealImages,
     SmallRealImages,
     VarietyImages,
@@ -67,16 +70,17 @@ def score_checkpoints(
         earlier: Sequence[str],       # folders of finished records
         config: Config,
         digests: Digests,
+        parts: Parts = ALONE,       # of several workers: worker 0 scores, all make the features
 ) -> None:
     """Scores generated images of each checkpoint. `scores` says what is written."""
     settings = config.score
     test = Split(open_dataset(inputs['prepared']), 'test')
     embeddings = ArrayFile(os.path.join(inputs['embeddings'], 'test.npy'))
     with ExitStack() as opened:
-        scoring = _open(opened, inputs, folder, earlier, config, digests, test, embeddings)
-        scoring.score(scoring.real, Origin())
+        scoring = _open(opened, inputs, folder, earlier, config, digests, test, embeddings, parts)
+        sets: List[Tuple[ImageSet, Origin]] = [(scoring.real, Origin())]
         if NETWORK in scoring.extractors:
-            scoring.score(SmallRealImages(test, digests.prepared, settings.seed), Origin())
+            sets.append((SmallRealImages(test, digests.prepared, settings.seed), Origin()))
         for each in checkpoints:
             facts = dict(each.facts, prepared=digests.prepared, embeddings=digests.embeddings,
                          stage=each.stage)
@@ -84,9 +88,14 @@ def score_checkpoints(
                 column = 'generated' if stage == each.stage else 'stage1'
                 for kind, count in ((GeneratedImages, settings.images),
                                     (VarietyImages, variety_count(settings.images))):
-                    scoring.score(kind(partial(_open_sampler, each, stage, config), test,
-                                       embeddings, count, settings.seed, facts, column),
-                                  Origin(each.shown, each.step, stage))
+                    sets.append((kind(partial(_open_sampler, each, stage, config), test,
+                                      embeddings, count, settings.seed, facts, column),
+                                 Origin(each.shown, each.step, stage)))
+        if parts.rank:
+            extract_parts([images for images, _ in sets], scoring.extractors,
+                          os.path.join(folder, FEATURES), parts)
+        for images, origin in sets:
+            scoring.score(images, origin)
         scoring.finish()
 
 
@@ -102,15 +111,19 @@ def score_folder(
         earlier: Sequence[str],  # folders of finished records
         config: Config,
         digests: Digests,
+        parts: Parts = ALONE,
 ) -> None:
     """Scores the images in a folder. Raises InputError if there are too few."""
     images = FolderImages(image_folder)
     _check_count(images, images.count, config.score.splits)
     test = Split(open_dataset(inputs['prepared']), 'test')
     with ExitStack() as opened:
-        scoring = _open(opened, inputs, folder, earlier, config, digests, test, None)
+        scoring = _open(opened, inputs, folder, earlier, config, digests, test, None, parts)
         if not scoring.protocols:
             raise StackganError(scoring.refused[0]['reason'])
+        if parts.rank:
+            extract_parts([scoring.real, images], scoring.extractors,
+                          os.path.join(folder, FEATURES), parts)
         _report_unreadable(images, scoring.see(images), folder, config.score.splits)
         scoring.score(scoring.real, Origin())
         scoring.score(images, Origin())
@@ -119,8 +132,10 @@ def score_folder(
 
 def _open(opened: ExitStack, inputs: Dict[str, str], folder: str, earlier: Sequence[str],
           config: Config, digests: Digests, test: Split,
-          embeddings: Optional[ArrayFile]) -> Scoring:
+          embeddings: Optional[ArrayFile], parts: Parts) -> Scoring:
     """`Scoring` with every network that this configuration and run have."""
+    if parts.rank:
+        earlier = ()                     # worker 0 takes over what is in them
     settings, scorer = config.score, read_scorer(inputs['scorer'])
     extractors, refused = _open_networks(inputs, config, scorer)
     captions = attributes = clip_captions = None
@@ -148,7 +163,7 @@ def _open(opened: ExitStack, inputs: Dict[str, str], folder: str, earlier: Seque
     rules = Rules(settings.splits, settings.seed, captions, digests.embeddings,
                   scorer['accuracy'], attributes, clip_captions)
     scoring = Scoring(folder, earlier, extractors, rules,
-                      RealImages(test, digests.prepared, settings.seed))
+                      RealImages(test, digests.prepared, settings.seed), parts)
     for network, reason in refused.items():
         scoring.refuse_network(network, reason)
     return scoring

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from stackgan.files import digest_of, read_json_lines, write_json, write_json_lines
+from stackgan.platforms.parts import ALONE, Parts
 from stackgan.scoring.attributes import NETWORK, CaptionAttributes
 from stackgan.scoring.extractor import Extractor
 from stackgan.scoring.features import Features, extract, keep
@@ -66,10 +67,11 @@ class Scoring:
             extractors: Sequence[Extractor],
             rules: Rules,
             real: RealImages,
+            parts: Parts = ALONE,     # of the features, by several workers
     ) -> None:
         self.folder, self.earlier = folder, earlier
         self.extractors = {each.name: each for each in extractors}
-        self.rules, self.real = rules, real
+        self.rules, self.real, self.parts = rules, real, parts
         networks = [Network(each.name, each.classes > 0, each.dim > 0) for each in extractors]
         self.protocols = protocols_of(networks, rules.splits, rules.seed, rules.captions,
                                       rules.attributes, rules.clip_captions)
@@ -162,7 +164,7 @@ class Scoring:
             started = time.monotonic()
             features = extract(images, self._extractors_for(images),
                                os.path.join(self.folder, FEATURES), 'score ' + images.name,
-                               self._earlier_features())
+                               self._earlier_features(), self.parts)
             self.seen[images.name] = ScoredSet(images, features, time.monotonic() - started)
             for warning in warnings_of(next(iter(features.values())), images.name):
                 logger.warning(warning)

@@ -17,6 +17,8 @@ size whatever the training came to. Published encoders give the embeddings they 
 import json
 import logging
 import os
+import shutil
+from contextlib import ExitStack
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar, Union
 
 import numpy as np
@@ -28,6 +30,7 @@ from stackgan.errors import InputError
 from stackgan.file_systems import link_or_copy
 from stackgan.files import atomic_write, digest_of_file, write_json
 from stackgan.networks.layers import TESTING
+from stackgan.platforms.parts import ALONE, Parts, part_path
 from stackgan.platforms.session import on_host, open_session, without_16_bits
 from stackgan.progress import Progress
 from stackgan.text import char_cnn_rnn, image_encoder
@@ -183,35 +186,59 @@ def embed_dataset(
         encoder_folder: str,       # a finished text encoder
         out_folder: str,           # gets embed.json, train.npy and test.npy: [captions, D] float32
         platform: Any,             # the `platform` section
+        parts: Parts = ALONE,    # of several workers: worker 0 puts the parts of all together
 ) -> None:
     """Embeds every caption, in the order of `Split.caption_starts`. Memory stays bounded."""
+    parts.begin()
     dataset = open_dataset(prepared_folder)
     splits = {name: Split(dataset, name) for name in SPLITS}
     total = sum(int(split.caption_starts[-1]) for split in splits.values())
-    with open_text_encoder(encoder_folder, platform) as encoder:
+    paths = [os.path.join(out_folder, name + '.npy') for name in SPLITS]
+    with open_text_encoder(encoder_folder, platform) as encoder, ExitStack() as opened, \
+            Progress('embed', total, 'captions') as progress:
         dim = encoder.options['embedding_dim']
-        with Progress('embed', total, 'captions') as progress:
-            for name, split in splits.items():
-                _embed_split(split, encoder, os.path.join(out_folder, name + '.npy'), dim,
-                             progress)
-    _describe(out_folder, dim, encoder.options['kind'])
-    logger.info(f'{total} captions as embeddings of {dim} numbers')
+        # Worker 0, which has the first rows, leaves its files open: those of the others follow.
+        streams = [opened.enter_context(atomic_write(path) if parts.rank == 0 else
+                                        open(part_path(path, parts.rank), 'wb')) for path in paths]
+        for split, stream in zip(splits.values(), streams):
+            if parts.rank == 0:
+                np.lib.format.write_array_header_1_0(stream, {
+                    'descr': '<f4', 'fortran_order': False,
+                    'shape': (int(split.caption_starts[-1]), dim)})
+            _embed_split(split, encoder, stream, parts, progress)
+        if parts.rank:
+            opened.close()                     # before worker 0 reads it
+        parts.finish()
+        if parts.rank == 0:
+            for path, stream in zip(paths, streams):
+                for rank in range(1, parts.size):
+                    _move_part(part_path(path, rank), stream)
+    if parts.rank == 0:
+        _describe(out_folder, dim, encoder.options['kind'])
+        logger.info(f'{total} captions as embeddings of {dim} numbers')
 
 
 def _embed_split(split: Split, encoder: Union[TextEncoder, SkipThought, SentenceEncoder],
-                 path: str, dim: int, progress: Progress) -> None:
-    rows = int(split.caption_starts[-1])
-    header = {'descr': '<f4', 'fortran_order': False, 'shape': (rows, dim)}
-    written = 0
-    with atomic_write(path) as stream:
-        np.lib.format.write_array_header_1_0(stream, header)
-        for captions in _caption_batches(split.folder, encoder.AT_ONCE):
+                 stream: Any, parts: Parts, progress: Progress) -> None:
+    """Writes the rows of this worker's captions."""
+    rows, read = int(split.caption_starts[-1]), 0
+    own = parts.share(-(-rows // encoder.AT_ONCE))
+    for number, captions in enumerate(_caption_batches(split.folder, encoder.AT_ONCE)):
+        read += len(captions)
+        if number in own:
             stream.write(encoder.embed(captions).astype('<f4').tobytes())
-            written += len(captions)
-            progress.advance(len(captions))
-        if written != rows:
-            raise InputError(f'{split.folder}: items.jsonl holds {written} captions, '
-                             f'caption_counts.npy {rows}; run preprocess --force')
+            parts.advance()
+        progress.advance(len(captions))
+    if read != rows:
+        raise InputError(f'{split.folder}: items.jsonl holds {read} captions, '
+                         f'caption_counts.npy {rows}; run preprocess --force')
+
+
+def _move_part(path: str, stream: Any) -> None:
+    """Moves a worker's rows to the end of what is there."""
+    with open(path, 'rb') as part:
+        shutil.copyfileobj(part, stream)
+    os.unlink(path)
 
 
 def _caption_batches(folder: str, size: int) -> Iterator[List[str]]:

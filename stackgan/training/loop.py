@@ -4,10 +4,9 @@ All that a step depends on is in a checkpoint or is a function of the seed and t
 noise, learning rates), so a training that was interrupted resumes to the bit.
 """
 
-import os
 import time
 from contextlib import ExitStack, closing
-from typing import Any, Dict, Optional, Sequence, TextIO, Union
+from typing import Any, Dict, Optional, Sequence, Union
 
 import tensorflow.compat.v1 as tf
 
@@ -65,8 +64,7 @@ def _run_steps(trainable: Trainable, recorder: Union[Recorder, Bystander], sessi
         stack.enter_context(stop.deferred())
         feeds = stack.enter_context(closing(trainable.feeds(first)))
         progress = stack.enter_context(Progress(
-            plan.label, plan.steps * plan.batch_size, plan.unit, first * plan.batch_size,
-            _stream(stack, workers)))
+            plan.label, plan.steps * plan.batch_size, plan.unit, first * plan.batch_size))
         clock = _Clock()
         for step, feed in zip(range(first + 1, plan.steps + 1), feeds):
             losses = _make_step(trainable, session, feed, stop, workers)
@@ -92,13 +90,6 @@ def _run_steps(trainable: Trainable, recorder: Union[Recorder, Bystander], sessi
             if stops and not is_last:
                 raise Interrupted(f'a signal at step {step} of {plan.steps}')
             clock.start()
-
-
-def _stream(stack: ExitStack, workers: Optional[Workers]) -> Optional[TextIO]:
-    """Where to show progress: None for standard error; nowhere but on worker 0."""
-    if workers is None or workers.rank == 0:
-        return None
-    return stack.enter_context(open(os.devnull, 'w'))
 
 
 def _make_step(trainable: Trainable, session: Any, feed: Dict[Any, Any], stop: Any,

@@ -52,7 +52,7 @@ def test_links_and_configurations_exist(name):
             assert os.path.exists(os.path.join(ROOT, path)), target
             assert not heading or heading in headings(read(path)), target
     for config in re.findall(r'configs/([\w-]+)\.yaml', text):
-        assert config == 'my-birds' or os.path.exists(ROOT + f'/configs/{config}.yaml'), config
+        assert config == 'my-flowers' or os.path.exists(ROOT + f'/configs/{config}.yaml'), config
 
 
 OF_OTHER_PROGRAMS = ('platform.npu_options.', 'export.atc_options.')

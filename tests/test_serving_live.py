@@ -21,6 +21,7 @@ from jobs.engine.live import rows_of_jobs
 from jobs.engine.locks import locked
 from stackgan.files import files_below
 from stackgan.progress import Progress, recorded
+from stackgan.reporting.charts import line_chart
 from stackgan.serving import live, streams
 from stackgan.serving.job_files import LOG_LINES, STATS_BYTES, JobFiles, error_in
 from stackgan.serving.live import JobRow, LiveJobs
@@ -326,3 +327,11 @@ def test_the_page_changes_by_itself(tmp_path):
         browser.wait('document.getElementById("news").textContent.startsWith("train-stage1: ")')
         assert browser.evaluate('performance.getEntriesByType("navigation").length') == 1
         assert browser.complaints == []
+
+
+def test_the_axis_of_steps_has_no_label_outside_of_its_chart():
+    chart = line_chart([('loss', [(float(step), 1.0) for step in range(2, 31, 2)])], 'step', 'Loss')
+    marks = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="middle">(\d+)', chart)
+    line = re.search(r'points="([\d.]+),.* ([\d.]+),[\d.]+"', chart).groups()
+    assert [label for _, label in marks] == ['10', '20', '30']      # 0 lies before its first point
+    assert all(float(line[0]) <= float(x) <= float(line[1]) for x, _ in marks)

@@ -24,7 +24,8 @@ def line_chart(
         return ''
     xs = [x for _, points in series for x, _ in points]
     ys = [y for _, points in series for _, y in points]
-    x_ticks, y_ticks = _ticks(min(xs), max(xs)), _ticks(min(min(ys), 0.0), max(ys))
+    x_ticks = [x for x in _ticks(min(xs), max(xs)) if min(xs) <= x <= max(xs)]
+    y_ticks = _ticks(min(min(ys), 0.0), max(ys))
     across = _scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
     up = _scale(min(y_ticks[0], min(ys)), max(y_ticks[-1], max(ys)), HEIGHT - BOTTOM, TOP)
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 18}" role="img" '

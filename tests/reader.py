@@ -59,7 +59,8 @@ SMALLER = {                                         # and these are smaller stil
     'platform': {'threads': 1, 'precision': 'float32'},
 }
 KEPT = (('scorer', 'split'),)
-ELSEWHERE = ('birds', 'flowers', 'folder', 'folder-cpu', '/srv/birds',       # no such data here
+ELSEWHERE = ('birds', 'flowers', 'flowers-cpu', 'folder', 'folder-cpu', '/srv/birds',     # no data
+             'painted-birds-long',                                       # too many to paint here
              'docker', 'platform.device=npu', 'slurm', 'kubernetes',     # no such machine
              'score.judge=judges/mobilenet.tflite', 'score.clip=weights/clip',
              'train.loggers=[mlflow]',

@@ -1,5 +1,6 @@
 """The line between workers: who is missing, silent, slow or different, and how all end."""
 
+import random
 import socket
 import threading
 import time
@@ -127,10 +128,17 @@ def test_one_of_another_job_of_the_chain(phase, code):
     leader.end(0)
 
 
+def unused_port():
+    """Below those that the kernel gives away, so that no other process takes it meanwhile."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as free:
+            if free.connect_ex(('127.0.0.1', port)) != 0:
+                return port
+
+
 def test_the_port_for_gradients_can_be_chosen(three):
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+    port = unused_port()
     found = Channel(Place(1, 2, '127.0.0.1', 1, own_port=port), 1.0, '')
     assert found.hold_port() == port
     with pytest.raises(StackganError, match=f'cannot listen on port {port}: Address already'):

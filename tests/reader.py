@@ -40,8 +40,7 @@ PLACEHOLDERS = {          # what the documents call files and folders of the rea
     'model.pb': PAINTED + '/export/stackgan-stage2-b1.pb',
     'model_82000.ckpt': PAINTED + '/export-original-stage1/model.ckpt',
     'results': PAINTED + '/om-check/results',
-    '/path/to/my-birds': 'brought/my-flowers',
-    '/path/to/my-flowers': 'brought/my-flowers',
+    '/path/to/my-flowers': 'elsewhere/my-flowers',
     'painted-birds.zip': PAINTED + '/bundle-small/painted-birds.zip',
     'JOB': 'report',
     'PLATFORM': 'cpu',
@@ -144,9 +143,9 @@ def settle(folder, monkeypatch):
     for name in os.listdir(os.path.join(ROOT, 'configs')):
         with open(os.path.join(folder, 'configs', name), 'w') as stream:
             yaml.safe_dump(small(whole(name), smoke), stream)
-    brought = os.path.join(folder, PLACEHOLDERS['/path/to/my-birds'], 'images')
+    own = os.path.join(folder, PLACEHOLDERS['/path/to/my-flowers'], 'images')
     for number in range(40):                        # R-precision needs 99 captions of others
-        path = os.path.join(brought, 'kind%d' % (number % 3), 'picture%02d' % number)
+        path = os.path.join(own, 'kind%d' % (number % 3), 'picture%02d' % number)
         image(path + '.png', number, **{'width': 400, 'height': 320} if number == 0 else {})
         write(path + '.txt', '\n'.join(captions_of(number, 40)))
     write(os.path.join(folder, 'mine.txt'), 'a red bird\na blue bird\n')

@@ -87,6 +87,12 @@ def make_embeddings(folder, prepared, dim=16):
     return str(folder)
 
 
+def make_training_data(folder):
+    """(prepared dataset, its embeddings) in new folders there."""
+    prepared = make_prepared(folder / 'prepared')
+    return prepared, make_embeddings(folder / 'embeddings', prepared)
+
+
 def pause_where_told():
     """Lets this process wait to be killed, however fast it or its killer is.
 

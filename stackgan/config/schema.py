@@ -345,16 +345,15 @@ class Platform:
         None, 'memory of a GPU that a job may take, in MiB, so that several share one; null: what '
         'it needs', minimum=256, maximum=1048576)
     deterministic: bool = key(False, 'one thread and float32: every run gives the same bits')
-    workers: CountOrAuto = key(1, 'processes that do a job together on this machine, one a card: '
-                               'trainings of a stage share each batch, embed, sample and score the '
-                               'rows; auto: as many as there are cards, on a CPU one; see '
-                               'docs/scaling.md', minimum=1, maximum=64)
+    workers: CountOrAuto = key(
+        1, 'processes that do a job together on this machine, one a card: both trainings, embed, '
+        'sample, score; auto: as many as there are cards, on a CPU one', minimum=1, maximum=64)
     worker_batch_norm: str = key(
         'global', 'several workers: global: batch norm over the batch of all, so the training is '
         'the same for any number of workers; own: over the rows of each worker, which is faster '
         'and another training', choices=('global', 'own'))
     worker_timeout: float = key(600.0, 'seconds after which a worker that is silent or makes no '
-                                'progress ends the training; longer than saving and sampling take',
+                                'progress ends the job; longer than saving and sampling take',
                                 minimum=2.0, maximum=86400.0)
     worker_check_every_steps: int = key(1000, 'steps after which workers compare all parameters',
                                         minimum=1)

@@ -49,6 +49,7 @@ def _generate(sampler: ImageSampler, samples: Sequence[PlannedSample], folder: s
     index = [dict(facts_of(sample), files={str(side): f'{side}/{number:05d}.png'
                                            for side in sides})
              for number, sample in enumerate(samples)]
+    # In turn, so that what an interrupted job left to do is shared evenly too.
     starts = range(0, len(samples), sampler.batch_size)[parts.rank::parts.size]
     todo = [start for start in starts
             if not _are_there(folder, index[start:start + sampler.batch_size])]

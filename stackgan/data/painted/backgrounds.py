@@ -21,6 +21,7 @@ from stackgan.data.painted.shapes import (
 )
 
 COARSE = 4                         # soft backgrounds are painted smaller by this factor
+LEAF = smooth([(0, 0), (0.4, -0.22), (1, 0), (0.4, 0.22)])     # from its stalk at (0, 0) on
 Size = Tuple[int, int]             # width, height in pixels
 
 
@@ -33,7 +34,8 @@ def paint_background(
     width, height = scene.picture
     small = (max(width // COARSE, 8), max(height // COARSE, 8))
     base = bird.feet[:, 1].mean() if len(bird.feet) else height
-    horizon = np.clip((base - bird.scale * rng.uniform(0.25, 1.3)) / height, 0.15, 0.9)
+    horizon = (base - bird.scale * rng.uniform(0.25, 1.3)) / height
+    horizon = float(min(max(horizon, 0.15), 0.9))
     image = SOFT[scene.background](small, horizon, rng)
     image = image.resize((width, height), Image.BICUBIC)
     if scene.pose == 'perched':
@@ -54,8 +56,8 @@ def paint_foreground(image: Image.Image, bird: Bird, rng: RandomState) -> None:
 def _gradient(size: Size, top: Colour, bottom: Colour) -> Image.Image:
     width, height = size
     share = np.linspace(0, 1, height)[:, None, None]
-    column = np.array(top) * (1 - share) + np.array(bottom) * share
-    return Image.fromarray(np.repeat(column, width, axis=1).astype(np.uint8))
+    column = (np.array(top) * (1 - share) + np.array(bottom) * share).astype(np.uint8)
+    return Image.fromarray(np.repeat(column, width, axis=1))
 
 
 def _blobs(
@@ -72,11 +74,11 @@ def _blobs(
     width, height = image.size
     draw = ImageDraw.Draw(image)
     for _ in range(count):
-        x, y = rng.uniform(0, width), rng.uniform(rows[0], rows[1]) * height
+        x, y = rng.random_sample() * width, rng.uniform(rows[0], rows[1]) * height
         across = rng.uniform(*radius) * width
         down = across * flatness
         colour = mixed(colours[rng.randint(len(colours))],
-                       colours[rng.randint(len(colours))], rng.uniform())
+                       colours[rng.randint(len(colours))], rng.random_sample())
         draw.ellipse((x - across, y - down, x + across, y + down), fill=colour)
     return image.filter(ImageFilter.GaussianBlur(blur))
 
@@ -110,7 +112,7 @@ def _hills(image: Image.Image, rng: RandomState, colour: Colour) -> Image.Image:
     width, height = image.size
     points = [(x * width, height * rng.uniform(0.74, 0.9)) for x in np.linspace(-0.2, 1.2, 7)]
     outline = np.array(points + [(1.3 * width, 1.4 * height), (-0.3 * width, 1.4 * height)])
-    fill(image, [smooth(outline)], colour)
+    fill(image, smooth(outline), colour)
     return image.filter(ImageFilter.GaussianBlur(1.2))
 
 
@@ -181,25 +183,24 @@ def _branch(image: Image.Image, bird: Bird, rng: RandomState) -> None:
         at = rng.randint(len(x))
         if abs(x[at] - x0) > 0.9 * bird.scale:
             _leaf(image, x[at], y[at], bird.scale * rng.uniform(0.3, 0.55), rng)
-    fill(image, [stroke(np.stack([x, y], axis=1), np.linspace(1.1, 0.85, 14) * thick)], bark)
+    fill(image, stroke(np.stack([x, y], axis=1), np.linspace(1.1, 0.85, 14) * thick), bark)
     upper = np.stack([x, y - 0.26 * thick], axis=1)
-    fill(image, [stroke(upper, 0.3 * thick)], lighter(bark, 0.18))
+    fill(image, stroke(upper, 0.3 * thick), lighter(bark, 0.18))
     lower = np.stack([x, y + 0.34 * thick], axis=1)
-    fill(image, [stroke(lower, 0.24 * thick)], darker(bark, 0.25))
+    fill(image, stroke(lower, 0.24 * thick), darker(bark, 0.25))
 
 
 def _leaf(image: Image.Image, x: float, y: float, length: float, rng: RandomState) -> None:
-    outline = smooth([(0, 0), (0.4, -0.22), (1, 0), (0.4, 0.22)]) * length
     upwards = rng.uniform() < 0.7
-    outline = turned(outline, rng.uniform(20, 160) * (-1 if upwards else 1)) + (x, y)
-    fill(image, [outline], _jitter(rng, (116, 132, 92), 18))
+    outline = turned(LEAF * length, rng.uniform(20, 160) * (-1 if upwards else 1)) + (x, y)
+    fill(image, outline, _jitter(rng, (116, 132, 92), 18))
 
 
 def _ground(image: Image.Image, bird: Bird, background: str, rng: RandomState) -> None:
     """A soft shadow under the bird, and grass or pebbles."""
     x, y = bird.feet.mean(axis=0)
     for size in np.linspace(2.3, 0.9, 9) * bird.scale:
-        fill(image, [ellipse(x, y + 0.04 * bird.scale, size, 0.2 * size)], (30, 28, 30), 0.045)
+        fill(image, ellipse(x, y + 0.04 * bird.scale, size, 0.2 * size), (30, 28, 30), 0.045)
     width, height = image.size
     for _ in range(18):
         at = rng.uniform(0, width), rng.uniform(y - 0.05 * height, height)
@@ -208,11 +209,11 @@ def _ground(image: Image.Image, bird: Bird, background: str, rng: RandomState) -
         tint = lighter(ground, 0.2) if rng.uniform() < 0.4 else darker(ground, 0.22)
         if background == 'meadow':
             lean = rng.uniform(-0.8, 0.8) * size
-            fill(image, [stroke([at, (at[0] + lean / 3, at[1] - 1.2 * size),
-                                 (at[0] + lean, at[1] - 2.4 * size)],
-                                np.array([0.3, 0.22, 0.05]) * size)], tint)
+            fill(image, stroke([at, (at[0] + lean / 3, at[1] - 1.2 * size),
+                                (at[0] + lean, at[1] - 2.4 * size)],
+                               np.array([0.3, 0.22, 0.05]) * size), tint)
         else:
-            fill(image, [ellipse(at[0], at[1], 1.4 * size, 0.7 * size)], tint)
+            fill(image, ellipse(at[0], at[1], 1.4 * size, 0.7 * size), tint)
 
 
 def _reflection(image: Image.Image, bird: Bird, waterline: float) -> None:
@@ -222,7 +223,7 @@ def _reflection(image: Image.Image, bird: Bird, waterline: float) -> None:
     outline[:, 1] = np.maximum(outline[:, 1], waterline)
     outline[:, 0] += 0.03 * bird.scale * np.sin(outline[:, 1] / bird.scale * 14)
     water = image.getpixel((image.size[0] // 2, min(int(waterline), image.size[1] - 1)))
-    fill(image, [outline], mixed(darker(water, 0.35), bird.colour, 0.2), 0.5)
+    fill(image, outline, mixed(darker(water, 0.35), bird.colour, 0.2), 0.5)
 
 
 def _ripples(image: Image.Image, bird: Bird, waterline: float, rng: RandomState) -> None:
@@ -236,4 +237,4 @@ def _ripples(image: Image.Image, bird: Bird, waterline: float, rng: RandomState)
         wave = 0.02 * bird.scale * np.sin(np.linspace(0, rng.uniform(6, 14), 12))
         widths = np.sin(np.linspace(0, np.pi, 12)) * 0.055 * bird.scale + 0.3
         tint = (206, 216, 216) if line % 2 == 0 else (78, 98, 106)
-        fill(image, [stroke(np.stack([x, y + wave], axis=1), widths)], tint, 0.6)
+        fill(image, stroke(np.stack([x, y + wave], axis=1), widths), tint, 0.6)

@@ -6,8 +6,6 @@ image, because images are cropped to the bird.
 
 from typing import Dict, List, Sequence
 
-import numpy as np
-
 from stackgan.data.painted.scene import Scene, rng_of
 
 CAPTIONS = 10
@@ -75,18 +73,20 @@ def captions_of(scene: Scene) -> List[str]:
     All of them name the colour of the body.
     """
     rng = rng_of(scene.seed, scene.number, 3)
-    chosen = rng.permutation(len(TEMPLATES))[:CAPTIONS]
-    return [TEMPLATES[index].format(**_words(scene, rng)) for index in chosen]
+    chosen = rng.permutation(len(TEMPLATES))[:CAPTIONS].tolist()
+    choices = (TONES[scene.species.body], BUILD_WORDS[scene.build], WING_WORDS, CROWN_WORDS,
+               BEAK_WORDS, BEAK_SHAPES, DOING[scene.pose], PLACE_WORDS[scene.background])
+    # One call for all captions: an array of limits gives the numbers that a call each gives.
+    places = rng.randint([len(words) for words in choices] * CAPTIONS).reshape(CAPTIONS, -1)
+    return [TEMPLATES[index].format(**_words(scene, [
+        words[place] for words, place in zip(choices, row)]))
+            for index, row in zip(chosen, places.tolist())]
 
 
-def _words(scene: Scene, rng: np.random.RandomState) -> Dict[str, str]:
-    """A choice of words for each blank of the templates."""
-    def one_of(words: Sequence[str]) -> str:
-        return words[rng.randint(len(words))]
-
+def _words(scene: Scene, chosen: Sequence[str]) -> Dict[str, str]:
+    """The words for each blank of the templates."""
     species = scene.species
-    tone, build = one_of(TONES[species.body]), one_of(BUILD_WORDS[scene.build])
-    wing_words, crown, beak = one_of(WING_WORDS), one_of(CROWN_WORDS), one_of(BEAK_WORDS)
+    tone, build, wing_words, crown, beak, beak_shape, doing, place = chosen
     return dict(
         body=tone, a_body=with_article(tone),
         plain=species.body, a_plain=with_article(species.body),
@@ -95,9 +95,8 @@ def _words(scene: Scene, rng: np.random.RandomState) -> Dict[str, str]:
         head=species.head, crown_word=crown,
         a_crown=with_article(f'{species.head} {crown}'),
         beak=species.beak, beak_word=beak,
-        a_beak=with_article(f'{one_of(BEAK_SHAPES)}{species.beak} {beak}'),
-        doing=one_of(DOING[scene.pose]), doing_alone=DOING_ALONE[scene.pose],
-        place=one_of(PLACE_WORDS[scene.background]))
+        a_beak=with_article(f'{beak_shape}{species.beak} {beak}'),
+        doing=doing, doing_alone=DOING_ALONE[scene.pose], place=place)
 
 
 def with_article(words: str) -> str:

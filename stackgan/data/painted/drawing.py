@@ -7,6 +7,7 @@ from PIL import Image
 
 from stackgan.data.painted.backgrounds import paint_background, paint_foreground
 from stackgan.data.painted.bird import paint_bird, place_bird
+from stackgan.data.painted.light import shaded
 from stackgan.data.painted.scene import Scene, rng_of
 
 
@@ -35,11 +36,9 @@ def _lit(image: Image.Image, scene: Scene, rng: np.random.RandomState) -> Image.
     across = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     gain = scene.brightness * (1 - 0.5 * scene.vignette * (across ** 2 + down ** 2))
-    gain = gain * (1 + _mottle(rng, width, height))
-    tint = np.array([1 + scene.warmth, 1, 1 - scene.warmth], np.float32)
-    grain = rng.randint(-5, 6, (height, width, 1), np.int8)
-    pixels = np.asarray(image, np.float32) * gain[:, :, None] * tint + grain
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    gain *= 1 + _mottle(rng, width, height)
+    grain = rng.randint(-5, 6, (height, width), np.int8).astype(np.float32)
+    return shaded(image, gain, (1 + scene.warmth, 1, 1 - scene.warmth), grain)
 
 
 def _mottle(rng: np.random.RandomState, width: int, height: int) -> np.ndarray:

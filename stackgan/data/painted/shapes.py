@@ -3,6 +3,8 @@
 Points are (n, 2) float64 arrays of (x, y), y downwards.
 """
 
+import math
+from functools import lru_cache
 from typing import Any, List, Sequence, Tuple, Union
 
 import numpy as np
@@ -20,9 +22,9 @@ def smooth(
 ) -> np.ndarray:
     """Closed Catmull-Rom curve: (len(points) * steps, 2)."""
     here = np.asarray(points, np.float64)
-    before, after, beyond = (np.roll(here, shift, axis=0) for shift in (1, -1, -2))
+    ring = np.concatenate([here[-1:], here, here[:2]])[:, None, :]
+    before, here, after, beyond = ring[:-3], ring[1:-2], ring[2:-1], ring[3:]
     t = (np.arange(steps) / steps)[None, :, None]
-    here, before, after, beyond = (each[:, None, :] for each in (here, before, after, beyond))
     curve = here + 0.5 * t * (
         after - before
         + t * (2 * before - 5 * here + 4 * after - beyond
@@ -31,30 +33,50 @@ def smooth(
 
 
 def stroke(
-        points: Points,     # that the line goes through
+        points: Points,     # (..., n, 2): that the line goes through, of each of some lines
         widths: Any,        # its width at each of them, or one for all
 ) -> np.ndarray:
-    """Outline of a line of varying width: (2 * len(points), 2)."""
+    """Outline of a line of varying width: (..., 2 * n, 2)."""
     points = np.asarray(points, np.float64)
-    along = np.gradient(points, axis=0)
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
-    half = 0.5 * np.broadcast_to(widths, (len(points),))[:, None] * across
-    return np.concatenate([points + half, (points - half)[::-1]])
+    count = points.shape[-2]
+    along = np.empty_like(points)
+    along[..., 0, :] = points[..., 1, :] - points[..., 0, :]
+    along[..., -1, :] = points[..., -1, :] - points[..., -2, :]
+    along[..., 1:-1, :] = (points[..., 2:, :] - points[..., :-2, :]) / 2
+    x, y = along[..., 0], along[..., 1]
+    length = np.maximum(np.sqrt(x * x + y * y), 1e-9)
+    half_width = 0.5 * np.asarray(widths, np.float64)
+    half = np.empty_like(points)
+    np.multiply(half_width, -y / length, out=half[..., 0])
+    np.multiply(half_width, x / length, out=half[..., 1])
+    outline = np.empty(points.shape[:-2] + (2 * count, 2))
+    np.add(points, half, out=outline[..., :count, :])
+    np.subtract(points[..., ::-1, :], half[..., ::-1, :], out=outline[..., count:, :])
+    return outline
 
 
 def ellipse(x: float, y: float, width: float, height: float, points: int = 24) -> np.ndarray:
     """Outline of an ellipse around (x, y)."""
+    return _unit_circle(points) * (width / 2, height / 2) + (x, y)
+
+
+@lru_cache(maxsize=None)
+def _unit_circle(points: int) -> np.ndarray:
     angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
-    return np.stack([x + width / 2 * np.cos(angle), y + height / 2 * np.sin(angle)], axis=1)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def turned(points: Points, degrees: float,
            around: Tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
     """`points` rotated around a point, clockwise on the screen."""
+    return (np.asarray(points, np.float64) - around) @ rotation(degrees) + around
+
+
+def rotation(degrees: float) -> np.ndarray:
+    """Points @ this (2, 2) are the points rotated around (0, 0), clockwise on the screen."""
     angle = np.deg2rad(degrees)
-    matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    return (np.asarray(points, np.float64) - around) @ matrix + around
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([[cosine, sine], [-sine, cosine]])
 
 
 def mixed(colour: Colour, other: Colour, share: float) -> Colour:
@@ -76,20 +98,29 @@ def flat(points: np.ndarray) -> List[float]:
     return points.ravel().tolist()
 
 
+def box_of(
+        points: np.ndarray,      # (n, 2), in pixels of an image
+        size: Tuple[int, int],   # of the image
+        margin: int,             # around the points, in pixels
+) -> Tuple[int, int, int, int]:
+    """Left, top, right, bottom of the pixels of the image that the points reach."""
+    (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+    return (max(math.floor(left) - margin, 0), max(math.floor(top) - margin, 0),
+            min(math.ceil(right) + 1 + margin, size[0]),
+            min(math.ceil(bottom) + 1 + margin, size[1]))
+
+
 def fill(
         image: Image.Image,          # RGB, modified in place
-        outlines: List[np.ndarray],  # (n, 2) each, in pixels of the image
+        outline: np.ndarray,         # (n, 2), in pixels of the image
         colour: Colour,
         opacity: float = 1.0,        # in [0, 1]
 ) -> None:
-    """Paints closed outlines with smooth edges; parts outside the image are cut off."""
-    every = np.concatenate(outlines)
-    left, top = np.maximum(np.floor(every.min(axis=0)).astype(int), 0).tolist()
-    right, bottom = np.minimum(np.ceil(every.max(axis=0)).astype(int) + 1, image.size).tolist()
+    """Paints a closed outline with smooth edges; parts outside the image are cut off."""
+    left, top, right, bottom = box_of(outline, image.size, 0)
     if right <= left or bottom <= top:
         return
     mask = Image.new('L', ((right - left) * FINE, (bottom - top) * FINE))
-    draw = ImageDraw.Draw(mask)
-    for outline in outlines:
-        draw.polygon(flat((outline - (left, top)) * FINE), fill=int(round(255 * opacity)))
+    ImageDraw.Draw(mask).polygon(flat((outline - (left, top)) * FINE),
+                                 fill=int(round(255 * opacity)))
     image.paste(colour, (left, top, right, bottom), mask.reduce(FINE))

@@ -88,7 +88,8 @@ def _write_image(request: Request) -> Tuple[int, Record]:
     painting = paint(scene)
     name = _name_of(scene)
     path = os.path.join(folder, 'CUB_200_2011', 'images', name + '.jpg')
-    painting.picture.save(path, quality=JPEG_QUALITY)
+    with open(path, 'wb') as image:
+        painting.picture.save(image, 'JPEG', quality=JPEG_QUALITY)
     with open(os.path.join(folder, 'text_c10', name + '.txt'), 'w', newline='\n') as stream:
         stream.write('\n'.join(captions_of(scene)) + '\n')
     return number, _record(scene, name, painting.box)

@@ -153,8 +153,9 @@ def test_what_a_pod_could_not_do_is_refused(tmp_path, monkeypatch):
                                         (1, 'kubectl refuses: no cluster')])
 def test_a_fake_kubectl_gets_the_manifests(tmp_path, monkeypatch, capsys, code, told):
     program = tmp_path / 'kubectl'
-    program.write_text(f'#!/bin/sh\ncat > {tmp_path}/got\necho job.batch/x created\n'
-                       f'echo all done\necho no cluster >&2\nexit {code}\n')
+    program.write_text(f'#!/bin/sh\n[ $1 = get ] && exit\ncat > {tmp_path}/got\n'
+                       f'echo job.batch/x created\necho all done\necho no cluster >&2\n'
+                       f'exit {code}\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv('PATH', str(tmp_path), prepend=os.pathsep)
     assert main(['submit', '--on', 'kubernetes', '--config', 'smoke',

@@ -181,6 +181,7 @@ def rows_of_status(
         config: Config,
         volume: str,               # absolute path of the data volume
         queued: Dict[str, str],    # {job: its state in the scheduler} of jobs that are submitted
+        elsewhere: Optional[Dict[str, State]] = None,      # {job: its state} on another volume
 ) -> List[List[str]]:
     """[job, state, output, detail] of every job."""
     rows = []
@@ -190,6 +191,10 @@ def rows_of_status(
         word, detail = ('running', holder) if holder else state
         if job.name in queued and not holder:
             word, detail = 'queued', queued[job.name]
+        other = (elsewhere or {}).get(job.name)
+        if other and not holder and word != 'done':
+            rows.append([job.name, other.word, os.path.relpath(folder, volume), other.reason])
+            continue
         if word == 'stale':
             replaced = would_replace(job, folder, request_of(job, config, volume))
             if replaced:

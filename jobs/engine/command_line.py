@@ -24,6 +24,7 @@ from . import (
     docker_runner,
     inspecting,
     kubernetes,
+    kubernetes_queue,
     logs,
     slurm,
     verify,
@@ -279,7 +280,7 @@ def _submit(options: argparse.Namespace, config: Config, volume: str) -> int:
         if options.dry_run:
             show(kubernetes.text_of(found), end='')
         else:
-            show(kubernetes.submit(found))
+            show(kubernetes_queue.submit(found, config, volume))
         return 0
     restart = check_chain(jobs, config, volume, options.restart)
     steps, arguments = steps_of(jobs, config, volume), _handed_on(options, volume)
@@ -324,8 +325,10 @@ def _choose(options: argparse.Namespace, environment: Dict[str, str], config: Co
 
 
 def _logs(options: argparse.Namespace, config: Config, volume: str) -> int:
-    logs.show(chain.BY_NAME[options.job], config, volume, options.follow,
-              slurm.log_of(options.job, config, volume))
+    job, other = chain.BY_NAME[options.job], slurm.log_of(options.job, config, volume)
+    if other or logs.paths_of(job, config, volume) or not kubernetes_queue.show_log(
+            job.name, config, volume, options.follow):
+        logs.show(job, config, volume, options.follow, other)
     return 0
 
 
@@ -368,5 +371,5 @@ def _dry_run(config: Config, volume: str, jobs: Sequence[Job]) -> int:
 def _status(options: argparse.Namespace, config: Config, volume: str) -> int:
     show(printable(f'configuration {options.config}, volume {volume}'))
     chain.print_table(['JOB', 'STATE', 'OUTPUT', 'DETAIL'], chain.rows_of_status(
-        config, volume, slurm.queued(config, volume)))
+        config, volume, slurm.queued(config, volume), kubernetes_queue.states(config, volume)))
     return 0

@@ -11,15 +11,13 @@ the others wait for it, train along, and are done when the last training is.
 
 import os
 import re
-import shutil
-import subprocess
 from typing import Any, Dict, List, Sequence
 
 import yaml
 
 from stackgan.config import Config
 from stackgan.config.loading import to_yaml
-from stackgan.errors import ConfigError, InputError, MissingRequirement, StackganError
+from stackgan.errors import ConfigError, InputError
 from stackgan.files import digest_of
 from stackgan.platforms import rendezvous
 
@@ -29,7 +27,6 @@ from .submitting import GRACE_SECONDS, resources_of, workers_of
 
 TRIES = 6                       # pods of one Job: each resumes where the one before was stopped
 FINAL_EXIT_CODES = [2, 3]       # bad configuration or input, a machine that lacks something
-SECONDS = 60                    # for an answer of kubectl
 SHM_GIB = 1
 KEPT_SECONDS = 3600             # for which a finished Job stays; the logs are on the volume
 CLAIM = 'stackgan-data'
@@ -187,23 +184,6 @@ class _Dumper(yaml.SafeDumper):
 
 _Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar(
     'tag:yaml.org,2002:str', text, '|' if '\n' in text else None))
-
-
-def submit(found: Sequence[Dict[str, Any]]) -> str:
-    """Hands manifests to kubectl and returns what it prints."""
-    if shutil.which('kubectl') is None:
-        raise MissingRequirement('submit: there is no kubectl on PATH; print the manifests with '
-                                 '--dry-run and apply them where there is one')
-    try:
-        done = subprocess.run(['kubectl', 'apply', '-f', '-'], input=text_of(found),
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              universal_newlines=True, timeout=SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise StackganError(f'submit: kubectl does not answer ({error})')
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f'exit code {done.returncode}']
-        raise StackganError(f'submit: kubectl refuses: {lines[-1][:300]}')
-    return done.stdout.strip()
 
 
 def check(config: Config, restart: Sequence[str]) -> None:

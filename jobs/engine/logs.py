@@ -5,7 +5,7 @@ import os
 import time
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 from stackgan import printing
 from stackgan.config import Config
@@ -63,14 +63,19 @@ def attached(handler: logging.Handler) -> Iterator[None]:
             each.propagate = propagate
 
 
+def paths_of(job: Job, config: Config, volume: str) -> List[str]:
+    """Logs of a job, the newest first."""
+    folder = folder_of(job, config, volume)
+    return [path for path in (folder + '.partial/log.txt', folder + '/log.txt')
+            if os.path.exists(path)]
+
+
 def show(job: Job, config: Config, volume: str, follow: bool, other: Optional[str] = None) -> None:
     """Prints a job's log; with `follow`, until the job ends. Raises InputError.
 
     `other` is a file that shows why a job without a log did not begin.
     """
-    folder = folder_of(job, config, volume)
-    paths = [path for path in (folder + '.partial/log.txt', folder + '/log.txt')
-             if os.path.exists(path)]
+    folder, paths = folder_of(job, config, volume), paths_of(job, config, volume)
     paths += [other] if other and not paths else []
     if not paths:
         raise InputError(f'logs: {job.name} has not run in {volume}')

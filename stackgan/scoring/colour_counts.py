@@ -1,8 +1,10 @@
-"""Counts of colours in the regions of images, and linear readers of them in closed form."""
+"""Counts of colours in the regions of images, and readers of them in closed form."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+MEDIAN_OF = 500          # rows whose distances a kernel's width is the median of
 
 
 def soft_counts(
@@ -48,15 +50,44 @@ def ridge_weights(
     return np.linalg.solve(squares + np.diag(penalty), products)
 
 
-def ridge(
-        features: np.ndarray,    # [n, D + 1], the last one constant
-        targets: np.ndarray,     # [n, K]
-        strength: float,
-) -> np.ndarray:
-    """As `ridge_weights`; by the kernel of the rows where they are fewer than the features."""
-    rows, width = features.shape
-    if rows >= width:
-        return ridge_weights(features.T @ features, features.T @ targets, rows, strength)
-    kernel = features @ features.T
-    penalty = strength * (np.trace(kernel) - rows) / (width - 1)      # the constant is penalised
-    return features.T @ np.linalg.solve(kernel + penalty * np.eye(rows), targets)
+class KernelReader(NamedTuple):
+    """Reads scores from features by a sum over the rows it has learned from."""
+
+    rows: np.ndarray         # [M, D + 1]: their features
+    weights: np.ndarray      # [M, K]
+    means: np.ndarray        # [K], of the targets
+    scale: float             # squared distance at which a row counts 1 / e
+
+    def scores(
+            self,
+            features: np.ndarray,      # [n, D + 1]
+    ) -> np.ndarray:
+        """[n, K]."""
+        return self.means + _kernel(features, self.rows, self.scale) @ self.weights
+
+
+def kernel_ridge(
+        features: np.ndarray,    # [M, D + 1]
+        targets: np.ndarray,     # [M, K]
+        strength: float,         # of the penalty; a row's kernel with itself is 1
+) -> KernelReader:
+    """Ridge regression with a Gaussian kernel as wide as the median distance of the rows.
+
+    What a linear reader cannot: that of two colours in one region each says how the other counts.
+    """
+    some = features[np.linspace(0, len(features) - 1, min(len(features), MEDIAN_OF)).astype(int)]
+    distances = _squared_distances(some, some)[np.triu_indices(len(some), 1)]
+    scale = float(np.median(distances))
+    means = targets.mean(axis=0)
+    kernel = _kernel(features, features, scale)
+    kernel[np.diag_indices(len(kernel))] += strength
+    return KernelReader(features, np.linalg.solve(kernel, targets - means), means, scale)
+
+
+def _kernel(a: np.ndarray, b: np.ndarray, scale: float) -> np.ndarray:
+    return np.exp(-_squared_distances(a, b) / scale)
+
+
+def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    squares = np.square(a).sum(axis=1)[:, np.newaxis] + np.square(b).sum(axis=1)
+    return np.maximum(squares - 2.0 * (a @ b.T), 0.0)

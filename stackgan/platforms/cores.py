@@ -5,8 +5,10 @@ import math
 import os
 import platform
 import re
+import sys
 import warnings
-from typing import Optional
+from contextlib import contextmanager
+from typing import Iterator, Optional
 
 from stackgan.config.schema import Platform
 from stackgan.errors import MissingRequirement
@@ -84,12 +86,33 @@ def load_tensorflow(settings: Platform) -> None:
     """Imports TensorFlow without the notices that its newer builds print past any setting."""
     prepare_environment(settings)
     try:
-        with silenced_errors():
+        with silenced_errors(), _without_keras():
             import tensorflow.compat.v1  # noqa: F401
+            from tensorflow.python.util import deprecation
+        # It is not logged, but to look for it TensorFlow 1.15 inspects the call of each operation.
+        deprecation._PRINT_DEPRECATION_WARNINGS = False
     except (Exception, SystemExit) as error:      # of NumPy, protobuf, a driver, another package
         raise MissingRequirement(f'TensorFlow cannot be imported ({_reason(error)}); install one '
                                  'of the lanes of pyproject.toml, or use the environment that '
                                  'scripts/demo.sh makes')
+
+
+@contextmanager
+def _without_keras() -> Iterator[None]:
+    """Within it, Keras cannot be imported. TensorFlow imports it at its own start, only to register
+    optimizers, and does without where that fails. Who uses Keras afterwards still gets it.
+
+    Not before Python 3.12, whose TensorFlow this has been tried with.
+    """
+    name = 'keras.src'
+    if sys.version_info < (3, 12) or name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _reason(error: BaseException) -> str:

@@ -49,6 +49,7 @@ def test_the_paper_s_values(name):
     assert (model.generator_filters, model.discriminator_filters) == (128, 64)
     assert (config.train.kl_coefficient, config.train.captions_averaged) == (2.0, 4)
     assert config.train.weight_decay == 0.0 and config.train.ema_decay is None
+    assert not config.model.stage1_modulation
     assert not config.model.stage2_residual and config.train.loss == 'cross-entropy'
     assert config.train.augment_translation == config.train.augment_cutout == 0.0
     assert config.train.gradient_penalty == 'off' and config.train.mode_seeking_weight == 0.0

@@ -1,5 +1,6 @@
 """The networks against the public checkpoints: names, sizes, outputs."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -187,6 +188,36 @@ def test_wrong_shape_is_named():
     with tf.Graph().as_default():
         with pytest.raises(ValueError, match=r'images: shape \[2, 3\], expected \[None, 4\]'):
             check_shape(tf.zeros([2, 3]), [None, 4], 'images')
+
+
+def test_the_caption_scales_and_shifts_the_features_of_stage1():
+    """With weights of zero, the biases say what it does in each channel: as batch norm's own do."""
+    dims = tiny_config('model.stage1_modulation=true').model
+    random = np.random.RandomState(2)
+    with tf.Graph().as_default(), tf.Session() as session:
+        embeddings, noise, z = [tf.constant(random.standard_normal((3, width)), tf.float32)
+                                for width in (dims.embedding_dim, dims.condition_dim,
+                                              dims.noise_dim)]
+        image = stage1.generator(embeddings, noise, z, dims, ForwardMode(True)).images
+        plain = stage1.generator(embeddings, noise, z,
+                                 dataclasses.replace(dims, stage1_modulation=False),
+                                 ForwardMode(True)).images
+        session.run(tf.global_variables_initializer())
+        values = {v.op.name[len(stage1.GENERATOR) + 1:]: v for v in tf.global_variables()}
+        assert np.abs(np.subtract(*session.run([image, plain]))).max() > 1e-4
+        for layer in ('up1', 'up2', 'up3'):
+            weights, biases = values[layer + '/text/weights'], values[layer + '/text/biases']
+            assert weights.shape.as_list()[0] == dims.condition_dim
+            weights.load(np.zeros(weights.shape.as_list()), session)
+            gain, offset = 0.3 * random.standard_normal((2, biases.shape.as_list()[0] // 2))
+            biases.load(np.concatenate([gain, offset]), session)
+            found = session.run(image)
+            gamma, beta = values[layer + '/gamma'], values[layer + '/beta']
+            own = session.run([gamma, beta])
+            gamma.load(own[0] * (1 + gain), session)
+            beta.load(own[1] * (1 + gain) + offset, session)
+            biases.load(np.zeros(2 * len(gain)), session)
+            assert np.abs(session.run(image) - found).max() < 1e-5
 
 
 def test_a_sub_pixel_stage2_unfolds_each_position_into_a_square():

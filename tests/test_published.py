@@ -28,8 +28,9 @@ from stackgan.sampling.sampler import Sampler
 from stackgan.sampling.writing import write_samples
 from stackgan.training.stages import train_stage
 
-PAPER = ['model.stage2_residual=false', 'model.stage2_skip_connections=false',
-         'model.stage2_sub_pixel=false', 'model.stage2_residual_blocks=4',
+PAPER = ['model.stage1_modulation=false', 'model.stage2_residual=false',
+         'model.stage2_skip_connections=false', 'model.stage2_sub_pixel=false',
+         'model.stage2_residual_blocks=4',
          'train.caption_matching_weight=0', 'train.caption_similarity_weight=0',
          'train.wrong_candidates=1', 'text.whitening=false', 'train.augment_translation=0',
          'stage2.adversarial_weight=1']
@@ -271,6 +272,19 @@ def test_averages_are_what_is_exported(tmp_path):
         name = 'stage1/generator/up2/moving_variance'
         assert np.array_equal(theirs.get_tensor(NAMES['original'](name)),
                               ours.get_tensor(prefix + name))
+
+
+@pytest.mark.parametrize('stage, option', [
+    (1, 'stage1_modulation=true'), (2, 'stage2_sub_pixel=true'), (2, 'stage2_residual_blocks=1')])
+def test_networks_that_the_published_code_cannot_build_are_refused(tmp_path, stage, option):
+    config = tiny_config('model.' + option)
+    folder = make_stage(tmp_path / 'stage', stage, config.model)
+    with pytest.raises(InputError, match=f'trained with model.{option}, which hanzhanggit/StackGAN '
+                                         'does not have'):
+        write_published(folder, str(tmp_path), config.export, 'original')
+    if option == 'stage2_sub_pixel=true':      # its Stage-I alone is the paper's
+        write_published(make_stage(tmp_path / 'first', 1, config.model), str(tmp_path),
+                        config.export, 'original')
 
 
 def without(name):

@@ -39,7 +39,8 @@ OPTIONS = ('train.loss=hinge', 'train.gradient_penalty=r1', 'train.gradient_pena
            'stage2.low_resolution_consistency_half_life_steps=2', 'model.stage2_residual=true',
            'stage2.super_resolution_weight=2', 'stage2.super_resolution_noise=0.3',
            'stage2.super_resolution_scatter=1.5', 'model.stage2_skip_connections=true',
-           'model.stage2_residual_blocks=1', 'stage2.generator_learning_rate=1e-4')
+           'model.stage1_modulation=true', 'model.stage2_residual_blocks=1',
+           'stage2.generator_learning_rate=1e-4')
 
 
 @pytest.fixture(scope='module')

@@ -125,6 +125,9 @@ class Model:
     noise_dim: int = key(100, 'size of the noise z', minimum=1, maximum=4096)
     generator_filters: int = key(128, 'gf: width of the generators', minimum=4, maximum=1024)
     discriminator_filters: int = key(64, 'df: width of the discriminators', minimum=4, maximum=1024)
+    stage1_modulation: bool = key(
+        False, "the caption also scales and shifts Stage-I's features of 8, 16 and 32 px, after "
+        'conditional batch norm (de Vries et al., 2017); the paper: false')
     stage2_residual: bool = key(
         False, "Stage-II adds to Stage-I's enlarged image (before its tanh) and so starts from it, "
         'after the residual images of LAPGAN (Denton et al., 2015); the paper: false')

@@ -60,13 +60,30 @@ def generator(
         x = tf.reshape(x, [-1, 4, 4, 8 * width])                        # [N, 4, 4, 8 gf]
         x = bottleneck(x, 2 * width, 'block1', mode, tf.nn.relu,
                        last=tf.nn.relu if mode.ascend_port else None)
-        x = conv_norm(x, 4 * width, 'up1', mode, upsample=True)         # [N, 8, 8, 4 gf]
+        text = condition.value if dims.stage1_modulation else None
+        x = _doubled(x, 4 * width, 'up1', text, mode)                        # [N, 8, 8, 4 gf]
         x = bottleneck(x, width, 'block2', mode, tf.nn.relu)
-        x = conv_norm(x, 2 * width, 'up2', mode, tf.nn.relu, upsample=True)  # [N, 16, 16, 2 gf]
-        x = conv_norm(x, width, 'up3', mode, tf.nn.relu, upsample=True)      # [N, 32, 32, gf]
+        x = tf.nn.relu(_doubled(x, 2 * width, 'up2', text, mode))            # [N, 16, 16, 2 gf]
+        x = tf.nn.relu(_doubled(x, width, 'up3', text, mode))                # [N, 32, 32, gf]
         logits = cast(upsample_conv(x, 3, 'image', mode), tf.float32)        # [N, 64, 64, 3]
         images = tf.tanh(logits, 'images')
     return Generated(images, condition, logits)
+
+
+def _doubled(x: tf.Tensor, filters: int, name: str, text: Optional[tf.Tensor],
+             mode: ForwardMode) -> tf.Tensor:
+    """`x` at twice its sides, after batch norm; with a `text` [N, C] scaled and shifted by it.
+
+    As conditional batch norm (de Vries et al., 2017): here the caption says for each channel how
+    much of it there is, wherever it is, which 4x4 positions alone have to tell without it.
+    """
+    x = conv_norm(x, filters, name, mode, upsample=True)
+    if text is None:
+        return x
+    with tf.variable_scope(name):
+        both = dense(cast(text, x.dtype), 2 * filters, 'text')
+    gain, offset = tf.split(tf.reshape(both, [-1, 1, 1, 2 * filters]), 2, axis=3)
+    return x * (gain + 1.0) + offset
 
 
 def discriminator(

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 import stackgan
 from stackgan.checkpoints import Checkpoints, ema_of, read_facts, restore, variables_of
-from stackgan.config.loading import network_of, to_dict
+from stackgan.config.loading import in_one_line, network_of, to_dict
 from stackgan.config.schema import Export
 from stackgan.errors import InputError
 from stackgan.files import write_json
@@ -18,6 +18,10 @@ from stackgan.tensorflow_paths import plain_path
 logger = logging.getLogger(__name__)
 
 NAME = 'model.ckpt'
+# Of the `model` section, what changes the networks from the paper's; its value there.
+AS_IN_THE_PAPER = {'stage1_modulation': False, 'stage2_residual': False,
+                   'stage2_skip_connections': False, 'stage2_sub_pixel': False,
+                   'stage2_residual_blocks': 4}
 FACTS = 'published.json'
 
 
@@ -27,13 +31,22 @@ def write_published(
         settings: Export,
         layout: str,        # 'original' or 'port'
 ) -> None:
-    """Writes the networks of the checkpoint, with moving statistics, without optimisers."""
+    """Writes the networks of the checkpoint, with moving statistics, without optimisers.
+
+    Raises InputError where they are not the paper's, which the published code could not build.
+    """
     store = Checkpoints(os.path.join(stage_folder, 'checkpoints'), None)
     path = store.best() if settings.checkpoint == 'best' else store.last()
     if path is None:
         raise InputError(f'{stage_folder}: no checkpoint there; train that stage first')
     facts, stored = read_facts(path), variables_of(path)
     stage, dims = network_of(facts, path)
+    for name, value in AS_IN_THE_PAPER.items():
+        if getattr(dims, name) != value and int(name[len('stage')]) <= stage:
+            given, wanted = in_one_line(getattr(dims, name)), in_one_line(value)
+            raise InputError(
+                f'{path}: trained with model.{name}={given}, which {TITLES[layout]} does not have; '
+                f'train with model.{name}={wanted} to export it under those names')
     shapes = {name: shape for name, shape in network_shapes(stage, dims).items()
               if name in stored}
     with tf.Graph().as_default(), tf.Session() as session:

@@ -65,9 +65,10 @@ def stage1_folder(data, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def real_stage1(data, tmp_path_factory):
-    """Of a training with the real networks."""
+    """Of a training with the real networks, those of OPTIONS."""
     folder = str(tmp_path_factory.mktemp('real'))
-    train_stage(1, tiny_config('stage1.epochs=1', 'train.ema_decay=0.9'), data[0], data[1], folder,
+    train_stage(1, tiny_config('stage1.epochs=1', 'train.ema_decay=0.9',
+                               'model.stage1_modulation=true'), data[0], data[1], folder,
                 NeverStop())
     return folder
 

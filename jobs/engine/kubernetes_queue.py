@@ -64,14 +64,14 @@ def states(config: Config, volume: str) -> Dict[str, State]:
     if found is None:
         return {}
     ending, place = _ending(found.job), f'Kubernetes job {found.name}'
-    states = {each['name']: _state(each.get('state') or {}, place) for each in _statuses(found.pod)}
+    by_job = {each['name']: _state(each.get('state') or {}, place) for each in _statuses(found.pod)}
     if ending == 'Failed':
-        failed = [name for name, state in states.items() if state.word != 'done'][:1]
+        failed = [name for name, state in by_job.items() if state.word != 'done'][:1]
         return dict({name: State('failed', f'{place}: {_reason(found.job)}') for name in failed},
-                    **{name: state for name, state in states.items() if state.word == 'done'})
+                    **{name: state for name, state in by_job.items() if state.word == 'done'})
     waits = _pending(found.pod)
     return {name: state._replace(reason=f'{state.reason}: {waits}')
-            if waits and state.word == 'queued' else state for name, state in states.items()}
+            if waits and state.word == 'queued' else state for name, state in by_job.items()}
 
 
 def show_log(name: str, config: Config, volume: str, follow: bool) -> bool:

@@ -125,9 +125,8 @@ class Model:
     noise_dim: int = key(100, 'size of the noise z', minimum=1, maximum=4096)
     generator_filters: int = key(128, 'gf: width of the generators', minimum=4, maximum=1024)
     discriminator_filters: int = key(64, 'df: width of the discriminators', minimum=4, maximum=1024)
-    stage1_modulation: bool = key(
-        False, "the caption also scales and shifts Stage-I's features of 8, 16 and 32 px, after "
-        'conditional batch norm (de Vries et al., 2017); the paper: false')
+    stage1_modulation: bool = key(False, "the caption also scales and shifts Stage-I's features of "
+                                  '8, 16 and 32 px (de Vries et al., 2017); the paper: false')
     stage2_residual: bool = key(
         False, "Stage-II adds to Stage-I's enlarged image (before its tanh) and so starts from it, "
         'after the residual images of LAPGAN (Denton et al., 2015); the paper: false')
@@ -210,11 +209,9 @@ class Stage1:
     batch_size: Optional[int] = key(None, 'images per step; null: train.batch_size', minimum=2,
                                     maximum=65536)
     generator_learning_rate: Optional[float] = key(
-        None, 'learning rate at the start; null: train.generator_learning_rate', above=0.0,
-        maximum=1.0)
+        None, 'rate at the start; null: train.generator_learning_rate', above=0.0, maximum=1.0)
     discriminator_learning_rate: Optional[float] = key(
-        None, 'learning rate at the start; null: train.discriminator_learning_rate', above=0.0,
-        maximum=1.0)
+        None, 'rate at the start; null: train.discriminator_learning_rate', above=0.0, maximum=1.0)
 
 
 @dataclass(frozen=True)

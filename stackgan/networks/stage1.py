@@ -74,8 +74,8 @@ def _doubled(x: tf.Tensor, filters: int, name: str, text: Optional[tf.Tensor],
              mode: ForwardMode) -> tf.Tensor:
     """`x` at twice its sides, after batch norm; with a `text` [N, C] scaled and shifted by it.
 
-    As conditional batch norm (de Vries et al., 2017): here the caption says for each channel how
-    much of it there is, wherever it is, which 4x4 positions alone have to tell without it.
+    As conditional batch norm (de Vries et al., 2017). Without it, only the 4x4 features that
+    all begins with know the caption.
     """
     x = conv_norm(x, filters, name, mode, upsample=True)
     if text is None:

@@ -18,10 +18,11 @@ from stackgan.tensorflow_paths import plain_path
 logger = logging.getLogger(__name__)
 
 NAME = 'model.ckpt'
-# Of the `model` section, what changes the networks from the paper's; its value there.
-AS_IN_THE_PAPER = {'stage1_modulation': False, 'stage2_residual': False,
-                   'stage2_skip_connections': False, 'stage2_sub_pixel': False,
-                   'stage2_residual_blocks': 4}
+# What makes other networks than the paper's: stage, key of the `model` section, its value there.
+AS_IN_THE_PAPER = (
+    (1, 'stage1_modulation', False), (2, 'stage2_residual', False),
+    (2, 'stage2_skip_connections', False), (2, 'stage2_sub_pixel', False),
+    (2, 'stage2_residual_blocks', 4))
 FACTS = 'published.json'
 
 
@@ -41,8 +42,8 @@ def write_published(
         raise InputError(f'{stage_folder}: no checkpoint there; train that stage first')
     facts, stored = read_facts(path), variables_of(path)
     stage, dims = network_of(facts, path)
-    for name, value in AS_IN_THE_PAPER.items():
-        if getattr(dims, name) != value and int(name[len('stage')]) <= stage:
+    for first, name, value in AS_IN_THE_PAPER:
+        if stage >= first and getattr(dims, name) != value:
             given, wanted = in_one_line(getattr(dims, name)), in_one_line(value)
             raise InputError(
                 f'{path}: trained with model.{name}={given}, which {TITLES[layout]} does not have; '

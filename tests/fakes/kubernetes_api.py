@@ -5,7 +5,7 @@ the few requests that kubectl makes here: create (409 for a second one), get, li
 patch, delete (pods go with their Job), logs of a container. It looks at almost nothing that it is
 given; the schemas of `kubernetes-validate` are for that. What a cluster would do by itself (a pod
 for each completion, states of its containers, the end of a Job) a test asks for by `start_pods`,
-`run` and `fail`. `fakes/kubectl` is a fake of its client.
+`run` and `end`. `fakes/kubectl` is a fake of its client.
 """
 
 import json

@@ -9,11 +9,11 @@ import pytest
 
 # Files whose tests run TensorFlow's operations, export them or train with them. All files run in
 # the oldest and the newest Python; a further version of TensorFlow runs these alone
-# (STACKGAN_TEST_ONLY=tensorflow).
+# (STACKGAN_TEST_ONLY=tensorflow). Marks of tests (pyproject.toml): scripts/test.sh selects by them.
 OF_TENSORFLOW = [
     f'test_{name}.py' for name in (
         'augmentation', 'chain', 'char_cnn_rnn', 'checkpoints', 'export', 'export_check',
-        'export_text', 'foreign_records', 'graph_files', 'inception_v3', 'joint_embedding', 'lanes',
+        'export_text', 'foreign_records', 'graph_files', 'inception_v3', 'joint_embedding',
         'losses', 'networks', 'precision', 'sampling', 'scorer', 'sliced_wasserstein',
         'tensorflow_paths', 'text_training', 'training', 'training_records', 'workers')]
 collect_ignore_glob = []

@@ -338,6 +338,7 @@ def test_hccl_that_cannot_be_imported_is_named(npu, monkeypatch):
         Hccl(2)
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize('npu, stage', [(FAKES[0], 2), (FAKES[1], 1)] + [
     (vendor, stage) for vendor in VENDORS for stage in (1, 2)], indirect=['npu'])
 def test_the_graphs_of_both_stages_are_built_for_every_release(npu, scaled, stage):
@@ -387,6 +388,7 @@ def on_cpu(data, tmp_path_factory):
                                                 str(folder / 'stage1'))
 
 
+@pytest.mark.oldest
 @pytest.mark.parametrize('npu, stage, scale', [(FAKES[0], 1, '1024'), (FAKES[1], 2, 'null')] + [
     (vendor, *each) for vendor in VENDORS for each in ((1, '1024'), (1, 'null'), (2, 'null'))],
     indirect=['npu'])
@@ -486,6 +488,7 @@ def test_other_platforms_have_no_loss_scale_to_tell():
 # What the NPU would have to compute.
 
 @pytest.mark.parametrize('stage', [1, 2])
+@pytest.mark.oldest
 def test_every_operation_of_a_step_is_known(stage):
     config = tiny_config('train.weight_decay=0.1', 'stage2.low_resolution_consistency=1.0')
     with tf.Graph().as_default() as graph:

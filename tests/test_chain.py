@@ -101,6 +101,7 @@ sys.exit(max(command_line.main([job.name] + sys.argv[1:]) for job in chain.JOBS)
 '''
 
 
+@pytest.mark.outermost
 def test_a_second_run_does_nothing_and_does_not_load_tensorflow(volume, tmp_path):
     (tmp_path / 'tensorflow.py').write_text('raise SystemExit("tensorflow was imported")')
     trap = str(tmp_path)
@@ -114,6 +115,7 @@ def test_a_second_run_does_nothing_and_does_not_load_tensorflow(volume, tmp_path
     assert [line.split()[1] for line in table] == ['done'] * len(JOBS) + ['missing'] * 2 + ['not']
 
 
+@pytest.mark.outermost
 def test_a_changed_setting_runs_only_what_depends_on_it(volume):
     done = call(volume, 'run', '--dry-run', '--set', 'sample.seed=5')
     plan = {line.split()[0]: ' '.join(line.split()[1:3])
@@ -123,6 +125,7 @@ def test_a_changed_setting_runs_only_what_depends_on_it(volume):
     assert 'stage1.epochs 0.5 -> 2.0' in states
 
 
+@pytest.mark.newest
 def test_captions_of_one_s_own(volume, tmp_path):
     """Their images of a seed are the same whatever else is generated and however it is asked for.
     """
@@ -147,6 +150,7 @@ def test_captions_of_one_s_own(volume, tmp_path):
         assert 'up to date' in call(volume, *each).stdout
 
 
+@pytest.mark.outermost
 @pytest.mark.parametrize('arguments, text', [
     (['--caption', '   '], 'the captions are empty'),
     (['--captions', 'nowhere.txt'], '--captions nowhere.txt: cannot be read'),
@@ -170,6 +174,7 @@ def test_an_exported_model_draws_what_its_checkpoint_draws(volume, kind):
         assert np.abs(ours - theirs).max() <= 1
 
 
+@pytest.mark.newest
 def test_conversion_follows_export_on_request(volume, tmp_path):
     shutil.copytree(str(volume / 'runs'), str(tmp_path / 'runs'))
     for name in ('raw', 'prepared'):
@@ -184,6 +189,7 @@ def test_conversion_follows_export_on_request(volume, tmp_path):
     assert (tmp_path / 'runs' / 'smoke' / 'om' / 'stackgan-stage2-b4.om').exists()
 
 
+@pytest.mark.newest
 def test_a_stage_that_was_imported_stands_in_for_its_training(volume, tmp_path):
     """`run` goes on from it, and what follows trains; nothing is trained in its place."""
     assert call(volume, 'export', '--names', 'original').returncode == 0
@@ -243,6 +249,7 @@ sys.exit(main())
 '''
 
 
+@pytest.mark.newest
 def test_a_killed_way_goes_on(volume):
     """Killed while it generates; what comes out is what an undisturbed process makes."""
     arguments = ['sample', '--interpolate-captions', 'a blue bird', 'a red bird', '--steps', '12']
@@ -265,6 +272,7 @@ def test_a_killed_way_goes_on(volume):
         assert image.n_frames == 22
 
 
+@pytest.mark.newest
 def test_held_out_captions_truncated_beside_their_nearest_training_images(volume):
     before = files_of(str(volume / 'runs' / 'smoke' / 'samples'))
     arguments = ['sample', '--nearest', '2', '--truncation-noise', '0.5']
@@ -281,6 +289,7 @@ def test_held_out_captions_truncated_beside_their_nearest_training_images(volume
     assert 'up to date' in call(volume, *arguments).stdout
 
 
+@pytest.mark.newest
 def test_an_exported_model_draws_ways_of_held_out_captions(volume):
     model = volume / 'runs' / 'smoke' / 'export' / 'stackgan-stage2-b4.onnx'
     folder = drawn_into(call(volume, 'sample', '--model', str(model), '--interpolate-noise', '1',
@@ -290,6 +299,7 @@ def test_an_exported_model_draws_ways_of_held_out_captions(volume):
         assert sorted(os.listdir(os.path.join(folder, side))) == ['%05d.png' % i for i in range(6)]
 
 
+@pytest.mark.newest
 def test_stage1_alone_can_be_sampled(volume):
     done = call(volume, 'sample', '--stage', '1')
     assert done.returncode == 0, done.stdout
@@ -323,6 +333,7 @@ def test_scores_of_generated_and_real_images(volume):
     assert (volume / path / 'model.index').exists()
 
 
+@pytest.mark.newest
 def test_every_checkpoint(volume):
     """Scores what is kept; nothing is stale or done again afterwards."""
     kept = sorted(os.listdir(str(volume / 'runs/smoke/stage2/checkpoints')))
@@ -357,6 +368,7 @@ sys.exit(main())
 '''
 
 
+@pytest.mark.newest
 def test_a_killed_score_goes_on(volume, tmp_path):
     """What a process that was killed has seen is not looked at again; the scores are the same."""
     shutil.copytree(str(volume), str(tmp_path / 'copy'))
@@ -402,6 +414,7 @@ def seen_generated(features):
     return 0
 
 
+@pytest.mark.outermost
 @pytest.mark.parametrize('make, text', [
     (None, 'nowhere is missing; pass a folder of images to --image-folder'),
     (0, 'no image there'), (1, '1 images, but 2 splits need at least 4')])
@@ -415,11 +428,13 @@ def test_folders_that_cannot_be_scored(volume, tmp_path, make, text):
     assert done.returncode == 2 and text in done.stdout and len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.outermost
 def test_missing_weights_are_named(volume):
     done = call(volume, 'score', '--set', 'score.stackgan_weights=weights/model.ckpt')
     assert done.returncode == 2 and 'change score.stackgan_weights' in done.stdout
 
 
+@pytest.mark.newest
 def test_a_chain_of_separate_jobs_gives_the_same_images(volume, tmp_path):
     """The jobs meet through files only, so one process each and one run agree to the bit.
 

@@ -6,6 +6,7 @@ import documents
 import pytest
 from reader import Reader, settle
 
+pytestmark = pytest.mark.newest
 TEXT = """
     python -m jobs sample --caption "a b" \\
         --copies 2                # four are too many

@@ -186,6 +186,7 @@ def test_stage1_alone_has_no_second_noise(stages, tmp_path):
         assert np.abs(generated - expected).max() < 1e-4
 
 
+@pytest.mark.outermost
 @pytest.mark.parametrize('options', [
     (), ('model.stage2_skip_connections=true', 'model.stage2_sub_pixel=true',
          'model.stage1_modulation=true')])
@@ -259,6 +260,7 @@ def test_a_checkpoint_that_lacks_a_variable_is_named(stages, tmp_path):
 
 # The job.
 
+@pytest.mark.outermost
 def test_the_job(tmp_path, capsys):
     settings = ['export.batch_sizes=[2]', 'export.onnx=false', 'export.stage=1']
     config = tiny_config(*settings)

@@ -152,6 +152,7 @@ def test_the_checkpoint_is_found(checkpoint, name):
         'model.ckpt.index', 'model.ckpt.data-00000-of-00001']
 
 
+@pytest.mark.outermost
 def test_values(checkpoint):
     folder, values = checkpoint
     image = np.random.RandomState(1).randint(0, 256, (299, 299, 3)).astype(np.uint8)
@@ -212,6 +213,7 @@ def fake_inception(path, more=None):
     return weights
 
 
+@pytest.mark.outermost
 def test_the_frozen_graph(tmp_path):
     path = str(tmp_path / 'graph.pb')
     weights = fake_inception(path)

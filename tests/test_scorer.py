@@ -83,6 +83,7 @@ def test_it_learns_and_says_how_well(prepared, trained):
     assert wrong <= 1 - share
 
 
+@pytest.mark.outermost
 def test_it_learns_the_classes_of_its_split(prepared, tmp_path):
     data = str(tmp_path / 'data')
     shutil.copytree(prepared, data)
@@ -92,6 +93,7 @@ def test_it_learns_the_classes_of_its_split(prepared, tmp_path):
     assert facts['classes'] == 2 and facts['class_names'] == list(COLOURS)[1:3]
 
 
+@pytest.mark.outermost
 def test_the_accuracy_is_not_that_of_images_it_learned(prepared, tmp_path):
     """Labels that mean nothing can be learned by heart; the held-out ones then show chance."""
     shuffled = make_prepared(tmp_path / 'shuffled', images=48)
@@ -174,6 +176,7 @@ def variables(folder):
     return {name: reader.get_tensor(name).tobytes() for name, _ in tf.train.list_variables(path)}
 
 
+@pytest.mark.outermost
 def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
     straight, killed = str(tmp_path / 'straight'), str(tmp_path / 'killed')
     os.makedirs(straight), os.makedirs(killed)

@@ -63,6 +63,7 @@ def states(cluster):
     return dict(line.split() for line in lines if line)
 
 
+@pytest.mark.newest
 @needs.slurm
 def test_a_chain_in_its_order_then_nothing_to_do(cluster, tmp_path):
     volume = str(tmp_path)
@@ -77,6 +78,7 @@ def test_a_chain_in_its_order_then_nothing_to_do(cluster, tmp_path):
     assert (code, text) == (0, 'submit: everything is up to date\n')
 
 
+@pytest.mark.newest
 @needs.slurm
 def test_a_job_that_fails_cancels_what_needs_it(cluster, tmp_path):
     volume, bad = str(tmp_path), ['make_dataset=null', 'data.raw=nowhere']
@@ -89,6 +91,7 @@ def test_a_job_that_fails_cancels_what_needs_it(cluster, tmp_path):
     assert code == 0 and 'nowhere is missing' in text, text
 
 
+@pytest.mark.newest
 @needs.slurm
 def test_an_interrupted_job_is_queued_again_and_resumes(cluster, tmp_path):
     volume = str(tmp_path)
@@ -104,6 +107,7 @@ def test_an_interrupted_job_is_queued_again_and_resumes(cluster, tmp_path):
     assert 'interrupted by' in text and 'resuming: ' in text, text
 
 
+@pytest.mark.newest
 @needs.slurm
 def test_what_slurm_refuses_leaves_nothing_submitted(cluster, tmp_path):
     before = states(cluster)
@@ -122,6 +126,7 @@ if [ "$2 $run" = "train-stage1 smoke-epochs-2" ]; then exit 1; fi
 '''
 
 
+@pytest.mark.newest
 @needs.slurm
 def test_a_sweep_runs_as_arrays_whose_tasks_wait_for_those_they_read(cluster, tmp_path,
                                                                      monkeypatch):
@@ -172,6 +177,7 @@ channel.wait_for_end() if place.rank else sys.exit(0)
 '''
 
 
+@pytest.mark.newest
 @needs.slurm
 def test_workers_on_two_nodes_meet_stop_together_and_are_queued_again(cluster, tmp_path,
                                                                       monkeypatch):

@@ -282,6 +282,7 @@ def wait_for_checkpoint(process, folder, step):
         time.sleep(0.01)
 
 
+@pytest.mark.outermost
 def test_a_killed_training_equals_an_uninterrupted_one(prepared, tmp_path):
     straight, killed = str(tmp_path / 'straight'), str(tmp_path / 'killed')
     os.makedirs(straight), os.makedirs(killed)
@@ -314,6 +315,7 @@ class StopInImageEncoder(NeverStop):
         return self.left < 0
 
 
+@pytest.mark.outermost
 def test_a_training_resumes_in_its_image_encoder(prepared, tmp_path):
     settings = ['text.steps=2', 'text.whitening=true', 'text.image_steps=8',
                 'text.image_pooling=root-mean-square']
@@ -330,6 +332,7 @@ def test_a_training_resumes_in_its_image_encoder(prepared, tmp_path):
     assert read_options(stopped)['image_pooling'] == 'root-mean-square'
 
 
+@pytest.mark.outermost
 def test_sigterm_saves(prepared, tmp_path):
     process = start(str(tmp_path), prepared, 'text.steps=100000')
     wait_for_checkpoint(process, str(tmp_path), 20)

@@ -476,6 +476,7 @@ def losses_of(folder):
             if 'stage1/discriminator' in line}
 
 
+@pytest.mark.outermost
 def test_a_killed_worker_ends_the_other_and_one_worker_resumes(data, tmp_path):
     folder, straight = str(tmp_path / 'killed'), str(tmp_path / 'straight')
     os.makedirs(folder), os.makedirs(straight)

@@ -7,14 +7,27 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/environment.sh
 
+lane_of() { case $1 in 3.7) echo tf1 ;; *) echo tf2 ;; esac }
+
 wanted=${STACKGAN_TEST_PYTHONS:-3.7 3.11 3.13}
-tested=() skipped=() failed=()
+tested=() skipped=() failed=() making=() lint= code=0
+# Options are for pytest: who runs a few tests is not told of all the code.
+if [ $# -eq 0 ]; then scripts/lint.sh & lint=$!; fi
+# Environments are made side by side, since pip mostly waits.
+for version in $wanted; do
+    if find_python "$version" >/dev/null; then
+        make_environment "$(lane_of "$version")" "$version" "$(lane_of "$version"),test" &
+        making+=($!)
+    fi
+done
+for each in ${making[@]+"${making[@]}"}; do wait "$each" || code=$?; done
+if [ $code != 0 ]; then wait; exit $code; fi
 for version in $wanted; do
     if ! find_python "$version" >/dev/null; then
         skipped+=("Python $version: not on this machine")
         continue
     fi
-    case $version in 3.7) lane=tf1 ;; *) lane=tf2 ;; esac
+    lane=$(lane_of "$version")
     make_environment "$lane" "$version" "$lane,test"
     tested+=("$version=$PYTHON")
 done
@@ -22,9 +35,7 @@ if [ ${#tested[@]} -eq 0 ]; then
     echo "error: none of the Pythons $wanted is on PATH or in pyenv" >&2
     exit 3
 fi
-
-# Options are for pytest: who runs a few tests is not told of all the code.
-if [ $# -eq 0 ]; then scripts/lint.sh || failed+=("scripts/lint.sh"); fi
+if [ -n "$lint" ]; then wait "$lint" || failed+=("scripts/lint.sh"); fi
 
 for each in "${tested[@]}"; do
     python=${each#*=}

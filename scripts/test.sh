@@ -11,7 +11,7 @@ lane_of() { case $1 in 3.7) echo tf1 ;; *) echo tf2 ;; esac }
 
 wanted=${STACKGAN_TEST_PYTHONS:-3.7 3.11 3.13}
 tested=() skipped=() failed=() making=() lint= code=0
-# Options are for pytest: who runs a few tests is not told of all the code.
+# Options are for pytest: who runs a few tests is not told of all the code. Beside the first tests.
 if [ $# -eq 0 ]; then scripts/lint.sh & lint=$!; fi
 # Environments are made side by side, since pip mostly waits.
 for version in $wanted; do
@@ -35,7 +35,6 @@ if [ ${#tested[@]} -eq 0 ]; then
     echo "error: none of the Pythons $wanted is on PATH or in pyenv" >&2
     exit 3
 fi
-if [ -n "$lint" ]; then wait "$lint" || failed+=("scripts/lint.sh"); fi
 
 for each in "${tested[@]}"; do
     python=${each#*=}
@@ -63,6 +62,7 @@ for each in "${tested[@]}"; do
         "$python" -m pytest -q -n auto --dist loadfile ${marks:+-m "${marks# and }"} "$@" ||
         failed+=("Python ${each%%=*}")
 done
+if [ -n "$lint" ]; then wait "$lint" || failed+=("scripts/lint.sh"); fi
 
 echo
 for each in ${skipped[@]+"${skipped[@]}"}; do echo "skipped: $each"; done

@@ -39,12 +39,20 @@ def make_stage(
             variables = variables + [
                 tf.get_variable(f'{EMA}/{v.op.name}', v.shape.as_list(),
                                 use_resource=True) for v in variables]
-        for variable in variables:
-            variable.load(_values(random, variable), session)
+        fill(session, [(variable, _values(random, variable)) for variable in variables])
         Checkpoints(os.path.join(str(folder), 'checkpoints'), None).save(
             session, tf.train.Saver(variables), step,
             {'stage': stage, 'model': to_dict(dims), 'distance': 1.0})
     return str(folder)
+
+
+def fill(
+        session,
+        values,           # [(variable, array)]
+):
+    """`variable.load` of all in one run: TensorFlow plans a run anew for other operations."""
+    session.run([variable.initializer for variable, _ in values],
+                {variable.initializer.inputs[1]: value for variable, value in values})
 
 
 def _values(random, variable):
@@ -78,8 +86,8 @@ def make_text_encoder(
     with tf.Graph().as_default(), tf.Session() as session:
         text_encoder(tf.placeholder(tf.uint8, [1, MAX_LENGTH]), cell, filters, dim)
         variables = tf.global_variables()
-        for variable in variables:
-            variable.load(random.normal(0, 0.4, variable.shape.as_list()), session)
+        fill(session, [(variable, random.normal(0, 0.4, variable.shape.as_list()))
+                       for variable in variables])
         Checkpoints(os.path.join(str(folder), 'encoder'), None).save(
             session, tf.train.Saver(variables), 1, {})
     write_json(os.path.join(str(folder), 'options.json'),

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from export_toy import fill
 from published_toy import listed
 from toy import tiny_config
 
@@ -138,8 +139,7 @@ def checkpoint(tmp_path_factory):
         variables = [tf.get_variable(name + AVERAGE, value.shape) for name, value in values.items()]
         variables += [tf.get_variable('global_step', [], tf.int64, tf.zeros_initializer())]
         session.run(variables[-1].initializer)
-        for variable, value in zip(variables, values.values()):
-            variable.load(value, session)
+        fill(session, list(zip(variables, values.values())))
         tf.train.Saver(variables).save(session, str(folder / 'model.ckpt'), write_state=True)
     return str(folder), values
 

@@ -8,6 +8,8 @@ from toy import ROOT
 
 from stackgan.files import files_below
 
+pytestmark = pytest.mark.newest               # it reads the source
+
 # Who may import whom inside the library; modules at its top (errors, files, ...) serve everyone.
 MAY_IMPORT = {
     'config': set(),

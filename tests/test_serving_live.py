@@ -292,6 +292,7 @@ def test_a_server_streams_below_a_path_and_stops_at_once(tmp_path):
         assert server.ask('/api/jobs')[0] == 404
 
 
+@pytest.mark.newest
 @needs.browser
 def test_the_page_changes_by_itself(tmp_path):
     """Without loading it again: progress, grid and curves move; what is opened stays open."""

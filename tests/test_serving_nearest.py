@@ -152,6 +152,7 @@ def test_few_are_kept():
     assert kept.get('0') is None and kept.get('1') == []
 
 
+@pytest.mark.newest
 @needs.browser
 def test_the_page_shows_them(trained):
     with Served(trained) as server, Browser() as browser:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -12,7 +13,7 @@ import time
 import needs
 import pytest
 from browser import Browser
-from serve_toy import RUN, Served, make_volume
+from serve_toy import RUN, Served
 
 from jobs.engine.command_line import main
 from stackgan.files import digest_of_file, files_below
@@ -22,8 +23,11 @@ MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script
 
 
 @pytest.fixture(scope='module')
-def volume(tmp_path_factory):
-    return make_volume(tmp_path_factory.mktemp('volume'))
+def volume(volume, tmp_path_factory):
+    """A copy, to which the trap below is added."""
+    folder = tmp_path_factory.mktemp('volume') / 'of'
+    shutil.copytree(str(volume), str(folder))
+    return folder
 
 
 @pytest.fixture(scope='module')
@@ -77,6 +81,7 @@ def text_of(browser, id):
     return browser.evaluate(f'document.getElementById("{id}").textContent')
 
 
+@pytest.mark.newest
 @needs.browser
 def test_a_caption_is_typed_and_its_images_are_shown(browser, served):
     assert not browser.evaluate('document.querySelector("#empty").hidden')
@@ -93,6 +98,7 @@ def test_a_caption_is_typed_and_its_images_are_shown(browser, served):
     assert first != [served.ask(address[len(served.url):])[2] for address in other]
 
 
+@pytest.mark.newest
 @needs.browser
 def test_the_gallery_shows_what_was_drawn_newest_first(browser):
     generate(browser, 'a yellow bird', '1')
@@ -110,6 +116,7 @@ def test_the_gallery_shows_what_was_drawn_newest_first(browser):
         'document.querySelector("#stage2 img").alt') == 'Stage-II: a yellow bird'
 
 
+@pytest.mark.newest
 @needs.browser
 def test_markup_is_shown_as_text(browser, served):
     title = browser.evaluate('document.title')
@@ -124,6 +131,7 @@ def test_markup_is_shown_as_text(browser, served):
         browser.wait('document.getElementById("shown-caption").textContent')
 
 
+@pytest.mark.newest
 @needs.browser
 @pytest.mark.parametrize('caption, seed, text', [
     ('   ', '1', 'The caption is empty'),
@@ -141,12 +149,14 @@ def test_nonsense_is_answered_in_the_page(browser, caption, seed, text):
     assert generate(browser, CAPTION) and text_of(browser, 'message') == ''
 
 
+@pytest.mark.newest
 @needs.browser
 def test_ten_thousand_characters_do_not_fit_the_field(browser):
     fill(browser, 'long ' * 2000, '1')
     assert browser.evaluate('document.getElementById("caption").value.length') == 500
 
 
+@pytest.mark.newest
 @needs.browser
 def test_the_keyboard_is_enough(browser):
     order = []
@@ -167,6 +177,7 @@ def test_the_keyboard_is_enough(browser):
                  ' === "a bird by the keyboard"')
 
 
+@pytest.mark.newest
 @needs.browser
 def test_a_phone_shows_it_without_scrolling_sideways(browser):
     browser.resize(360, 740, mobile=True)
@@ -188,6 +199,7 @@ def open_more(browser, **fields):
         browser.evaluate(f'document.getElementById("{name}").value = {json.dumps(value)}')
 
 
+@pytest.mark.newest
 @needs.browser
 def test_several_seeds_are_chosen_from_and_compared_with_a_run(browser):
     open_more(browser, seeds='4', compare=RUN)
@@ -205,6 +217,7 @@ def test_several_seeds_are_chosen_from_and_compared_with_a_run(browser):
     generate(browser, CAPTION, '3')
 
 
+@pytest.mark.newest
 @needs.browser
 def test_a_slider_goes_from_one_sentence_and_seed_to_another(browser):
     open_more(browser, other_caption='a large blue bird', other_seed='9')
@@ -232,6 +245,7 @@ def test_the_page_below_a_path(volume):
         assert server.ask('/static/page.css')[0] == 200     # from a proxy that takes it off
 
 
+@pytest.mark.newest
 @needs.browser
 def test_the_report_opens_from_the_page(browser):
     browser.click('.runs a')
@@ -240,6 +254,7 @@ def test_the_report_opens_from_the_page(browser):
         'rgb(255, 0, 0)')
 
 
+@pytest.mark.newest
 @needs.browser
 def test_without_a_server_the_page_says_so(shared_browser, volume):
     with Served(volume) as server:

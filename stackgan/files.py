@@ -12,7 +12,6 @@ import math
 import os
 import re
 import stat
-import tempfile
 from contextlib import contextmanager
 from typing import IO, Any, BinaryIO, Dict, Iterable, Iterator, List, Optional, Tuple
 
@@ -31,6 +30,7 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO[Any]]:
 
     If the block fails, `path` is unchanged and the temporary file is removed.
     """
+    import tempfile  # with what it imports in turn: not for those who only read
     folder = os.path.dirname(os.path.abspath(path))
     # A lone byte of a file name, '\udce9' in Python, becomes its JSON escape.
     text: Dict[str, Any] = {} if 'b' in mode else {

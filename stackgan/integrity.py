@@ -10,7 +10,6 @@ import os
 import queue
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Callable, Dict, Optional, Tuple
 
@@ -71,6 +70,7 @@ def damaged_files(
 
     if not files:
         return {}
+    from concurrent.futures import ThreadPoolExecutor
     pool = ThreadPoolExecutor(min(MAX_READERS, len(files)))
     try:
         faults = dict(zip(files, pool.map(fault_of, files)))

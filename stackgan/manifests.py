@@ -7,13 +7,16 @@ files.
 import os
 import re
 import stat
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+import threading
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from stackgan.files import read_json
 
 MANIFEST = 'manifest.json'
 DIGEST = re.compile(r'[0-9a-f]{64}\Z')
 SHOWN = 2                    # faults that one line names
+_kept = threading.local()    # .outputs: {folder: `Output`} within `looking_once`
 
 
 class Output(NamedTuple):
@@ -33,8 +36,30 @@ class Output(NamedTuple):
         return ', '.join(self.faults[:SHOWN]) + (f' and {more} more' if more > 0 else '')
 
 
+@contextmanager
+def looking_once() -> Iterator[None]:
+    """Within it, this thread looks at each folder once: for a report on the state of all outputs,
+    each of which is an input of several jobs. Not where outputs are made meanwhile.
+    """
+    before = getattr(_kept, 'outputs', None)
+    _kept.outputs = {} if before is None else before
+    try:
+        yield
+    finally:
+        _kept.outputs = before
+
+
 def look_at(folder: str) -> Output:
-    """`Output` in a folder, which need not exist. Raises nothing."""
+    """`Output` in a folder, which need not exist. Raises nothing. It is not to be changed."""
+    outputs = getattr(_kept, 'outputs', None)
+    if outputs is None:
+        return _look_at(folder)
+    if folder not in outputs:
+        outputs[folder] = _look_at(folder)
+    return outputs[folder]
+
+
+def _look_at(folder: str) -> Output:
     manifest, fault = _load(folder)
     fault = fault or _oddity(manifest)
     if fault:

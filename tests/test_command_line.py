@@ -7,8 +7,9 @@ import sys
 import pytest
 from toy import ROOT
 
-from jobs.engine import chain
+from jobs.engine import chain, command_line
 from jobs.engine.command_line import main
+from jobs.engine.completion import commands_of
 
 SMOKE = ['--config', os.path.join(ROOT, 'configs', 'smoke.yaml')]
 
@@ -52,6 +53,41 @@ def test_status_of_an_empty_volume(tmp_path, capsys):
     assert lines[1].split() == ['JOB', 'STATE', 'OUTPUT', 'DETAIL']
     assert [line.split()[0] for line in lines[2:]] == list(chain.NAMES)
     assert lines[2].split()[1] == 'missing' and lines[3].split()[1] == 'waiting'
+
+
+NOT_FOR_STATUS = ('numpy', 'PIL', 'tensorflow', 'socket', 'tempfile', 'concurrent.futures',
+                  'jobs.engine.execution', 'jobs.engine.docker_runner', 'jobs.engine.verify',
+                  'jobs.engine.sweeps', 'jobs.engine.kubernetes', 'jobs.serve')
+
+
+def test_status_imports_no_more_than_it_needs(tmp_path):
+    code = ('import sys; from jobs.engine.command_line import main\n'
+            'assert main(sys.argv[1:]) == 0\n'
+            f'print("imported:", *sorted(set(sys.modules) & set({NOT_FOR_STATUS!r})))')
+    done = subprocess.run([sys.executable, '-c', code, 'status', '--data', str(tmp_path)] + SMOKE,
+                          cwd=ROOT, stdout=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == 'imported:'
+
+
+def test_a_command_alone_is_parsed_as_it_is_among_all():
+    every = command_line._parser()
+    for name, command in commands_of(every).items():
+        alone = command_line._parser(name)
+        assert alone.format_usage() == every.format_usage()
+        if name == 'completion':
+            assert list(commands_of(alone)) == list(commands_of(every))
+        else:
+            assert list(commands_of(alone)) == [name]
+        assert commands_of(alone)[name].format_help() == command.format_help()
+
+
+@pytest.mark.parametrize('words, said', [
+    (['stats'], "invalid choice: 'stats' (choose from"), (['status', '--job'], 'unrecognized'),
+    ([], 'required: command')])
+def test_words_that_are_no_command_are_told(words, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2 and said in capsys.readouterr().err.replace('COMMAND', 'command')
 
 
 @pytest.mark.parametrize('arguments, text', [

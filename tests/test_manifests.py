@@ -8,12 +8,13 @@ import shutil
 import pytest
 from test_contract import make_job, run
 from toy import tiny_config
-from volume_toy import damage_manifest
+from volume_toy import damage_manifest, make_volume, toy_config
 
 from jobs.engine.chain import BY_NAME, rows_of_status
 from jobs.engine.command_line import main
 from jobs.engine.contract import Input, folder_of, state_of
-from stackgan.manifests import look_at, read_manifest
+from stackgan import manifests
+from stackgan.manifests import look_at, looking_once, read_manifest
 
 
 @pytest.fixture
@@ -143,3 +144,27 @@ def test_an_odd_request_of_unfinished_work(tmp_path, capsys, text):
     assert 'no valid request.json' in capsys.readouterr().err
     assert run(make_job(), tmp_path) == 0
     shutil.rmtree(str(tmp_path / 'out'))
+
+
+def test_status_reads_each_manifest_once(tmp_path, monkeypatch):
+    volume, read, config = make_volume(tmp_path), [], toy_config()
+    read_json = manifests.read_json
+    monkeypatch.setattr(manifests, 'read_json', lambda path: read.append(path) or read_json(path))
+    words = {row[0]: row[1] for row in rows_of_status(config, volume, {})}
+    assert words['train-stage1'] == 'missing' and words['sample'] == 'waiting'
+    there = [os.path.relpath(path, volume) for path in read if os.path.exists(path)]
+    assert sorted(there) == ['prepared/toy/manifest.json', 'runs/toy/embeddings/manifest.json']
+
+
+def test_what_changes_between_two_reports_is_seen(tmp_path):
+    volume, config = make_volume(tmp_path), toy_config()
+    folder = os.path.join(volume, 'prepared/toy')
+    with looking_once():
+        first = look_at(folder)
+        os.unlink(os.path.join(folder, 'dataset.json'))
+        with looking_once():                                   # within another
+            assert first.is_whole and look_at(folder) is first
+        assert look_at(folder) is first
+    assert look_at(folder).faults == ['dataset.json is missing']
+    words = {row[0]: row[1] for row in rows_of_status(config, volume, {})}
+    assert words['preprocess'] == 'waiting' and words['train-stage1'] == 'waiting'

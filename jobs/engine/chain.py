@@ -10,6 +10,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from stackgan.config import Config
 from stackgan.errors import InputError, Interrupted
+from stackgan.manifests import looking_once
 from stackgan.printing import echo, echo_error, printable, show
 from stackgan.progress import duration
 
@@ -184,28 +185,31 @@ def rows_of_status(
         elsewhere: Optional[Dict[str, State]] = None,      # {job: its state} on another volume
 ) -> List[List[str]]:
     """[job, state, output, detail] of every job."""
-    rows = []
-    for job in JOBS + ON_REQUEST:
-        folder = folder_of(job, config, volume)
-        state, holder = state_of(job, config, volume), is_locked(folder)
-        word, detail = ('running', holder) if holder else state
-        if job.name in queued and not holder:
-            word, detail = 'queued', queued[job.name]
-        other = (elsewhere or {}).get(job.name)
-        if other and not holder and word != 'done':
-            rows.append([job.name, other.word, os.path.relpath(folder, volume), other.reason])
-            continue
-        if word == 'stale':
-            replaced = would_replace(job, folder, request_of(job, config, volume))
-            if replaced:
-                took = duration(replaced.seconds)
-                detail += f'; --restart replaces the finished training of {took}'
-        manifest = look_at(folder).manifest if word == 'done' else None
-        if manifest:
-            finished = manifest['finished'].replace('T', ' ')
-            detail = f"{finished}, took {duration(manifest['seconds'])}"
-        rows.append([job.name, word, os.path.relpath(folder, volume), detail])
-    return rows
+    with looking_once():
+        return [_row(job, config, volume, queued, elsewhere or {}) for job in JOBS + ON_REQUEST]
+
+
+def _row(job: Job, config: Config, volume: str, queued: Dict[str, str],
+         elsewhere: Dict[str, State]) -> List[str]:
+    folder = folder_of(job, config, volume)
+    place = os.path.relpath(folder, volume)
+    state, holder = state_of(job, config, volume), is_locked(folder)
+    word, detail = ('running', holder) if holder else state
+    if job.name in queued and not holder:
+        word, detail = 'queued', queued[job.name]
+    other = elsewhere.get(job.name)
+    if other and not holder and word != 'done':
+        return [job.name, other.word, place, other.reason]
+    if word == 'stale':
+        replaced = would_replace(job, folder, request_of(job, config, volume))
+        if replaced:
+            took = duration(replaced.seconds)
+            detail += f'; --restart replaces the finished training of {took}'
+    manifest = look_at(folder).manifest if word == 'done' else None
+    if manifest:
+        finished = manifest['finished'].replace('T', ' ')
+        detail = f"{finished}, took {duration(manifest['seconds'])}"
+    return [job.name, word, place, detail]
 
 
 def print_table(header: List[str], rows: List[List[str]]) -> None:

@@ -9,7 +9,7 @@ get now. Nothing here imports TensorFlow, so finding out takes a fraction of a s
 import argparse
 import os
 from functools import lru_cache
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from stackgan.config import Config
 from stackgan.config.loading import default_settings
@@ -18,10 +18,12 @@ from stackgan.data.walking import walk
 from stackgan.errors import InputError
 from stackgan.files import digest_of
 from stackgan.manifests import MANIFEST, look_at, read_manifest  # noqa: F401
-from stackgan.platforms.worker_channel import Channel
 
 from .places import target_of
 from .signals import Stop
+
+if TYPE_CHECKING:
+    from stackgan.platforms.worker_channel import Channel
 
 REQUEST = 'request.json'
 
@@ -45,7 +47,7 @@ class Work(NamedTuple):
     settings: Dict[str, Any]        # the result of the job's `settings`
     stop: Stop
     notes: Dict[str, Any]           # for the manifest: whatever readers of the output must know
-    workers: Optional[Channel] = None     # to the other workers; None: this process is alone
+    workers: 'Optional[Channel]' = None     # to the other workers; None: this process is alone
 
 
 class Job(NamedTuple):
@@ -198,11 +200,9 @@ def differences(old: Dict[str, Any], new: Dict[str, Any], ignored: Sequence[str]
     if old.get('form') != new['form']:
         found.append('made by another version of the job')
     before, after = rename_settings(old.get('settings', {})), new['settings']
-    defaults = _defaults()
     for name in sorted(set(before) | set(after)):
-        if name not in ignored and _value(before, name, defaults) != _value(after, name, defaults):
-            found.append(f'{name} {_value(before, name, defaults)} -> '
-                         f'{_value(after, name, defaults)}')
+        if name not in ignored and _value(before, name) != _value(after, name):
+            found.append(f'{name} {_value(before, name)} -> {_value(after, name)}')
     before, after = old.get('inputs', {}), new['inputs']
     for name in sorted(set(before) | set(after)):
         if before.get(name) != after.get(name):
@@ -215,5 +215,5 @@ def _defaults() -> Dict[str, Any]:
     return default_settings()
 
 
-def _value(settings: Dict[str, Any], name: str, defaults: Dict[str, Any]) -> Any:
-    return settings[name] if name in settings else defaults.get(name)
+def _value(settings: Dict[str, Any], name: str) -> Any:
+    return settings[name] if name in settings else _defaults().get(name)

@@ -17,7 +17,6 @@ from stackgan.files import read_json, write_json
 from stackgan.printing import show
 
 from .contract import State
-from .kubernetes import CLAIM, text_of
 from .outputs import run_folder
 
 SUBMITTED = 'submitted.json'
@@ -38,6 +37,7 @@ def submit(found: Sequence[Dict[str, Any]], config: Config, volume: str) -> str:
 
     A Job of the same name that is over is removed first: it would stay as it is, and nothing run.
     """
+    from .kubernetes import text_of
     if shutil.which('kubectl') is None:
         raise MissingRequirement('submit: there is no kubectl on PATH; print the manifests with '
                                  '--dry-run and apply them where there is one')
@@ -125,6 +125,7 @@ def _state(state: Dict[str, Any], place: str) -> State:
     if over is None:
         return State('queued', place)
     if over.get('exitCode') == 0:
+        from .kubernetes import CLAIM
         return State('done', f'{place}; the output is on the claim {CLAIM}')
     return State('failed', f"{place}, exit code {over.get('exitCode')}")
 

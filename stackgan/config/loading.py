@@ -94,8 +94,9 @@ def default_settings(kind: Any = schema.Config, prefix: str = '') -> Dict[str, A
     A section that may be null is represented by the defaults of its keys.
     """
     found: Dict[str, Any] = {}
+    kinds = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
-        inner = strip_optional(typing.get_type_hints(kind)[field.name])[0]
+        inner = strip_optional(kinds[field.name])[0]
         if dataclasses.is_dataclass(inner):
             found.update(default_settings(inner, prefix + field.name + '.'))
         else:

@@ -5,10 +5,9 @@ holds what differs from them. Keys that may be `null` say what null means; such 
 in when the file is loaded, so that the record of a run holds facts only.
 """
 
-from dataclasses import dataclass
 from typing import Dict, Optional, Tuple, Union
 
-from stackgan.config.keys import NAME, SEED, key, section
+from stackgan.config.keys import NAME, SEED, dataclass, key, section
 
 Options = Dict[str, Union[bool, int, str]]      # options of another program, by its names
 CountOrAuto = Union[int, str]                   # the only text is AUTO

@@ -223,7 +223,9 @@ class Compared:
         return together([lambda each=each: work(each) for each in self.members])
 
 
-@pytest.fixture(scope='module', params=list(CASES))
+@pytest.fixture(scope='module', params=[
+    pytest.param(name, marks=pytest.mark.outermost if case[0] == 2 else ())
+    for name, case in CASES.items()])
 def compared(request, data):
     return Compared(data, *CASES[request.param])
 

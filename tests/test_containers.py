@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,16 +23,39 @@ from stackgan.files import files_below
 
 pytestmark = needs.engine
 USER = '12345'
-SETTINGS = ('platform.deterministic=true stage1.epochs=6 train.checkpoint_every_steps=5 '
+SETTINGS = ('platform.deterministic=true stage1.epochs=4 train.checkpoint_every_steps=5 '
             'train.sample_every_steps=1000')
 
 
 @pytest.fixture
 def volume(tmp_path):
     """A folder with a space in its name that the containers' user owns."""
-    for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+    return own(open_to_all(tmp_path) / 'a volume')
+
+
+@pytest.fixture(scope='module')
+def embedded(tmp_path_factory):
+    """A volume on which the runner has made, in containers, all that a training reads."""
+    volume = own(open_to_all(tmp_path_factory.mktemp('embedded')) / 'a volume')
+    process = runner(volume, '--on', 'docker', '--until', 'embed')
+    text = process.communicate()[0]
+    assert process.returncode == 0 and 'embed done' in text, text
+    return volume
+
+
+def open_to_all(folder):
+    for path in (folder, folder.parent, folder.parent.parent):
         path.chmod(0o755)                                    # pytest's are for their owner only
-    return own(tmp_path / 'a volume')
+    return folder
+
+
+def fill(volume, source):
+    """Copies what is on a volume to an empty one of the same user."""
+    for name in os.listdir(str(source)):
+        shutil.copytree(str(source / name), str(volume / name))
+    for parent, _, names in os.walk(str(volume)):
+        for name in [''] + names:
+            os.chown(os.path.join(parent, name), int(USER), int(USER))
 
 
 def own(folder):
@@ -103,8 +127,10 @@ def trained(volume):
             if name.startswith('checkpoints/') and 'model' in name}
 
 
-def test_killed_and_stopped_trainings_equal_an_uninterrupted_one(volume, tmp_path):
+def test_killed_and_stopped_trainings_equal_an_uninterrupted_one(volume, embedded, tmp_path):
     other = own(tmp_path / 'straight')
+    for each in (volume, other):
+        fill(each, embedded)
     with Compose(other, 'straight') as straight:
         code, text = straight.call('up', 'train-stage1')
         assert code == 0, text
@@ -138,7 +164,8 @@ def test_what_depends_on_a_failure_does_not_start(volume):
     assert process.returncode == 2 and 'preprocess ended with exit code 2' in text, text
 
 
-def test_a_second_runner_leaves_the_first_alone(volume):
+def test_a_second_runner_leaves_the_first_alone(volume, embedded):
+    fill(volume, embedded)
     first = runner(volume, '--on', 'docker', '--until', 'train-stage1')
     wait_for(lambda: steps_done(volume) >= 2)
     second = runner(volume, '--on', 'docker', '--until', 'train-stage1')
@@ -160,9 +187,9 @@ def test_two_projects_side_by_side(volume, tmp_path):
         assert manifest.exists() and os.stat(str(manifest)).st_uid == int(USER)
 
 
-def test_two_jobs_on_one_volume(volume):
+def test_two_jobs_on_one_volume(volume, embedded):
+    fill(volume, embedded)
     with Compose(volume, 'first') as first, Compose(volume, 'second') as second:
-        assert first.call('run', '--rm', 'embed')[0] == 0
         training = first.start('run', '--rm', 'train-stage1')
         wait_for(lambda: steps_done(volume) >= 2)
         code, text = second.call('run', '--rm', '--no-deps', 'train-stage1')
@@ -200,7 +227,8 @@ def test_a_full_volume_goes_on_when_there_is_room(volume):
         subprocess.run(['umount', '-l', str(volume)])
 
 
-def test_the_runner_follows_stops_and_leaves_nothing(volume):
+def test_the_runner_follows_stops_and_leaves_nothing(volume, embedded):
+    fill(volume, embedded)
     process = runner(volume, '--on', 'docker', '--until', 'train-stage1',
                      COMPOSE_PROJECT_NAME='test-runner')
     wait_for(lambda: steps_done(volume) >= 4)
@@ -261,7 +289,9 @@ def test_the_page_answers_from_a_container_that_only_reads(volume):
     assert files_below(str(volume)) == before
 
 
-def test_too_little_memory_is_named(volume):
+def test_too_little_memory_is_named(volume, embedded):
+    fill(volume, embedded)
+    shutil.rmtree(str(volume / 'runs'))
     process = runner(volume, '--on', 'docker', '--until', 'train-text-encoder',
                      STACKGAN_MEMORY='150m')
     text = process.communicate()[0]
@@ -314,13 +344,14 @@ def test_the_images_build_on_a_stand_in_for_the_ascend_base(volume):
                 '/usr/local/Ascend/nnae/latest/fwkacllib/lib64 ' + USER) in text
 
 
-def test_conversion_with_a_fake_atc_and_without(volume, tmp_path):
+def test_conversion_with_a_fake_atc_and_without(volume, embedded, tmp_path):
     """The fake of tests/fakes, mounted where the program would be."""
+    fill(volume, embedded)
     program = tmp_path / 'atc'
     program.write_text('#!/bin/sh\nexec /opt/venv/bin/python -S -E /fakes/fake_atc.py "$@"\n')
     program.chmod(0o755)
     with Compose(volume, 'convert') as compose:
-        compose.environment['STACKGAN_SET'] = ''
+        compose.environment['STACKGAN_SET'] = SETTINGS.split()[0]        # of a short training
         code, text = compose.call('run', '--rm', 'convert-om')
         assert code == 3 and 'the frozen graph passed the check' in text, text
         assert 'atc --framework=3' in text

@@ -233,10 +233,10 @@ class Stage2(Stage1):
         0.0, 'weight of the mean difference between real images and what Stage-II makes of them '
         'reduced to 64 px, after Dong et al. (2014); the paper: 0', minimum=0.0)
     super_resolution_noise: float = key(
-        0.0, "largest deviation of the noise on those reduced images (in [-1, 1]), against Stage-I's "
-        'speckle, after cascaded diffusion models (Ho et al., 2022)', minimum=0.0, maximum=2.0)
+        0.0, 'largest deviation of noise on those reduced images (in [-1, 1]), against speckle, '
+        'after cascaded diffusion models (Ho et al., 2022)', minimum=0.0, maximum=2.0)
     super_resolution_scatter: float = key(
-        0.0, 'largest distance, in pixels of 64, by which their pixels are scattered, against ragged '
+        0.0, 'largest distance, in pixels of 64, by which their pixels scatter, against ragged '
         'edges, after the glass blur of Hendrycks and Dietterich (2019)', minimum=0.0, maximum=8.0)
     low_resolution_consistency_half_life_steps: Optional[int] = key(
         None, 'steps after which that weight is halved, again and again; null: it stays', minimum=1)

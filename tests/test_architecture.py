@@ -31,7 +31,8 @@ MAY_IMPORT = {
 SHARED = {'types', 'losses', 'checkpoints', 'errors', 'files', 'text_files', 'progress',
           'text_rendering', 'prefetch', 'printing', 'file_systems',
           'tensorflow_paths', 'integrity', 'manifests', 'graph_fields', 'graph_files',
-          'model_bounds', 'foreign_onnx', 'wire', 'plain_names', 'checkpoint_files'}
+          'model_bounds', 'foreign_onnx', 'wire', 'plain_names', 'checkpoint_files',
+          'read_variables'}
 SOURCES = [os.path.join(top, name) for top in ('stackgan', 'jobs')
            for name in files_below(os.path.join(ROOT, top)) if name.endswith('.py')]
 

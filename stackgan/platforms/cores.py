@@ -1,5 +1,6 @@
 """How much of the machine this process may use. Imports no TensorFlow."""
 
+import gc
 import logging
 import math
 import os
@@ -8,7 +9,7 @@ import re
 import sys
 import warnings
 from contextlib import contextmanager
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Sequence
 
 from stackgan.config.schema import Platform
 from stackgan.errors import MissingRequirement
@@ -86,7 +87,7 @@ def load_tensorflow(settings: Platform) -> None:
     """Imports TensorFlow without the notices that its newer builds print past any setting."""
     prepare_environment(settings)
     try:
-        with silenced_errors(), _without_keras():
+        with silenced_errors(), _without(_dispensable()), _not_collecting():
             import tensorflow.compat.v1  # noqa: F401
             from tensorflow.python.util import deprecation
         # It is not logged, but to look for it TensorFlow 1.15 inspects the call of each operation.
@@ -97,22 +98,44 @@ def load_tensorflow(settings: Platform) -> None:
                                  'scripts/demo.sh makes')
 
 
-@contextmanager
-def _without_keras() -> Iterator[None]:
-    """Within it, Keras cannot be imported. TensorFlow imports it at its own start, only to register
-    optimizers, and does without where that fails. Who uses Keras afterwards still gets it.
-
-    Not before Python 3.12, whose TensorFlow this has been tried with.
+def _dispensable() -> Sequence[str]:
+    """What TensorFlow imports at its own start and does without where that fails: Keras, only to
+    register optimizers; HDF5 for an older Keras within 2.21; HTTP for reports of Keras in 1.15.
     """
-    name = 'keras.src'
-    if sys.version_info < (3, 12) or name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None
+    if sys.version_info >= (3, 12):
+        return ('keras.src', 'h5py')
+    return ('requests',) if sys.version_info < (3, 8) else ()
+
+
+@contextmanager
+def _without(names: Sequence[str]) -> Iterator[None]:
+    """Within it, these modules cannot be imported. Who uses them afterwards still gets them."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))      # type: ignore[arg-type]
+    # Python's own distutils is all that TensorFlow 1.15 needs, not the one of setuptools.
+    remove = getattr(sys.modules.get('_distutils_hack'), 'remove_shim', None)
+    if remove is not None and sys.version_info < (3, 8):
+        remove()
     try:
         yield
     finally:
-        del sys.modules[name]
+        for name in hidden:
+            del sys.modules[name]
+
+
+@contextmanager
+def _not_collecting() -> Iterator[None]:
+    """Within it, Python looks for no garbage, and afterwards not among what is there by then: while
+    TensorFlow is imported it would look through the same million objects again and again.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
 
 
 def _reason(error: BaseException) -> str:

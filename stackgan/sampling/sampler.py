@@ -12,6 +12,7 @@ from stackgan.config.schema import Platform
 from stackgan.errors import InputError
 from stackgan.networks.layers import inference_mode
 from stackgan.platforms.session import open_session, resolve
+from stackgan.read_variables import ReadVariables, Restorer
 from stackgan.sampling.generation import build_generation, generate
 from stackgan.sampling.sample_request import NoiseSource, SampleRequest, noise_of
 
@@ -49,13 +50,14 @@ class Sampler:
         with graph.as_default():
             mode = inference_mode(self.compat)._replace(
                 compute_dtype=resolve(platform).network_dtype)
-            self.graph = build_generation(self.stage, self.batch_size, self.dims, mode=mode)
-            self.variables = {v.op.name: v for v in tf.global_variables()}
-            names = (ema_of(self.variables.values(), self.checkpoint) if use_ema
-                     else self.variables)
-            saver = tf.train.Saver(names)
+            weights = ReadVariables()
+            self.graph = build_generation(self.stage, self.batch_size, self.dims, weights, mode)
+            self.variables = weights.values()              # {name: tensor}
+            names = (ema_of(weights.made.values(), self.checkpoint) if use_ema
+                     else weights.made)
+            restorer = Restorer(names)
         self.session = open_session(platform, graph)
-        restore(self.session, saver, names, self.checkpoint, is_part=True)
+        restore(self.session, restorer, names, self.checkpoint, is_part=True)
         self.has_ema = set(names) != set(self.variables)
         self.label = 'checkpoint ' + os.path.basename(self.checkpoint)
 

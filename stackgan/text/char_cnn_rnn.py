@@ -31,10 +31,11 @@ def text_encoder(
         cell: str,                 # 'gru', 'published-gru' or 'published-rnn'
         filters: Sequence[int],    # outputs of the three convolutions; the last: width of the cell
         embedding_dim: int,
+        is_trained: bool = True,   # False: half as many operations, with the same results
 ) -> tf.Tensor:
     """Embeddings: [N, embedding_dim] float32, outputs of a linear layer, not normalised."""
     check_shape(codes, [None, MAX_LENGTH], 'codes')
-    weights = _Weights(is_published=cell != 'gru')
+    weights = _Weights(cell != 'gru', is_trained)
     recurrent = {'gru': _gru, 'published-gru': _published_gru, 'published-rnn': _published_rnn}
     with tf.variable_scope(SCOPE, reuse=tf.AUTO_REUSE):
         x = _convolutions(codes, filters, weights, third_pool=cell == 'published-rnn')
@@ -44,10 +45,14 @@ def text_encoder(
 
 
 class _Weights:
-    """Linear layers whose weights start as the form of the encoder wants it."""
+    """Linear layers whose weights start as the form of the encoder wants it.
 
-    def __init__(self, is_published: bool) -> None:
-        self.is_published = is_published
+    TensorFlow 1.15 draws initial weights from the number of operations made before, so an encoder
+    that is trained keeps those it always had.
+    """
+
+    def __init__(self, is_published: bool, is_trained: bool) -> None:
+        self.is_published, self.is_trained = is_published, is_trained
 
     def conv(self, x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
         """Over time, VALID: [N, 1, T, C] to [N, 1, T - 3, filters]."""
@@ -63,10 +68,19 @@ class _Weights:
         *outer, inputs = x.shape.as_list()
         with tf.variable_scope(name):
             kernel = variable('weights', [inputs, units], self._initializer())
-            y = tf.matmul(tf.reshape(x, [-1, inputs]), kernel)
+            is_flat = not (outer[1:] or self.is_trained)
+            y = tf.matmul(x if is_flat else tf.reshape(x, [-1, inputs]), kernel)
             biases = variable('biases', [units], self._bias_initializer())
             y = tf.nn.bias_add(y, biases)
+            if is_flat:
+                return y
             return tf.reshape(y, [-1 if size is None else size for size in outer] + [units])
+
+    def split(self, x: tf.Tensor, *sizes: int) -> Sequence[tf.Tensor]:
+        """The columns of x in two parts of these sizes."""
+        if not self.is_trained:
+            return tf.split(x, sizes, 1)
+        return [x[:, :sizes[0]], x[:, sizes[0]:]]
 
     def rectified(self, x: tf.Tensor) -> tf.Tensor:
         if self.is_published:
@@ -139,9 +153,10 @@ def _gru(x: tf.Tensor, weights: _Weights) -> List[tf.Tensor]:
     states = []
     for a in inputs:
         b = weights.dense(h, 3 * width, 'h2h')
-        gates = tf.sigmoid(a[:, :2 * width] + b[:, :2 * width])
-        r, z = gates[:, :width], gates[:, width:]
-        candidate = tf.tanh(a[:, 2 * width:] + r * b[:, 2 * width:])
+        a_gates, a_new = weights.split(a, 2 * width, width)
+        b_gates, b_new = weights.split(b, 2 * width, width)
+        r, z = weights.split(tf.sigmoid(a_gates + b_gates), width, width)
+        candidate = tf.tanh(a_new + r * b_new)
         h = (1.0 - z) * candidate + z * h
         states.append(h)
     return states

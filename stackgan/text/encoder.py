@@ -33,6 +33,7 @@ from stackgan.networks.layers import TESTING
 from stackgan.platforms.parts import ALONE, Parts, part_path
 from stackgan.platforms.session import on_host, open_session, without_16_bits
 from stackgan.progress import Progress
+from stackgan.read_variables import ReadVariables, Restorer
 from stackgan.text import char_cnn_rnn, image_encoder
 from stackgan.text.alphabet import MAX_LENGTH, encode_captions, faults_of_captions
 from stackgan.text.image_encoder import SIZE, as_floats
@@ -61,8 +62,9 @@ class _Encoder:
         self.options = read_options(folder)
         graph = tf.Graph()
         with graph.as_default():
-            self._input, self._output = self._build()
-            self._variables = tf.global_variables()
+            self._variables = ReadVariables()
+            with tf.variable_scope(tf.get_variable_scope(), custom_getter=self._variables):
+                self._input, self._output = self._build()
             fill = (_from_archive(folder, self.options['weights'], self._variables)
                     if 'weights' in self.options
                     else _from_checkpoint(folder, checkpoint, self._variables))
@@ -84,8 +86,7 @@ class _Encoder:
 
     def variables(self) -> Dict[str, np.ndarray]:
         """{name: value} of all variables."""
-        return {v.op.name: value
-                for v, value in zip(self._variables, self.session.run(self._variables))}
+        return self.session.run(self._variables.values())
 
     def _run(self, rows: np.ndarray) -> np.ndarray:
         """Features of any number of rows: [N, embedding_dim] float32."""
@@ -112,7 +113,8 @@ class TextEncoder(_Encoder):
     def _build(self) -> Tuple[tf.Tensor, tf.Tensor]:
         codes = tf.placeholder(tf.uint8, [BATCH, MAX_LENGTH], 'codes')
         return codes, char_cnn_rnn.text_encoder(
-            codes, self.options['cell'], self.options['filters'], self.options['embedding_dim'])
+            codes, self.options['cell'], self.options['filters'], self.options['embedding_dim'],
+            is_trained=False)
 
     def embed(self, captions: Sequence[str]) -> np.ndarray:
         """Embeddings: [N, embedding_dim] float32, a caption's independent of the others.
@@ -152,16 +154,16 @@ def open_text_encoder(
     return TextEncoder(folder, platform)
 
 
-def _from_checkpoint(folder: str, checkpoint: Optional[str], variables: List[Any]) -> Fill:
+def _from_checkpoint(folder: str, checkpoint: Optional[str], variables: ReadVariables) -> Fill:
     """Fills the variables from a checkpoint; None: the finished one."""
     path = checkpoint or Checkpoints(os.path.join(folder, ENCODER), keep=None).last()
     if path is None:
         raise InputError(f'{folder}: not a finished text encoder; run train-text-encoder')
-    saver = tf.train.Saver(variables)
-    return lambda session: restore(session, saver, variables, path, is_part=True)
+    restorer = Restorer(variables.made)
+    return lambda session: restore(session, restorer, variables.made, path, is_part=True)
 
 
-def _from_archive(folder: str, weights: Dict[str, str], variables: List[Any]) -> Fill:
+def _from_archive(folder: str, weights: Dict[str, str], variables: ReadVariables) -> Fill:
     """Fills the variables from a converted encoder's archive, which must be as it was."""
     path = os.path.join(folder, weights['file'])        # a plain name: see `read_options`
     try:
@@ -173,12 +175,8 @@ def _from_archive(folder: str, weights: Dict[str, str], variables: List[Any]) ->
         raise InputError(f'{path}: has changed since it was converted; run train-text-encoder '
                          '--force')
     with Archive(path) as archive:
-        values = {v: archive.read(v.op.name[len(char_cnn_rnn.SCOPE) + 1:]) for v in variables}
-
-    def fill(session: Any) -> None:
-        for variable, value in values.items():
-            variable.load(value, session)
-    return fill
+        values = {name: archive.read(name[len(char_cnn_rnn.SCOPE) + 1:]) for name in variables.made}
+    return lambda session: variables.load(session, values)
 
 
 def embed_dataset(

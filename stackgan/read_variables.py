@@ -38,8 +38,8 @@ class ReadVariables:
         """The value of a variable, which is made the first time."""
         if name not in self.made:
             shape = tf.TensorShape(shape)
-            # As a tf.Variable does: the scope of names is left, the name of the variable stays.
-            with tf.name_scope(None):
+            # As a tf.Variable is: outside any loop, and of its own name in any scope.
+            with tf.control_dependencies(None), tf.name_scope(None):
                 handle = tf.raw_ops.VarHandleOp(dtype=dtype, shape=shape, container='',
                                                 shared_name=name, name=name)
                 value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype, name=name + '/Read')

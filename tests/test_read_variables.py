@@ -32,10 +32,12 @@ def encoder(cell, getter=None):
                                                  is_trained=getter is None)]
 
 
-@pytest.mark.parametrize('build', [generator] + [
-    (lambda getter=None, cell=cell: encoder(cell, getter))
-    for cell in ('gru', 'published-gru', 'published-rnn')])
-def test_results_are_the_same_to_the_bit(tmp_path, build):
+@pytest.mark.parametrize('build, differs', [(generator, 0)] + [
+    (lambda getter=None, cell=cell: encoder(cell, getter), differs)
+    # The loop of 1.15 leaves a product and its biases two operations.
+    for cell, differs in (('gru', 1e-6 if tf.__version__.startswith('1.') else 0),
+                          ('published-gru', 0), ('published-rnn', 0))])
+def test_results_are_the_same_from_fewer_operations(tmp_path, build, differs):
     rng, folder = np.random.RandomState(5), str(tmp_path)
     graph, inputs, outputs = build()
     feed = [rng.randint(0, 71, each.shape.as_list()) if each.dtype == tf.uint8
@@ -59,7 +61,7 @@ def test_results_are_the_same_to_the_bit(tmp_path, build):
         assert all(np.array_equal(value, values[name])
                    for name, value in session.run(weights.values()).items())
         for got, expected in zip(session.run(outputs, dict(zip(inputs, feed))), wanted):
-            assert np.array_equal(got, expected)
+            assert np.abs(got - expected).max() <= differs
         weights.load(session, {name: value * 0 for name, value in values.items()})
         assert not any(value.any() for value in session.run(weights.values()).values())
     made, before = (len(each.get_operations()) for each in (fewer, graph))

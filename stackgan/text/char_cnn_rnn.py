@@ -13,7 +13,7 @@ With the published widths (384, 512, 512), or (384, 512, 256), and 1024 outputs 
 forms have the published numbers of parameters, and their weights can be read in.
 """
 
-from typing import Any, List, Sequence
+from typing import Any, Callable, List, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -31,7 +31,8 @@ def text_encoder(
         cell: str,                 # 'gru', 'published-gru' or 'published-rnn'
         filters: Sequence[int],    # outputs of the three convolutions; the last: width of the cell
         embedding_dim: int,
-        is_trained: bool = True,   # False: half as many operations, with the same results
+        is_trained: bool = True,   # False: half as many operations or fewer, with the same results
+                                   # but for rounding in TensorFlow 1.15
 ) -> tf.Tensor:
     """Embeddings: [N, embedding_dim] float32, outputs of a linear layer, not normalised."""
     check_shape(codes, [None, MAX_LENGTH], 'codes')
@@ -150,13 +151,38 @@ def _gru(x: tf.Tensor, weights: _Weights) -> List[tf.Tensor]:
     width = x.shape.as_list()[2]
     inputs = tf.unstack(weights.dense(x, 3 * width, 'i2h'), axis=1)
     h = tf.zeros_like(x[:, 0])
-    states = []
-    for a in inputs:
+
+    def step(a: tf.Tensor, h: tf.Tensor) -> tf.Tensor:
         b = weights.dense(h, 3 * width, 'h2h')
         a_gates, a_new = weights.split(a, 2 * width, width)
         b_gates, b_new = weights.split(b, 2 * width, width)
         r, z = weights.split(tf.sigmoid(a_gates + b_gates), width, width)
         candidate = tf.tanh(a_new + r * b_new)
-        h = (1.0 - z) * candidate + z * h
+        return (1.0 - z) * candidate + z * h
+
+    if not weights.is_trained and tf.__version__.startswith('1.'):
+        return _looped(step, inputs, h)
+    states = []
+    for a in inputs:
+        h = step(a, h)
         states.append(h)
     return states
+
+
+def _looped(step: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], inputs: Sequence[tf.Tensor],
+            h: tf.Tensor) -> List[tf.Tensor]:
+    """The states after each step, by a loop in the graph.
+
+    At the first run the MKL build of TensorFlow 1.15 takes milliseconds for each operation that it
+    rewrites: nearly a second for all steps one after the other.
+    """
+    count = len(inputs)
+    given = tf.TensorArray(tf.float32, count).unstack(tf.stack(inputs))
+    written = tf.TensorArray(tf.float32, count, element_shape=h.shape)
+
+    def body(t: tf.Tensor, h: tf.Tensor, written: tf.TensorArray) -> Any:
+        h = step(given.read(t), h)
+        return t + 1, h, written.write(t, h)
+
+    written = tf.while_loop(lambda t, *_: t < count, body, (0, h, written))[2]
+    return [written.read(t) for t in range(count)]

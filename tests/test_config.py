@@ -103,8 +103,6 @@ def test_contradictions_between_keys():
         load('platform.deterministic=true', 'platform.threads=2')
     with pytest.raises(ConfigError, match='data.crop: box needs the bounding boxes'):
         load('make_dataset=null', 'data.layout=folder')
-    with pytest.raises(ConfigError, match='stage2.stage1_discriminator: .*one of the two must'):
-        load('stage2.finetune_stage1=true')
 
 
 def write(tmp_path, text):

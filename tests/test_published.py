@@ -33,7 +33,7 @@ PAPER = ['model.stage1_modulation=false', 'model.stage2_residual=false',
          'model.stage2_residual_blocks=4',
          'train.caption_matching_weight=0', 'train.caption_similarity_weight=0',
          'train.wrong_candidates=1', 'text.whitening=false', 'train.augment_translation=0',
-         'stage2.adversarial_weight=1', 'stage2.stage1_discriminator=false']
+         'stage2.adversarial_weight=1']
 CONFIG = ['--config', 'painted-birds', '--set', 'platform.deterministic=true',
           '--set', 'platform.device=cpu'] + [
               word for key in DIMS + PAPER for word in ('--set', key)]

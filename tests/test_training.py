@@ -184,19 +184,6 @@ def test_finetuned_stage1_moves_at_its_share(data):
         assert abs(np.abs(after[name] - before[name]).max() - rate) < 0.02 * rate
 
 
-def test_stage1_discriminator_judges_reduced_images_and_trains_on(data):
-    one = one_step(data, 2, 'stage2.stage1_discriminator=true', 'train.augment_translation=0')
-    pair, before = one.pairs[0], one.values()
-    assert not any(name.startswith('stage2/discriminator') for name in before)
-    images = one.feed[one.graph.batch.images] / 127.5 - 1.0
-    assert np.allclose(one.session.run(pair.real, one.feed),
-                       images.reshape(-1, 64, 4, 64, 4, 3).mean((2, 4)), atol=1e-5)
-    assert pair.fake.shape.as_list() == pair.wrong.shape.as_list() == [2, 64, 64, 3]
-    losses = one.run(1e-3, 1e-3)
-    assert networks(one.changed(before)) == {'stage2/generator', 'stage1/discriminator'}
-    assert losses['stage2/discriminator'] > 0 and losses['stage2/generator_fake'] > 0
-
-
 @pytest.mark.parametrize('coefficient', [0.0, 3.0])
 def test_likeness_is_part_of_the_generators_loss(data, coefficient):
     one = one_step(data, 2, f'stage2.low_resolution_consistency={coefficient:g}')

@@ -22,7 +22,6 @@ TINY = ['model.generator_filters=8', 'model.discriminator_filters=8', 'model.con
         'model.stage2_sub_pixel=false', 'model.stage2_residual_blocks=4',
         'train.caption_matching_weight=0', 'train.caption_similarity_weight=0',
         'train.wrong_candidates=1', 'text.whitening=false', 'train.augment_translation=0',
-        'stage2.stage1_discriminator=false', 'stage2.discriminator_learning_rate=2e-4',
         'stage2.adversarial_weight=1',
         'stage2.super_resolution_weight=0', 'stage2.super_resolution_noise=0',
         'stage2.super_resolution_scatter=0',

@@ -32,10 +32,8 @@ def training_settings(config: Config, stage: str) -> Dict[str, Any]:
         del settings['train'][name]
     for name in ('generator_learning_rate', 'discriminator_learning_rate'):
         settings['train'][name] = settings[stage].pop(name)     # where earlier versions have them
-    if not config.model.stage1_modulation:        # so that runs from before these keys stay done
+    if not config.model.stage1_modulation:        # so that runs from before this key stay done
         del settings['model']['stage1_modulation']
-    if not settings[stage].get('stage1_discriminator', True):
-        del settings[stage]['stage1_discriminator']
     if stage == 'stage1':
         for name in OF_STAGE2:
             del settings['model'][name]

@@ -98,9 +98,6 @@ def check_config(
               and config.platform.precision != 'float32'),
          'stage2.finetune_stage1', 'trains two networks at once, which share the overflow register '
          'of an NPU; must be false, or platform.precision float32'),
-        (not (config.stage2.finetune_stage1 and config.stage2.stage1_discriminator),
-         'stage2.stage1_discriminator', 'that discriminator trains Stage-I with finetune_stage1; '
-         'one of the two must be false'),
         (config.stage2.adversarial_weight > 0 or config.stage2.super_resolution_weight > 0,
          'stage2.super_resolution_weight', 'without it and adversarial_weight Stage-II learns '
          'nothing; must be above 0'),

@@ -218,8 +218,6 @@ class Stage2(Stage1):
     learning_rate_half_life_epochs: float = key(100.0, 'epochs after which learning rates are '
                                                 'halved', above=0.0)
     finetune_stage1: bool = key(False, 'keep training Stage-I along with Stage-II')
-    stage1_discriminator: bool = key(
-        False, "Stage-I's discriminator trains on, on Stage-II's images reduced to 64 px; no other")
     finetune_learning_rate_ratio: float = key(
         0.1, 'learning rates of Stage-I as a share of those of Stage-II while fine-tuning',
         above=0.0, maximum=1.0)
@@ -233,11 +231,13 @@ class Stage2(Stage1):
         0.0, 'weight of the mean difference between real images and what Stage-II makes of them '
         'reduced to 64 px, after Dong et al. (2014); the paper: 0', minimum=0.0)
     super_resolution_noise: float = key(
-        0.0, 'largest deviation of noise on those reduced images (in [-1, 1]), against speckle, '
-        'after cascaded diffusion models (Ho et al., 2022)', minimum=0.0, maximum=2.0)
+        0.0, 'largest deviation of the noise on those reduced images (they range from -1 to 1), so '
+        "that Stage-II also learns to remove Stage-I's speckle, after the noise on the inputs of "
+        'cascaded diffusion models (Ho et al., 2022)', minimum=0.0, maximum=2.0)
     super_resolution_scatter: float = key(
-        0.0, 'largest distance, in pixels of 64, by which their pixels scatter, against ragged '
-        'edges, after the glass blur of Hendrycks and Dietterich (2019)', minimum=0.0, maximum=8.0)
+        0.0, 'largest distance, in pixels of 64, by which the pixels of those reduced images are '
+        "scattered, so that Stage-II also learns to straighten Stage-I's ragged edges, after the "
+        'glass blur of Hendrycks and Dietterich (2019)', minimum=0.0, maximum=8.0)
     low_resolution_consistency_half_life_steps: Optional[int] = key(
         None, 'steps after which that weight is halved, again and again; null: it stays', minimum=1)
 

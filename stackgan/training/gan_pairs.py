@@ -102,18 +102,11 @@ def stage2_pairs(
     else:
         generated = stage2.generator(low, batch.embeddings, batch.noise2, dims, mode)
     terms.update(_low_resolution_terms(generated.images, low.images, settings))
-    pair = GanPair(
+    return [GanPair(
         'stage2', stage2.GENERATOR, stage2.DISCRIMINATOR, generated.images, generated.condition,
         real, wrong, batch.embeddings,
         lambda images, embeddings, mode: stage2.discriminator(images, embeddings, dims, mode),
-        statistics, 1.0, terms, settings.adversarial_weight, mode.compute_dtype)
-    if settings.stage1_discriminator:
-        pair = pair._replace(
-            discriminator_scope=stage1.DISCRIMINATOR, fake=downsample(generated.images),
-            real=downsample(real), wrong=downsample(wrong),
-            discriminate=lambda images, embeddings, mode: stage1.discriminator(
-                images, embeddings, dims, mode))
-    return [pair] + first
+        statistics, 1.0, terms, settings.adversarial_weight, mode.compute_dtype)] + first
 
 
 def _with_super_resolution(

@@ -135,7 +135,7 @@ def _warm_start(config: Any, stage1_folder: str) -> Fill:
     """What fills Stage-I, with its moving statistics, from its last checkpoint.
 
     A frozen Stage-I has its EMA weights where there are any, as when it samples; one that is
-    trained further has the weights in training. Its discriminator comes along where it trains on.
+    trained further has the weights in training, and its discriminator.
     Differs from hanzhanggit/StackGAN: that restores only trainable variables, which leaves
     Stage-I with the moving statistics of an untrained network.
     """
@@ -147,9 +147,11 @@ def _warm_start(config: Any, stage1_folder: str) -> Fill:
         raise InputError(f'{path}: was imported with --compat {compat}, which supports sampling '
                          'only; import it without --compat to train on it')
     variables = scope_variables(stage1.GENERATOR, False)
-    names = ({v.op.name: v for v in variables} if config.stage2.finetune_stage1
-             else checkpoints.ema_of(variables, path))
-    names.update({v.op.name: v for v in scope_variables(stage1.DISCRIMINATOR, False)})
+    if config.stage2.finetune_stage1:
+        variables += scope_variables(stage1.DISCRIMINATOR, False)
+        names = {v.op.name: v for v in variables}
+    else:
+        names = checkpoints.ema_of(variables, path)
     saver = tf.train.Saver(names)
     return lambda session: checkpoints.restore(session, saver, names, path, is_part=True)
 

@@ -236,7 +236,10 @@ def script(reader, words):
     if '"$@"' in text:                              # handed on to Python
         beside = os.path.splitext(path)[0] + '.py'
         text += open(beside).read() if os.path.exists(beside) else ''
-    for word in words[1:]:
+    for before, word in zip(words, words[1:]):
+        if before == '--set':                       # for the job that the script runs
+            load_config(os.path.join(ROOT, 'configs', 'painted-birds.yaml'), [word])
+            continue
         is_file = word in PLACEHOLDERS.values() or '.tar' in word
         assert is_file or re.search(rf'(?<![\w-]){re.escape(word)}\b', text), (
             f'{words[0]} knows no {word}')

@@ -29,6 +29,15 @@ def test_trainings_on_a_gpu_compile(monkeypatch, device, version, compile, compi
                       tf.OptimizerOptions.DEFAULT]
 
 
+@pytest.mark.parametrize('device, version, at_once', [
+    ('cpu', (2, 21), 3), ('cpu', (1, 15), 1), ('gpu', (2, 21), 1)])
+def test_operations_run_at_once_where_that_is_faster(monkeypatch, device, version, at_once):
+    monkeypatch.setattr(session, 'tf_version', lambda: version)
+    config = session.session_config(session.Resolved(device, 3))
+    assert config.intra_op_parallelism_threads == 3
+    assert config.inter_op_parallelism_threads == at_once
+
+
 def test_it_is_told_that_the_first_step_compiles():
     for compiles in (True, False):
         with logged() as said, tf.Graph().as_default():

@@ -97,6 +97,11 @@ class OneStep:
         self.session.run(self.restart, {self.restarts[name]: value
                                         for name, value in self.first_values.items()})
 
+    def reopen(self, config):
+        self.session.close()
+        self.session = tf.Session(graph=self.graph.step.graph, config=config)
+        self.reset()
+
     def values(self):
         return self.session.run(self.variables)
 
@@ -242,6 +247,22 @@ def test_penalty_is_computed_every_so_many_steps_and_weighs_more(data):
     penalty = once.run(0.0, 0.0)['stage1/gradient_penalty']
     found = [lazy.run(0.0, 0.0)['stage1/gradient_penalty'] for _ in range(4)]
     assert penalty > 0 and np.allclose(found, [3 * penalty, 0, 0, 3 * penalty], rtol=1e-3)
+
+
+@pytest.mark.parametrize('stage, options', [
+    (1, ('train.gradient_penalty=r1', 'train.augment_translation=0.125',
+         'train.augment_target=0.6', 'train.mode_seeking_weight=1')),
+    (2, ('stage2.finetune_stage1=true', 'stage2.super_resolution_weight=3',
+         'stage2.super_resolution_noise=0.4', 'stage2.low_resolution_consistency=8'))])
+def test_operations_that_run_at_once_give_the_same(data, stage, options):
+    one, found = one_step(data, stage, *options, real=True), []
+    for at_once in (1, 8):
+        one.reopen(tf.ConfigProto(inter_op_parallelism_threads=at_once,
+                                  use_per_session_threads=True))
+        losses = [one.run(1e-3, 1e-3) for _ in range(3)]
+        found.append(dict(one.values(), losses=losses[-1][f'stage{stage}/generator']))
+    for name, value in found[0].items():
+        assert np.array_equal(value, found[1][name]), name
 
 
 def test_weight_decay_adds_the_weights_to_the_gradient(data):

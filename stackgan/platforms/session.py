@@ -31,6 +31,7 @@ from stackgan.platforms.precision import (
     precision_of_cpu,
     precision_of_gpu,
     precision_of_npu,
+    tf_version,
 )
 from stackgan.platforms.worker_channel import Channel
 from stackgan.platforms.workers import Collectives, Engine, Workers
@@ -132,7 +133,7 @@ def session_config(
     config = tf.ConfigProto(
         allow_soft_placement=True,
         intra_op_parallelism_threads=resolved.threads,
-        inter_op_parallelism_threads=1,
+        inter_op_parallelism_threads=_operations_at_once(resolved),
         device_count={} if resolved.device == 'gpu' else {'GPU': 0})
     config.gpu_options.allow_growth = True
     if resolved.gpu_memory_mib:
@@ -147,6 +148,16 @@ def session_config(
     if resolved.compiles and training:
         config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
     return config
+
+
+def _operations_at_once(resolved: Resolved) -> int:
+    """Independent operations that run at once: both gradients of a convolution, for one.
+
+    Their results are the same to the bit, since each variable is read before it is updated. On two
+    cores it makes training 1.15 to 1.4 times as fast in TensorFlow 2.21, and 1.15 no faster, whose
+    operations keep both cores busy (docs/architecture.md). On a GPU one thread starts operations.
+    """
+    return resolved.threads if resolved.device == 'cpu' and tf_version() >= (2, 0) else 1
 
 
 def open_session(settings: Platform, graph: tf.Graph) -> tf.Session:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from stackgan.platforms.precision import BFLOAT16, FLOAT32, tf_version
+from stackgan.platforms.session import Resolved, session_config
 from stackgan.text.joint_embedding import (
     contrastive_loss,
     joint_embedding_loss,
@@ -42,6 +44,20 @@ def test_contrastive_loss_by_loops():
     image = np.mean([-scores[i, i] + np.log(np.exp(scores[:, i]).sum()) for i in range(5)])
     assert np.allclose(evaluate(contrastive_loss, TEXT, IMAGE), [text + image, text, image],
                        atol=1e-5)
+
+
+def test_scores_tell_captions_apart_that_bfloat16_takes_for_one():
+    """On CPUs that multiply in it; elsewhere nothing is rounded anyway."""
+    text = (1.0 + 1e-3 * np.random.RandomState(1).normal(0, 1, (4, 64))).astype(np.float32)
+    image = (100 * (text - 1.0)).astype(np.float32)
+    scores = image.dot(text.T)
+    expected = sum(-np.log(np.exp(s).diagonal() / np.exp(s).sum(1)).mean()
+                   for s in (scores, scores.T))
+    config = session_config(Resolved('cpu', 1, FLOAT32 if tf_version() < (2, 0) else BFLOAT16))
+    with tf.Graph().as_default(), tf.Session(config=config) as session:
+        holders = [tf.placeholder(tf.float32, text.shape) for _ in range(2)]
+        found = session.run(contrastive_loss(*holders).total, dict(zip(holders, (text, image))))
+    assert abs(found - expected) < 1e-4
 
 
 def test_standardised():

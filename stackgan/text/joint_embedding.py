@@ -77,8 +77,12 @@ def standardised(
 
 
 def _scores(text: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-    """[B, B]: <image i, text j>."""
+    """[B, B]: <image i, text j>.
+
+    Not by a matrix product, which TensorFlow computes in bfloat16 on some CPUs, because what tells
+    two captions apart may be less than its rounding: a grey crown from none at all.
+    """
     if text.shape.ndims != 2 or text.shape.as_list() != image.shape.as_list():
         raise ValueError(f'text and image: shapes {text.shape} and {image.shape}, expected the '
                          'same two dimensions')
-    return tf.matmul(image, text, transpose_b=True)
+    return tf.reduce_sum(image[:, tf.newaxis] * text[tf.newaxis], 2)

@@ -35,7 +35,8 @@ def joint_embedding_loss(
     """Scalar: hinge and cross entropy on SHARPNESS times the cosine of standardised features."""
     text = tf.nn.l2_normalize(standardised(text), 1) * SHARPNESS
     image = tf.nn.l2_normalize(standardised(image), 1)
-    return structured_joint_embedding_loss(text, image).total + contrastive_loss(text, image).total
+    scores = _scores(text, image)
+    return _hinge(scores).total + _cross_entropy(scores).total
 
 
 def structured_joint_embedding_loss(
@@ -47,12 +48,7 @@ def structured_joint_embedding_loss(
     With F(i, j) = <image i, text j>: the mean over i, j of
     max(0, 1 + F(i, j) - F(i, i)) + max(0, 1 + F(j, i) - F(i, i)), without j = i.
     """
-    scores = _scores(text, image)
-    own = tf.linalg.diag_part(scores)
-    is_wrong = 1.0 - tf.eye(text.shape.as_list()[0])
-    text_loss = tf.reduce_mean(is_wrong * tf.nn.relu(MARGIN + scores - own[:, tf.newaxis]))
-    image_loss = tf.reduce_mean(is_wrong * tf.nn.relu(MARGIN + scores - own[tf.newaxis, :]))
-    return JointEmbeddingLoss(text_loss + image_loss, text_loss, image_loss)
+    return _hinge(_scores(text, image))
 
 
 def contrastive_loss(
@@ -60,12 +56,7 @@ def contrastive_loss(
         image: tf.Tensor,      # [B, D] float32
 ) -> JointEmbeddingLoss:
     """-log softmax of the own partner's score among those of the batch, mean of both directions."""
-    scores = _scores(text, image)
-    own = tf.range(text.shape.as_list()[0])
-    text_loss, image_loss = [
-        tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(logits=s, labels=own))
-        for s in (scores, tf.transpose(scores))]
-    return JointEmbeddingLoss(text_loss + image_loss, text_loss, image_loss)
+    return _cross_entropy(_scores(text, image))
 
 
 def standardised(
@@ -74,6 +65,22 @@ def standardised(
     """Each dimension with mean 0 and variance 1 over the batch: [B, D]."""
     mean, variance = tf.nn.moments(features, [0])
     return (features - mean) * tf.rsqrt(variance + EPSILON)
+
+
+def _hinge(scores: tf.Tensor) -> JointEmbeddingLoss:
+    own = tf.linalg.diag_part(scores)
+    is_wrong = 1.0 - tf.eye(scores.shape.as_list()[0])
+    text_loss = tf.reduce_mean(is_wrong * tf.nn.relu(MARGIN + scores - own[:, tf.newaxis]))
+    image_loss = tf.reduce_mean(is_wrong * tf.nn.relu(MARGIN + scores - own[tf.newaxis, :]))
+    return JointEmbeddingLoss(text_loss + image_loss, text_loss, image_loss)
+
+
+def _cross_entropy(scores: tf.Tensor) -> JointEmbeddingLoss:
+    own = tf.range(scores.shape.as_list()[0])
+    text_loss, image_loss = [
+        tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(logits=s, labels=own))
+        for s in (scores, tf.transpose(scores))]
+    return JointEmbeddingLoss(text_loss + image_loss, text_loss, image_loss)
 
 
 def _scores(text: tf.Tensor, image: tf.Tensor) -> tf.Tensor:

@@ -40,9 +40,12 @@ lock_for() {
     [ "$minor" -ge "$first" ] && [ "$minor" -le "$last" ] && echo "$file"
 }
 
-# pip_install OPTIONS...: installs into the environment of PYTHON.
+# pip_install OPTIONS...: installs into the environment of PYTHON. Modules are compiled when they are
+# first imported, which takes less than compiling all, unless Python is told to keep nothing compiled.
 pip_install() {
-    "$PYTHON" -m pip install -qq --disable-pip-version-check "$@"
+    local compile=--no-compile
+    if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then compile=--compile; fi
+    "$PYTHON" -m pip install -qq "$compile" --disable-pip-version-check "$@"
 }
 
 # install_locked FILE: what the file pins, with nothing resolved and nothing that it does not hash.

@@ -20,13 +20,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [ROOT, os.path.join(ROOT, 'scripts')]
 
 from bench_peak import Peak, timed  # noqa: E402
+from bench_rows import PAPER  # noqa: E402
 from bench_training import peak_memory  # noqa: E402
 
 from stackgan.config import load_config  # noqa: E402
 from stackgan.config.schema import Config  # noqa: E402
 from stackgan.platforms.cores import load_tensorflow  # noqa: E402
 
-PAPER = ['train.ema_decay=null']         # of birds.yaml, which is the paper's otherwise
 TINY = ['model.generator_filters=8', 'model.discriminator_filters=8', 'train.ema_decay=null']
 PRECISIONS = ('tf32', 'float16', 'float32')      # besides that of `auto`
 # Most wanted first. `xla`: compiled, as on a GPU by default; `resize`: upsampling in two steps.

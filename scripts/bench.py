@@ -22,7 +22,7 @@ sys.path.insert(0, ROOT)
 import bench_rows  # noqa: E402
 from bench_memory import peak_mib, resident_mib  # noqa: E402
 from bench_peak import timed  # noqa: E402
-from bench_rows import Row, print_table  # noqa: E402
+from bench_rows import PAPER, Row, print_table  # noqa: E402
 from bench_training import training_rows  # noqa: E402
 
 from stackgan import printing  # noqa: E402
@@ -30,8 +30,6 @@ from stackgan.config import load_config  # noqa: E402
 from stackgan.config.schema import Config  # noqa: E402
 from stackgan.data.prepared import ArrayFile, Split  # noqa: E402
 from stackgan.platforms.cores import available_cores, load_tensorflow  # noqa: E402
-
-PAPER = ['train.ema_decay=null']         # of birds.yaml, which is the paper's otherwise
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ SCRIPTS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(SCRIPTS)
 sys.path.insert(0, ROOT)
 
-from bench_rows import Row, row  # noqa: E402
+from bench_rows import PAPER, Row, row  # noqa: E402
 
 from stackgan.config import load_config  # noqa: E402
 from stackgan.config.schema import Config  # noqa: E402
@@ -28,7 +28,6 @@ from stackgan.platforms.rendezvous import Place  # noqa: E402
 from stackgan.platforms.worker_channel import Channel, Follower, end_process  # noqa: E402
 from stackgan.platforms.worker_leader import Leader  # noqa: E402
 
-PAPER = ['train.ema_decay=null']         # of birds.yaml, which is the paper's otherwise
 BATCH, WEAK_BATCH = 16, 8        # images of a step; for each worker
 SECONDS = 900.0                  # for a worker to start
 WITH, WITHOUT = 'with', 'without'

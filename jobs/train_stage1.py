@@ -5,8 +5,8 @@ from .engine.imported import no_training
 from .engine.outputs import embeddings_input, prepared_input, run_folder
 from .engine.training_settings import (
     STAGE_RECORDS,
+    image_encoder_inputs,
     loggers_of,
-    matching_inputs,
     training_settings,
 )
 
@@ -23,7 +23,7 @@ JOB = Job(
     summary='train Stage-I (64x64); resumes where it was interrupted',
     output=lambda config: run_folder(config, 'stage1'),
     inputs=lambda config, volume: ([prepared_input(config), embeddings_input(config)]
-                                   + matching_inputs(config, volume)),
+                                   + image_encoder_inputs(config, volume)),
     settings=lambda config: training_settings(config, 'stage1'),
     not_needed=lambda config, volume: no_training(config, volume, 'stage1'),
     growing=('stage1.epochs',),

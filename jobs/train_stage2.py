@@ -5,8 +5,8 @@ from .engine.imported import no_training
 from .engine.outputs import embeddings_input, prepared_input, run_folder
 from .engine.training_settings import (
     STAGE_RECORDS,
+    image_encoder_inputs,
     loggers_of,
-    matching_inputs,
     training_settings,
 )
 
@@ -24,7 +24,7 @@ JOB = Job(
     output=lambda config: run_folder(config, 'stage2'),
     inputs=lambda config, volume: ([prepared_input(config), embeddings_input(config),
                                     Input('stage1', run_folder(config, 'stage1'), 'train-stage1')]
-                                   + matching_inputs(config, volume)),
+                                   + image_encoder_inputs(config, volume)),
     settings=lambda config: training_settings(config, 'stage2'),
     not_needed=lambda config, volume: no_training(config, volume, 'stage2'),
     growing=('stage2.epochs',),

@@ -94,8 +94,7 @@ run="$data/runs/${run:-$name}"
 settings=(--config "$config")
 if [ "$lane" = tf1 ] && [ "$name" = painted-birds ]; then
     # Half as fast on CPUs that compute in bfloat16, so it trains for less.
-    settings+=(--set stage1.epochs=13 --set stage1.learning_rate_half_life_epochs=3.5
-               --set stage2.epochs=0.5 --set stage2.learning_rate_half_life_epochs=0.25)
+    settings+=(--set stage1.epochs=12 --set stage1.learning_rate_half_life_epochs=4)
 fi
 "$PYTHON" -m jobs run --on "$way" "${settings[@]}" --data "$data" "$@"
 

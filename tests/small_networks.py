@@ -33,13 +33,13 @@ def stage2_generator(low, embeddings, noise, dims, mode):
         return stage1.Generated(tf.tanh(logits), condition, logits)
 
 
-def stage1_discriminator(images, embeddings, dims, mode, scope=stage1.DISCRIMINATOR):
+def stage1_discriminator(images, embeddings, dims, mode, maps=(), scope=stage1.DISCRIMINATOR):
     with tf.variable_scope(scope, reuse=tf.AUTO_REUSE):
         side = images.shape.as_list()[1] // 8
         x = tf.nn.avg_pool(images, [1, side, side, 1], [1, side, side, 1], 'VALID')
         x = conv_norm(x, 8, 'down1', mode, leaky_relu, 4, 2)
-        x = tf.concat([tf.reshape(x, [-1, 4 * 4 * 8]), leaky_relu(
-            dense(embeddings, 8, 'text'))], 1)
+        x = tf.concat([tf.reshape(x, [-1, 4 * 4 * 8]), leaky_relu(dense(embeddings, 8, 'text'))]
+                      + [tf.reduce_mean(each, [1, 2]) for each in maps], 1)
         x = dense(x, 8, 'match')
         with tf.variable_scope('match'):
             x = leaky_relu(batch_norm(x, mode))
@@ -47,7 +47,7 @@ def stage1_discriminator(images, embeddings, dims, mode, scope=stage1.DISCRIMINA
 
 
 def stage2_discriminator(images, embeddings, dims, mode):
-    return stage1_discriminator(images, embeddings, dims, mode, stage2.DISCRIMINATOR)
+    return stage1_discriminator(images, embeddings, dims, mode, scope=stage2.DISCRIMINATOR)
 
 
 def use(set_attribute=setattr):

@@ -220,6 +220,26 @@ def test_the_caption_scales_and_shifts_the_features_of_stage1():
             assert np.abs(session.run(image) - found).max() < 1e-5
 
 
+def test_a_discriminator_sees_the_maps_that_have_a_side_of_its_own():
+    dims = tiny_config().model
+    random = np.random.RandomState(4)
+    with tf.Graph().as_default(), tf.Session() as session:
+        images, embeddings, *maps = [tf.constant(random.standard_normal(shape), tf.float32)
+                                     for shape in ([2, 64, 64, 3], [2, dims.embedding_dim],
+                                                   [2, 16, 16, 3], [2, 8, 8, 5], [2, 4, 4, 7],
+                                                   [2, 2, 2, 9])]
+        logits = stage1.discriminator(images, embeddings, dims, ForwardMode(True), maps)
+        slopes = tf.gradients(logits[0] - logits[1], maps)
+        shapes = {v.op.name.split('/')[2]: v.shape.as_list() for v in tf.trainable_variables()
+                  if v.op.name.endswith('/weights')}
+        session.run(tf.global_variables_initializer())
+        for slope in session.run(slopes[:3]):
+            assert np.abs(slope).max(axis=(0, 1, 2)).min() > 0        # of every channel
+    assert slopes[3] is None
+    assert [shapes[name][2] for name in ('down2', 'down3', 'down4')] == [8, 16 + 3, 32 + 5]
+    assert shapes['match'][2:] == [64 + 7 + dims.condition_dim, 64 + 7]
+
+
 def test_a_sub_pixel_stage2_unfolds_each_position_into_a_square():
     dims = tiny_config('model.stage2_sub_pixel=true', 'model.stage2_skip_connections=true').model
     random = np.random.RandomState(0)

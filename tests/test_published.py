@@ -28,9 +28,9 @@ from stackgan.sampling.sampler import Sampler
 from stackgan.sampling.writing import write_samples
 from stackgan.training.stages import train_stage
 
-PAPER = ['model.stage1_modulation=false', 'model.stage2_residual=false',
-         'model.stage2_skip_connections=false', 'model.stage2_sub_pixel=false',
-         'model.stage2_residual_blocks=4',
+PAPER = ['model.stage1_modulation=false', 'model.stage1_encoder_features=false',
+         'model.stage2_residual=false', 'model.stage2_skip_connections=false',
+         'model.stage2_sub_pixel=false', 'model.stage2_residual_blocks=4',
          'train.caption_matching_weight=0', 'train.caption_similarity_weight=0',
          'train.wrong_candidates=1', 'text.whitening=false', 'train.augment_translation=0',
          'stage2.adversarial_weight=1']
@@ -275,7 +275,8 @@ def test_averages_are_what_is_exported(tmp_path):
 
 
 @pytest.mark.parametrize('stage, option', [
-    (1, 'stage1_modulation=true'), (2, 'stage2_residual_blocks=1')])
+    (1, 'stage1_modulation=true'), (1, 'stage1_encoder_features=true'),
+    (2, 'stage2_residual_blocks=1')])
 def test_networks_that_the_published_code_cannot_build_are_refused(tmp_path, stage, option):
     config = tiny_config('model.' + option)
     folder = make_stage(tmp_path / 'stage', stage, config.model)

@@ -27,6 +27,7 @@ from stackgan.errors import InputError, StackganError
 from stackgan.platforms.session import resolve, session_config
 from stackgan.training import loop, observer
 from stackgan.training.stages import train_stage
+from stackgan.training.text_encoder import train_text_encoder
 from stackgan.training.trainable import Plan, Trainable
 
 STEPS = 'stage1.epochs=4', 'train.ema_decay=0.9'              # 12 steps of 4 images
@@ -39,7 +40,8 @@ OPTIONS = ('train.loss=hinge', 'train.gradient_penalty=r1', 'train.gradient_pena
            'stage2.low_resolution_consistency_half_life_steps=2', 'model.stage2_residual=true',
            'stage2.super_resolution_weight=2', 'stage2.super_resolution_noise=0.3',
            'stage2.super_resolution_scatter=1.5', 'model.stage2_skip_connections=true',
-           'model.stage1_modulation=true', 'model.stage2_residual_blocks=1',
+           'model.stage1_modulation=true', 'model.stage1_encoder_features=true',
+           'model.stage2_residual_blocks=1', 'stage2.finetune_stage1=true',
            'stage2.generator_learning_rate=1e-4')
 
 
@@ -64,12 +66,23 @@ def stage1_folder(data, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def real_stage1(data, tmp_path_factory):
+def text_encoder(data, tmp_path_factory):
+    """Of a training of two steps."""
+    folder = str(tmp_path_factory.mktemp('text-encoder'))
+    config = tiny_config('text.steps=2', 'text.filters=[4, 4, 4]', 'text.image_filters=4')
+    train_text_encoder(data[0], folder, config.text, config.model.embedding_dim, 0,
+                       config.platform, NeverStop())
+    return folder
+
+
+@pytest.fixture(scope='module')
+def real_stage1(data, text_encoder, tmp_path_factory):
     """Of a training with the real networks, those of OPTIONS."""
     folder = str(tmp_path_factory.mktemp('real'))
     train_stage(1, tiny_config('stage1.epochs=1', 'train.ema_decay=0.9',
-                               'model.stage1_modulation=true'), data[0], data[1], folder,
-                NeverStop())
+                               'model.stage1_modulation=true',
+                               'model.stage1_encoder_features=true'), data[0], data[1], folder,
+                NeverStop(), text_encoder=text_encoder)
     return folder
 
 
@@ -112,9 +125,10 @@ def wait_for_step(process, folder, step):
 
 @pytest.mark.parametrize('stage, settings, kills', [(1, STEPS + OPTIONS, ((4, 0.6), (8, 0.9))),
                                                     (2, STEPS2 + OPTIONS, ((4, 0.8),))])
-def test_killed_training_equals_an_uninterrupted_one(data, real_stage1, tmp_path, stage, settings,
-                                                     kills):
+def test_killed_training_equals_an_uninterrupted_one(data, real_stage1, text_encoder, tmp_path,
+                                                     monkeypatch, stage, settings, kills):
     """A process each: what ran before in this one decides how many threads TensorFlow has."""
+    monkeypatch.setenv('TOY_TEXT_ENCODER', text_encoder)
     more = [real_stage1] if stage == 2 else []
     straight, killed = str(tmp_path / 'straight'), str(tmp_path / 'killed')
     os.makedirs(straight), os.makedirs(killed)

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
@@ -14,21 +13,17 @@ import pytest
 import small_networks
 import tensorflow.compat.v1 as tf
 from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
+from worker_toy import engines, session_options, together
 
 from stackgan.data.batches import Batches
 from stackgan.data.prepared import ArrayFile, Split, open_dataset
 from stackgan.errors import InputError
 from stackgan.networks import stage1, stage2
-from stackgan.networks.layers import TESTING, batch_norm
-from stackgan.platforms.loss_scale import LossScales, with_loss_scale
-from stackgan.platforms.rendezvous import Place
+from stackgan.networks.layers import TESTING
 from stackgan.platforms.session import Resolved
-from stackgan.platforms.worker_channel import Channel
-from stackgan.platforms.workers import Collectives, Workers, buckets
 from stackgan.text.image_encoder import image_encoder
-from stackgan.training.caption_matching import caption_matching
+from stackgan.training.frozen_image_encoder import FrozenImageEncoder
 from stackgan.training.gan_pairs import training_mode
-from stackgan.training.graph import _update
 from stackgan.training.stages import _step_graph, train_stage
 
 NO_EMA = 'train.ema_decay=null'
@@ -37,7 +32,7 @@ CASES = {
     'adaptive augmentation, mode seeking': (
         1, ('train.loss=hinge', 'train.augment_translation=0.125', 'train.augment_cutout=0.3',
             'train.augment_target=0.5', 'train.augment_adapts_over_images=40',
-            'train.mode_seeking_weight=0.1', NO_EMA), 4),
+            'train.mode_seeking_weight=0.1', 'model.stage1_encoder_features=true', NO_EMA), 4),
     'super-resolution, caption matching': (
         2, ('stage2.super_resolution_weight=10', 'stage2.super_resolution_noise=0.1',
             'stage2.super_resolution_scatter=1', 'stage2.adversarial_weight=0',
@@ -75,20 +70,6 @@ def batches(data, stage, config, share=(0, 1), size=4):
                    config.train.wrong_candidates, share)
 
 
-class Alone(Channel):
-    """The end of a line that leads nowhere: the tests run all workers in one process."""
-
-    def compare(self, step, names, digests):
-        self.digests = digests
-
-    def share_step(self, step):
-        return step
-
-
-def session_options():
-    return tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
-
-
 class Member:
     """A worker with its graph; `workers` is None for a single one."""
 
@@ -99,7 +80,7 @@ class Member:
         with self.graph.as_default(), tf.device(workers.engine.device if workers else None):
             tf.set_random_seed(1)
             self.step = _step_graph(stage, config, Resolved('cpu', 1),
-                                    matching_of(config), workers)
+                                    encoder_of(config), workers)
             options = session_options()
             if workers:
                 workers.engine.configure(options)
@@ -125,32 +106,6 @@ class Member:
 
     def values(self):
         return self.session.run(self.variables)
-
-
-def engines(size, synchronised=True):
-    """[Workers] by rank, all in this process."""
-    channels = [Alone(Place(rank, size, '127.0.0.1', 0), 60.0, '') for rank in range(size)]
-    addresses = [f'127.0.0.1:{each.hold_port()}' for each in channels]
-    for each in channels:
-        each.release_port()
-    return [Workers(each, Collectives(addresses, each.rank, session_options()), synchronised)
-            for each in channels]
-
-
-def together(works):
-    """Does all at once; returns their results."""
-    results = [None] * len(works)
-
-    def work(i):
-        results[i] = works[i]()
-
-    threads = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(len(works))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(300)
-    assert None not in results
-    return results
 
 
 class Whole:
@@ -184,9 +139,9 @@ class Whole:
         return session.run([update, self.losses], feed)[1]
 
 
-def matching_of(config):
-    """Caption matching by an image encoder of random weights, as `read_caption_matching` has it."""
-    if not config.train.caption_matching_weight:
+def encoder_of(config):
+    """An image encoder of random weights, where the training uses one."""
+    if not (config.train.caption_matching_weight or config.model.stage1_encoder_features):
         return None
     options = {'image_filters': 2, 'embedding_dim': config.model.embedding_dim,
                'image_pooling': 'max'}
@@ -195,8 +150,7 @@ def matching_of(config):
         image_encoder(tf.zeros([1, 64, 64, 3]), options, TESTING)
         session.run(tf.global_variables_initializer())
         variables = session.run({v.op.name: 10 * v for v in tf.global_variables()})
-    return lambda images, embeddings, workers: caption_matching(images, embeddings, variables,
-                                                                options, workers)
+    return FrozenImageEncoder(variables, options)
 
 
 class Compared:
@@ -308,110 +262,6 @@ def test_a_stop_request_of_one_worker_reaches_all(compared):
     assert compared.all(make) == [True] * 4
 
 
-class Small:
-    """A network of one batch norm, by each of several workers or by one."""
-
-    def __init__(self, workers, rows):
-        self.graph = tf.Graph()
-        with self.graph.as_default(), tf.device(workers.engine.device if workers else None):
-            self.statistics, options = [], session_options()
-            x = tf.placeholder(tf.float32, [len(rows), 3])
-            with tf.variable_scope('net'):
-                y = batch_norm(x, training_mode(workers, self.statistics))
-            fetches = self.make(workers, x, y)
-            if workers:
-                workers.engine.configure(options)
-            self.session = tf.Session(workers.engine.target if workers else '', config=options)
-            self.session.run(tf.global_variables_initializer())
-            gamma = tf.global_variables('net/gamma')[0]
-            gamma.load(np.float32([1.0, 2.0, 3.0]), self.session)
-            self.variables = {v.op.name: v for v in tf.global_variables()}
-            self.work = lambda: self.session.run(fetches, {x: rows})
-
-
-class Updated(Small):
-    """Gives the normalised rows, after an update."""
-
-    def make(self, workers, x, y):
-        update = _update(tf.reduce_mean(tf.square(y)), 'net', self.statistics, tf.constant(0.1),
-                         tiny_config().train, lambda optimizer: optimizer, workers, 1)
-        return [y, update]
-
-
-class Penalised(Small):
-    """Gives a gradient penalty and its gradient by gamma: a derivative of a derivative."""
-
-    def make(self, workers, x, y):
-        slope = tf.gradients(tf.reduce_sum(tf.tanh(y)), x)[0]
-        penalty = tf.reduce_mean(tf.reduce_sum(tf.square(slope), 1))
-        gradient = tf.gradients(penalty, tf.global_variables('net/gamma')[0])[0]
-        if workers:
-            penalty, gradient = workers.means([penalty, gradient])
-        return [penalty, gradient]
-
-
-ROWS = np.random.RandomState(0).randn(8, 3).astype(np.float32) * 2 + 1
-
-
-def small(kind, synchronised=True):
-    return [kind(workers, ROWS[2 * workers.rank:2 * workers.rank + 2])
-            for workers in engines(4, synchronised)]
-
-
-def test_own_statistics():
-    """Each worker normalises by its own rows; the moving statistics are means over the workers."""
-    found = small(Updated, synchronised=False)
-    outputs = together([each.work for each in found])
-    values = [each.session.run(each.variables) for each in found]
-    assert np.allclose(values[0]['net/moving_mean'], 0.1 * ROWS.mean(0), atol=1e-5)
-    for rows, _ in outputs:                                # two rows: one above, one below
-        assert np.allclose(np.abs(rows), [[1, 2, 3]] * 2, rtol=1e-2)
-    for name in ('net/moving_mean', 'net/moving_variance', 'net/beta', 'net/gamma'):
-        assert np.array_equal(values[0][name], values[1][name])
-
-
-def test_a_gradient_penalty_is_that_of_one_worker():
-    want = Penalised(None, ROWS).work()
-    for found in together([each.work for each in small(Penalised)]):
-        assert np.allclose(found[0], want[0], rtol=1e-4)
-        assert np.allclose(found[1], want[1], rtol=1e-3, atol=1e-4 * np.abs(want[1]).max())
-
-
-class Scaled:
-    """One weight with loss scaling, as float16 has it."""
-
-    def __init__(self, workers):
-        graph, options = tf.Graph(), session_options()
-        with graph.as_default(), tf.device(workers.engine.device):
-            factors, self.step = small_networks.two_networks(
-                lambda optimizer: with_loss_scale(workers.reducing(optimizer, 1), None))
-            workers.engine.configure(options)
-            self.session = tf.Session(workers.engine.target, config=options)
-            self.session.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-            self.weight = tf.trainable_variables()[0]
-        self.factors, self.scales = factors, LossScales(graph)
-
-    def make(self, factor):
-        self.session.run(self.step, {self.factors[0]: factor, self.factors[1]: 1.0})
-        return self.session.run(self.weight), self.scales.state(self.session)['discriminator'][0]
-
-
-def test_an_overflow_of_one_worker_is_one_of_all():
-    first, second = [Scaled(workers) for workers in engines(2)]
-    found = together([lambda: [first.make(1.0), first.make(1.0)],
-                      lambda: [second.make(1e38), second.make(1.0)]])
-    for each in found:
-        assert each[0] == (1.0, 2.0 ** 14)                  # skipped, and the scale is halved
-        assert abs(each[1][0] - 0.5) < 1e-6 and each[1][1] == 2.0 ** 14
-
-
-def test_one_worker_has_no_operation_for_others():
-    operations = Updated(None, ROWS).graph.get_operations()
-    kinds = {each.type for each in operations}
-    assert 'FusedBatchNormV3' in kinds
-    assert not any('Collective' in kind for kind in kinds)
-
-
 @pytest.mark.parametrize('name', sorted(REAL))
 def test_no_network_has_a_batch_norm_of_its_own_rows(name):
     """The comparisons above are with small networks, so this looks at the real ones."""
@@ -444,12 +294,6 @@ def test_rows_of_the_workers_are_the_batch(data, stage):
 def test_a_batch_that_cannot_be_shared_is_refused(data):
     with pytest.raises(InputError, match='3 workers cannot share a batch of 4 images of Stage-I;'):
         batches(data, 1, tiny_config(), (0, 3))
-
-
-def test_buckets_begin_with_the_last():
-    assert buckets([4, 4, 4], 8) == [[2, 1], [0]]
-    assert buckets([1, 9, 1, 1], 8) == [[3, 2], [1], [0]]
-    assert buckets([], 8) == []
 
 
 # Whole trainings.

@@ -3,7 +3,7 @@
     train_toy.py STAGE FOLDER PREPARED EMBEDDINGS [STAGE1_FOLDER] -- [key=value ...]
 
 With STACKGAN_WORKERS and what goes with it, as one of several workers. TOY_NETWORKS=small: with
-the networks of small_networks.
+the networks of small_networks. TOY_TEXT_ENCODER: folder of the text encoder.
 """
 
 import logging
@@ -40,7 +40,8 @@ def main(arguments):
     try:
         with handled() as stop:
             train_stage(int(stage), config, prepared, embeddings, folder, stop,
-                        rest[0] if rest else None, channel=channel)
+                        rest[0] if rest else None, os.environ.get('TOY_TEXT_ENCODER'),
+                        channel=channel)
     except Interrupted as signal:
         print('interrupted', signal)
         code = 130

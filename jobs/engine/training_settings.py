@@ -19,6 +19,7 @@ RECORDING = ('log_every_steps', 'sample_every_steps', 'checkpoint_every_steps',
 OF_STAGE2 = ('stage2_residual', 'stage2_skip_connections', 'stage2_sub_pixel',
              'stage2_residual_blocks')
 # keys of `model` that Stage-I does not depend on
+LATER = ('stage1_modulation', 'stage1_encoder_features')       # that earlier versions did not have
 AUXILIARY_RECORDS = ('stats.jsonl',)
 STAGE_RECORDS = AUXILIARY_RECORDS + ('events/*', 'samples/*', 'options.json', 'mlflow.json')
 
@@ -32,8 +33,9 @@ def training_settings(config: Config, stage: str) -> Dict[str, Any]:
         del settings['train'][name]
     for name in ('generator_learning_rate', 'discriminator_learning_rate'):
         settings['train'][name] = settings[stage].pop(name)     # where earlier versions have them
-    if not config.model.stage1_modulation:        # so that runs from before this key stay done
-        del settings['model']['stage1_modulation']
+    for name in LATER:                            # so that runs from before these keys stay done
+        if not settings['model'][name]:
+            del settings['model'][name]
     if stage == 'stage1':
         for name in OF_STAGE2:
             del settings['model'][name]
@@ -48,15 +50,16 @@ def loggers_of(work: Work, stage: str) -> List['TrainingLogger']:
                         f'{work.config.run.name}/{stage}', dict(settings, version=__version__))
 
 
-def matching_inputs(config: Config, volume: str) -> List[Input]:
-    """The text encoder with its image encoder, if captions are matched by it."""
-    if not (config.train.caption_matching_weight or config.train.caption_similarity_weight):
-        return []
-    found = judge_inputs(config, volume)
-    if not found:
-        raise InputError('train.caption_matching_weight needs a text encoder that is trained here, '
-                         'with an image encoder; must be 0 with published or precomputed '
-                         'embeddings')
+def image_encoder_inputs(config: Config, volume: str) -> List[Input]:
+    """The text encoder with its image encoder, if a training uses the latter."""
+    users = {'train.caption_matching_weight': config.train.caption_matching_weight,
+             'train.caption_similarity_weight': config.train.caption_similarity_weight,
+             'model.stage1_encoder_features': config.model.stage1_encoder_features}
+    used = [name for name, value in users.items() if value]
+    found = judge_inputs(config, volume) if used else []
+    if used and not found:
+        raise InputError(f'{used[0]} needs a text encoder that is trained here, with an image '
+                         'encoder; must be 0 or false with published or precomputed embeddings')
     return found
 
 

@@ -54,9 +54,8 @@ class Data:
     layout: str = key('folder', 'how the raw dataset is laid out',
                       choices=('cub', 'flowers', 'folder', 'imagefolder', 'coco', 'webdataset',
                                'sidecars'))
-    captions_file: Optional[str] = key(
-        None, 'layout folder: a .csv or .jsonl file of captions; null: captions.csv or '
-        'captions.jsonl if present, else a .txt beside each image')
+    captions_file: Optional[str] = key(None, 'layout folder: a .csv or .jsonl file; null: captions'
+                                       '.csv or .jsonl if present, else a .txt beside each image')
     precomputed_embeddings: str = key(
         'char-CNN-RNN', 'layouts cub and flowers: which of the embeddings that come with the '
         'dataset to use if present, <this>-embeddings.pickle',
@@ -126,6 +125,9 @@ class Model:
     discriminator_filters: int = key(64, 'df: width of the discriminators', minimum=4, maximum=1024)
     stage1_modulation: bool = key(False, "the caption also scales and shifts Stage-I's features of "
                                   '8, 16 and 32 px (de Vries et al., 2017); the paper: false')
+    stage1_encoder_features: bool = key(False, "Stage-I's discriminator also sees the features of "
+                                        'the trained image encoder (Projected GANs, Sauer et al., '
+                                        '2021); the paper: false')
     stage2_residual: bool = key(
         False, "Stage-II adds to Stage-I's enlarged image (before its tanh) and so starts from it, "
         'after the residual images of LAPGAN (Denton et al., 2015); the paper: false')
@@ -337,25 +339,24 @@ class Platform:
                        '2, which takes minutes at the first start; off: they are not',
                        choices=('auto', 'off'))
     npu_options: Optional[Options] = key(
-        None, 'more options of NpuOptimizer, `name: value`, such as fusion_switch_file, '
-        'modify_mixlist, op_precision_mode, deterministic, dump_path or profiling_options; null: '
-        'none')
-    gpu_memory_mib: Optional[int] = key(
-        None, 'memory of a GPU that a job may take, in MiB, so that several share one; null: what '
-        'it needs', minimum=256, maximum=1048576)
+        None, 'more options of NpuOptimizer, `name: value`, such as modify_mixlist, '
+        'op_precision_mode, deterministic, dump_path or profiling_options; null: none')
+    gpu_memory_mib: Optional[int] = key(None, 'MiB of a GPU that a job may take, where several '
+                                        'share it; null: what it needs', minimum=256,
+                                        maximum=1048576)
     deterministic: bool = key(False, 'one thread and float32: every run gives the same bits')
-    workers: CountOrAuto = key(
-        1, 'processes that do a job together on this machine, one a card: both trainings, embed, '
-        'sample, score; auto: as many as there are cards, on a CPU one', minimum=1, maximum=64)
+    workers: CountOrAuto = key(1, 'processes that do a job together on this machine: both '
+                               'trainings, embed, sample, score; auto: one a card, on a CPU one',
+                               minimum=1, maximum=64)
     worker_batch_norm: str = key(
         'global', 'several workers: global: batch norm over the batch of all, so the training is '
         'the same for any number of workers; own: over the rows of each worker, which is faster '
         'and another training', choices=('global', 'own'))
-    worker_timeout: float = key(600.0, 'seconds after which a worker that is silent or makes no '
-                                'progress ends the job; longer than saving and sampling take',
-                                minimum=2.0, maximum=86400.0)
-    worker_check_every_steps: int = key(1000, 'steps after which workers compare all parameters',
-                                        minimum=1)
+    worker_sums: str = key('grpc', 'several workers on GPUs: what sums their gradients; nccl has '
+                           'not been tried', choices=('grpc', 'nccl'))
+    worker_timeout: float = key(600.0, 'seconds without progress after which a worker ends all; '
+                                'saving takes less', minimum=2.0, maximum=86400.0)
+    worker_check_every_steps: int = key(1000, 'between comparisons of all parameters', minimum=1)
 
 
 @dataclass(frozen=True)

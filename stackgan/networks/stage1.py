@@ -4,7 +4,7 @@ As hanzhanggit/StackGAN `stageI/model.py`, network type "default". With the pape
 the generator has 14,264,192 parameters and the discriminator 4,029,824.
 """
 
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import tensorflow.compat.v1 as tf
 
@@ -91,6 +91,8 @@ def discriminator(
         embeddings: tf.Tensor,    # [N, embedding_dim] float32
         dims: Any,                # the `model` section of the configuration
         mode: ForwardMode,
+        maps: Sequence[tf.Tensor] = (),      # features of the images by another network that are
+                                             # seen too, of sides 16, 8 or 4
 ) -> tf.Tensor:
     """Logits [N]: is this a real image, and of this caption?"""
     check_shape(images, [None, SIZE, SIZE, 3], 'images')
@@ -100,10 +102,17 @@ def discriminator(
         x = cast(images, mode.compute_dtype)
         x = leaky_relu(conv(x, width, 'down1', 4, 2))                        # [N, 32, 32, df]
         x = conv_norm(x, 2 * width, 'down2', mode, leaky_relu, 4, 2)         # [N, 16, 16, 2 df]
-        x = conv_norm(x, 4 * width, 'down3', mode, None, 4, 2)               # [N, 8, 8, 4 df]
-        x = conv_norm(x, 8 * width, 'down4', mode, None, 4, 2)               # [N, 4, 4, 8 df]
+        x = conv_norm(_beside(x, maps), 4 * width, 'down3', mode, None, 4, 2)   # [N, 8, 8, 4 df]
+        x = conv_norm(_beside(x, maps), 8 * width, 'down4', mode, None, 4, 2)   # [N, 4, 4, 8 df]
+        x = _beside(x, maps)
         x = bottleneck(x, 2 * width, 'block', mode, leaky_relu)
         return match_logits(x, embeddings, dims.condition_dim, mode)
+
+
+def _beside(x: tf.Tensor, maps: Sequence[tf.Tensor]) -> tf.Tensor:
+    """`x` with those maps that have its sides as further channels."""
+    same = [cast(each, x.dtype) for each in maps if each.shape[1] == x.shape[1]]
+    return tf.concat([x] + same, 3) if same else x
 
 
 def match_logits(

@@ -201,7 +201,8 @@ def join_workers(
     if resolved.device == 'npu':
         engine: Engine = ascend_workers.Hccl(channel.size)
     else:
-        engine = Collectives(channel.addresses, channel.rank, session_config(resolved))
+        engine = Collectives(channel.addresses, channel.rank, session_config(resolved),
+                             resolved.device == 'gpu' and settings.worker_sums == 'nccl')
     return Workers(channel, engine, settings.worker_batch_norm == 'global',
                    settings.worker_check_every_steps)
 

@@ -47,10 +47,9 @@ class Engine:
 
 
 class Collectives(Engine):
-    """TensorFlow's collective operations, over gRPC.
+    """TensorFlow's collective operations, over gRPC or by NCCL.
 
-    CollectiveReduce of version 1 is in TensorFlow 1.15 as in 2.21. One thread between operations,
-    as every session here has.
+    CollectiveReduce of version 1 is in TensorFlow 1.15 as in 2.21.
     """
 
     def __init__(
@@ -58,8 +57,10 @@ class Collectives(Engine):
             addresses: Sequence[str],      # host:port of each worker, by rank
             rank: int,
             config: tf.ConfigProto,        # of the session
+            by_nccl: bool = False,         # tensors on GPUs; TensorFlow then starts sums in one
+                                           # order on all workers, without which NCCL would hang
     ) -> None:
-        self.rank, self.size = rank, len(addresses)
+        self.rank, self.size, self.by_nccl = rank, len(addresses), by_nccl
         self.device = f'/job:worker/task:{rank}'
         self._keys = itertools.count(1)    # the order of building is the same on every worker
         self.configure(config)
@@ -75,6 +76,7 @@ class Collectives(Engine):
         config.isolate_session_state = True
         config.device_filters.append(f'/job:worker/task:{self.rank}')
         config.experimental.collective_group_leader = '/job:worker/replica:0/task:0'
+        config.experimental.collective_nccl = self.by_nccl
 
     def all_reduce(self, x: tf.Tensor, network: int) -> tf.Tensor:
         return tf.raw_ops.CollectiveReduce(

@@ -7,7 +7,7 @@ learn nearly as fast, and a generator that is to please this encoder must paint 
 where a speck has the largest response as well.
 """
 
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import tensorflow.compat.v1 as tf
 
@@ -47,17 +47,28 @@ def image_encoder(
         mode: ForwardMode,
 ) -> tf.Tensor:
     """Image features: [N, embedding_dim] float32, outputs of a linear layer."""
-    filters, pool = options['image_filters'], POOLINGS[options['image_pooling']]
-    check_shape(images, [None, SIZE, SIZE, 3], 'images')
+    pool = POOLINGS[options['image_pooling']]
+    pooled = [pool(each) for each in feature_maps(images, options, mode)]
     with tf.variable_scope(SCOPE, reuse=tf.AUTO_REUSE):
-        x, pooled = images, []
-        for number, width in enumerate((1, 2, 4, 8), 1):          # sides 32, 16, 8, 4
-            x = conv_norm(x, width * filters, f'conv{number}', mode, leaky_relu,
-                          kernel=4, stride=2)
-            pooled.append(pool(x))
         with tf.variable_scope('largest'):                        # whatever the pooling
             x = batch_norm(tf.concat(pooled, 1), mode)            # [N, 15 * filters]
         return dense(x, options['embedding_dim'], 'project')
+
+
+def feature_maps(
+        images: tf.Tensor,     # [N, 64, 64, 3] in [-1, 1]
+        options: Dict[str, Any],     # as of `image_encoder`
+        mode: ForwardMode,
+) -> List[tf.Tensor]:
+    """What its convolutions give: sides 32, 16, 8 and 4; filters, twice, 4 and 8 times as many."""
+    check_shape(images, [None, SIZE, SIZE, 3], 'images')
+    found, x = [], images
+    with tf.variable_scope(SCOPE, reuse=tf.AUTO_REUSE):
+        for number, times in enumerate((1, 2, 4, 8), 1):
+            x = conv_norm(x, times * options['image_filters'], f'conv{number}', mode, leaky_relu,
+                          kernel=4, stride=2)
+            found.append(x)
+    return found
 
 
 def as_floats(

@@ -11,6 +11,7 @@ from stackgan.networks.layers import TESTING, ForwardMode
 from stackgan.networks.stage1 import Generated
 from stackgan.platforms.workers import Workers
 from stackgan.training.degradation import degraded
+from stackgan.training.frozen_image_encoder import FrozenImageEncoder
 from stackgan.training.steps_done import steps_done
 from stackgan.types import Batch, GanPair
 
@@ -61,11 +62,12 @@ def stage1_pairs(
         mode_seeking_weight: float = 0.0,
         mode: ForwardMode = TRAINING,      # of the generator
         workers: Optional[Workers] = None,
+        encoder: Optional[FrozenImageEncoder] = None,  # whose features the discriminator sees too
 ) -> List[GanPair]:
     """[GanPair] of Stage-I."""
     return [_stage1_pair(batch, dims, to_unit_range(batch.images),
                          to_unit_range(batch.wrong_images), 1.0, mode_seeking_weight, mode,
-                         workers)[0]]
+                         workers, encoder)[0]]
 
 
 def stage2_pairs(
@@ -74,6 +76,7 @@ def stage2_pairs(
         settings: Any,    # the `stage2` section
         mode: ForwardMode = TRAINING,      # of the generators in training
         workers: Optional[Workers] = None,
+        encoder: Optional[FrozenImageEncoder] = None,  # of Stage-I's discriminator
 ) -> List[GanPair]:
     """[GanPair] of Stage-II, and of Stage-I behind it where that is trained along."""
     real, wrong = to_unit_range(batch.images), to_unit_range(batch.wrong_images)
@@ -85,7 +88,8 @@ def stage2_pairs(
                                TESTING._replace(compute_dtype=mode.compute_dtype))
     else:
         pair, low = _stage1_pair(batch, dims, downsample(real), downsample(wrong),
-                                 settings.finetune_learning_rate_ratio, 0.0, mode, workers)
+                                 settings.finetune_learning_rate_ratio, 0.0, mode, workers,
+                                 encoder)
         first = [pair]
     if dims.stage2_residual:
         # A Stage-I that is trained along learns from Stage-II through the features alone: with the
@@ -144,8 +148,12 @@ def _low_resolution_terms(images: tf.Tensor, low: tf.Tensor,
 
 def _stage1_pair(batch: Batch, dims: Any, real: tf.Tensor, wrong: tf.Tensor, ratio: float,
                  mode_seeking_weight: float, mode: ForwardMode, workers: Optional[Workers],
-                 ) -> Tuple[GanPair, Generated]:
+                 encoder: Optional[FrozenImageEncoder]) -> Tuple[GanPair, Generated]:
     """(GanPair, what was generated) of Stage-I."""
+    def discriminate(images: tf.Tensor, embeddings: tf.Tensor, mode: ForwardMode) -> tf.Tensor:
+        maps = () if encoder is None else encoder.maps(images, mode.compute_dtype)
+        return stage1.discriminator(images, embeddings, dims, mode, maps)
+
     statistics: List[tuple] = []
     generated = stage1.generator(batch.embeddings, batch.noise1, batch.z, dims,
                                  training_mode(workers, statistics, mode))
@@ -159,9 +167,8 @@ def _stage1_pair(batch: Batch, dims: Any, real: tf.Tensor, wrong: tf.Tensor, rat
             None if workers is None else workers.mean)
     return GanPair(
         'stage1', stage1.GENERATOR, stage1.DISCRIMINATOR, generated.images, generated.condition,
-        real, wrong, batch.embeddings,
-        lambda images, embeddings, mode: stage1.discriminator(images, embeddings, dims, mode),
-        statistics, ratio, terms, compute_dtype=mode.compute_dtype), generated
+        real, wrong, batch.embeddings, discriminate, statistics, ratio, terms,
+        compute_dtype=mode.compute_dtype), generated
 
 
 def _reversed_rows(x: tf.Tensor, workers: Optional[Workers]) -> tf.Tensor:

@@ -28,7 +28,8 @@ from stackgan.platforms.session import (
 )
 from stackgan.platforms.worker_channel import Channel
 from stackgan.platforms.workers import Workers
-from stackgan.training.caption_matching import Matching, read_caption_matching
+from stackgan.training.caption_matching import caption_matching
+from stackgan.training.frozen_image_encoder import FrozenImageEncoder, read_image_encoder
 from stackgan.training.gan_pairs import TRAINING, batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.gan_stage import Fill, GanStage
 from stackgan.training.graph import build_step, scope_variables
@@ -48,7 +49,7 @@ def train_stage(
         folder: str,             # where to write; may hold an unfinished training
         stop: Any,               # jobs.engine.signals.Stop or alike
         stage1_folder: Optional[str] = None,     # finished Stage-I; only for stage 2
-        text_encoder: Optional[str] = None,      # its folder, for train.caption_matching_weight
+        text_encoder: Optional[str] = None,      # its folder, where its image encoder is used
         loggers: Sequence[TrainingLogger] = (),      # get the records too
         channel: Optional[Channel] = None,       # to the other workers, if there are any
 ) -> str:
@@ -69,10 +70,7 @@ def train_stage(
         several = '' if channel is None else f', {channel.size} workers'
         logger.info(f'{len(train)} training images, {len(test)} test images; {resolved.device}, '
                     f'{resolved.threads} threads, {resolved.compute_dtype}{several}')
-    matching = None
-    if text_encoder is not None and (config.train.caption_matching_weight
-                                     or config.train.caption_similarity_weight):
-        matching = read_caption_matching(text_encoder, config.platform)
+    encoder = None if text_encoder is None else read_image_encoder(text_encoder, config.platform)
     workers = join_workers(channel, config.platform, resolved)
     with tf.Graph().as_default(), ExitStack() as stack:
         if workers is not None:
@@ -80,7 +78,7 @@ def train_stage(
         # The seed of a variable's initial value counts the operations made before it: the order
         # in which the graph is built decides where a training starts.
         tf.set_random_seed(config.run.seed)
-        graph = _step_graph(stage, config, resolved, matching, workers)
+        graph = _step_graph(stage, config, resolved, encoder, workers)
         with not_compiled():
             observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
                                 config.model, config.run.seed, graph.averaged,
@@ -88,43 +86,44 @@ def train_stage(
         warm_start = None if stage1_folder is None else _warm_start(config, stage1_folder)
         trainable = GanStage(stage, config, graph, batches, observer, warm_start)
         if workers is not None and workers.rank == 0:
-            trainable.initial = partial(_initial_values, stage, config, resolved, matching)
+            trainable.initial = partial(_initial_values, stage, config, resolved, encoder)
         with training_session(resolved, workers) as session:
             return run(trainable, folder, session, stop, loggers, workers)
 
 
-def _step_graph(stage: int, config: Any, resolved: Resolved, matching: Optional[Matching],
+def _step_graph(stage: int, config: Any, resolved: Resolved, encoder: Optional[FrozenImageEncoder],
                 workers: Optional[Workers]) -> TrainingGraph:
     size = 1 if workers is None else workers.size
     mode = TRAINING._replace(transposed=resolved.device != 'npu',       # not measured on an NPU
                              compute_dtype=resolved.network_dtype)
     batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size // size,
                                stage, config.model)
+    seen = encoder if config.model.stage1_encoder_features else None
     if stage == 1:
-        pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight, mode, workers)
+        pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight, mode, workers,
+                             seen)
     else:
-        pairs = stage2_pairs(batch, config.model, config.stage2, mode, workers)
-    if matching is not None:
+        pairs = stage2_pairs(batch, config.model, config.stage2, mode, workers, seen)
+    weights = config.train.caption_matching_weight, config.train.caption_similarity_weight
+    if encoder is not None and any(weights):
         for each in pairs:
-            terms = matching(each.fake, batch.embeddings, workers)
-            for name, weight, term in (
-                    ('caption_matching', config.train.caption_matching_weight, terms.contrast),
-                    ('caption_similarity', config.train.caption_similarity_weight,
-                     terms.distance)):
+            terms = caption_matching(each.fake, batch.embeddings, encoder, workers)
+            for name, weight, term in zip(('caption_matching', 'caption_similarity'), weights,
+                                          terms):
                 if weight:
                     each.terms[name] = weight * term
     return build_step(pairs, batch, config.train, optimizer_wrapper(resolved, size), workers)
 
 
 def _initial_values(stage: int, config: Any, resolved: Resolved,
-                    matching: Optional[Matching]) -> Dict[str, Any]:
+                    encoder: Optional[FrozenImageEncoder]) -> Dict[str, Any]:
     """{name: initial value} of the variables of a single worker's training.
 
     Its graph has other operations than that of several, and so other seeds of its variables.
     """
     with tf.Graph().as_default():
         tf.set_random_seed(config.run.seed)
-        _step_graph(stage, config, resolved, matching, None)
+        _step_graph(stage, config, resolved, encoder, None)
         with tf.Session(config=session_config(resolved)) as session:
             session.run(tf.global_variables_initializer())
             return session.run({each.op.name: each.read_value()

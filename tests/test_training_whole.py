@@ -150,6 +150,12 @@ def test_killed_training_equals_an_uninterrupted_one(data, real_stage1, text_enc
         assert mine == want
 
 
+def test_features_of_an_image_encoder_need_one(data, tmp_path):
+    with pytest.raises(InputError, match='stage1_encoder_features needs a text encoder'):
+        train_stage(1, tiny_config('model.stage1_encoder_features=true'), data[0], data[1],
+                    str(tmp_path), NeverStop())
+
+
 DIES_IN_A_CHECKPOINT = '''
 import os, signal, sys
 sys.path.append("tests")

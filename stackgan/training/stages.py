@@ -70,7 +70,12 @@ def train_stage(
         several = '' if channel is None else f', {channel.size} workers'
         logger.info(f'{len(train)} training images, {len(test)} test images; {resolved.device}, '
                     f'{resolved.threads} threads, {resolved.compute_dtype}{several}')
-    encoder = None if text_encoder is None else read_image_encoder(text_encoder, config.platform)
+    encoder = None
+    if text_encoder is not None:
+        encoder = read_image_encoder(text_encoder, config.platform)
+    elif config.model.stage1_encoder_features and (stage == 1 or settings.finetune_stage1):
+        raise InputError('model.stage1_encoder_features needs a text encoder that is trained here, '
+                         'with an image encoder; must be false without one')
     workers = join_workers(channel, config.platform, resolved)
     with tf.Graph().as_default(), ExitStack() as stack:
         if workers is not None:

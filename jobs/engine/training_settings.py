@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 RECORDING = ('log_every_steps', 'sample_every_steps', 'checkpoint_every_steps',
              'keep_checkpoints', 'loggers')      # affect what is kept, not what is trained
+# Keys of `model` that Stage-I does not depend on.
 OF_STAGE2 = ('stage2_residual', 'stage2_skip_connections', 'stage2_sub_pixel',
              'stage2_residual_blocks')
-# keys of `model` that Stage-I does not depend on
 LATER = ('stage1_modulation', 'stage1_encoder_features')       # that earlier versions did not have
 AUXILIARY_RECORDS = ('stats.jsonl',)
 STAGE_RECORDS = AUXILIARY_RECORDS + ('events/*', 'samples/*', 'options.json', 'mlflow.json')

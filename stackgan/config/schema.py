@@ -354,9 +354,9 @@ class Platform:
         'and another training', choices=('global', 'own'))
     worker_sums: str = key('grpc', 'several workers on GPUs: what sums their gradients; nccl has '
                            'not been tried', choices=('grpc', 'nccl'))
-    worker_timeout: float = key(600.0, 'seconds without progress after which a worker ends all; '
-                                'saving takes less', minimum=2.0, maximum=86400.0)
-    worker_check_every_steps: int = key(1000, 'between comparisons of all parameters', minimum=1)
+    worker_timeout: float = key(600.0, 'seconds after which a worker without progress ends the '
+                                'job; saving must take less', minimum=2.0, maximum=86400.0)
+    worker_check_every_steps: int = key(1000, 'steps between comparisons of parameters', minimum=1)
 
 
 @dataclass(frozen=True)

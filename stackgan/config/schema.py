@@ -7,6 +7,7 @@ in when the file is loaded, so that the record of a run holds facts only.
 
 from typing import Dict, Optional, Tuple, Union
 
+from stackgan.config.cluster import Resources
 from stackgan.config.keys import NAME, SEED, dataclass, key, section
 
 Options = Dict[str, Union[bool, int, str]]      # options of another program, by its names
@@ -357,27 +358,6 @@ class Platform:
     worker_timeout: float = key(600.0, 'seconds after which a worker without progress ends the '
                                 'job; saving must take less', minimum=2.0, maximum=86400.0)
     worker_check_every_steps: int = key(1000, 'steps between comparisons of parameters', minimum=1)
-
-
-@dataclass(frozen=True)
-class JobResources:
-    cards: int = key(0, 'accelerator cards', minimum=0, maximum=64)
-    cores: int = key(4, 'CPU cores', minimum=1, maximum=1024)
-    memory_gib: int = key(16, 'memory in GiB', minimum=1, maximum=4096)
-    hours: float = key(24.0, 'time limit in hours; a job that reaches it saves its work and is '
-                       'queued again', above=0.0, maximum=8760.0)
-
-
-@dataclass(frozen=True)
-class Resources:
-    training: JobResources = section(JobResources, 'each training')
-    other: JobResources = section(JobResources, 'all other jobs')
-    slurm_options: str = key('', 'more options for sbatch, e.g. "--partition=gpu --account=me"')
-    card: str = key('nvidia.com/gpu', 'Kubernetes: resource name of a card, e.g. '
-                    'huawei.com/Ascend910', pattern=r'[A-Za-z0-9./_-]{1,63}')
-    storage_class: Optional[str] = key(None, 'Kubernetes: storage class of the volume; null: the '
-                                       "cluster's default", pattern=NAME)
-    storage_gib: int = key(50, 'Kubernetes: size of the volume in GiB', minimum=1, maximum=65536)
 
 
 @dataclass(frozen=True)

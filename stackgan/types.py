@@ -44,3 +44,4 @@ class TrainingGraph(NamedTuple):
     losses: dict                               # name -> scalar tensor
     start_ema: Any                             # operation: EMA weights := variables
     averaged: Callable                         # variable getter: EMA weights where there are any
+    random_numbers: Callable[[int], dict]      # (steps done) -> feed, where the graph draws none

@@ -82,3 +82,25 @@ def workers_end(client):
     yield
     for service in SERVICES[before:]:
         service.worker.close()
+
+
+@pytest.fixture
+def npu(request, tmp_path, monkeypatch):
+    """The folder in the place of /usr/local/Ascend; CANN 20.2 and a fake adapter by default."""
+    from npu_machine import FAKES, set_up
+    for root in set_up(getattr(request, 'param', FAKES[0]), tmp_path, monkeypatch):
+        yield root
+
+
+@pytest.fixture
+def scaled(monkeypatch):
+    """The optimisers that are wrapped for an NPU from here on."""
+    from stackgan.platforms import ascend_loss_scale
+    found, real = [], ascend_loss_scale.with_loss_scale
+
+    def with_loss_scale(*arguments, **options):
+        found.append(real(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(ascend_loss_scale, 'with_loss_scale', with_loss_scale)
+    return found

@@ -1,4 +1,4 @@
-"""The NPU platform: requirements, options, trainings, loss scale.
+"""The NPU platform: requirements, options, graphs.
 
 Against a fake npu_bridge, and the vendor's where STACKGAN_NPU_BRIDGE names it (`npu_machine`).
 """
@@ -8,55 +8,27 @@ import os
 import re
 import sys
 
-import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from logged import logged
 from npu_checks import check_config
 from npu_library import NATIVE
-from npu_machine import FAKES, OLD, VENDORS, hccl_calls, set_up
-from small_networks import two_networks
-from toy import ROOT, NeverStop, make_embeddings, make_prepared, tiny_config
+from npu_machine import FAKES, OLD, VENDORS, hccl_calls
+from toy import tiny_config
 
 from jobs.engine.training_settings import precision
-from stackgan.checkpoints import Checkpoints, variables_of
 from stackgan.config.schema import Platform
 from stackgan.errors import ConfigError, InputError, MissingRequirement, StackganError
-from stackgan.export.check import OPERATIONS
-from stackgan.export.onnx_shapes import RULES
-from stackgan.graph_files import OF_GENERATORS
-from stackgan.platforms import ascend, ascend_loss_scale, ascend_session, session
+from stackgan.platforms import ascend, ascend_session, session
 from stackgan.platforms.ascend_options import NEW as LIST_NEW
 from stackgan.platforms.ascend_options import OLD as LIST_OLD
 from stackgan.platforms.ascend_options import PROFILE, names_of
 from stackgan.platforms.ascend_workers import Hccl
-from stackgan.platforms.overflows import Overflows
 from stackgan.platforms.workers import Workers
 from stackgan.training.gan_pairs import batch_placeholders, stage1_pairs, stage2_pairs
 from stackgan.training.graph import build_step
-from stackgan.training.stages import train_stage
 
 both_releases = pytest.mark.parametrize('npu', FAKES + VENDORS, indirect=True)
-
-
-@pytest.fixture
-def npu(request, tmp_path, monkeypatch):
-    """The folder in the place of /usr/local/Ascend; CANN 20.2 and a fake adapter by default."""
-    for root in set_up(getattr(request, 'param', FAKES[0]), tmp_path, monkeypatch):
-        yield root
-
-
-@pytest.fixture
-def scaled(monkeypatch):
-    """The optimisers that are wrapped from here on."""
-    found, real = [], ascend_loss_scale.with_loss_scale
-
-    def with_loss_scale(*arguments, **options):
-        found.append(real(*arguments, **options))
-        return found[-1]
-
-    monkeypatch.setattr(ascend_loss_scale, 'with_loss_scale', with_loss_scale)
-    return found
 
 
 def platform(**values):
@@ -355,182 +327,3 @@ def test_the_graphs_of_both_stages_are_built_for_every_release(npu, scaled, stag
                                                      f'stage{stage}/generator']
         assert not [v for v in tf.global_variables() if 'loss_scale' in v.op.name]
         assert len([v for v in tf.local_variables() if v.op.name.endswith('loss_scale')]) == 2
-
-
-# Whole trainings.
-
-STEPS = ['stage1.epochs=1.2', 'stage2.epochs=0.3', 'train.ema_decay=0.9']     # 2 steps, 1 step
-NPU = ['platform.deterministic=false', 'platform.threads=1', 'platform.device=npu']
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('data')
-    prepared = make_prepared(folder / 'prepared', images=6)
-    return prepared, make_embeddings(folder / 'embeddings', prepared)
-
-
-def train(stage, data, folder, settings, *more):
-    os.makedirs(str(folder))
-    path = train_stage(stage, tiny_config(*(STEPS + settings)), data[0], data[1], str(folder),
-                       NeverStop(), *more)
-    reader = tf.train.load_checkpoint(path + '/model')
-    return {name: reader.get_tensor(name) for name in variables_of(path)}
-
-
-@pytest.fixture(scope='module')
-def on_cpu(data, tmp_path_factory):
-    """(folder of Stage-I, variables of Stage-I, of Stage-II), trained on the CPU."""
-    folder = tmp_path_factory.mktemp('cpu')
-    settings = ['platform.precision=float32']
-    first = train(1, data, folder / 'stage1', settings)
-    return str(folder / 'stage1'), first, train(2, data, folder / 'stage2', settings,
-                                                str(folder / 'stage1'))
-
-
-@pytest.mark.oldest
-@pytest.mark.parametrize('npu, stage, scale', [(FAKES[0], 1, '1024'), (FAKES[1], 2, 'null')] + [
-    (vendor, *each) for vendor in VENDORS for each in ((1, '1024'), (1, 'null'), (2, 'null'))],
-    indirect=['npu'])
-def test_a_loss_scale_changes_nothing_but_the_range(npu, scaled, data, on_cpu, tmp_path,
-                                                    monkeypatch, stage, scale):
-    """Adam hides a wrong scale from the weights, but its moments are sums of gradients."""
-    opened = []
-    real = tf.Session
-
-    def recording(*arguments, **options):
-        opened.append(options['config'])
-        config = session.session_config(session.Resolved('cpu', 1))   # fuses as the CPU does
-        return real(*arguments, **dict(options, config=config))
-
-    monkeypatch.setattr(session.tf, 'Session', recording)
-    more = [on_cpu[0]] if stage == 2 else []
-    ours = train(stage, data, tmp_path / 'npu', NPU + ['platform.loss_scale=' + scale], *more)
-    npu_alone = [each for each in opened                     # another session writes checkpoints
-                 if each.graph_options.rewrite_options.custom_optimizers]
-    assert check_config(npu_alone[-1])['graph_run_mode'] == 1
-    assert len(scaled) == 2                                  # discriminator and generator
-    assert {each.outer._loss_scale_manager.__class__.__name__ for each in scaled} == {
-        'FixedLossScaleManager' if scale == '1024' else 'ExponentialUpdateLossScaleManager'}
-    with open(str(tmp_path / 'npu' / 'stats.jsonl')) as stream:
-        told = [json.loads(line) for line in stream if 'loss_scale' in line][-1]
-    for network in ('discriminator', 'generator'):
-        assert told[f'skipped_steps/stage{stage}/{network}'] == 0.0
-        assert told[f'loss_scale/stage{stage}/{network}'] == float(
-            2 ** 32 if scale == 'null' else 1024)
-    theirs = on_cpu[stage]
-    assert set(ours) == set(theirs)                          # no variable of the scale
-    moments = [name for name in theirs if name.endswith(('/weights/adam', '/weights/adam_1'))]
-    assert len(moments) > 30
-    for name in moments:
-        ratio = np.linalg.norm(ours[name]) / np.linalg.norm(theirs[name])
-        assert 0.5 < ratio < 2.0, name               # rounding grows, but not a thousandfold
-    if stage == 1:
-        goes_on_on_the_cpu(data, tmp_path / 'npu')
-
-
-def goes_on_on_the_cpu(data, folder):
-    """A checkpoint of one machine is one of every machine."""
-    with logged() as said:
-        train_stage(1, tiny_config(*(STEPS + ['stage1.epochs=2'])), data[0], data[1], str(folder),
-                    NeverStop())
-    assert any('resuming from step 2 of 3' in line for line in said)
-    assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000003')
-
-
-@both_releases
-def test_a_step_that_overflows_is_skipped_told_and_the_scale_shrinks(npu):
-    with tf.Graph().as_default() as graph, tf.Session() as one:
-        factors, step = two_networks(
-            lambda optimizer: ascend_loss_scale.with_loss_scale(optimizer, None))
-        assert {v.op.name.split('/')[-1] for v in tf.global_variables()} == {
-            'discriminator', 'generator', 'Adam', 'Adam_1', 'beta1_power', 'beta2_power'}
-        one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        weights = [v for v in tf.global_variables()
-                   if v.op.name.split('/')[2:] in (['discriminator'], ['generator'])]
-        told_of, seen = Overflows(graph), []
-        for values in ((1e38, 1.0), (1e38, 1.0), (1.0, 1e38), (1.0, 1.0)):   # times 2 ** 32
-            one.run(step, dict(zip(factors, values)))
-            seen.append((one.run(weights), told_of.summary(one)))
-    assert [kept for kept, _ in seen[:2]] == [[1.0, 1.0]] * 2     # neither network stepped
-    assert abs(seen[2][0][0] - 0.5) < 1e-6 and seen[2][0][1] == 1.0     # Adam's first step
-    assert abs(seen[3][0][1] - 0.5) < 1e-6
-    assert [told['skipped_steps/discriminator'] for _, told in seen] == [1.0, 1.0, 0.0, 0.0]
-    assert [told['skipped_steps/generator'] for _, told in seen] == [1.0, 1.0, 1.0, 0.0]
-    assert [told['loss_scale/discriminator'] for _, told in seen] == [2.0 ** 32] + [2.0 ** 31] * 3
-
-
-@both_releases
-@pytest.mark.parametrize('loss_scale, text', [
-    (None, 'at a loss scale of 1, so nothing is learned; train in float32'),
-    (8.0, 'at a loss scale of 8, so nothing is learned; lower platform.loss_scale')])
-def test_a_training_that_only_skips_stops(npu, monkeypatch, loss_scale, text):
-    monkeypatch.setenv('FAKE_NPU_OVERFLOW', 'always')
-    with tf.Graph().as_default() as graph, tf.Session() as one, logged() as said:
-        factors, step = two_networks(
-            lambda optimizer: ascend_loss_scale.with_loss_scale(optimizer, loss_scale))
-        one.run([tf.global_variables_initializer(), tf.local_variables_initializer()])
-        told_of = Overflows(graph)
-        with pytest.raises(StackganError, match=text) as caught:
-            for _ in range(20):
-                for _ in range(10):
-                    one.run(step, dict.fromkeys(factors, 1.0))
-                told_of.summary(one)
-    assert 'discriminator: overflow in each of the last 100 steps' in str(caught.value)
-    assert 'discriminator: 10 of 10 steps overflowed and were skipped' in said[0]
-
-
-def test_other_platforms_have_no_loss_scale_to_tell():
-    with tf.Graph().as_default() as graph, tf.Session() as one:
-        assert Overflows(graph).summary(one) == {}
-
-
-# What the NPU would have to compute.
-
-@pytest.mark.parametrize('stage', [1, 2])
-@pytest.mark.oldest
-def test_every_operation_of_a_step_is_known(stage):
-    config = tiny_config('train.weight_decay=0.1', 'stage2.low_resolution_consistency=1.0')
-    with tf.Graph().as_default() as graph:
-        batch = batch_placeholders(2, stage, config.model)
-        pairs = (stage1_pairs(batch, config.model) if stage == 1 else
-                 stage2_pairs(batch, config.model, config.stage2))
-        step = build_step(pairs, batch, config.train)
-        fetched = [step.step.name] + [loss.op.name for loss in step.losses.values()]
-        needed = tf.graph_util.extract_sub_graph(graph.as_graph_def(), fetched).node
-        with open(OPERATIONS) as stream:
-            known = json.load(stream)
-        operations = {node.op for node in needed}
-        assert not operations - set(known['converts']) - set(known['trains'])
-        assert not operations - listed('tensorflow')
-        assert not [node.op for node in needed if 'Random' in node.op or 'Normal' in node.op
-                    and 'BatchNorm' not in node.op]
-        for node in needed:
-            for i, tensor in enumerate(graph.get_operation_by_name(node.name).outputs):
-                if tensor.dtype.base_dtype.name != 'resource' and (node.op, i) not in NOT_FIXED:
-                    assert tensor.shape.is_fully_defined(), (node.op, i, node.name)
-
-
-def listed(name):
-    """The operations of a public list (tests/ascend_operations)."""
-    with open(os.path.join(ROOT, 'tests', 'ascend_operations', name + '.txt')) as stream:
-        return {word for line in stream if not line.startswith('#') for word in line.split()}
-
-
-def test_every_operation_of_exported_files_is_on_the_public_lists():
-    """No other operation can be in them: exported files are opened by these very lists."""
-    assert not OF_GENERATORS - listed('tensorflow')
-    assert not set(RULES) - listed('onnx')
-
-
-def test_what_counts_as_known_is_on_the_list_it_names():
-    with open(OPERATIONS) as stream:
-        known = json.load(stream)
-    for name, source in dict(known['converts'], **known['trains']).items():
-        assert source.startswith('LIST; ') and name in listed('tensorflow')
-        assert ('; OPS ops-' in source) == (name in listed('plugins')), name
-
-
-# Axes to sum over, constant for constant shapes; memory of CUDA's, which the adapter leaves out.
-NOT_FIXED = {('BroadcastGradientArgs', 0), ('BroadcastGradientArgs', 1), ('FusedBatchNormV3', 5),
-             ('FusedBatchNormGradV3', 3), ('FusedBatchNormGradV3', 4)}

@@ -13,6 +13,7 @@ from stackgan.training.augmentation import (
     translated,
 )
 from stackgan.training.degradation import degraded, scattered
+from stackgan.training.random_numbers import FedNumbers, RandomNumbers
 from stackgan.training.steps_done import count_step
 
 IMAGES = np.random.RandomState(0).uniform(0.5, 1, (4, 8, 8, 3)).astype(np.float32)
@@ -58,7 +59,7 @@ def steps():
     """Three steps of augmented images twice over, and those of another stream."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(3)
-        how = augmentation_of(tiny_config(*BOTH).train, 'stage1')
+        how = augmentation_of(tiny_config(*BOTH).train, 'stage1', RandomNumbers())
         first, second = [augmented(tf.constant(IMAGES), how, stream) for stream in (0, 1)]
         with tf.control_dependencies([first, second]):
             count = count_step()
@@ -86,7 +87,7 @@ def test_an_adaptive_probability_follows_the_signs_of_real_logits():
     train = tiny_config('train.augment_target=0.5', 'train.augment_adapts_over_images=8',
                         *BOTH).train
     with tf.Graph().as_default(), tf.Session() as session:
-        how = augmentation_of(train, 'stage1')
+        how = augmentation_of(train, 'stage1', RandomNumbers())
         logits = tf.placeholder(tf.float32, [4])
         same, change = augmented(tf.constant(IMAGES), how, 0), adapted(how, logits, train)
         session.run(tf.global_variables_initializer())
@@ -99,7 +100,7 @@ def test_an_adaptive_probability_follows_the_signs_of_real_logits():
 
 
 def test_without_strength_nothing_is_done():
-    assert augmentation_of(tiny_config().train, 'stage1') is None
+    assert augmentation_of(tiny_config().train, 'stage1', RandomNumbers()) is None
     images = object()
     assert augmented(images, None, 0) is images
 
@@ -122,7 +123,7 @@ def test_damage_follows_from_the_step_and_its_limits():
     settings = tiny_config('stage2.super_resolution_noise=0.4').stage2
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(3)
-        noise = degraded(tf.zeros([64, 16, 16, 3]), settings)
+        noise = degraded(tf.zeros([64, 16, 16, 3]), settings, RandomNumbers())
         count = count_step()
         session.run(tf.global_variables_initializer())
         first = session.run(noise)
@@ -134,3 +135,28 @@ def test_damage_follows_from_the_step_and_its_limits():
     blocks = first.reshape(64, 8, 2, 8, 2, 3).mean((2, 4))
     # Of a sum of a fine and a coarse half, means over 2x2 keep (1/4 + 1) / 2 of the variance.
     assert abs((blocks ** 2).mean() / (first ** 2).mean() - 0.625) < 0.03
+
+
+# Where the graph may draw none.
+
+def test_numbers_that_are_fed_are_those_of_the_graph():
+    """And the steps are counted in both, so that a checkpoint of one is one of the other."""
+    config = tiny_config('stage2.super_resolution_noise=0.4', 'stage2.super_resolution_scatter=2',
+                         *BOTH)
+    found = []
+    for numbers in (RandomNumbers(), FedNumbers()):
+        with tf.Graph().as_default() as graph, tf.Session() as session:
+            tf.set_random_seed(3)
+            how = augmentation_of(config.train, 'stage1', numbers)
+            made = [augmented(tf.constant(IMAGES), how, stream) for stream in (0, 1)]
+            made.append(degraded(tf.constant(IMAGES), config.stage2, numbers))
+            with tf.control_dependencies(made):
+                count = count_step()
+            session.run(tf.global_variables_initializer())
+            found.append([session.run(made + [count], numbers.feed(step))[:3]
+                          for step in range(3)])
+            drawn = [node.op for node in graph.as_graph_def().node if 'Random' in node.op]
+            assert bool(drawn) == (type(numbers) is RandomNumbers)
+    for ours, theirs in zip(*found):
+        assert all(np.abs(a - b).max() < 1e-6 for a, b in zip(ours, theirs))
+    assert not np.array_equal(found[1][0][2], found[1][1][2])

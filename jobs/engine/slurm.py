@@ -15,7 +15,7 @@ import sys
 from typing import Dict, List, Optional, Sequence
 
 from stackgan.config import Config
-from stackgan.config.schema import JobResources
+from stackgan.config.cluster import JobResources
 from stackgan.errors import MissingRequirement, StackganError
 from stackgan.files import atomic_write, read_json, write_json
 

@@ -3,7 +3,7 @@
 from typing import Dict, List, NamedTuple, Sequence
 
 from stackgan.config import Config
-from stackgan.config.schema import JobResources
+from stackgan.config.cluster import JobResources
 
 from .contract import Job, state_of
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Optional
 import tensorflow.compat.v1 as tf
 
 from stackgan.platforms.workers import Workers
-from stackgan.training.steps_done import STATE, steps_done
+from stackgan.training.random_numbers import RandomNumbers
+from stackgan.training.steps_done import STATE
 
 
 class Augmentation(NamedTuple):
@@ -20,11 +21,13 @@ class Augmentation(NamedTuple):
     cutout: float             # side of the square that is blanked out, as a share of the side
     probability: Any          # of an image to be augmented: scalar in [0, 1]
     adapts: Optional[Any]     # the variable behind an adaptive probability; None: it is fixed
+    numbers: RandomNumbers    # what decides
 
 
 def augmentation_of(
         train: Any,           # the `train` section
         name: str,            # of the pair of networks
+        numbers: RandomNumbers,
 ) -> Optional[Augmentation]:
     """`Augmentation`, or None where nothing is augmented."""
     if not (train.augment_translation or train.augment_cutout):
@@ -34,7 +37,8 @@ def augmentation_of(
         adapts = tf.get_variable(f'{STATE}/{name}_augment_probability', [], tf.float32,
                                  tf.zeros_initializer(), trainable=False, use_resource=True)
         probability = adapts.read_value()
-    return Augmentation(train.augment_translation, train.augment_cutout, probability, adapts)
+    return Augmentation(train.augment_translation, train.augment_cutout, probability, adapts,
+                        numbers)
 
 
 def adapted(
@@ -66,9 +70,7 @@ def augmented(
     if augmentation is None:
         return images
     count, side = images.shape.as_list()[:2]
-    seed = tf.stack([(tf.get_default_graph().seed or 0) + 1000003 * stream,
-                     tf.cast(steps_done(), tf.int32)])
-    chosen, *places = tf.unstack(_uniform(count, seed, workers, groups))
+    chosen, *places = tf.unstack(_uniform(count, augmentation.numbers, stream, workers, groups))
     chosen = tf.cast(chosen < augmentation.probability, tf.int32)
     largest, hole = int(round(augmentation.translation * side)), int(augmentation.cutout * side)
     down, right = [chosen * (_whole(place, 2 * largest + 1) - largest) for place in places[:2]]
@@ -76,11 +78,13 @@ def augmented(
     return cut_out(translated(images, down, right), top, left, hole * chosen)
 
 
-def _uniform(count: int, seed: tf.Tensor, workers: Optional[Workers], groups: int) -> tf.Tensor:
+def _uniform(count: int, numbers: RandomNumbers, stream: int, workers: Optional[Workers],
+             groups: int) -> tf.Tensor:
     """[5, count] numbers in [0, 1): of all rows' numbers those of this worker's rows."""
+    seed = numbers.seed(stream)
     if workers is None:
-        return tf.random.stateless_uniform([5, count], seed)
-    everyones = tf.random.stateless_uniform([5, count * workers.size], seed)
+        return numbers.uniform([5, count], seed)
+    everyones = numbers.uniform([5, count * workers.size], seed)
     by_row = tf.transpose(tf.reshape(everyones, [5, groups, -1]), [2, 0, 1])
     return tf.reshape(tf.transpose(workers.own_rows(by_row), [1, 2, 0]), [5, count])
 

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import tensorflow.compat.v1 as tf
 
 from stackgan.platforms.workers import Workers
-from stackgan.training.steps_done import steps_done
+from stackgan.training.random_numbers import RandomNumbers
 
 STREAM = 2        # of random numbers; augmentation has 0 and 1
 
@@ -17,24 +17,23 @@ STREAM = 2        # of random numbers; augmentation has 0 and 1
 def degraded(
         images: tf.Tensor,        # [N, S, S, 3] float32 in [-1, 1]; no gradient goes back to them
         settings: Any,            # the `stage2` section
+        numbers: RandomNumbers,   # that decide
         workers: Optional[Workers] = None,
 ) -> tf.Tensor:
     """`images` with scattered pixels and noise, or as they are: [N, S, S, 3]."""
     if not (settings.super_resolution_scatter or settings.super_resolution_noise):
         return images
     count, side = images.shape.as_list()[:2]
-    seed = tf.stack([(tf.get_default_graph().seed or 0) + 1000003 * STREAM,
-                     tf.cast(steps_done(), tf.int32)])
-    shares = _own_share(tf.random.stateless_uniform([2, _rows(count, workers), 1, 1, 1], seed),
-                        workers)
+    seed = numbers.seed(STREAM)
+    shares = _own_share(numbers.uniform([2, _rows(count, workers), 1, 1, 1], seed), workers)
     if settings.super_resolution_scatter:
         distance = settings.super_resolution_scatter * shares[0] * _normal(
-            count, side, 2, seed + 1, workers)
+            numbers, count, side, 2, seed + 1, workers)
         images = scattered(images, tf.clip_by_value(
             distance, -settings.super_resolution_scatter, settings.super_resolution_scatter))
     if settings.super_resolution_noise:
         images += settings.super_resolution_noise * shares[1] * _normal(
-            count, side, 3, seed + 3, workers)
+            numbers, count, side, 3, seed + 3, workers)
     return images
 
 
@@ -62,12 +61,12 @@ def _own_share(x: tf.Tensor, workers: Optional[Workers]) -> tf.Tensor:
     return tf.stack([workers.own_rows(each) for each in tf.unstack(x)])
 
 
-def _normal(count: int, side: int, channels: int, seed: tf.Tensor,
+def _normal(numbers: RandomNumbers, count: int, side: int, channels: int, seed: Any,
             workers: Optional[Workers]) -> tf.Tensor:
     """Samples of a unit normal, correlated within 2x2 pixels: [count, side, side, channels]."""
     rows = _rows(count, workers)
-    fine = tf.random.stateless_normal([rows, side, side, channels], seed)
-    coarse = tf.random.stateless_normal([rows, side // 2, side // 2, channels], seed + 1)
+    fine = numbers.normal([rows, side, side, channels], seed)
+    coarse = numbers.normal([rows, side // 2, side // 2, channels], seed + 1)
     if workers is not None:
         fine, coarse = workers.own_rows(fine), workers.own_rows(coarse)
     return (fine + tf.image.resize_nearest_neighbor(coarse, [side, side])) * 0.5 ** 0.5

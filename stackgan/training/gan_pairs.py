@@ -12,6 +12,7 @@ from stackgan.networks.stage1 import Generated
 from stackgan.platforms.workers import Workers
 from stackgan.training.degradation import degraded
 from stackgan.training.frozen_image_encoder import FrozenImageEncoder
+from stackgan.training.random_numbers import RandomNumbers
 from stackgan.training.steps_done import steps_done
 from stackgan.types import Batch, GanPair
 
@@ -77,6 +78,7 @@ def stage2_pairs(
         mode: ForwardMode = TRAINING,      # of the generators in training
         workers: Optional[Workers] = None,
         encoder: Optional[FrozenImageEncoder] = None,  # of Stage-I's discriminator
+        numbers: Optional[RandomNumbers] = None,       # of the platform; None: drawn in the graph
 ) -> List[GanPair]:
     """[GanPair] of Stage-II, and of Stage-I behind it where that is trained along."""
     real, wrong = to_unit_range(batch.images), to_unit_range(batch.wrong_images)
@@ -99,7 +101,7 @@ def stage2_pairs(
     mode = training_mode(workers, statistics, mode)
     terms = {}
     if settings.super_resolution_weight:
-        small = degraded(downsample(real), settings, workers)
+        small = degraded(downsample(real), settings, numbers or RandomNumbers(), workers)
         generated, enlarged = _with_super_resolution(low, small, batch, dims, mode)
         terms['super_resolution'] = settings.super_resolution_weight * tf.reduce_mean(
             tf.abs(enlarged - real))

@@ -77,6 +77,7 @@ class GanStage(Trainable):
             self._rates(step)
         if self.config.train.ema_decay is not None:
             feed[graph.ema_decay] = ema_decay(self.config.train.ema_decay, step)
+        feed.update(graph.random_numbers(step))
         return feed
 
     def _rates(self, step: int) -> List[float]:

@@ -21,6 +21,7 @@ from stackgan.networks.layers import BATCH_NORM_DECAY, ForwardMode
 from stackgan.platforms.workers import Workers
 from stackgan.training.augmentation import Augmentation, adapted, augmentation_of, augmented
 from stackgan.training.gan_pairs import training_mode
+from stackgan.training.random_numbers import RandomNumbers
 from stackgan.training.steps_done import count_step, steps_done
 from stackgan.types import Batch, GanPair, TrainingGraph
 
@@ -34,6 +35,7 @@ def build_step(
         train: Any,       # the `train` section of the configuration
         wrap: Callable[[Any], Any] = lambda optimizer: optimizer,     # of the platform
         workers: Optional[Workers] = None,     # that make the step together
+        numbers: Optional[RandomNumbers] = None,     # of the platform; None: drawn in the graph
 ) -> TrainingGraph:
     """`TrainingGraph` of one alternating update of all adversaries."""
     rates = [tf.placeholder(tf.float32, [], name + '_learning_rate')
@@ -41,7 +43,8 @@ def build_step(
     decay = tf.placeholder(tf.float32, [], 'ema_decay')
     losses: Dict[str, tf.Tensor] = {}
     discriminator_updates = []
-    augmentations = [augmentation_of(train, each.name) for each in pairs]
+    numbers = numbers or RandomNumbers()
+    augmentations = [augmentation_of(train, each.name, numbers) for each in pairs]
     for each, augmentation in zip(pairs, augmentations):
         update, parts = _discriminator_update(each, augmentation, rates[1], train, wrap, workers)
         discriminator_updates.append(update)
@@ -67,7 +70,7 @@ def build_step(
     check_ownership(pairs)
     start = tf.group(*[average.assign(variable) for variable, average in averages.values()])
     return TrainingGraph(batch, rates[0], rates[1], decay, step, losses, start,
-                         _getter(averages))
+                         _getter(averages), numbers.feed)
 
 
 def scope_variables(scope: str, trainable_only: bool = True) -> List[Any]:

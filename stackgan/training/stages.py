@@ -36,6 +36,7 @@ from stackgan.training.graph import build_step, scope_variables
 from stackgan.training.loggers import TrainingLogger
 from stackgan.training.loop import run
 from stackgan.training.observer import Observer
+from stackgan.training.random_numbers import FedNumbers, RandomNumbers
 from stackgan.types import TrainingGraph
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def train_stage(
         # The seed of a variable's initial value counts the operations made before it: the order
         # in which the graph is built decides where a training starts.
         tf.set_random_seed(config.run.seed)
-        graph = _step_graph(stage, config, resolved, encoder, workers)
+        graph = step_graph(stage, config, resolved, encoder, workers)
         with not_compiled():
             observer = Observer(stage, test, ArrayFile(os.path.join(embeddings, 'test.npy')),
                                 config.model, config.run.seed, graph.averaged,
@@ -96,19 +97,27 @@ def train_stage(
             return run(trainable, folder, session, stop, loggers, workers)
 
 
-def _step_graph(stage: int, config: Any, resolved: Resolved, encoder: Optional[FrozenImageEncoder],
-                workers: Optional[Workers]) -> TrainingGraph:
+def step_graph(
+        stage: int,              # 1 or 2
+        config: Any,             # Config
+        resolved: Resolved,
+        encoder: Optional[FrozenImageEncoder],     # where one is used
+        workers: Optional[Workers],
+) -> TrainingGraph:
+    """A step of a stage, for the machine at hand."""
     size = 1 if workers is None else workers.size
     mode = TRAINING._replace(transposed=resolved.device != 'npu',       # not measured on an NPU
                              compute_dtype=resolved.network_dtype)
     batch = batch_placeholders((config.stage1 if stage == 1 else config.stage2).batch_size // size,
                                stage, config.model)
     seen = encoder if config.model.stage1_encoder_features else None
+    numbers = FedNumbers() if resolved.device == 'npu' else RandomNumbers()
     if stage == 1:
         pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight, mode, workers,
                              seen)
     else:
-        pairs = stage2_pairs(batch, config.model, config.stage2, mode, workers, seen)
+        pairs = stage2_pairs(batch, config.model, config.stage2, mode, workers, seen,
+                             numbers)
     weights = config.train.caption_matching_weight, config.train.caption_similarity_weight
     if encoder is not None and any(weights):
         for each in pairs:
@@ -117,7 +126,8 @@ def _step_graph(stage: int, config: Any, resolved: Resolved, encoder: Optional[F
                                           terms):
                 if weight:
                     each.terms[name] = weight * term
-    return build_step(pairs, batch, config.train, optimizer_wrapper(resolved, size), workers)
+    return build_step(pairs, batch, config.train, optimizer_wrapper(resolved, size), workers,
+                      numbers)
 
 
 def _initial_values(stage: int, config: Any, resolved: Resolved,
@@ -128,7 +138,7 @@ def _initial_values(stage: int, config: Any, resolved: Resolved,
     """
     with tf.Graph().as_default():
         tf.set_random_seed(config.run.seed)
-        _step_graph(stage, config, resolved, encoder, None)
+        step_graph(stage, config, resolved, encoder, None)
         with tf.Session(config=session_config(resolved)) as session:
             session.run(tf.global_variables_initializer())
             return session.run({each.op.name: each.read_value()

@@ -9,7 +9,7 @@ import shlex
 import sys
 from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
-from stackgan.config.schema import JobResources
+from stackgan.config.cluster import JobResources
 from stackgan.files import atomic_write, write_json
 
 from .. import slurm

@@ -174,10 +174,10 @@ def _stepper(config: Config, resolved: Any, workers: Any) -> Callable[[], Any]:
     import tensorflow.compat.v1 as tf
 
     from stackgan.platforms.session import session_config
-    from stackgan.training.stages import _step_graph
+    from stackgan.training.stages import step_graph
     graph = tf.Graph()
     with graph.as_default(), tf.device(workers.engine.device if workers else None):
-        training = _step_graph(1, config, resolved, None, workers)
+        training = step_graph(1, config, resolved, None, workers)
         options = session_config(resolved)
         if workers:
             workers.engine.configure(options)

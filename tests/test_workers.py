@@ -24,7 +24,7 @@ from stackgan.platforms.session import Resolved
 from stackgan.text.image_encoder import image_encoder
 from stackgan.training.frozen_image_encoder import FrozenImageEncoder
 from stackgan.training.gan_pairs import training_mode
-from stackgan.training.stages import _step_graph, train_stage
+from stackgan.training.stages import step_graph, train_stage
 
 NO_EMA = 'train.ema_decay=null'
 # Options that mix rows, each in a way of its own; (stage, settings, workers).
@@ -79,7 +79,7 @@ class Member:
         self.graph = tf.Graph()
         with self.graph.as_default(), tf.device(workers.engine.device if workers else None):
             tf.set_random_seed(1)
-            self.step = _step_graph(stage, config, Resolved('cpu', 1),
+            self.step = step_graph(stage, config, Resolved('cpu', 1),
                                     encoder_of(config), workers)
             options = session_options()
             if workers:

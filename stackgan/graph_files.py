@@ -19,8 +19,8 @@ MAX_SIZES = 64                # elements of a constant that gives a shape
 MAX_REPEATED = 1 << 20        # elements that constants declare beyond those they store
 # What export writes, in all TensorFlow versions.
 OF_GENERATORS = frozenset('''
-    Add AddV2 BiasAdd ConcatV2 Const Conv2D Exp Fill Identity LeakyRelu MatMul Mul Placeholder Relu
-    Reshape ResizeNearestNeighbor Split Tanh Tile
+    Add AddV2 BiasAdd ConcatV2 Const Conv2D Exp Fill Identity LeakyRelu MatMul Minimum Mul
+    Placeholder Relu Reshape ResizeNearestNeighbor Split Tanh Tile
     '''.split())
 # What a frozen Inception holds.
 OF_CLASSIFIERS = frozenset('''

@@ -13,7 +13,7 @@ from stackgan.networks.layers import batch_norm, conv, conv_norm, dense, leaky_r
 
 def stage1_generator(embeddings, noise, z, dims, mode):
     with tf.variable_scope(stage1.GENERATOR, reuse=tf.AUTO_REUSE):
-        condition = augmented_condition(embeddings, noise, dims.condition_dim)
+        condition = augmented_condition(embeddings, noise, dims)
         x = dense(tf.concat([condition.value, z], 1), 4 * 4 * 8, 'project')
         with tf.variable_scope('project'):
             x = tf.reshape(batch_norm(x, mode), [-1, 4, 4, 8])
@@ -24,7 +24,7 @@ def stage1_generator(embeddings, noise, z, dims, mode):
 
 def stage2_generator(low, embeddings, noise, dims, mode):
     with tf.variable_scope(stage2.GENERATOR, reuse=tf.AUTO_REUSE):
-        condition = augmented_condition(embeddings, noise, dims.condition_dim)
+        condition = augmented_condition(embeddings, noise, dims)
         x = conv_norm(low.images, 8, 'encode2', mode, tf.nn.relu, 8, 8)
         x = tf.concat([x, spread(condition.value, 8)], 3)
         x = conv_norm(x, 8, 'join', mode, tf.nn.relu, 1)

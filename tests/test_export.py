@@ -189,7 +189,7 @@ def test_stage1_alone_has_no_second_noise(stages, tmp_path):
 @pytest.mark.outermost
 @pytest.mark.parametrize('options', [
     (), ('model.stage2_skip_connections=true', 'model.stage2_sub_pixel=true',
-         'model.stage1_modulation=true')])
+         'model.stage1_modulation=true', 'model.condition_sigma_limit=0.5')])
 def test_a_residual_stage2_is_the_same_in_every_file(tmp_path, options):
     stage = make_stage(tmp_path / 'residual', 2,
                        tiny_config('model.stage2_residual=true', *options).model)

@@ -12,6 +12,7 @@ from toy import tiny_config
 from stackgan.losses import generator_loss, kl_to_unit_gaussian, matching_aware_discriminator_loss
 from stackgan.networks import stage1, stage2
 from stackgan.networks.ascend_port import port_name
+from stackgan.networks.conditioning import augmented_condition
 from stackgan.networks.layers import TESTING, ForwardMode, check_shape
 from stackgan.networks.upsampling import upsample_and_convolve
 
@@ -218,6 +219,28 @@ def test_the_caption_scales_and_shifts_the_features_of_stage1():
             beta.load(own[1] * (1 + gain) + offset, session)
             biases.load(np.zeros(2 * len(gain)), session)
             assert np.abs(session.run(image) - found).max() < 1e-5
+
+
+@pytest.mark.parametrize('limit', [None, 0.75])
+def test_sigma_of_the_conditioning_augmentation_may_be_limited(limit):
+    dims = dataclasses.replace(tiny_config().model, condition_sigma_limit=limit)
+    random = np.random.RandomState(5)
+    embeddings = random.standard_normal((4, dims.embedding_dim)).astype(np.float32)
+    noise = random.standard_normal((4, dims.condition_dim)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = augmented_condition(tf.constant(embeddings), tf.constant(noise), dims)
+        weights, biases = tf.global_variables()
+        session.run(tf.global_variables_initializer())
+        weights.load(random.standard_normal(weights.shape.as_list()), session)
+        value, mean, log_sigma = session.run(found)
+        both = embeddings.dot(session.run(weights)) + session.run(biases)
+    both = np.where(both > 0, both, 0.2 * both)
+    sigma = np.exp(both[:, dims.condition_dim:])
+    assert (sigma > 0.75).any() and (sigma < 0.75).any()
+    sigma = sigma if limit is None else np.minimum(sigma, limit)
+    assert np.allclose(np.exp(log_sigma), sigma, rtol=1e-4)
+    assert np.allclose(mean, both[:, :dims.condition_dim], atol=1e-4)
+    assert np.allclose(value, mean + sigma * noise, rtol=1e-3, atol=1e-4)
 
 
 def test_a_discriminator_sees_the_maps_that_have_a_side_of_its_own():

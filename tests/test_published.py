@@ -142,7 +142,8 @@ def test_the_port_s_checkpoint_gives_its_outputs(reference, tmp_path, capsys):
     assert bring(tmp_path, 1, folder) == 0
     said = capsys.readouterr().out
     assert 'one ReLU more' in said and 'not read: 122 of optimisers' in said
-    assert '--set model.condition_dim=128 --set model.discriminator_filters=8' in said
+    assert '--set model.condition_dim=128 --set model.condition_sigma_limit=null ' in said
+    assert ' --set model.discriminator_filters=8' in said
     plain = generate(folder_of(tmp_path, 1), inputs)[64]
     assert np.abs(plain - io['test/fake_images']).max() > 1e-2
     assert len(imported(tmp_path, 1)['differs']) == 2
@@ -275,7 +276,8 @@ def test_averages_are_what_is_exported(tmp_path):
 
 
 @pytest.mark.parametrize('stage, option', [
-    (1, 'stage1_modulation=true'), (1, 'stage1_encoder_features=true'),
+    (1, 'condition_sigma_limit=1.0'), (1, 'stage1_modulation=true'),
+    (1, 'stage1_encoder_features=true'),
     (2, 'stage2_residual_blocks=1')])
 def test_networks_that_the_published_code_cannot_build_are_refused(tmp_path, stage, option):
     config = tiny_config('model.' + option)

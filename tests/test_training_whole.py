@@ -41,7 +41,8 @@ OPTIONS = ('train.loss=hinge', 'train.gradient_penalty=r1', 'train.gradient_pena
            'stage2.super_resolution_weight=2', 'stage2.super_resolution_noise=0.3',
            'stage2.super_resolution_scatter=1.5', 'model.stage2_skip_connections=true',
            'model.stage1_modulation=true', 'model.stage1_encoder_features=true',
-           'model.stage2_residual_blocks=1', 'stage2.finetune_stage1=true',
+           'model.condition_sigma_limit=1', 'model.stage2_residual_blocks=1',
+           'stage2.finetune_stage1=true',
            'stage2.generator_learning_rate=1e-4')
 
 

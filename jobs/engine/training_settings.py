@@ -19,7 +19,8 @@ RECORDING = ('log_every_steps', 'sample_every_steps', 'checkpoint_every_steps',
 # Keys of `model` that Stage-I does not depend on.
 OF_STAGE2 = ('stage2_residual', 'stage2_skip_connections', 'stage2_sub_pixel',
              'stage2_residual_blocks')
-LATER = ('stage1_modulation', 'stage1_encoder_features')       # that earlier versions did not have
+# What earlier versions did not have.
+LATER = ('condition_sigma_limit', 'stage1_modulation', 'stage1_encoder_features')
 AUXILIARY_RECORDS = ('stats.jsonl',)
 STAGE_RECORDS = AUXILIARY_RECORDS + ('events/*', 'samples/*', 'options.json', 'mlflow.json')
 

@@ -124,6 +124,9 @@ class Model:
     noise_dim: int = key(100, 'size of the noise z', minimum=1, maximum=4096)
     generator_filters: int = key(128, 'gf: width of the generators', minimum=4, maximum=1024)
     discriminator_filters: int = key(64, 'df: width of the discriminators', minimum=4, maximum=1024)
+    condition_sigma_limit: Optional[float] = key(
+        None, 'largest sigma of the conditioning augmentation, so that no caption is drowned in '
+        'noise; null: none, as the paper', above=0.0, maximum=1000.0)
     stage1_modulation: bool = key(False, "the caption also scales and shifts Stage-I's features of "
                                   '8, 16 and 32 px (de Vries et al., 2017); the paper: false')
     stage1_encoder_features: bool = key(False, "Stage-I's discriminator also sees the features of "

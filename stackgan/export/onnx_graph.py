@@ -20,7 +20,7 @@ TURNED_BACK = (0, 2, 3, 1)
 AXIS = {0: 0, 1: 2, 2: 3, 3: 1}
 SAME_IN_BOTH = {'Relu': 'Relu', 'Tanh': 'Tanh', 'Sigmoid': 'Sigmoid', 'Exp': 'Exp',
                 'AddV2': 'Add', 'AddN': 'Sum', 'Sub': 'Sub', 'Mul': 'Mul', 'RealDiv': 'Div',
-                'Greater': 'Greater', 'Select': 'Where', 'Identity': 'Identity'}
+                'Greater': 'Greater', 'Minimum': 'Min', 'Select': 'Where', 'Identity': 'Identity'}
 
 
 def to_onnx(

@@ -179,7 +179,7 @@ _ONE, _TWO = Rule(_same), Rule(_broadcast, (2, 2))
 RULES = {
     'Relu': _ONE, 'Tanh': _ONE, 'Sigmoid': _ONE, 'Exp': _ONE, 'Identity': _ONE,
     'LeakyRelu': Rule(_same, attributes=('alpha',)), 'Cast': Rule(_same, attributes=('to',)),
-    'Add': _TWO, 'Sub': _TWO, 'Mul': _TWO, 'Div': _TWO, 'Greater': _TWO,
+    'Add': _TWO, 'Sub': _TWO, 'Mul': _TWO, 'Div': _TWO, 'Greater': _TWO, 'Min': _TWO,
     'Where': Rule(_broadcast, (3, 3)), 'Sum': Rule(_broadcast, (1, 1000)),
     'MatMul': Rule(_matmul, (2, 2), work=_by_inputs(1)),
     'Conv': Rule(_conv, (2, 2), ('kernel_shape', 'pads', 'strides'), work=_by_inputs(0)),

@@ -1,5 +1,6 @@
 """Conditioning augmentation (Zhang et al., 2017, section 3.2): c = mean + sigma * noise."""
 
+import math
 from typing import Any, NamedTuple
 
 import tensorflow.compat.v1 as tf
@@ -18,10 +19,12 @@ class Condition(NamedTuple):
 def augmented_condition(
         embeddings: Any,       # [N, embedding_dim] float32
         noise: Any,            # [N, condition_dim] float32 from a unit normal cut at 2 sigma
-        condition_dim: int,
+        dims: Any,             # the `model` section of the configuration
 ) -> Condition:
     """`Condition` of the embeddings, with variables in the scope `condition`."""
-    check_shape(noise, [None, condition_dim], 'conditioning noise')
-    both = leaky_relu(dense(embeddings, 2 * condition_dim, 'condition'))
+    check_shape(noise, [None, dims.condition_dim], 'conditioning noise')
+    both = leaky_relu(dense(embeddings, 2 * dims.condition_dim, 'condition'))
     mean, log_sigma = tf.split(both, 2, axis=1)
+    if dims.condition_sigma_limit is not None:
+        log_sigma = tf.minimum(log_sigma, math.log(dims.condition_sigma_limit))
     return Condition(mean + tf.exp(log_sigma) * noise, mean, log_sigma)

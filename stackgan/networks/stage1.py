@@ -52,7 +52,7 @@ def generator(
     check_shape(z, [None, dims.noise_dim], 'z')
     width = dims.generator_filters
     with tf.variable_scope(GENERATOR, reuse=tf.AUTO_REUSE):
-        condition = augmented_condition(embeddings, noise, dims.condition_dim)
+        condition = augmented_condition(embeddings, noise, dims)
         x = cast(tf.concat([condition.value, z], 1), mode.compute_dtype)
         x = dense(x, 4 * 4 * 8 * width, 'project')
         with tf.variable_scope('project'):

@@ -52,7 +52,7 @@ def generator(
     check_shape(embeddings, [None, dims.embedding_dim], 'embeddings')
     width = dims.generator_filters
     with tf.variable_scope(GENERATOR, reuse=tf.AUTO_REUSE):
-        condition = augmented_condition(embeddings, noise, dims.condition_dim)
+        condition = augmented_condition(embeddings, noise, dims)
         x = cast(low.images, mode.compute_dtype)
         first = tf.nn.relu(conv(x, width, 'encode1'))                            # [N, 64, 64, gf]
         second = conv_norm(first, 2 * width, 'encode2', mode, tf.nn.relu, 4, 2)  # [N, 32, 32, 2 gf]

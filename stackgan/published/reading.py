@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from stackgan.checkpoint_files import open_checkpoint
+from stackgan.config.loading import in_one_line
 from stackgan.config.schema import Model
 from stackgan.errors import InputError
 from stackgan.networks import stage1, stage2
@@ -139,7 +140,8 @@ def _dimensions(path: str, stored: Shapes, layout: str) -> Model:
     first = NAMES[layout](stage1.DISCRIMINATOR + '/down1/weights')
     hr_first = NAMES[layout]('stage2/discriminator/down1/weights')
     found = [stored[name][-1] for name in (first, hr_first) if len(stored.get(name, ())) == 4]
-    dims = Model(embedding, both // 2, inputs - both // 2, filters, (found or [filters])[0])
+    dims = Model(embedding_dim=embedding, condition_dim=both // 2, noise_dim=inputs - both // 2,
+                 generator_filters=filters, discriminator_filters=(found or [filters])[0])
     if min(dims.embedding_dim, dims.condition_dim, dims.noise_dim, dims.generator_filters,
            dims.discriminator_filters) < 1:
         raise InputError(f'{path}: dimensions that no StackGAN has: {describe(dims)}')
@@ -148,7 +150,7 @@ def _dimensions(path: str, stored: Shapes, layout: str) -> Model:
 
 def describe(dims: Model) -> str:
     """The `model` section as values for `--set`."""
-    return ' '.join(f'model.{key}={str(value).lower()}'
+    return ' '.join(f'model.{key}={in_one_line(value)}'
                     for key, value in sorted(vars(dims).items()))
 
 

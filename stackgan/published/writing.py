@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 NAME = 'model.ckpt'
 # What makes other networks than the paper's: stage, key of the `model` section, its value there.
 AS_IN_THE_PAPER = (
-    (1, 'stage1_modulation', False), (1, 'stage1_encoder_features', False),
+    (1, 'condition_sigma_limit', None), (1, 'stage1_modulation', False),
+    (1, 'stage1_encoder_features', False),
     (2, 'stage2_residual', False), (2, 'stage2_skip_connections', False),
     (2, 'stage2_sub_pixel', False), (2, 'stage2_residual_blocks', 4))
 FACTS = 'published.json'

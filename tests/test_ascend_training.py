@@ -25,6 +25,10 @@ both_releases = pytest.mark.parametrize('npu', FAKES + VENDORS, indirect=True)
 
 STEPS = ['stage1.epochs=1.2', 'stage2.epochs=0.3', 'train.ema_decay=0.9']     # 2 steps, 1 step
 NPU = ['platform.deterministic=false', 'platform.threads=1', 'platform.device=npu']
+# What draws random numbers in a step.
+NUMBERS = ['train.augment_translation=0.25', 'train.augment_cutout=0.25',
+           'stage2.super_resolution_weight=1', 'stage2.super_resolution_noise=0.4',
+           'stage2.super_resolution_scatter=2']
 
 
 @pytest.fixture(scope='module')
@@ -100,10 +104,6 @@ def goes_on_on_the_cpu(data, folder):
                     NeverStop())
     assert any('resuming from step 2 of 3' in line for line in said)
     assert Checkpoints(str(folder / 'checkpoints'), None).last().endswith('00000003')
-
-NUMBERS = ['train.augment_translation=0.25', 'train.augment_cutout=0.25',
-           'stage2.super_resolution_weight=1', 'stage2.super_resolution_noise=0.4',
-           'stage2.super_resolution_scatter=2']
 
 
 @pytest.mark.parametrize('stage', [1, 2])

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from text_toy import train
 from toy import NeverStop, make_prepared, tiny_config
 
 from stackgan.data.prepared import shard_name
@@ -13,7 +14,6 @@ from stackgan.text.encoder import ImageEncoder, embed_dataset
 from stackgan.training.caption_matching import caption_matching
 from stackgan.training.frozen_image_encoder import read_image_encoder
 from stackgan.training.stages import train_stage
-from stackgan.training.text_encoder import train_text_encoder
 
 
 @pytest.fixture(scope='module')
@@ -24,10 +24,7 @@ def prepared(tmp_path_factory):
 @pytest.fixture(scope='module')
 def encoder_folder(prepared, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp('encoder'))
-    config = tiny_config('text.filters=[12, 12, 16]', 'text.image_filters=4', 'text.batch_size=4',
-                         'text.learning_rate=3e-3', 'text.steps=100')
-    train_text_encoder(prepared, folder, config.text, config.model.embedding_dim, 0,
-                       config.platform, NeverStop())
+    train(folder, prepared, 'text.steps=100')
     return folder
 
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from logged import logged
+from text_toy import TEXT, train
 from toy import ROOT, NeverStop, make_prepared, tiny_config
 
 from stackgan.checkpoints import Checkpoints
@@ -33,18 +33,6 @@ from stackgan.text.retrieval import score
 from stackgan.text.whitening import image_means, whitening
 from stackgan.training.image_encoder import train_image_encoder
 from stackgan.training.schedule import half_cosine
-from stackgan.training.text_encoder import train_text_encoder
-
-TEXT = ['text.filters=[12, 12, 16]', 'text.image_filters=4', 'text.batch_size=4',
-        'text.learning_rate=3e-3', 'text.checkpoint_every_steps=20']
-
-
-def train(folder, prepared, *settings, **more):
-    config = tiny_config(*(TEXT + list(settings)))
-    with logged() as lines:
-        train_text_encoder(prepared, folder, config.text, config.model.embedding_dim, 0,
-                           config.platform, more.get('stop', NeverStop()))
-    return lines
 
 
 @pytest.fixture(scope='module')

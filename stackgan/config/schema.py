@@ -1,4 +1,4 @@
-"""Every configuration key: its type, default, limits and what it means, once.
+"""Every configuration key (those of `submit` in cluster.py): type, default, limits, what it means.
 
 The defaults are the paper's values (section 4.2), for images and captions of your own. A file
 holds what differs from them. Keys that may be `null` say what null means; such values are filled

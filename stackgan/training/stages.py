@@ -116,8 +116,7 @@ def step_graph(
         pairs = stage1_pairs(batch, config.model, config.train.mode_seeking_weight, mode, workers,
                              seen)
     else:
-        pairs = stage2_pairs(batch, config.model, config.stage2, mode, workers, seen,
-                             numbers)
+        pairs = stage2_pairs(batch, config.model, config.stage2, mode, workers, seen, numbers)
     weights = config.train.caption_matching_weight, config.train.caption_similarity_weight
     if encoder is not None and any(weights):
         for each in pairs:
